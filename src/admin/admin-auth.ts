@@ -1,0 +1,94 @@
+/**
+ * Who may use the admin API: a bearer token, compared in constant time; wrong tries are throttled. Rules A1, A2.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import ipaddr from 'ipaddr.js';
+import type { Clock } from '../clock.ts';
+
+export interface AdminToken {
+  readonly name: string;
+  readonly token: string;
+}
+
+export type AdminCaller =
+  | { readonly outcome: 'known'; readonly name: string }
+  | { readonly outcome: 'missing' | 'wrong' }
+  | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number };
+
+/** Wrong tries an address has at once, and how fast they come back. */
+const TRIES = 10;
+const TRIES_BACK_PER_SECOND = 0.5;
+/** Beyond this many addresses the oldest is forgotten. */
+const MAX_ADDRESSES = 10_000;
+
+interface Allowance {
+  tries: number;
+  atMs: number;
+}
+
+export class AdminAuth {
+  readonly #tokens: readonly { readonly name: string; readonly digest: Buffer }[];
+  readonly #clock: Clock;
+  readonly #allowances = new Map<string, Allowance>();
+
+  constructor(tokens: readonly AdminToken[], clock: Clock) {
+    this.#tokens = tokens.map(({ name, token }) => ({ name, digest: sha256(token) }));
+    this.#clock = clock;
+  }
+
+  get enabled(): boolean {
+    return this.#tokens.length > 0;
+  }
+
+  /** @param authorization every Authorization line of the request */
+  identify(authorization: readonly string[], address: string): AdminCaller {
+    const waitSeconds = this.#waitSeconds(address);
+    if (waitSeconds > 0) return { outcome: 'throttled', retryAfterSeconds: waitSeconds };
+    const [line] = authorization;
+    if (line === undefined || authorization.length > 1) return { outcome: 'missing' };
+    const [, presented] = /^bearer +(\S+)$/i.exec(line) ?? [];
+    if (presented === undefined) return { outcome: 'missing' };
+    const digest = sha256(presented);
+    let name: string | undefined;
+    // Every token is compared, and each by its digest: the time tells nothing of where they differ.
+    for (const known of this.#tokens) if (timingSafeEqual(known.digest, digest)) name = known.name;
+    if (name !== undefined) return { outcome: 'known', name };
+    this.#spend(address);
+    return { outcome: 'wrong' };
+  }
+
+  #waitSeconds(address: string): number {
+    const allowance = this.#allowances.get(address);
+    if (!allowance) return 0;
+    const tries = this.#triesLeft(allowance);
+    return tries >= 1 ? 0 : Math.ceil((1 - tries) / TRIES_BACK_PER_SECOND);
+  }
+
+  #triesLeft({ tries, atMs }: Allowance): number {
+    return Math.min(TRIES, tries + ((this.#clock.monotonicMs() - atMs) / 1000) * TRIES_BACK_PER_SECOND);
+  }
+
+  #spend(address: string): void {
+    const allowance = this.#allowances.get(address);
+    const tries = (allowance ? this.#triesLeft(allowance) : TRIES) - 1;
+    this.#allowances.delete(address);
+    this.#allowances.set(address, { tries, atMs: this.#clock.monotonicMs() });
+    const [oldest] = this.#allowances.keys();
+    if (this.#allowances.size > MAX_ADDRESSES && oldest !== undefined) this.#allowances.delete(oldest);
+  }
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/**
+ * May a request with this Host use the API? A page on another site can make its own name point to our address
+ * and talk to us as its own origin; it cannot do so under an IP literal, `localhost` or a name of ours.
+ */
+export function hostAllowed(host: string | undefined, allowed: readonly string[]): boolean {
+  const name = host?.replace(/:\d{1,5}$/, '').toLowerCase();
+  if (name === undefined || name === '') return false;
+  const literal = name.replace(/^\[(.*)\]$/, '$1');
+  return name === 'localhost' || ipaddr.isValid(literal) || allowed.some((own) => own.toLowerCase() === name);
+}

@@ -1,0 +1,242 @@
+/**
+ * The revocation API (CONTRACT.md section 6): list, show, revoke, undo, and RFC 7009. Rules V7, I10.
+ */
+import { z } from 'zod';
+import { identityValue } from '../http/identity-headers.ts';
+import {
+  RevocationRefused,
+  isTokenFault,
+  type RevocationOutcome,
+  type RevocationWish,
+  type Revoker,
+} from '../revocation/revoker.ts';
+import { claimTargetValue, targetId, type RevocationTarget } from '../revocation/revocation-target.ts';
+import type { RevocationEntry, RevocationStore } from '../revocation/revocation-store.ts';
+import type { AuditLog } from '../telemetry/audit-log.ts';
+import { parseStrictJson } from '../token/strict-json.ts';
+import { adminProblem, type AdminAnswer } from './http-answer.ts';
+
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 1_000;
+const MAX_REASON_CHARACTERS = 500;
+
+/** Who asks, and from where. */
+export interface Caller {
+  readonly name: string;
+  readonly address: string;
+}
+
+const targetText = z.string().min(1).max(2_048);
+/** A NumericDate in seconds, or an RFC 3339 date-time. */
+const time = z.union(
+  [
+    z.number().min(0).max(253_402_300_799),
+    z.iso.datetime({ offset: true }).transform((text) => Date.parse(text) / 1000),
+  ],
+  'must be a number of seconds since 1970 or an RFC 3339 date-time',
+);
+
+const requestSchema = z.strictObject({
+  token: targetText.max(65_536).optional(),
+  issuer: targetText.optional(),
+  token_id: targetText.optional(),
+  subject: targetText.optional(),
+  session: targetText.optional(),
+  client: targetText.optional(),
+  claim: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  issued_before: time.optional(),
+  reason: z.string().max(MAX_REASON_CHARACTERS).optional(),
+  dry_run: z.boolean().optional(),
+});
+type RevocationBody = z.output<typeof requestSchema>;
+
+const TARGET_FIELDS = ['token', 'token_id', 'subject', 'session', 'client', 'claim'] as const;
+
+export interface RevocationsApiParts {
+  readonly revoker: Revoker;
+  readonly store: RevocationStore;
+  /** Claim paths by which tokens can be revoked. */
+  readonly claims: readonly string[];
+  readonly audit: AuditLog;
+}
+
+export class RevocationsApi {
+  readonly #parts: RevocationsApiParts;
+
+  constructor(parts: RevocationsApiParts) {
+    this.#parts = parts;
+  }
+
+  /** POST /v1/revocations */
+  async create(body: Buffer, caller: Caller): Promise<AdminAnswer> {
+    let parsed: RevocationBody;
+    try {
+      parsed = requestSchema.parse(parseStrictJson(body));
+    } catch (error) {
+      return badRequest(error instanceof z.ZodError ? zodText(error) : 'the body is not strict JSON');
+    }
+    const wish = this.#wish(parsed, caller);
+    if (typeof wish === 'string') return badRequest(wish);
+    try {
+      if (parsed.dry_run === true) {
+        const target = await this.#parts.revoker.targetOf(wish);
+        const id = targetId(target);
+        return {
+          status: 200,
+          body: { id, dry_run: true, issuer: target.issuer, target: targetJson(target) },
+        };
+      }
+      const outcome = await this.#parts.revoker.revoke(wish);
+      this.#audit(outcome, caller);
+      return { status: outcome.kind === 'created' ? 201 : 200, body: outcomeJson(outcome) };
+    } catch (error) {
+      if (error instanceof RevocationRefused) return badRequest(error.message);
+      if (isTokenFault(error)) {
+        return badRequest(
+          'the token is not one that this gateway could accept: no configured issuer vouches for it',
+        );
+      }
+      throw error;
+    }
+  }
+
+  /** POST /v1/revoke, RFC 7009: 200 also for a token that is unknown or invalid. */
+  async revokeForm(body: Buffer, caller: Caller): Promise<AdminAnswer> {
+    const tokens = new URLSearchParams(body.toString('utf8')).getAll('token');
+    const [token] = tokens;
+    if (token === undefined || token === '' || tokens.length > 1) {
+      return {
+        status: 400,
+        body: { error: 'invalid_request', error_description: 'exactly one token parameter is needed' },
+      };
+    }
+    try {
+      const wish = { token, issuerName: undefined, reason: null, createdBy: caller.name };
+      this.#audit(await this.#parts.revoker.revoke(wish), caller);
+    } catch (error) {
+      if (!isTokenFault(error)) throw error;
+    }
+    return { status: 200 };
+  }
+
+  /** GET /v1/revocations */
+  async list(query: URLSearchParams): Promise<AdminAnswer> {
+    const limit = Number(query.get('limit') ?? DEFAULT_LIMIT);
+    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
+      return badRequest(`limit must be 1 to ${MAX_LIMIT}`);
+    const cursor = query.get('cursor');
+    const subject = query.get('subject');
+    try {
+      const page = await this.#parts.store.list({
+        limit,
+        ...(cursor === null ? {} : { cursor }),
+        ...(subject === null ? {} : { subject }),
+      });
+      return { status: 200, body: { revocations: page.entries.map(entryJson), cursor: page.cursor ?? null } };
+    } catch (error) {
+      if (error instanceof RangeError) return badRequest(error.message);
+      throw error;
+    }
+  }
+
+  /** GET /v1/revocations/ID */
+  async show(id: string): Promise<AdminAnswer> {
+    const entry = await this.#parts.store.find(id);
+    return entry ? { status: 200, body: entryJson(entry) } : notFound();
+  }
+
+  /** DELETE /v1/revocations/ID */
+  async undo(id: string, caller: Caller): Promise<AdminAnswer> {
+    const entry = await this.#parts.store.find(id);
+    if (!entry || !(await this.#parts.revoker.undo(id))) return notFound();
+    this.#parts.audit.write({ action: 'undo', by: caller.name, from: caller.address, entry, changed: true });
+    return { status: 204 };
+  }
+
+  #wish(body: RevocationBody, caller: Caller): RevocationWish | string {
+    const given = TARGET_FIELDS.filter((field) => body[field] !== undefined);
+    if (given.length !== 1) return `give exactly one of ${TARGET_FIELDS.join(', ')}`;
+    const shared = { reason: body.reason ?? null, createdBy: caller.name };
+    if (body.token !== undefined) {
+      if (body.issued_before !== undefined)
+        return 'issued_before has no meaning with token: it revokes that one token';
+      return { ...shared, token: body.token, issuerName: body.issuer };
+    }
+    if (body.issuer === undefined)
+      return 'issuer is missing: the exact iss, or the configured name of the issuer';
+    const issuer = this.#parts.revoker.resolveIssuer(body.issuer);
+    if (issuer === undefined) return 'no issuer with this iss or name is configured';
+    const target = this.#target(body, issuer);
+    if (typeof target === 'string') return target;
+    if (target.kind === 'token_id' && body.issued_before !== undefined) {
+      return 'issued_before has no meaning with token_id: it revokes that one token';
+    }
+    return { ...shared, target, issuedBefore: body.issued_before };
+  }
+
+  #target(body: RevocationBody, issuer: string): RevocationTarget | string {
+    const { token_id, subject, session, client, claim } = body;
+    if (token_id !== undefined) return { issuer, kind: 'token_id', value: token_id };
+    if (subject !== undefined) return { issuer, kind: 'subject', value: subject };
+    if (session !== undefined) return { issuer, kind: 'session', value: session };
+    if (client !== undefined) return { issuer, kind: 'client', value: client };
+    const [[path, value] = ['', ''], second] = Object.entries(claim ?? {});
+    if (second !== undefined || path === '') return 'claim must have exactly one member: {"name": "value"}';
+    if (!this.#parts.claims.includes(path)) {
+      return `tokens cannot be revoked by this claim; add it to revocation.claims (configured: ${this.#parts.claims.join(', ') || 'none'})`;
+    }
+    return { issuer, kind: 'claim', value: claimTargetValue(path, identityValue(value) ?? '') };
+  }
+
+  #audit(outcome: RevocationOutcome, caller: Caller): void {
+    const changed = outcome.kind === 'created';
+    this.#parts.audit.write({
+      action: 'revoke',
+      by: caller.name,
+      from: caller.address,
+      entry: outcome.entry,
+      changed,
+    });
+  }
+}
+
+function outcomeJson(outcome: RevocationOutcome): object {
+  return outcome.kind === 'expired'
+    ? { ...entryJson(outcome.entry), expired: true }
+    : entryJson(outcome.entry);
+}
+
+/** An entry as the API shows it; dates are seconds since 1970. */
+export function entryJson(entry: Omit<RevocationEntry, 'version'>): object {
+  return {
+    id: entry.id,
+    issuer: entry.target.issuer,
+    target: targetJson(entry.target),
+    issued_before: entry.issuedBefore,
+    expires_at: entry.expiresAt,
+    created_at: entry.createdAt,
+    created_by: entry.createdBy,
+    reason: entry.reason,
+  };
+}
+
+function targetJson({ kind, value }: RevocationTarget): object {
+  if (kind === 'token') return { token_sha256: value };
+  if (kind !== 'claim') return { [kind]: value };
+  const [path, text] = JSON.parse(value) as [string, string];
+  return { claim: { [path]: text } };
+}
+
+function zodText(error: z.ZodError): string {
+  return error.issues
+    .map((issue) => [issue.path.join('.'), issue.message].filter((part) => part !== '').join(': '))
+    .join('; ');
+}
+
+function badRequest(detail: string): AdminAnswer {
+  return adminProblem(400, 'invalid_request', detail);
+}
+
+function notFound(): AdminAnswer {
+  return adminProblem(404, 'not_found', 'nothing is revoked under this id');
+}

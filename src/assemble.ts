@@ -1,0 +1,370 @@
+/**
+ * Puts a gateway together from its configuration: the only file (with issuers.ts) that constructs adapters.
+ */
+import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
+import { AdminAuth } from './admin/admin-auth.ts';
+import { RevocationsApi } from './admin/revocations-api.ts';
+import { AdminServer, type Readiness } from './admin/server.ts';
+import { systemClock, type Clock } from './clock.ts';
+import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
+import { Gateway } from './gateway.ts';
+import { Issuers, parseJson, type IssuerObserver } from './issuers.ts';
+import { Listener } from './listener.ts';
+import { compilePolicy, type Policy } from './policy.ts';
+import { MemoryStore } from './revocation/memory-store.ts';
+import { RedisStore } from './revocation/redis-store.ts';
+import type { RevocationStore } from './revocation/revocation-store.ts';
+import { RevocationView } from './revocation/revocation-view.ts';
+import { Revoker } from './revocation/revoker.ts';
+import { SqliteStore } from './revocation/sqlite-store.ts';
+import { Observer } from './stages/observe.ts';
+import { AccessLog } from './telemetry/access-log.ts';
+import { AuditLog } from './telemetry/audit-log.ts';
+import { describeError, type Logger } from './telemetry/logger.ts';
+import { Metrics } from './telemetry/metrics.ts';
+import { JwtAssertionSigner } from './token/assertion-signer.ts';
+import { AuthorityClient } from './token/authority-fetch.ts';
+import { CACHE_NAMES, TokenCaches } from './token/token-caches.ts';
+import { UndiciForwarder } from './upstream/undici-forwarder.ts';
+import { VERSION } from './version.ts';
+
+/** A gateway that is ready to start. */
+export class Instance {
+  readonly policy: Policy;
+  readonly metrics = new Metrics(VERSION);
+  readonly view: RevocationView;
+  readonly listeners: readonly Listener[];
+  readonly admin: AdminServer;
+  readonly #loaded: LoadedConfiguration;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #store: RevocationStore;
+  readonly #client = new AuthorityClient();
+  readonly #forwarder: UndiciForwarder;
+  readonly #issuers: Issuers;
+  readonly #startedAtMs: number;
+  readonly #keySuccessAtMs = new Map<string, number>();
+  /** Issuers whose keys have not yet been asked for once. */
+  #keysPending = true;
+  #draining = false;
+
+  /** @throws ConfigurationError where keys, the revocation store or other files cannot be used */
+  constructor(loaded: LoadedConfiguration, logger: Logger, clock: Clock = systemClock) {
+    const { configuration } = loaded;
+    this.#loaded = loaded;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#startedAtMs = clock.monotonicMs();
+    this.policy = compilePolicy(configuration);
+    const caches = new TokenCaches(configuration.caches);
+    this.#issuers = new Issuers(loaded, {
+      client: this.#client,
+      caches,
+      clock,
+      observer: this.#issuerObserver(),
+    });
+    const signer = assertionSigner(loaded, clock);
+    this.#store = openStore(loaded, clock);
+    this.view = new RevocationView(this.#store, clock);
+    this.#forwarder = new UndiciForwarder(upstreamOptions(configuration), (upstream) => {
+      this.metrics.retries.child(upstream).value++;
+    });
+    const accessLog = new AccessLog(logger, configuration.log_key ?? randomBytes(32).toString('base64url'));
+    const gateway = new Gateway({
+      policy: this.policy,
+      verifiers: this.#verifiers(),
+      revocations: this.view,
+      signer,
+      forwarder: this.#forwarder,
+      observer: new Observer(
+        this.metrics,
+        clock,
+        configuration.access_log ? (exchange) => accessLog.write(exchange) : undefined,
+      ),
+      metrics: this.metrics,
+      clock,
+      logger,
+    });
+    this.listeners = configuration.listeners.map((options) => this.#listener(options, gateway));
+    this.admin = this.#adminServer(signer);
+    this.#exposeGauges(caches);
+    this.#reportStore();
+  }
+
+  /** Listens at once; is ready when the revocation list is loaded and the keys were asked for. */
+  async start(): Promise<void> {
+    const { admin } = this.#loaded.configuration;
+    this.view.start();
+    const keys = this.#issuers.start().then(() => (this.#keysPending = false));
+    await this.admin.listen(admin.host, admin.port);
+    for (const listener of this.listeners) await listener.listen();
+    await keys;
+  }
+
+  /** Resolves when the gateway is ready to serve. */
+  async ready(): Promise<void> {
+    if (this.view.ageMs === Infinity) {
+      const { promise, resolve: loaded } = Promise.withResolvers<void>();
+      this.view.once('loaded', loaded);
+      await promise;
+    }
+  }
+
+  /** Requests in flight end, or are ended after `timeouts.drain`; then everything is closed. */
+  async stop(): Promise<void> {
+    this.#draining = true;
+    const { drain } = this.#loaded.configuration.timeouts;
+    await Promise.all(this.listeners.map((listener) => listener.drain(drain)));
+    this.#issuers.stop();
+    await this.view.stop();
+    await Promise.all([
+      this.admin.close(),
+      this.#store.close(),
+      this.#forwarder.close(),
+      this.#client.close(),
+    ]);
+  }
+
+  get readiness(): Readiness {
+    const listLoaded = this.view.ageMs !== Infinity;
+    const keys = [...this.#issuers.remoteKeySets].map(
+      ([name, { available }]) =>
+        `${available ? '[+]' : '[-]'} keys of ${name}${available ? '' : ': not fetched'}`,
+    );
+    return {
+      ready: listLoaded && !this.#keysPending && !this.#draining,
+      report: [
+        '[+] configuration',
+        `${listLoaded ? '[+]' : '[-]'} revocation list${this.view.connected ? '' : ': the store cannot be had'}`,
+        ...keys,
+        ...(this.#draining ? ['[-] draining'] : []),
+      ],
+    };
+  }
+
+  #verifiers(): Map<string, ReturnType<Issuers['accepting']>> {
+    const asking = this.policy.routes.filter(({ mode }) => mode !== 'none');
+    return new Map(
+      asking.map(({ issuerSet, issuers }) => [issuerSet, this.#issuers.accepting(issuerSet, issuers)]),
+    );
+  }
+
+  #listener(options: LoadedConfiguration['configuration']['listeners'][number], gateway: Gateway): Listener {
+    const { limits, timeouts } = this.#loaded.configuration;
+    return new Listener(
+      {
+        host: options.host,
+        port: options.port,
+        reusePort: options.reuse_port,
+        uriBytes: limits.uri_bytes,
+        headerBytes: limits.header_bytes,
+        connections: limits.connections,
+        headersTimeoutMs: timeouts.headers,
+        idleTimeoutMs: timeouts.idle,
+      },
+      gateway,
+      this.#clock,
+    );
+  }
+
+  #adminServer(signer: JwtAssertionSigner | undefined): AdminServer {
+    const { admin, revocation } = this.#loaded.configuration;
+    const tokens = [
+      ...(admin.token === undefined ? [] : [{ name: 'admin', token: admin.token }]),
+      ...(admin.tokens ?? []).map(({ name, token = '' }) => ({ name, token })),
+    ];
+    const revoker = new Revoker({
+      store: this.#store,
+      view: this.view,
+      issuers: this.#issuers.revocable,
+      verifyAny: (token, issuerName) => this.#issuers.verifyAny(token, issuerName),
+      keepSeconds: revocation.keep / 1000,
+      clock: this.#clock,
+    });
+    return new AdminServer({
+      auth: new AdminAuth(tokens, this.#clock),
+      hosts: admin.hosts,
+      revocations: new RevocationsApi({
+        revoker,
+        store: this.#store,
+        claims: revocation.claims,
+        audit: new AuditLog(this.#logger),
+      }),
+      readiness: () => this.readiness,
+      status: () => this.#status(),
+      metrics: () => this.metrics.text(),
+      publicKeys: signer?.publicKeys,
+      logger: this.#logger,
+    });
+  }
+
+  #status(): object {
+    const seconds = (ms: number): number | null => (Number.isFinite(ms) ? Math.round(ms) / 1000 : null);
+    const nowMs = this.#clock.monotonicMs();
+    return {
+      version: VERSION,
+      uptime_seconds: seconds(nowMs - this.#startedAtMs),
+      ready: this.readiness.ready,
+      routes: this.policy.routes.map(({ name, mode, upstream }) => ({ name, mode, upstream })),
+      issuers: Object.keys(this.#loaded.configuration.issuers).map((name) => {
+        const keys = this.#issuers.remoteKeySets.get(name);
+        if (!keys) return { name };
+        const at = this.#keySuccessAtMs.get(name);
+        return {
+          name,
+          keys_available: keys.available,
+          keys_age_seconds: at === undefined ? null : seconds(this.#clock.nowMs() - at),
+        };
+      }),
+      upstreams: Object.entries(this.#loaded.configuration.upstreams).map(([name, { targets }]) => ({
+        name,
+        targets: targets.map((target) => (typeof target === 'string' ? target : target.url)),
+      })),
+      revocation: {
+        entries: this.view.size,
+        view_age_seconds: seconds(this.view.ageMs),
+        store_connected: this.view.connected,
+      },
+    };
+  }
+
+  #issuerObserver(): IssuerObserver {
+    const { metrics } = this;
+    return {
+      keysRefreshed: (issuer, skipped) => {
+        metrics.jwksRefreshes.child(issuer, 'success').value++;
+        this.#keySuccessAtMs.set(issuer, this.#clock.nowMs());
+        if (skipped.length > 0)
+          this.#logger.warn({ issuer, skipped }, 'the key set holds keys that cannot be used');
+      },
+      keysFailed: (issuer, error) => {
+        metrics.jwksRefreshes.child(issuer, 'failure').value++;
+        this.#logger.warn(
+          { issuer, error: describeError(error) },
+          'the key set cannot be fetched; keys that are known stay in use',
+        );
+      },
+      asked: (issuer, result, error) => {
+        metrics.introspections.child(issuer, result).value++;
+        if (error !== undefined)
+          this.#logger.warn({ issuer, error: describeError(error) }, 'an opaque token cannot be checked');
+      },
+    };
+  }
+
+  #exposeGauges(caches: TokenCaches): void {
+    const { metrics, view } = this;
+    metrics.counterOf(
+      'sallyport_cache_lookups_total',
+      'Look-ups in the local caches.',
+      ['cache', 'result'],
+      (counter) => {
+        for (const cache of CACHE_NAMES) {
+          counter.child(cache, 'hit').value = caches.lookups[cache].hit;
+          counter.child(cache, 'miss').value = caches.lookups[cache].miss;
+        }
+      },
+    );
+    metrics.gauge('sallyport_cache_entries', 'Entries of the local caches.', ['cache'], (set) => {
+      for (const cache of CACHE_NAMES) set(caches.entries(cache), cache);
+    });
+    metrics.gauge(
+      'sallyport_jwks_last_success_timestamp_seconds',
+      'When the key set was last fetched.',
+      ['issuer'],
+      (set) => {
+        for (const [issuer, atMs] of this.#keySuccessAtMs) set(atMs / 1000, issuer);
+      },
+    );
+    metrics.gauge('sallyport_revocation_entries', 'Revocations in force in the local view.', [], (set) =>
+      set(view.size),
+    );
+    metrics.gauge(
+      'sallyport_revocation_view_age_seconds',
+      'Time since the local view was last known to be complete.',
+      [],
+      (set) => set(view.ageMs / 1000),
+    );
+    metrics.gauge('sallyport_revocation_store_connected', '1 while the store answers.', [], (set) =>
+      set(view.connected ? 1 : 0),
+    );
+  }
+
+  #reportStore(): void {
+    this.view.on('loaded', () =>
+      this.#logger.info({ entries: this.view.size }, 'the revocation list is loaded'),
+    );
+    this.view.on('lost', (error) => {
+      const { max_view_age, when_stale } = this.#loaded.configuration.revocation;
+      const then =
+        when_stale === 'deny' ? 'routes that ask for a token answer 503' : 'requests pass unchecked';
+      this.#logger.error(
+        { error: describeError(error) },
+        `the revocation store cannot be had; the local view serves for ${max_view_age / 1000} s, then ${then}`,
+      );
+    });
+    this.view.on('applied', (marks) => {
+      const nowMs = this.#clock.nowMs();
+      for (const { version } of marks) {
+        if (this.view.connected)
+          this.metrics.propagationSeconds.observe(Math.max(0, nowMs - version.timeMs) / 1000);
+      }
+    });
+  }
+}
+
+function upstreamOptions({ upstreams }: LoadedConfiguration['configuration']) {
+  return new Map(
+    Object.entries(upstreams).map(([name, upstream]) => [
+      name,
+      {
+        targets: upstream.targets.map((target) =>
+          typeof target === 'string' ? { url: target, weight: 1 } : target,
+        ),
+        balance: upstream.balance,
+        connections: upstream.connections,
+        connectTimeoutMs: upstream.connect_timeout,
+      },
+    ]),
+  );
+}
+
+function openStore({ configuration, folder, file }: LoadedConfiguration, clock: Clock): RevocationStore {
+  const { store } = configuration.revocation;
+  if (store === 'memory:') return new MemoryStore(clock);
+  if (!store.startsWith('sqlite:')) return new RedisStore(store, clock);
+  const path = resolve(folder, store.slice('sqlite:'.length));
+  try {
+    return new SqliteStore(path, clock);
+  } catch (error) {
+    throw new ConfigurationError([
+      `${file}: revocation.store: ${path} cannot be opened (${describeError(error)}); mend its folder or rights`,
+    ]);
+  }
+}
+
+function assertionSigner(
+  { configuration, folder, file }: LoadedConfiguration,
+  clock: Clock,
+): JwtAssertionSigner | undefined {
+  const { assertion } = configuration.identity;
+  if (!assertion) return undefined;
+  try {
+    return new JwtAssertionSigner(
+      {
+        header: assertion.header,
+        issuer: configuration.name,
+        lifetimeSeconds: assertion.lifetime / 1000,
+        claims: assertion.claims,
+      },
+      parseJson(resolve(folder, assertion.key_file)),
+      clock,
+    );
+  } catch (error) {
+    const what = error instanceof Error ? error.message : String(error);
+    throw new ConfigurationError([
+      `${file}: identity.assertion.key_file: ${what}; put a private Ed25519 or P-256 JWK there`,
+    ]);
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * How the command line talks to the admin API.
+ */
+import { readFileSync } from 'node:fs';
+import { CommandFailed, CONFIG_OPTION, configurationOf, text, type Arguments } from './command.ts';
+
+export const ADMIN_OPTIONS = {
+  ...CONFIG_OPTION,
+  admin: { type: 'string' },
+  'admin-token-file': { type: 'string' },
+} as const;
+
+export const ADMIN_USAGE = `
+      --admin URL              the admin listener (default: that of the configuration)
+      --admin-token-file F     file that holds the admin token (default: that of the configuration)
+  -c, --config FILE            the configuration (default: sallyport.yaml)`;
+
+export interface AdminReply {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+export class AdminClient {
+  readonly #base: string;
+  readonly #token: string;
+
+  constructor(args: Arguments) {
+    const url = text(args, 'admin');
+    const file = text(args, 'admin-token-file');
+    const admin =
+      url === undefined || file === undefined ? configurationOf(args).configuration.admin : undefined;
+    this.#base = url ?? `http://${hostText(admin?.host ?? '127.0.0.1')}:${admin?.port ?? 9090}`;
+    const token = file === undefined ? (admin?.token ?? admin?.tokens?.[0]?.token) : readFile(file);
+    if (token === undefined)
+      throw new CommandFailed('there is no admin token; set admin.token_file, or give --admin-token-file F');
+    this.#token = token;
+  }
+
+  /** @throws CommandFailed with what the API says was wrong */
+  async call(method: string, path: string, body?: object): Promise<AdminReply> {
+    let response: Response;
+    try {
+      response = await fetch(new URL(path, this.#base), {
+        method,
+        headers: {
+          authorization: `Bearer ${this.#token}`,
+          ...(body ? { 'content-type': 'application/json' } : {}),
+        },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      });
+    } catch {
+      throw new CommandFailed(
+        `the admin listener at ${this.#base} cannot be reached; is the gateway running? (--admin URL names another)`,
+      );
+    }
+    const answer = await response.text();
+    const parsed: unknown = answer === '' ? undefined : JSON.parse(answer);
+    if (!response.ok) {
+      const { title } = (parsed ?? {}) as { title?: string };
+      throw new CommandFailed(`${title ?? 'the admin API refused'} (${response.status})`);
+    }
+    return { status: response.status, body: parsed };
+  }
+}
+
+function hostText(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function readFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new CommandFailed(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+/** An entry as the API sends it. */
+export interface EntryReply {
+  readonly id: string;
+  readonly issuer: string;
+  readonly target: Readonly<Record<string, unknown>>;
+  readonly issued_before: number | null;
+  readonly expires_at: number;
+  readonly created_at: number;
+  readonly created_by: string;
+  readonly reason: string | null;
+  readonly expired?: boolean;
+  readonly dry_run?: boolean;
+}
+
+export function timeText(seconds: number | null): string {
+  return seconds === null ? '-' : new Date(seconds * 1000).toISOString().replace('.000', '');
+}
+
+export function targetText({ target }: EntryReply): string {
+  return Object.entries(target)
+    .map(([kind, value]) => `${kind} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(', ');
+}

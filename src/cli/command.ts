@@ -1,0 +1,124 @@
+/**
+ * What a command is, and how its arguments are read. Exit codes: 0 fine, 1 it failed or the configuration is
+ * invalid, 2 wrong usage, 3 `explain` denies.
+ */
+import { readFileSync } from 'node:fs';
+import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
+import { existsSync } from 'node:fs';
+import { loadConfiguration, type LoadedConfiguration } from '../config/load.ts';
+
+export interface Arguments {
+  readonly values: Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+  readonly positionals: readonly string[];
+}
+
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  /** What stands behind `sallyport NAME`, and a line for each option. */
+  readonly usage: string;
+  readonly options: ParseArgsOptionsConfig;
+  /** How many arguments may stand without a flag. */
+  readonly positionals?: { readonly min: number; readonly max: number };
+  run(args: Arguments): Promise<number>;
+}
+
+/** The command was called wrongly: exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** It failed in a way that a line explains: exit code 1. */
+export class CommandFailed extends Error {
+  override readonly name = 'CommandFailed';
+}
+
+export const CONFIG_OPTION = { config: { type: 'string', short: 'c' } } as const;
+export const JSON_OPTION = { json: { type: 'boolean' } } as const;
+
+export function parseArguments(command: Command, argv: readonly string[]): Arguments {
+  const { min, max } = command.positionals ?? { min: 0, max: 0 };
+  let parsed;
+  try {
+    parsed = parseArgs({ args: [...argv], options: command.options, allowPositionals: max > 0 });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+  }
+  if (parsed.positionals.length < min) throw new UsageError('an argument is missing');
+  if (parsed.positionals.length > max)
+    throw new UsageError(`"${parsed.positionals[max]}" is one argument too many`);
+  return parsed;
+}
+
+export function text(args: Arguments, name: string): string | undefined {
+  const value = args.values[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function flag(args: Arguments, name: string): boolean {
+  return args.values[name] === true;
+}
+
+const DEFAULT_FILES = ['sallyport.yaml', 'config/sallyport.yaml', '/etc/sallyport/sallyport.yaml'];
+
+/** The file of -c, or the first of the usual places. */
+export function configurationOf(args: Arguments): LoadedConfiguration {
+  const file = text(args, 'config') ?? DEFAULT_FILES.find((candidate) => existsSync(candidate));
+  if (file === undefined) {
+    throw new CommandFailed(
+      `there is no configuration (looked for ${DEFAULT_FILES.join(', ')}); name one with -c FILE, or make one with "sallyport init"`,
+    );
+  }
+  return loadConfiguration(file);
+}
+
+/** A token from a file, or from standard input for `-`. Never from the command line, where every user could read it. */
+export function readToken(args: Arguments): string | undefined {
+  const file = text(args, 'token-file') ?? (args.positionals.includes('-') ? '-' : undefined);
+  if (file === undefined) return undefined;
+  let token: string;
+  try {
+    token = readFileSync(file === '-' ? 0 : file, 'utf8').trim();
+  } catch (error) {
+    throw new CommandFailed(
+      `the token file ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`,
+    );
+  }
+  if (token === '') throw new CommandFailed(`the token file ${file} is empty`);
+  return token;
+}
+
+/** A time as people write it: RFC 3339, or seconds since 1970. In seconds. */
+export function timeOf(value: string): number {
+  const seconds = /^\d{1,12}(\.\d+)?$/.test(value) ? Number(value) : Date.parse(value) / 1000;
+  if (Number.isNaN(seconds))
+    throw new UsageError(`"${value}" is no time; write 2026-01-31T12:00:00Z, or seconds since 1970`);
+  return seconds;
+}
+
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+export function printError(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** Columns that line up; the first row is the heading. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+  );
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

@@ -1,0 +1,63 @@
+import { readJwt } from '../token/lexical-gate.ts';
+import type { JsonObject, JsonValue } from '../token/claims.ts';
+import { numberOf } from '../token/claims.ts';
+import { toJson } from '../token/strict-json.ts';
+import { CommandFailed, flag, JSON_OPTION, print, readToken, UsageError, type Command } from './command.ts';
+
+/** NumericDates (RFC 7519 section 4.1, OpenID Connect). */
+const DATES: ReadonlySet<string> = new Set(['exp', 'nbf', 'iat', 'auth_time', 'updated_at']);
+
+export const decode: Command = {
+  name: 'decode',
+  summary: 'prints the header and the claims of a JWT, NOT VERIFIED',
+  usage:
+    '(--token-file F | -) [--json]\n\n      --token-file F   file that holds the token; - is standard input',
+  options: { ...JSON_OPTION, 'token-file': { type: 'string' } },
+  positionals: { min: 0, max: 1 },
+  async run(args) {
+    const token = readToken(args);
+    if (token === undefined)
+      throw new UsageError('no token; give --token-file F, or - and the token on standard input');
+    const { header, claims } = decoded(token);
+    if (flag(args, 'json')) {
+      print(`{"verified":false,"header":${toJson(header)},"claims":${toJson(claims)}}`);
+      return 0;
+    }
+    print('NOT VERIFIED: anybody can have written this.\n');
+    print(`header\n${membersText(header)}\n\nclaims\n${membersText(claims)}`);
+    return 0;
+  },
+};
+
+function decoded(token: string): { header: JsonObject; claims: JsonObject } {
+  try {
+    const jwt = readJwt(token);
+    if (jwt) return jwt;
+  } catch {
+    throw new CommandFailed(
+      'this is a JWT, but not a well-formed one: its encoding, its JSON or its header is not as RFC 7515 has it',
+    );
+  }
+  throw new CommandFailed(
+    'this is no JWT: it is not three base64url parts of which the first is a header with "alg"',
+  );
+}
+
+function membersText(object: JsonObject): string {
+  return Object.entries(object)
+    .map(([name, value]) => `  ${JSON.stringify(name)}: ${toJson(value)}${dateText(name, value)}`)
+    .join('\n');
+}
+
+function dateText(name: string, value: JsonValue): string {
+  const seconds = DATES.has(name) ? numberOf(value) : undefined;
+  if (seconds === undefined || Math.abs(seconds) > 8.64e12) return '';
+  const agoSeconds = Math.round(Date.now() / 1000 - seconds);
+  return `   ${new Date(seconds * 1000).toISOString()} (${durationText(Math.abs(agoSeconds))} ${agoSeconds >= 0 ? 'ago' : 'from now'})`;
+}
+
+function durationText(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} days`;
+}

@@ -1,0 +1,74 @@
+/**
+ * Picks the command, and turns what it throws into a line and an exit code.
+ */
+import { ConfigurationError } from '../config/load.ts';
+import { VERSION } from '../version.ts';
+import { check } from './check.ts';
+import { CommandFailed, parseArguments, print, printError, UsageError, type Command } from './command.ts';
+import { decode } from './decode.ts';
+import { demo } from './demo.ts';
+import { init } from './init.ts';
+import { revocations } from './revocations.ts';
+import { revoke } from './revoke.ts';
+import { routes } from './routes.ts';
+import { run } from './run.ts';
+import { schema } from './schema.ts';
+import { unrevoke } from './unrevoke.ts';
+
+const COMMANDS: readonly Command[] = [
+  run,
+  check,
+  decode,
+  revoke,
+  revocations,
+  unrevoke,
+  routes,
+  schema,
+  init,
+  demo,
+];
+
+/** Runs the command line. Resolves to the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    print(overview());
+    return name === undefined ? 2 : 0;
+  }
+  if (name === '--version' || name === '-v') {
+    print(VERSION);
+    return 0;
+  }
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (!command) {
+    printError(`sallyport: there is no command "${name}"; see "sallyport --help"`);
+    return 2;
+  }
+  if (rest.includes('--help') || rest.includes('-h')) {
+    print(`sallyport ${command.name} ${command.usage}\n\n${command.summary}`);
+    return 0;
+  }
+  try {
+    return await command.run(parseArguments(command, rest));
+  } catch (error) {
+    if (error instanceof UsageError) {
+      printError(`sallyport ${command.name}: ${error.message}; see "sallyport ${command.name} --help"`);
+      return 2;
+    }
+    if (error instanceof ConfigurationError) {
+      for (const problem of error.problems) printError(problem);
+      return 1;
+    }
+    if (error instanceof CommandFailed) {
+      printError(`sallyport ${command.name}: ${error.message}`);
+      return 1;
+    }
+    throw error;
+  }
+}
+
+function overview(): string {
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
+  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary.split('\n')[0]}`);
+  return `sallyport ${VERSION}: a bearer-auth gateway\n\nsallyport COMMAND [options]\n\n${lines.join('\n')}\n\nEvery command has --help.`;
+}

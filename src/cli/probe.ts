@@ -1,0 +1,102 @@
+/**
+ * `check --online`: does what the configuration names answer?
+ */
+import { connect } from 'node:net';
+import type { LoadedConfiguration } from '../config/load.ts';
+import { probeRedis } from '../revocation/redis-store.ts';
+import { describeError } from '../telemetry/logger.ts';
+import type { AuthorityClient } from '../token/authority-fetch.ts';
+import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
+
+export interface Probed {
+  readonly what: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  readonly warning?: string;
+}
+
+const CONNECT_TIMEOUT_MS = 3_000;
+
+/** Tries everything once, at the same time. */
+export async function probe(loaded: LoadedConfiguration, client: AuthorityClient): Promise<Probed[]> {
+  const { issuers, upstreams, revocation } = loaded.configuration;
+  return Promise.all([
+    ...Object.entries(issuers).flatMap(([name, issuer]) => {
+      if (issuer.jwks_url !== undefined) {
+        const url = issuer.jwks_url;
+        return [attempt(`keys of ${name}`, async () => keysText(await fetchKeySet(client, url)))];
+      }
+      if (issuer.discovery) {
+        return [
+          attempt(`keys of ${name}`, async () =>
+            keysText(await discoverKeySet(client, issuer.issuer ?? '', () => true)),
+          ),
+        ];
+      }
+      return issuer.validation
+        ? [attempt(`validation of ${name}`, () => connectTo(issuer.validation?.url ?? ''))]
+        : [];
+    }),
+    ...Object.entries(upstreams).flatMap(([name, { targets }]) =>
+      targets.map((target) => {
+        const url = typeof target === 'string' ? target : target.url;
+        return attempt(`upstream ${name} ${url}`, () => connectTo(url));
+      }),
+    ),
+    ...(/^rediss?:/.test(revocation.store) ? [redis(revocation.store)] : []),
+  ]);
+}
+
+async function attempt(what: string, work: () => Promise<string>): Promise<Probed> {
+  try {
+    return { what, ok: true, detail: await work() };
+  } catch (error) {
+    return { what, ok: false, detail: describeError(error) };
+  }
+}
+
+function keysText(document: unknown): string {
+  const { keys } = document as { keys?: unknown };
+  if (!Array.isArray(keys)) throw new TypeError('it is no JWK Set');
+  return `${keys.length} key${keys.length === 1 ? '' : 's'}`;
+}
+
+async function connectTo(url: string): Promise<string> {
+  const { hostname, port, protocol } = new URL(url);
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socket = connect({
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port) || (protocol === 'https:' ? 443 : 80),
+  });
+  socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(new Error('no connection in time')));
+  socket.once('connect', () => resolve('reached'));
+  socket.once('error', reject);
+  try {
+    return await promise;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function redis(url: string): Promise<Probed> {
+  const what = 'revocation store';
+  try {
+    const { persistent, evictionPolicy, version } = await probeRedis(url);
+    const risks = [
+      ...(persistent
+        ? []
+        : ['Redis keeps nothing on disk: a restart of it forgets revocations; set appendonly yes']),
+      ...(evictionPolicy === 'noeviction'
+        ? []
+        : [`Redis may evict revocations (maxmemory-policy ${evictionPolicy}); set noeviction`]),
+    ];
+    return {
+      what,
+      ok: true,
+      detail: `Redis ${version}`,
+      ...(risks.length > 0 ? { warning: risks.join('; ') } : {}),
+    };
+  } catch (error) {
+    return { what, ok: false, detail: describeError(error) };
+  }
+}

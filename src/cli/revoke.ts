@@ -1,0 +1,105 @@
+import {
+  ADMIN_OPTIONS,
+  ADMIN_USAGE,
+  AdminClient,
+  targetText,
+  timeText,
+  type EntryReply,
+} from './admin-client.ts';
+import {
+  flag,
+  JSON_OPTION,
+  print,
+  printJson,
+  readToken,
+  text,
+  timeOf,
+  UsageError,
+  type Arguments,
+  type Command,
+} from './command.ts';
+
+export const revoke: Command = {
+  name: 'revoke',
+  summary: 'revokes a token, or every token of a subject, session, client or claim issued up to now',
+  usage: `--token-file F [--issuer I]
+sallyport revoke --issuer I (--token-id J | --subject S | --session S | --client C | --claim NAME=VALUE)
+
+      --token-file F           file that holds the token; - is standard input
+      --issuer I               the exact iss, or the configured name of the issuer
+      --issued-before TIME     the cutoff (default: now): 2026-01-31T12:00:00Z, or seconds since 1970
+      --reason TEXT            why; shown with the entry and in the audit line
+      --dry-run                says what would be revoked, and revokes nothing
+      --json                   prints the entry as JSON${ADMIN_USAGE}`,
+  options: {
+    ...ADMIN_OPTIONS,
+    ...JSON_OPTION,
+    'token-file': { type: 'string' },
+    issuer: { type: 'string' },
+    'token-id': { type: 'string' },
+    subject: { type: 'string' },
+    session: { type: 'string' },
+    client: { type: 'string' },
+    claim: { type: 'string' },
+    'issued-before': { type: 'string' },
+    reason: { type: 'string' },
+    'dry-run': { type: 'boolean' },
+  },
+  positionals: { min: 0, max: 1 },
+  async run(args) {
+    const { status, body } = await new AdminClient(args).call('POST', '/v1/revocations', requestBody(args));
+    const entry = body as EntryReply;
+    if (flag(args, 'json')) {
+      printJson(entry);
+      return 0;
+    }
+    if (entry.dry_run === true)
+      print(`would revoke ${targetText(entry)} of ${entry.issuer} as ${entry.id}; nothing was changed`);
+    else if (entry.expired === true) print('the token has expired already: nothing to revoke');
+    else {
+      print(`${status === 201 ? 'revoked' : 'was revoked already'}: ${targetText(entry)} of ${entry.issuer}`);
+      if (entry.issued_before !== null) print(`issued up to ${timeText(entry.issued_before)}`);
+      print(`until ${timeText(entry.expires_at)}; undo with: sallyport unrevoke ${entry.id}`);
+    }
+    return 0;
+  },
+};
+
+const TARGET_OPTIONS = {
+  'token-id': 'token_id',
+  subject: 'subject',
+  session: 'session',
+  client: 'client',
+} as const;
+
+function requestBody(args: Arguments): object {
+  const token = readToken(args);
+  const targets = Object.entries(TARGET_OPTIONS).flatMap(([option, field]): [string, unknown][] => {
+    const value = text(args, option);
+    return value === undefined ? [] : [[field, value]];
+  });
+  const claim = text(args, 'claim');
+  if (claim !== undefined) targets.push(['claim', claimOf(claim)]);
+  if (token !== undefined) targets.push(['token', token]);
+  if (targets.length !== 1)
+    throw new UsageError(
+      'give exactly one of --token-file, --token-id, --subject, --session, --client, --claim',
+    );
+  const issuer = text(args, 'issuer');
+  if (token === undefined && issuer === undefined) throw new UsageError('--issuer is missing');
+  const issuedBefore = text(args, 'issued-before');
+  const reason = text(args, 'reason');
+  return {
+    ...Object.fromEntries(targets),
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(issuedBefore === undefined ? {} : { issued_before: timeOf(issuedBefore) }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(flag(args, 'dry-run') ? { dry_run: true } : {}),
+  };
+}
+
+function claimOf(text: string): Record<string, string> {
+  const equals = text.indexOf('=');
+  if (equals < 1) throw new UsageError('--claim must be NAME=VALUE');
+  return { [text.slice(0, equals)]: text.slice(equals + 1) };
+}

@@ -1,0 +1,82 @@
+import type { Configuration, RouteConfiguration } from '../config/schema.ts';
+import {
+  CONFIG_OPTION,
+  configurationOf,
+  flag,
+  JSON_OPTION,
+  print,
+  printJson,
+  table,
+  type Command,
+} from './command.ts';
+
+export const routes: Command = {
+  name: 'routes',
+  summary: 'prints the route table; with --json the contract for service authors',
+  usage: '[-c FILE] [--json]',
+  options: { ...CONFIG_OPTION, ...JSON_OPTION },
+  async run(args) {
+    const { configuration } = configurationOf(args);
+    if (flag(args, 'json')) printJson(configuration.routes.map((route) => contractOf(route, configuration)));
+    else print(routeTable(configuration));
+    return 0;
+  },
+};
+
+/** Route, match, upstream, who may pass, headers injected. */
+export function routeTable(configuration: Configuration): string {
+  return table([
+    ['ROUTE', 'MATCH', 'UPSTREAM', 'WHO MAY PASS', 'HEADERS'],
+    ...configuration.routes.map((route) => [
+      route.name,
+      matchText(route),
+      route.upstream,
+      accessText(route),
+      route.auth.mode === 'none' ? '-' : Object.keys(headersOf(route, configuration)).join(', '),
+    ]),
+  ]);
+}
+
+function headersOf(route: RouteConfiguration, { identity }: Configuration): Record<string, string> {
+  return { ...identity.headers, ...route.identity.headers };
+}
+
+function contractOf(route: RouteConfiguration, configuration: Configuration): object {
+  const { auth } = route;
+  const { assertion, max_bytes } = configuration.identity;
+  return {
+    route: route.name,
+    match: route.match,
+    upstream: route.upstream,
+    mode: auth.mode,
+    issuers: auth.mode === 'none' ? [] : (auth.issuers ?? 'every JWT issuer'),
+    scopes: auth.scopes,
+    claims: auth.claims,
+    identity_headers: auth.mode === 'none' ? {} : headersOf(route, configuration),
+    identity_max_bytes: max_bytes,
+    ...(assertion && auth.mode !== 'none'
+      ? { assertion: { header: assertion.header, audience: route.upstream } }
+      : {}),
+  };
+}
+
+function matchText({ match }: RouteConfiguration): string {
+  const path =
+    match.path ?? `${match.path_prefix ?? '/'}${match.path_prefix?.endsWith('/') === false ? '/' : ''}*`;
+  const headers = Object.entries(match.headers ?? {}).map(([name, value]) => `${name}=${value}`);
+  return [match.methods?.join('|'), `${match.hosts?.join('|') ?? ''}${path}`, ...headers]
+    .filter(Boolean)
+    .join(' ');
+}
+
+function accessText({ auth }: RouteConfiguration): string {
+  if (auth.mode === 'none') return 'everybody';
+  const { all = [], any = [] } = Array.isArray(auth.scopes) ? { all: auth.scopes } : auth.scopes;
+  const rules = [
+    ...(auth.issuers ? [`issuer ${auth.issuers.join('|')}`] : []),
+    ...(all.length > 0 ? [`scope ${all.join(' ')}`] : []),
+    ...(any.length > 0 ? [`scope ${any.join('|')}`] : []),
+    ...Object.entries(auth.claims).map(([path, allowed]) => `${path} in ${allowed.join('|')}`),
+  ];
+  return `${auth.mode === 'optional' ? 'anonymous, or ' : ''}token${rules.length > 0 ? ` with ${rules.join(', ')}` : ''}`;
+}

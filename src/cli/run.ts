@@ -1,0 +1,77 @@
+import { pino } from 'pino';
+import { Instance } from '../assemble.ts';
+import { configurationWarnings } from '../config/warnings.ts';
+import { createLogger, describeError, type Logger } from '../telemetry/logger.ts';
+import { CommandFailed, CONFIG_OPTION, configurationOf, print, printError, type Command } from './command.ts';
+import { routeTable } from './routes.ts';
+
+/** Log lines are written in blocks of about this size, or after the pause below: one write for many requests. */
+const LOG_BLOCK_BYTES = 8 * 1024;
+const LOG_FLUSH_MS = 100;
+
+export const run: Command = {
+  name: 'run',
+  summary: 'starts the gateway',
+  usage: '[-c FILE]\n\n  -c, --config FILE   the configuration (default: sallyport.yaml)',
+  options: CONFIG_OPTION,
+  async run(args) {
+    const loaded = configurationOf(args);
+    const { logger, flush } = await openLog();
+    const instance = new Instance(loaded, logger);
+    print(routeTable(loaded.configuration));
+    for (const warning of configurationWarnings(loaded)) printError(`warning: ${warning}`);
+    try {
+      await instance.start();
+    } catch (error) {
+      flush();
+      throw new CommandFailed(`it cannot start: ${describeError(error)}`);
+    }
+    const addresses = instance.listeners.map(({ address }) => `${address.address}:${address.port}`);
+    const { address, port } = instance.admin.address;
+    logger.info({ listeners: addresses, admin: `${address}:${port}` }, 'listening');
+    await instance.ready();
+    logger.info('ready');
+    const signal = await termination();
+    logger.info({ signal }, 'draining');
+    await instance.stop();
+    logger.info('stopped');
+    flush();
+    return 0;
+  },
+};
+
+/** JSON lines, or readable ones on a terminal. */
+async function openLog(): Promise<{ logger: Logger; flush: () => void }> {
+  if (process.stdout.isTTY) {
+    const { default: pretty } = await import('pino-pretty');
+    const colorize = !process.env['NO_COLOR'];
+    return {
+      logger: createLogger({ destination: pretty({ colorize, sync: true, singleLine: true }) }),
+      flush: () => undefined,
+    };
+  }
+  const destination = pino.destination({ fd: 1, sync: false, minLength: LOG_BLOCK_BYTES });
+  setInterval(() => destination.flush(), LOG_FLUSH_MS).unref();
+  const flush = (): void => {
+    // Not yet open, or its reader has gone: then there is nobody to tell.
+    try {
+      destination.flushSync();
+    } catch {
+      return;
+    }
+  };
+  process.on('exit', flush);
+  return { logger: createLogger({ destination }), flush };
+}
+
+/** The first signal drains; a second one ends the process at once. */
+async function termination(): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      process.once(signal, () => process.exit(1));
+      resolve(signal);
+    });
+  }
+  return promise;
+}

@@ -1,0 +1,45 @@
+/**
+ * A client's request body on its way to the upstream. It stands between the two so that a failing upstream
+ * ends this stream and not the client's connection, which is still owed an answer. Rules H15, H18.
+ */
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { BODY_TOO_LARGE, MALFORMED_REQUEST } from './errors.ts';
+
+export class ClientBody extends Readable {
+  readonly #request: IncomingMessage;
+  #bytes = 0;
+
+  /** @param maxBytes 0 = no limit */
+  constructor(request: IncomingMessage, maxBytes: number) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#request = request;
+    request.on('data', (chunk: Buffer) => {
+      this.#bytes += chunk.length;
+      if (maxBytes > 0 && this.#bytes > maxBytes) {
+        this.destroy(BODY_TOO_LARGE);
+        return;
+      }
+      // Paused and not buffered: the client feels how fast the upstream takes it.
+      if (!this.push(chunk)) request.pause();
+    });
+    request.on('end', () => {
+      // A body that stopped short must never reach the upstream as a whole one.
+      if (request.complete) this.push(null);
+      else this.destroy(MALFORMED_REQUEST);
+    });
+    request.on('error', () => this.destroy(MALFORMED_REQUEST));
+    request.on('close', () => {
+      if (!request.complete) this.destroy(MALFORMED_REQUEST);
+    });
+    request.pause();
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  override _read(): void {
+    this.#request.resume();
+  }
+}

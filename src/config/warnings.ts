@@ -1,0 +1,98 @@
+/**
+ * What is allowed but risky: said by `check` and `run`, failed by `check --strict`.
+ */
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { LoadedConfiguration } from './load.ts';
+import { isLoopback } from './references.ts';
+
+const DEFAULT_MAX_LIFETIME_MS = 24 * 3_600_000;
+
+/** One line for each risk: what it is, what to do. */
+export function configurationWarnings(loaded: LoadedConfiguration): string[] {
+  const { configuration } = loaded;
+  const { listeners, revocation, issuers, routes } = configuration;
+  return [
+    ...listeners
+      .filter(({ host }) => !isLoopback(host))
+      .map(
+        ({ host, port }) =>
+          `listeners: ${host}:${port} is plaintext beyond loopback: tokens can be read on the way; put TLS in front of it`,
+      ),
+    ...(revocation.store === 'memory:' && routes.some(({ auth }) => auth.mode !== 'none')
+      ? [
+          'revocation.store: memory: forgets every revocation at a restart and tells no other gateway; use sqlite:FILE or redis://',
+        ]
+      : []),
+    ...(revocation.when_stale === 'allow'
+      ? ['revocation.when_stale: allow lets revoked tokens pass while the store is down; use deny']
+      : []),
+    ...routes
+      .filter(({ when_stale }) => when_stale === 'allow')
+      .map(
+        ({ name }) =>
+          `routes: ${name} has when_stale: allow: revoked tokens pass while the store is down; use deny`,
+      ),
+    ...Object.entries(issuers).flatMap(([name, issuer]) => [
+      ...(issuer.allow_http
+        ? [`issuers.${name}: allow_http: whoever is on the way can forge keys and answers; use https`]
+        : []),
+      ...(issuer.max_lifetime > DEFAULT_MAX_LIFETIME_MS
+        ? [
+            `issuers.${name}: max_lifetime is more than 24h: a stolen token works for that long, and revocations are kept for that long`,
+          ]
+        : []),
+      ...(issuer.audiences === undefined && issuer.validation === undefined
+        ? [
+            `issuers.${name}: no audiences: tokens that were issued for other services are accepted; name yours`,
+          ]
+        : []),
+    ]),
+    ...secretFiles(loaded).flatMap(([key, file]) =>
+      readableByAll(file) ? [`${key}: ${file} can be read by every user; chmod 600 it`] : [],
+    ),
+    ...(hasInlineSecret(loaded) && readableByAll(loaded.file)
+      ? [`${loaded.file} holds secrets and can be read by every user; chmod 600 it, or use the _file keys`]
+      : []),
+  ];
+}
+
+function secretFiles({ configuration, folder }: LoadedConfiguration): [key: string, file: string][] {
+  const { admin, issuers, identity } = configuration;
+  const candidates: [string, string | undefined][] = [
+    ['log_key_file', configuration.log_key_file],
+    ['admin.token_file', admin.token_file],
+    ...(admin.tokens ?? []).map((token, index): [string, string | undefined] => [
+      `admin.tokens[${index}].token_file`,
+      token.token_file,
+    ]),
+    ...Object.entries(issuers).map(([name, issuer]): [string, string | undefined] => [
+      `issuers.${name}.hmac_secret_file`,
+      issuer.hmac_secret_file,
+    ]),
+    ['identity.assertion.key_file', identity.assertion?.key_file],
+  ];
+  return candidates.flatMap(([key, file]) => (file === undefined ? [] : [[key, resolve(folder, file)]]));
+}
+
+function hasInlineSecret({ configuration }: LoadedConfiguration): boolean {
+  const { admin, issuers } = configuration;
+  return (
+    (admin.token !== undefined && admin.token_file === undefined) ||
+    (admin.tokens ?? []).some(({ token_file }) => token_file === undefined) ||
+    (configuration.log_key !== undefined && configuration.log_key_file === undefined) ||
+    Object.values(issuers).some(
+      (issuer) => issuer.hmac_secret !== undefined && issuer.hmac_secret_file === undefined,
+    )
+  );
+}
+
+const READ_BY_OTHERS = 0o004;
+
+function readableByAll(file: string): boolean {
+  try {
+    return (statSync(file).mode & READ_BY_OTHERS) !== 0;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Who the client is, seen through trusted proxies. Pure.
+ */
+import ipaddr from 'ipaddr.js';
+
+/** A set of addresses and networks. */
+export class TrustedPeers {
+  readonly #networks: readonly [ipaddr.IPv4 | ipaddr.IPv6, number][];
+
+  /** @param networks addresses or CIDR; the configuration has validated them. */
+  constructor(networks: readonly string[]) {
+    this.#networks = networks.map((network) => {
+      if (network.includes('/')) return ipaddr.parseCIDR(network);
+      const address = ipaddr.process(network);
+      return [address, address.kind() === 'ipv4' ? 32 : 128];
+    });
+  }
+
+  /** @param address in normal form (see normalAddress). */
+  has(address: string): boolean {
+    if (this.#networks.length === 0 || !ipaddr.isValid(address)) return false;
+    const parsed = ipaddr.process(address);
+    return this.#networks.some(
+      ([network, bits]) => network.kind() === parsed.kind() && parsed.match(network, bits),
+    );
+  }
+}
+
+/** IPv4-mapped IPv6 counts as IPv4; anything that is no address is returned as it is. */
+export function normalAddress(address: string): string {
+  return address.startsWith('::') && ipaddr.isValid(address) ? ipaddr.process(address).toString() : address;
+}
+
+/**
+ * The rightmost address of X-Forwarded-For that is not one of our proxies; the peer where there is none.
+ *
+ * @param chain the header's values joined by commas, leftmost first
+ */
+export function clientAddress(peer: string, chain: string | undefined, trusted: TrustedPeers): string {
+  if (chain === undefined || !trusted.has(peer)) return peer;
+  let client = peer;
+  for (const hop of chain.split(',').reverse()) {
+    const address = normalAddress(
+      hop
+        .trim()
+        .replace(/^\[([^\]]*)\](?::\d+)?$/, '$1')
+        .replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1'),
+    );
+    // What is no address was not written by a proxy of ours: the hop that wrote it is the last one known.
+    if (!ipaddr.isValid(address)) return client;
+    client = address;
+    if (!trusted.has(address)) return client;
+  }
+  return client;
+}

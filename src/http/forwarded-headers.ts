@@ -1,0 +1,43 @@
+/**
+ * X-Forwarded-For, -Proto and -Host for the upstream (rules F1, F2). Pure.
+ */
+import { HeaderKind } from './header-names.ts';
+import type { RequestHead } from './request-head.ts';
+
+const FORWARDED_HOST = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,255})(?::[0-9]{1,5})?$/;
+
+/** Every X-Forwarded-For value of the request, joined as one list; undefined where there is none. */
+export function forwardedForChain(head: RequestHead): string | undefined {
+  const values = valuesOf(head, HeaderKind.forwardedFor);
+  return values.length === 0 ? undefined : values.join(', ');
+}
+
+/**
+ * The three headers as the upstream is to get them, names and values in turn. From a trusted peer the chain is
+ * appended to, and Proto and Host are kept if single and valid; from anyone else all are ours.
+ */
+export function forwardedHeaders(head: RequestHead, peer: string, peerIsTrusted: boolean): string[] {
+  const chain = peerIsTrusted ? forwardedForChain(head) : undefined;
+  const proto = peerIsTrusted ? single(valuesOf(head, HeaderKind.forwardedProto)) : undefined;
+  const host = peerIsTrusted ? single(valuesOf(head, HeaderKind.forwardedHost)) : undefined;
+  return [
+    'x-forwarded-for',
+    chain === undefined ? peer : `${chain}, ${peer}`,
+    'x-forwarded-proto',
+    proto === 'http' || proto === 'https' ? proto : head.scheme,
+    'x-forwarded-host',
+    host !== undefined && FORWARDED_HOST.test(host) ? host : head.authority,
+  ];
+}
+
+function valuesOf(head: RequestHead, kind: HeaderKind): string[] {
+  const values: string[] = [];
+  for (let index = 0; index < head.kinds.length; index++) {
+    if (head.kinds[index] === kind) values.push(head.rawHeaders[2 * index + 1] ?? '');
+  }
+  return values;
+}
+
+function single(values: readonly string[]): string | undefined {
+  return values.length === 1 ? values[0] : undefined;
+}

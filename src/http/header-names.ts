@@ -1,0 +1,107 @@
+/**
+ * What each request header name means to the gateway. Names are looked up by the very spelling that came,
+ * so that the usual ones cost one Map look-up and no lower-casing. Pure.
+ *
+ * Sources: RFC 9110 sections 5.1 and 7.6.1; RFC 7239; RFC 9440. Advisories: SECURITY.md, C1 to C3.
+ */
+
+/**
+ * The name that servers in the CGI tradition (WSGI, PHP, Rack, CGI itself) read: they turn `-` into `_`, and
+ * some turn `.` too, so `X_User_Id` and `X.User.Id` arrive as `X-User-Id`.
+ */
+export function headerAlias(name: string): string {
+  const lower = name.toLowerCase();
+  return lower.includes('_') || lower.includes('.') ? lower.replace(/[_.]/g, '-') : lower;
+}
+
+/** What becomes of a header on its way to the upstream. */
+export const HeaderKind = {
+  /** Passes as it is. */
+  forward: 0,
+  /** Never passes, and is looked at by nobody. */
+  drop: 1,
+  connection: 2,
+  transferEncoding: 3,
+  upgrade: 4,
+  te: 5,
+  host: 6,
+  contentLength: 7,
+  expect: 8,
+  authorization: 9,
+  /** Only the gateway may set it (rule C2). */
+  identity: 10,
+  /** Tells of the hops before us: believed from trusted peers only (rule F1). */
+  forwarded: 11,
+  forwardedFor: 12,
+  forwardedProto: 13,
+  forwardedHost: 14,
+  requestId: 15,
+  traceparent: 16,
+  via: 17,
+} as const;
+export type HeaderKind = (typeof HeaderKind)[keyof typeof HeaderKind];
+
+const KINDS: Readonly<Record<string, HeaderKind>> = {
+  connection: HeaderKind.connection,
+  'keep-alive': HeaderKind.drop,
+  'proxy-connection': HeaderKind.drop,
+  'proxy-authorization': HeaderKind.drop,
+  'proxy-authenticate': HeaderKind.drop,
+  'http2-settings': HeaderKind.drop,
+  // Request trailers are discarded (RFC 9110 section 6.5.1), so announcing them would be a lie.
+  trailer: HeaderKind.drop,
+  dpop: HeaderKind.drop,
+  'transfer-encoding': HeaderKind.transferEncoding,
+  upgrade: HeaderKind.upgrade,
+  te: HeaderKind.te,
+  host: HeaderKind.host,
+  'content-length': HeaderKind.contentLength,
+  expect: HeaderKind.expect,
+  authorization: HeaderKind.authorization,
+  forwarded: HeaderKind.forwarded,
+  'x-real-ip': HeaderKind.forwarded,
+  'x-forwarded-for': HeaderKind.forwardedFor,
+  'x-forwarded-proto': HeaderKind.forwardedProto,
+  'x-forwarded-host': HeaderKind.forwardedHost,
+  'x-request-id': HeaderKind.requestId,
+  traceparent: HeaderKind.traceparent,
+  via: HeaderKind.via,
+};
+
+/** X-Forwarded-*, X-Original-* and what proxies call the client's certificate. */
+const HOP_HISTORY =
+  /^(?:x-forwarded-|x-original-|(?:x-)?(?:ssl|tls)-client-|(?:x-)?client-cert(?:$|-|ificate)|x-arr-clientcert$|x-amzn-mtls-)/;
+
+/** Spellings seen beyond this many are classified anew each time: a flood of odd names must not grow memory. */
+const MAX_REMEMBERED_SPELLINGS = 1_000;
+
+/** Classifies header names for one set of identity headers. */
+export class HeaderTable {
+  readonly #identityAliases: ReadonlySet<string>;
+  readonly #spellings = new Map<string, HeaderKind>();
+
+  /** @param identityNames every header that is configured as identity on any route, in any spelling. */
+  constructor(identityNames: Iterable<string>) {
+    this.#identityAliases = new Set([...identityNames].map(headerAlias));
+  }
+
+  kindOf(name: string): HeaderKind {
+    const known = this.#spellings.get(name);
+    if (known !== undefined) return known;
+    const kind = this.#classify(name);
+    if (this.#spellings.size < MAX_REMEMBERED_SPELLINGS) this.#spellings.set(name, kind);
+    return kind;
+  }
+
+  #classify(name: string): HeaderKind {
+    const alias = headerAlias(name);
+    if (this.#identityAliases.has(alias)) return HeaderKind.identity;
+    const kind = Object.hasOwn(KINDS, alias)
+      ? (KINDS[alias] ?? HeaderKind.forward)
+      : HOP_HISTORY.test(alias)
+        ? HeaderKind.forwarded
+        : HeaderKind.forward;
+    // An odd spelling of a name that the gateway sets or reads must not reach an upstream that folds names.
+    return kind !== HeaderKind.forward && alias !== name.toLowerCase() ? HeaderKind.drop : kind;
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * The head of a request, read once and strictly: the first thing that happens to a request. What two
+ * readers could understand differently is refused here, before any matching. Pure.
+ *
+ * RFC 9112 sections 3 and 6, RFC 9110 sections 5, 7 and 10. Rules H1 to H8, H18.
+ */
+import {
+  BAD_HOST,
+  BODY_TOO_LARGE,
+  HEADERS_TOO_LARGE,
+  MALFORMED_REQUEST,
+  METHOD_REFUSED,
+  URI_TOO_LONG,
+} from '../errors.ts';
+import { HeaderKind, type HeaderTable } from './header-names.ts';
+
+export interface HeadLimits {
+  readonly uriBytes: number;
+  readonly headerBytes: number;
+  readonly headerCount: number;
+  /** 0 = no limit. */
+  readonly bodyBytes: number;
+}
+
+/** What the transport knows of a request; nothing of it is trusted. */
+export interface RawHead {
+  readonly method: string;
+  /** The request target as it came, bytes as latin1. */
+  readonly target: string;
+  readonly httpVersion: string;
+  /** Names and values in turn, as they came. */
+  readonly rawHeaders: readonly string[];
+  readonly scheme: 'http' | 'https';
+}
+
+/** A request head that has one reading. */
+export interface RequestHead extends RawHead {
+  /** Origin-form path, raw bytes, without the query. */
+  readonly path: string;
+  /** With its `?`, or empty. */
+  readonly query: string;
+  /** The Host as sent. */
+  readonly authority: string;
+  /** Its name alone, lower-case, without port. */
+  readonly hostname: string;
+  /** For each pair of rawHeaders, what it is. */
+  readonly kinds: readonly HeaderKind[];
+  /** Field names in Connection, lower-case; they end here (RFC 9110 section 7.6.1). */
+  readonly connectionOptions: readonly string[];
+  readonly authorization: readonly string[];
+  /** Undefined for a chunked body or none. */
+  readonly contentLength: number | undefined;
+  readonly hasBody: boolean;
+  /** Lower-case protocol of an Upgrade header that Connection announces, else undefined. */
+  readonly upgrade: string | undefined;
+  readonly expectsContinue: boolean;
+  /** Undefined where it was absent or invalid. */
+  readonly requestId: string | undefined;
+}
+
+const NO_OPTIONS: readonly string[] = [];
+const HOST = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_~!$&'()*+;=%.-]{1,255})(?::[0-9]{1,5})?$/;
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+
+/**
+ * Reads and checks a request head.
+ *
+ * @throws GatewayError with the status of CONTRACT.md's table: 400, 405, 413, 414 or 431.
+ */
+export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): RequestHead {
+  const { method, target, rawHeaders, httpVersion } = raw;
+  if (target.length > limits.uriBytes) throw URI_TOO_LONG;
+  if (rawHeaders.length > 2 * limits.headerCount) throw HEADERS_TOO_LARGE;
+  if (method === 'CONNECT' || method === 'TRACE') throw METHOD_REFUSED;
+
+  const kinds: HeaderKind[] = [];
+  let headerBytes = 0;
+  let host: string | undefined;
+  let connectionOptions = NO_OPTIONS;
+  let authorization = NO_OPTIONS;
+  let contentLength: number | undefined;
+  let chunked = false;
+  let upgrade: string | undefined;
+  let expectsContinue = false;
+  let requestId: string | undefined;
+
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const value = rawHeaders[index + 1] ?? '';
+    const name = rawHeaders[index] ?? '';
+    // ": " and CRLF are part of what was sent.
+    headerBytes += name.length + value.length + 4;
+    const kind = table.kindOf(name);
+    kinds.push(kind);
+    switch (kind) {
+      case HeaderKind.host:
+        if (host !== undefined) throw BAD_HOST;
+        host = value;
+        break;
+      case HeaderKind.connection:
+        connectionOptions = [
+          ...connectionOptions,
+          ...value
+            .toLowerCase()
+            .split(',')
+            .map((option) => option.trim()),
+        ];
+        break;
+      case HeaderKind.authorization:
+        authorization = [...authorization, value];
+        break;
+      case HeaderKind.contentLength:
+        if (contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) throw MALFORMED_REQUEST;
+        contentLength = Number(value);
+        break;
+      case HeaderKind.transferEncoding:
+        // Any other coding would reach the upstream undone but unannounced.
+        if (chunked || value.toLowerCase() !== 'chunked') throw MALFORMED_REQUEST;
+        chunked = true;
+        break;
+      case HeaderKind.upgrade:
+        upgrade =
+          upgrade === undefined ? value.trim().toLowerCase() : `${upgrade}, ${value.trim().toLowerCase()}`;
+        break;
+      case HeaderKind.expect:
+        expectsContinue ||= value.toLowerCase() === '100-continue';
+        break;
+      case HeaderKind.requestId:
+        requestId = requestId === undefined && REQUEST_ID.test(value) ? value : undefined;
+        break;
+      default:
+    }
+  }
+  if (headerBytes > limits.headerBytes) throw HEADERS_TOO_LARGE;
+  // Two framings in one message, or a framing that HTTP/1.0 does not have: request smuggling (rules H2, H3).
+  if (chunked && (contentLength !== undefined || httpVersion === '1.0')) throw MALFORMED_REQUEST;
+  if (limits.bodyBytes > 0 && contentLength !== undefined && contentLength > limits.bodyBytes)
+    throw BODY_TOO_LARGE;
+
+  const { authority, pathAndQuery } = readTarget(target, host);
+  const question = pathAndQuery.indexOf('?');
+  const portAt = authority.lastIndexOf(':');
+  const hasPort = portAt > authority.lastIndexOf(']');
+  return {
+    method,
+    target,
+    httpVersion,
+    rawHeaders,
+    scheme: raw.scheme,
+    path: question < 0 ? pathAndQuery : pathAndQuery.slice(0, question),
+    query: question < 0 ? '' : pathAndQuery.slice(question),
+    authority,
+    hostname: (hasPort ? authority.slice(0, portAt) : authority).toLowerCase(),
+    kinds,
+    connectionOptions,
+    authorization,
+    contentLength,
+    hasBody: chunked || (contentLength !== undefined && contentLength > 0),
+    upgrade: connectionOptions.includes('upgrade') ? upgrade : undefined,
+    expectsContinue,
+    requestId,
+  };
+}
+
+/** Origin-form or absolute-form (RFC 9112 section 3.2); the latter must agree with Host (rule H7). */
+function readTarget(target: string, host: string | undefined): { authority: string; pathAndQuery: string } {
+  if (host === undefined || !HOST.test(host)) throw BAD_HOST;
+  // What follows # is no part of a request target, and readers differ on where it begins.
+  if (target.includes('#')) throw MALFORMED_REQUEST;
+  if (target.charCodeAt(0) === 0x2f) return { authority: host, pathAndQuery: target };
+  const [, authority, pathAndQuery] = /^https?:\/\/([^/?]*)([\s\S]*)$/i.exec(target) ?? [];
+  if (authority === undefined || pathAndQuery === undefined) throw MALFORMED_REQUEST;
+  if (authority.toLowerCase() !== host.toLowerCase()) throw BAD_HOST;
+  return { authority: host, pathAndQuery: pathAndQuery.startsWith('/') ? pathAndQuery : `/${pathAndQuery}` };
+}
+
+/** The single value of a header by its lower-case name, undefined where it is absent or repeated. */
+export function singleHeader(head: RawHead, name: string): string | undefined {
+  let found: string | undefined;
+  for (let index = 0; index < head.rawHeaders.length; index += 2) {
+    if (head.rawHeaders[index]?.toLowerCase() !== name) continue;
+    if (found !== undefined) return undefined;
+    found = head.rawHeaders[index + 1];
+  }
+  return found;
+}

@@ -1,0 +1,249 @@
+/**
+ * The issuers of a configuration as verifiers, and what of them lives: key sets that refresh, a client to their
+ * servers. With assemble.ts the only place where adapters of token/ are made.
+ */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Clock } from './clock.ts';
+import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
+import { isLoopback, minSecretBytes, weakSecret } from './config/references.ts';
+import type { IssuerConfiguration } from './config/schema.ts';
+import type { RevocableIssuer } from './revocation/revoker.ts';
+import { invalidToken } from './errors.ts';
+import { AcceptedIssuers } from './token/accepted-issuers.ts';
+import { DEFAULT_ALGORITHMS, DEFAULT_HMAC_ALGORITHMS, type SignatureAlgorithm } from './token/algorithms.ts';
+import { revocableClaims, type RevocableClaim } from './token/authentic-token.ts';
+import type { AuthorityClient } from './token/authority-fetch.ts';
+import { stringClaim } from './token/claims.ts';
+import { JwtVerifier } from './token/jwt-verifier.ts';
+import { discoverKeySet, fetchKeySet } from './token/key-discovery.ts';
+import { StaticKeySet, type KeySet } from './token/key-set.ts';
+import { readJwt } from './token/lexical-gate.ts';
+import { OpaqueVerifier, type OpaqueCallResult } from './token/opaque-verifier.ts';
+import { RemoteKeySet } from './token/remote-key-set.ts';
+import type { TokenCaches } from './token/token-caches.ts';
+import { presentedDigest } from './token/token-digest.ts';
+import type { AuthenticToken } from './token/token-verifier.ts';
+import { ValidationCall } from './token/validation-call.ts';
+import { importKeySet, secretKey } from './token/verification-key.ts';
+
+/** What happens to issuers, for metrics and logs. */
+export interface IssuerObserver {
+  keysRefreshed(issuer: string, skipped: readonly string[]): void;
+  keysFailed(issuer: string, error: unknown): void;
+  asked(issuer: string, result: OpaqueCallResult, error?: unknown): void;
+}
+
+export interface IssuerParts {
+  readonly client: AuthorityClient;
+  readonly caches: TokenCaches;
+  readonly clock: Clock;
+  readonly observer: IssuerObserver;
+}
+
+export class Issuers {
+  readonly #jwt = new Map<string, JwtVerifier>();
+  readonly #opaque = new Map<string, OpaqueVerifier>();
+  readonly #remote = new Map<string, RemoteKeySet>();
+  readonly #caches: TokenCaches;
+  readonly #revocable: readonly RevocableIssuer[];
+
+  /** @throws ConfigurationError where a key file cannot be used */
+  constructor(loaded: LoadedConfiguration, parts: IssuerParts) {
+    const problems: string[] = [];
+    const { issuers, revocation } = loaded.configuration;
+    const claims = revocableClaims(revocation.claims);
+    this.#caches = parts.caches;
+    for (const [name, issuer] of Object.entries(issuers)) {
+      if (issuer.validation) {
+        this.#opaque.set(name, opaqueVerifier(name, issuer, claims, parts));
+        continue;
+      }
+      try {
+        const keys = this.#keySet(name, issuer, loaded, parts);
+        this.#jwt.set(name, new JwtVerifier(jwtPolicy(name, issuer, claims), keys, parts.clock));
+      } catch (error) {
+        problems.push(
+          `${loaded.file}: issuers.${name}: ${error instanceof Error ? error.message : String(error)}`,
+        );
+      }
+    }
+    if (problems.length > 0) throw new ConfigurationError(problems);
+    this.#revocable = Object.entries(issuers).map(([name, issuer]) => ({
+      name,
+      issuer: issuer.issuer,
+      maxLifetimeSeconds: issuer.validation ? undefined : issuer.max_lifetime / 1000,
+      clockSkewSeconds: issuer.clock_skew / 1000,
+    }));
+  }
+
+  get revocable(): readonly RevocableIssuer[] {
+    return this.#revocable;
+  }
+
+  /** Key sets behind a URL, by issuer name. */
+  get remoteKeySets(): ReadonlyMap<string, RemoteKeySet> {
+    return this.#remote;
+  }
+
+  /** A verifier for routes that accept exactly these issuers. */
+  accepting(issuerSet: string, names: readonly string[]): AcceptedIssuers {
+    const pick = <T>(from: ReadonlyMap<string, T>): T[] => names.flatMap((name) => from.get(name) ?? []);
+    return new AcceptedIssuers(issuerSet, this.#caches, pick(this.#jwt), pick(this.#opaque));
+  }
+
+  /** Verifies a token of any issuer, whatever route it was meant for and however old it is. */
+  async verifyAny(token: string, issuerName: string | undefined): Promise<AuthenticToken> {
+    const jwt = readJwt(token);
+    if (jwt) {
+      const issuer = stringClaim(jwt.claims, 'iss');
+      const verifier = [...this.#jwt.values()].find(({ policy }) => policy.issuer === issuer);
+      if (!verifier) throw invalidToken('unknown_issuer');
+      return (await verifier.verify(jwt)).token;
+    }
+    const opaque = [...this.#opaque.values()];
+    const verifier =
+      issuerName === undefined && opaque.length === 1
+        ? opaque[0]
+        : opaque.find(({ policy }) =>
+            issuerName === undefined
+              ? policy.prefix !== '' && token.startsWith(policy.prefix)
+              : policy.issuerName === issuerName,
+          );
+    if (!verifier) throw invalidToken('unknown_issuer');
+    return (await verifier.verify(token, presentedDigest(token))).token;
+  }
+
+  /** Resolves once each key set was fetched or has failed once. */
+  async start(): Promise<void> {
+    await Promise.all([...this.#remote.values()].map((keys) => keys.start()));
+  }
+
+  stop(): void {
+    for (const keys of this.#remote.values()) keys.stop();
+  }
+
+  #keySet(
+    name: string,
+    issuer: IssuerConfiguration,
+    loaded: LoadedConfiguration,
+    parts: IssuerParts,
+  ): KeySet {
+    const algorithms = algorithmsOf(issuer);
+    if (issuer.hmac_secret !== undefined) return secretKeySet(issuer.hmac_secret, algorithms);
+    if (issuer.jwks_file !== undefined) {
+      const file = resolve(loaded.folder, issuer.jwks_file);
+      return staticKeySet('jwks_file', parseJson(file), algorithms);
+    }
+    if (issuer.jwks !== undefined) return staticKeySet('jwks', issuer.jwks, algorithms);
+    const { client, clock, observer } = parts;
+    const url = issuer.jwks_url;
+    const keys = new RemoteKeySet({
+      fetchDocument: () =>
+        url === undefined
+          ? discoverKeySet(client, issuer.issuer ?? '', (found) => mayUse(found, issuer.allow_http))
+          : fetchKeySet(client, url),
+      algorithms,
+      refreshMs: issuer.keys.refresh,
+      maxStaleMs: issuer.keys.max_stale,
+      clock,
+      observer: {
+        refreshed: (skipped) => observer.keysRefreshed(name, skipped),
+        failed: (error) => observer.keysFailed(name, error),
+      },
+    });
+    this.#remote.set(name, keys);
+    return keys;
+  }
+}
+
+function algorithmsOf(issuer: IssuerConfiguration): readonly SignatureAlgorithm[] {
+  return (
+    issuer.algorithms ?? (issuer.hmac_secret === undefined ? DEFAULT_ALGORITHMS : DEFAULT_HMAC_ALGORITHMS)
+  );
+}
+
+function secretKeySet(secret: string, algorithms: readonly SignatureAlgorithm[]): KeySet {
+  const needed = minSecretBytes(algorithms);
+  if (Buffer.byteLength(secret) < needed) throw new TypeError(`the secret ${weakSecret(needed)}`);
+  return new StaticKeySet([secretKey(secret, algorithms)], { ignoreKeyId: true });
+}
+
+function staticKeySet(source: string, document: unknown, algorithms: readonly SignatureAlgorithm[]): KeySet {
+  const { keys, skipped } = importKeySet(document, algorithms);
+  if (keys.length === 0) {
+    throw new TypeError(
+      `${source} has no usable key: ${skipped.join('; ') || 'it is empty'}; put the issuer's public keys there`,
+    );
+  }
+  return new StaticKeySet(keys, { ignoreKeyId: false });
+}
+
+/** @throws TypeError with what is wrong, what to do */
+export function parseJson(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new TypeError(
+      `${file} cannot be read (${(error as NodeJS.ErrnoException).code}); create it, or mend its name or rights`,
+      { cause: error },
+    );
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new TypeError(`${file} is no JSON; put a JWK Set there`);
+  }
+}
+
+/** Keys that decide who may pass travel encrypted, or do not leave the machine (rule K4). */
+function mayUse(url: string, allowHttp: boolean): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'https:' || (protocol === 'http:' && (allowHttp || isLoopback(hostname)));
+}
+
+function jwtPolicy(name: string, issuer: IssuerConfiguration, claims: readonly RevocableClaim[]) {
+  return {
+    issuerName: name,
+    issuer: issuer.issuer ?? '',
+    audiences: issuer.audiences,
+    algorithms: algorithmsOf(issuer),
+    tokenType: issuer.token_type,
+    requiredClaims: issuer.required_claims,
+    clockSkewSeconds: issuer.clock_skew / 1000,
+    futureIatSeconds: issuer.future_iat / 1000,
+    maxLifetimeSeconds: issuer.max_lifetime / 1000,
+    revocableClaims: claims,
+  };
+}
+
+function opaqueVerifier(
+  name: string,
+  issuer: IssuerConfiguration,
+  claims: readonly RevocableClaim[],
+  parts: IssuerParts,
+): OpaqueVerifier {
+  const { validation } = issuer;
+  if (!validation) throw new TypeError('it has no validation');
+  return new OpaqueVerifier(
+    {
+      issuerName: name,
+      issuer: issuer.issuer,
+      audiences: issuer.audiences,
+      requiredClaims: issuer.required_claims,
+      clockSkewSeconds: issuer.clock_skew / 1000,
+      prefix: issuer.token_prefix,
+      cacheMs: validation.cache,
+      negativeCacheMs: validation.negative_cache,
+      revocableClaims: claims,
+    },
+    new ValidationCall(
+      { url: validation.url, claimsPointer: validation.claims, timeoutMs: validation.timeout },
+      parts.client,
+    ),
+    parts.caches,
+    parts.clock,
+    (result, error) => parts.observer.asked(name, result, error),
+  );
+}

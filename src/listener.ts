@@ -1,0 +1,222 @@
+/**
+ * A public listener: Node's HTTP server, set so that nothing it does by itself escapes the rules, and the
+ * client's connections from their first byte to their last. Rules H2 to H8, H12, H16, H18, H19.
+ */
+import { createServer, ServerResponse, type IncomingMessage, type Server } from 'node:http';
+import { Socket, type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Clock } from './clock.ts';
+import {
+  EXPECTATION_FAILED,
+  HEADERS_TOO_LARGE,
+  MALFORMED_REQUEST,
+  REQUEST_TIMEOUT,
+  URI_TOO_LONG,
+  type GatewayError,
+} from './errors.ts';
+import type { Connection, Gateway } from './gateway.ts';
+import { normalAddress } from './http/client-address.ts';
+import { openTunnel } from './tunnel.ts';
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly reusePort: boolean;
+  readonly uriBytes: number;
+  readonly headerBytes: number;
+  /** 0 = no limit. */
+  readonly connections: number;
+  readonly headersTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+}
+
+/** How long a connection is read on after an answer that ends it, so that the client gets to read that answer. */
+const LINGER_MS = 2_000;
+/** How often Node looks for connections that are too slow: header timeouts are late by at most this. */
+const CHECK_INTERVAL_MS = 1_000;
+/** During a drain, how often connections that have become idle are closed. */
+const DRAIN_STEP_MS = 50;
+
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #gateway: Gateway;
+  readonly #clock: Clock;
+  readonly #server: Server;
+  readonly #connections = new WeakMap<Duplex, Connection>();
+  readonly #tunnels = new Set<Duplex>();
+  #draining = false;
+
+  constructor(options: ListenerOptions, gateway: Gateway, clock: Clock) {
+    this.#options = options;
+    this.#gateway = gateway;
+    this.#clock = clock;
+    this.#server = this.#createServer();
+  }
+
+  /** @throws Error where the port cannot be had */
+  async listen(): Promise<void> {
+    const { host, port, reusePort } = this.#options;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once('error', reject);
+    this.#server.listen({ host, port, reusePort }, resolve);
+    await promise;
+    this.#server.off('error', reject);
+  }
+
+  get address(): AddressInfo {
+    return this.#server.address() as AddressInfo;
+  }
+
+  /** No new connections; requests in flight and tunnels end, or are ended after `drainMs`. */
+  async drain(drainMs: number): Promise<void> {
+    this.#draining = true;
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    const deadlineMs = this.#clock.monotonicMs() + drainMs;
+    let done = false;
+    void closed.then(() => (done = true));
+    while (!(done && this.#tunnels.size === 0) && this.#clock.monotonicMs() < deadlineMs) {
+      this.#server.closeIdleConnections();
+      const { promise, resolve: wake } = Promise.withResolvers<void>();
+      // Not the injected clock's timer, which would let the process end before the drain has.
+      setTimeout(wake, DRAIN_STEP_MS);
+      await Promise.race([promise, closed.then(() => (this.#tunnels.size === 0 ? undefined : promise))]);
+    }
+    for (const socket of this.#tunnels) socket.destroy();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #createServer(): Server {
+    const { uriBytes, headerBytes, connections, headersTimeoutMs, idleTimeoutMs } = this.#options;
+    const server = createServer({
+      // Node stops at this size without saying which part was too large; ours are counted exactly.
+      maxHeaderSize: uriBytes + headerBytes + 1024,
+      headersTimeout: headersTimeoutMs,
+      // Long uploads are no attack; what is slow is ended by the idle timeouts.
+      requestTimeout: 0,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      keepAliveTimeout: idleTimeoutMs,
+      // A missing Host is answered like any other refusal.
+      requireHostHeader: false,
+      shouldUpgradeCallback: isWebSocketHandshake,
+      noDelay: true,
+    });
+    // Node would drop fields beyond a thousand in silence; ours are counted.
+    server.maxHeadersCount = 0;
+    if (connections > 0) server.maxConnections = connections;
+    const serve = (request: IncomingMessage, response: ServerResponse): void =>
+      this.#serve(request, response);
+    server.on('connection', (socket) => this.#connected(socket));
+    server.on('request', serve);
+    // By itself Node would tell the client to go on before anybody has looked at its token.
+    server.on('checkContinue', serve);
+    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+      this.#refuse(request, response, EXPECTATION_FAILED);
+    });
+    server.on('upgrade', (request, socket, early) => this.#upgrade(request, socket, early));
+    server.on('connect', (request, socket) => {
+      this.#gateway.refuse(request, this.#responseOn(request, socket), this.#connectionOf(socket));
+    });
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
+    return server;
+  }
+
+  #connected(socket: Socket): void {
+    const peer = normalAddress(socket.remoteAddress ?? '');
+    const connection: Connection = {
+      peer,
+      peerIsTrusted: this.#gateway.trusts(peer),
+      scheme: 'http',
+      closing: false,
+    };
+    this.#connections.set(socket, connection);
+    // Node calls this after an answer that ends the connection. Closing at once, with a part of the request
+    // unread, makes the kernel reset the connection, and the client never reads why it was refused.
+    socket.destroySoon = () => {
+      if (!connection.closing) {
+        Socket.prototype.destroySoon.call(socket);
+        return;
+      }
+      socket.end();
+      this.#clock.after(LINGER_MS, () => socket.destroy());
+    };
+  }
+
+  #connectionOf(socket: Duplex): Connection {
+    return this.#connections.get(socket) ?? { peer: '', peerIsTrusted: false, scheme: 'http', closing: true };
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    const connection = this.#connectionOf(request.socket);
+    if (connection.closing) return;
+    if (this.#draining) response.shouldKeepAlive = false;
+    this.#gateway.serve(request, response, connection);
+  }
+
+  #refuse(request: IncomingMessage, response: ServerResponse, error: GatewayError): void {
+    const connection = this.#connectionOf(request.socket);
+    if (!connection.closing) this.#gateway.refuse(request, response, connection, error);
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {
+    const connection = this.#connectionOf(socket);
+    const response = this.#responseOn(request, socket);
+    // A client must wait for the 101: bytes before it are meant for somebody who reads them as a request.
+    if (early.length > 0) {
+      this.#gateway.refuse(request, response, connection, MALFORMED_REQUEST);
+      return;
+    }
+    this.#gateway.serve(request, response, connection, (headers, upstream, upstreamEarly) => {
+      response.detachSocket(socket as Socket);
+      this.#tunnels.add(socket);
+      openTunnel({ client: socket, upstream, headers, early: upstreamEarly }, () => {
+        this.#tunnels.delete(socket);
+        response.emit('close');
+      });
+    });
+  }
+
+  /** An ordinary response on a socket that Node has handed over, for whatever is not a tunnel. */
+  #responseOn(request: IncomingMessage, socket: Duplex): ServerResponse {
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket as Socket);
+    socket.on('error', () => socket.destroy());
+    response.on('finish', () => {
+      response.detachSocket(socket as Socket);
+      (socket as Socket).destroySoon();
+      response.emit('close');
+    });
+    return response;
+  }
+
+  /** What Node's parser refuses never becomes a request; the client is told why, and the connection ends. */
+  #clientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
+    const connection = this.#connectionOf(socket);
+    const busy = (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage;
+    if (error.code === 'ECONNRESET' || !socket.writable || connection.closing || busy?.headersSent === true) {
+      socket.destroy();
+      return;
+    }
+    connection.closing = true;
+    socket.end(this.#gateway.refusalText(parserError(error, this.#options.uriBytes), connection));
+    this.#clock.after(LINGER_MS, () => socket.destroy());
+  }
+}
+
+/** The one upgrade that is served; any other is dropped and its request served as if it had not asked. */
+function isWebSocketHandshake(request: IncomingMessage): boolean {
+  const { method, headers, httpVersion } = request;
+  const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+  return (
+    method === 'GET' && httpVersion === '1.1' && !hasBody && headers.upgrade?.toLowerCase() === 'websocket'
+  );
+}
+
+function parserError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, uriBytes: number): GatewayError {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return REQUEST_TIMEOUT;
+  if (error.code !== 'HPE_HEADER_OVERFLOW') return MALFORMED_REQUEST;
+  const lineEnd = error.rawPacket?.indexOf('\r\n') ?? 0;
+  return lineEnd < 0 || lineEnd > uriBytes + 'OPTIONS  HTTP/1.1'.length ? URI_TOO_LONG : HEADERS_TOO_LARGE;
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+/**
+ * The command line's entry. Says what to do on an unsupported Node before anything that such a Node could not
+ * load is loaded.
+ */
+const SUPPORTED = [
+  { major: 24, minor: 11 },
+  { major: 26, minor: 0 },
+];
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+
+if (SUPPORTED.some((version) => version.major === major && minor >= version.minor)) {
+  const { main } = await import('./cli/main.ts');
+  process.exitCode = await main(process.argv.slice(2));
+} else {
+  process.stderr.write(
+    `sallyport: Node ${process.versions.node} is not supported; install Node 24 (24.11 or later) or Node 26\n`,
+  );
+  process.exitCode = 1;
+}
+
+export {};

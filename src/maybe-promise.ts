@@ -1,0 +1,13 @@
+/**
+ * A value that is here, or on its way. On the hot path a step answers without a Promise where it can, so that
+ * a cached token never waits a turn of the event loop.
+ */
+export type MaybePromise<T> = T | Promise<T>;
+
+/** Goes on with a value now if it is here, else when it comes. */
+export function whenReady<T, U>(
+  value: MaybePromise<T>,
+  next: (value: T) => MaybePromise<U>,
+): MaybePromise<U> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}

@@ -1,0 +1,178 @@
+/**
+ * What the configuration means once it is compiled: the routes and everything that a request is decided by.
+ * Immutable; a new configuration makes a new policy. Pure.
+ */
+import type { Configuration, RouteConfiguration } from './config/schema.ts';
+import { TrustedPeers } from './http/client-address.ts';
+import { HeaderTable } from './http/header-names.ts';
+import type { IdentityHeader } from './http/identity-headers.ts';
+import type { PathLeniency } from './http/path-policy.ts';
+import type { HeadLimits } from './http/request-head.ts';
+import { parseClaimPath, type ClaimPath } from './token/claims.ts';
+
+/** One alternative of a route's match: Kubernetes Gateway API's HTTPRouteMatch. */
+export interface RouteMatch {
+  /** Empty: any host. */
+  readonly hosts: readonly string[];
+  readonly path: { readonly kind: 'exact' | 'prefix'; readonly value: string };
+  /** Empty: any method. */
+  readonly methods: ReadonlySet<string>;
+  /** Lower-case name and exact value. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+export interface ScopeRule {
+  readonly all: readonly string[];
+  /** Empty: none of these is needed. */
+  readonly any: readonly string[];
+  /** What the challenge says is needed. */
+  readonly text: string;
+}
+
+export interface ClaimRule {
+  readonly path: ClaimPath;
+  readonly allowed: readonly (string | number | boolean)[];
+}
+
+/** The identity headers of a route; routes without headers of their own share one. */
+export interface IdentityContract {
+  readonly headers: readonly IdentityHeader[];
+  readonly maxBytes: number;
+}
+
+export interface Route {
+  readonly name: string;
+  readonly match: RouteMatch;
+  readonly upstream: string;
+  readonly mode: 'required' | 'optional' | 'none';
+  /** Configured names; their tokens alone are accepted. */
+  readonly issuers: readonly string[];
+  /** The same for routes with the same issuers. */
+  readonly issuerSet: string;
+  readonly scopes: ScopeRule;
+  readonly claims: readonly ClaimRule[];
+  readonly whenStale: 'deny' | 'allow';
+  readonly leniencies: ReadonlySet<PathLeniency>;
+  readonly rewrite: {
+    readonly stripPrefix: string;
+    readonly addPrefix: string;
+    readonly preserveHost: boolean;
+  };
+  readonly responseTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly retryAttempts: number;
+  readonly identity: IdentityContract;
+  readonly forwardAuthorization: boolean;
+  /** Lower-case protocols that the route may switch to. */
+  readonly upgrades: ReadonlySet<string>;
+}
+
+export interface Policy {
+  /** Our name in Via. */
+  readonly name: string;
+  readonly realm: string;
+  readonly routes: readonly Route[];
+  readonly headerTable: HeaderTable;
+  readonly trustedPeers: TrustedPeers;
+  readonly headLimits: HeadLimits;
+  readonly tokenBytes: number;
+  /** 0 = no limit. */
+  readonly inFlight: number;
+  readonly maxViewAgeMs: number;
+}
+
+export function compilePolicy(configuration: Configuration): Policy {
+  const { identity, limits } = configuration;
+  const globalHeaders = compileHeaders(identity.headers);
+  const globalContract: IdentityContract = { headers: globalHeaders, maxBytes: identity.max_bytes };
+  const identityNames = [
+    ...Object.keys(identity.headers),
+    ...(identity.assertion ? [identity.assertion.header] : []),
+    ...configuration.routes.flatMap((route) => Object.keys(route.identity.headers)),
+  ];
+  return {
+    name: configuration.name,
+    realm: configuration.realm,
+    routes: configuration.routes.map((route) => compileRoute(route, configuration, globalContract)),
+    headerTable: new HeaderTable(identityNames),
+    trustedPeers: new TrustedPeers(configuration.trusted_proxies),
+    headLimits: {
+      uriBytes: limits.uri_bytes,
+      headerBytes: limits.header_bytes,
+      headerCount: limits.header_count,
+      bodyBytes: limits.body_bytes,
+    },
+    tokenBytes: limits.token_bytes,
+    inFlight: limits.in_flight,
+    maxViewAgeMs: configuration.revocation.max_view_age,
+  };
+}
+
+function compileRoute(
+  route: RouteConfiguration,
+  configuration: Configuration,
+  shared: IdentityContract,
+): Route {
+  const { match, auth, rewrite, identity } = route;
+  const ownHeaders = compileHeaders(identity.headers);
+  const issuers = auth.mode === 'none' ? [] : (auth.issuers ?? jwtIssuers(configuration));
+  return {
+    name: route.name,
+    match: {
+      hosts: match.hosts ?? [],
+      path:
+        match.path === undefined
+          ? { kind: 'prefix', value: withoutTrailingSlash(match.path_prefix ?? '/') || '/' }
+          : { kind: 'exact', value: match.path },
+      methods: new Set(match.methods),
+      headers: Object.entries(match.headers ?? {}).map(
+        ([name, value]) => [name.toLowerCase(), value] as const,
+      ),
+    },
+    upstream: route.upstream,
+    mode: auth.mode,
+    issuers,
+    issuerSet: JSON.stringify([...new Set(issuers)].sort()),
+    scopes: compileScopes(auth.scopes),
+    claims: Object.entries(auth.claims).map(([path, allowed]) => ({ path: parseClaimPath(path), allowed })),
+    whenStale: route.when_stale ?? configuration.revocation.when_stale,
+    leniencies: new Set(route.paths.allow),
+    rewrite: {
+      stripPrefix: withoutTrailingSlash(rewrite.strip_prefix ?? ''),
+      addPrefix: withoutTrailingSlash(rewrite.add_prefix ?? ''),
+      preserveHost: rewrite.host === 'preserve',
+    },
+    responseTimeoutMs: route.timeouts.response,
+    idleTimeoutMs: route.timeouts.idle,
+    retryAttempts: route.retries.attempts,
+    identity:
+      ownHeaders.length === 0 ? shared : { ...shared, headers: mergeHeaders(shared.headers, ownHeaders) },
+    forwardAuthorization: identity.forward_authorization ?? configuration.identity.forward_authorization,
+    upgrades: new Set(route.upgrade),
+  };
+}
+
+/** Issuers of opaque tokens are asked only where a route names them. */
+function jwtIssuers({ issuers }: Configuration): string[] {
+  return Object.entries(issuers)
+    .filter(([, issuer]) => issuer.validation === undefined)
+    .map(([name]) => name);
+}
+
+function compileHeaders(headers: Readonly<Record<string, string>>): IdentityHeader[] {
+  return Object.entries(headers).map(([name, path]) => ({ name, claim: parseClaimPath(path) }));
+}
+
+function mergeHeaders(global: readonly IdentityHeader[], own: readonly IdentityHeader[]): IdentityHeader[] {
+  const names = new Set(own.map(({ name }) => name.toLowerCase()));
+  return [...global.filter(({ name }) => !names.has(name.toLowerCase())), ...own];
+}
+
+function compileScopes(scopes: Configuration['routes'][number]['auth']['scopes']): ScopeRule {
+  const { all = [], any = [] } = Array.isArray(scopes) ? { all: scopes } : scopes;
+  return { all, any, text: [...all, ...any].join(' ') };
+}
+
+function withoutTrailingSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path;
+}

@@ -1,0 +1,135 @@
+/**
+ * Revocations in the memory of this process: for trying things out. A restart forgets them, and no other
+ * gateway learns of them.
+ */
+import type { Clock } from '../clock.ts';
+import {
+  nextVersion,
+  raisedCutoff,
+  type Batch,
+  type Page,
+  type Position,
+  type RevocationEntry,
+  type RevocationMark,
+  type RevocationRequest,
+  type RevocationStore,
+  type Version,
+} from './revocation-store.ts';
+
+const HEARTBEAT_MS = 500;
+
+export class MemoryStore implements RevocationStore {
+  readonly #clock: Clock;
+  readonly #entries = new Map<string, RevocationEntry>();
+  readonly #followers = new Set<(marks: readonly RevocationMark[]) => void>();
+  #version: Version = { timeMs: 0, counter: 0 };
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async nowMs(): Promise<number> {
+    return this.#clock.nowMs();
+  }
+
+  async revoke(request: RevocationRequest): Promise<{ entry: RevocationEntry; created: boolean }> {
+    this.#dropExpired();
+    const current = this.#entries.get(request.id);
+    if (current?.revoked === true) {
+      const issuedBefore = raisedCutoff(request.target, current.issuedBefore, request.issuedBefore);
+      const expiresAt = Math.max(current.expiresAt, request.expiresAt);
+      if (issuedBefore === current.issuedBefore && expiresAt === current.expiresAt)
+        return { entry: current, created: false };
+      return { entry: this.#put({ ...current, issuedBefore, expiresAt }), created: false };
+    }
+    const createdAt = Math.floor(this.#clock.nowMs() / 1000);
+    return {
+      entry: this.#put({ ...request, revoked: true, createdAt, version: this.#version }),
+      created: true,
+    };
+  }
+
+  async undo(id: string): Promise<RevocationMark | undefined> {
+    const current = await this.find(id);
+    return current && this.#put({ ...current, revoked: false });
+  }
+
+  async find(id: string): Promise<RevocationEntry | undefined> {
+    this.#dropExpired();
+    const entry = this.#entries.get(id);
+    return entry?.revoked === true ? entry : undefined;
+  }
+
+  async list({
+    cursor,
+    limit,
+    subject,
+  }: {
+    cursor?: string;
+    limit: number;
+    subject?: string;
+  }): Promise<Page> {
+    this.#dropExpired();
+    const matching = [...this.#entries.values()]
+      .filter((entry) => entry.revoked && (cursor === undefined || entry.id > cursor))
+      .filter(
+        ({ target }) => subject === undefined || (target.kind === 'subject' && target.value === subject),
+      )
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+    const entries = matching.slice(0, limit);
+    return { entries, cursor: matching.length > limit ? entries.at(-1)?.id : undefined };
+  }
+
+  async position(): Promise<Position> {
+    return '';
+  }
+
+  async *snapshot(): AsyncGenerator<readonly RevocationMark[]> {
+    yield [...this.#entries.values()];
+  }
+
+  async *follow(_position: Position, signal: AbortSignal): AsyncGenerator<Batch> {
+    const waiting: RevocationMark[] = [];
+    let wake: () => void = () => undefined;
+    const follower = (marks: readonly RevocationMark[]): void => {
+      waiting.push(...marks);
+      wake();
+    };
+    const stop = (): void => wake();
+    this.#followers.add(follower);
+    signal.addEventListener('abort', stop);
+    try {
+      while (!signal.aborted) {
+        const askedAtMs = this.#clock.monotonicMs();
+        if (waiting.length === 0) {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          wake = resolve;
+          const cancel = this.#clock.after(HEARTBEAT_MS, resolve);
+          await promise;
+          cancel();
+        }
+        yield { marks: waiting.splice(0), askedAtMs };
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      this.#followers.delete(follower);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#entries.clear();
+  }
+
+  #put(entry: RevocationEntry): RevocationEntry {
+    this.#version = nextVersion(this.#version, this.#clock.nowMs());
+    const stored = { ...entry, version: this.#version };
+    this.#entries.set(stored.id, stored);
+    for (const follower of this.#followers) follower([stored]);
+    return stored;
+  }
+
+  #dropExpired(): void {
+    const nowSeconds = this.#clock.nowMs() / 1000;
+    for (const [id, { expiresAt }] of this.#entries) if (expiresAt < nowSeconds) this.#entries.delete(id);
+  }
+}

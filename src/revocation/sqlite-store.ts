@@ -1,0 +1,265 @@
+/**
+ * Revocations in an SQLite file: the embedded store. It survives a restart, and several gateways on one host
+ * may share it.
+ */
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import type { Clock } from '../clock.ts';
+import type { TargetKind } from './revocation-target.ts';
+import {
+  nextVersion,
+  raisedCutoff,
+  type Batch,
+  type Page,
+  type Position,
+  type RevocationEntry,
+  type RevocationMark,
+  type RevocationRequest,
+  type RevocationStore,
+} from './revocation-store.ts';
+
+/** How often the file is looked at for changes of other processes. Looking costs microseconds. */
+const POLL_MS = 5;
+const HEARTBEAT_MS = 500;
+const BATCH_ROWS = 1_000;
+const BUSY_TIMEOUT_MS = 2_000;
+
+// synchronous = FULL: what was acknowledged is on the disk, also after a power failure.
+const SCHEMA = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  CREATE TABLE IF NOT EXISTS revocation (
+    id TEXT PRIMARY KEY,
+    revoked INTEGER NOT NULL,
+    issuer TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    issued_before INTEGER,
+    expires_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    created_by TEXT NOT NULL,
+    reason TEXT,
+    version_time_ms INTEGER NOT NULL,
+    version_counter INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS revocation_version ON revocation (version_time_ms, version_counter);
+  CREATE INDEX IF NOT EXISTS revocation_expiry ON revocation (expires_at);
+  CREATE INDEX IF NOT EXISTS revocation_subject ON revocation (value) WHERE kind = 'subject';
+`;
+
+/** A row of the table, as the schema guarantees it. */
+interface Row {
+  readonly id: string;
+  readonly revoked: number;
+  readonly issuer: string;
+  readonly kind: TargetKind;
+  readonly value: string;
+  readonly issued_before: number | null;
+  readonly expires_at: number;
+  readonly created_at: number;
+  readonly created_by: string;
+  readonly reason: string | null;
+  readonly version_time_ms: number;
+  readonly version_counter: number;
+}
+
+export class SqliteStore implements RevocationStore {
+  readonly #database: DatabaseSync;
+  readonly #clock: Clock;
+  readonly #statements = new Map<string, StatementSync>();
+
+  /** @throws Error where the file cannot be opened or is no database */
+  constructor(file: string, clock: Clock) {
+    this.#clock = clock;
+    this.#database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+    this.#database.exec(SCHEMA);
+  }
+
+  async nowMs(): Promise<number> {
+    return this.#clock.nowMs();
+  }
+
+  async revoke(request: RevocationRequest): Promise<{ entry: RevocationEntry; created: boolean }> {
+    return this.#transaction(() => {
+      this.#run('DELETE FROM revocation WHERE expires_at < ?', this.#nowSeconds());
+      const current = this.#entry(request.id);
+      if (current?.revoked === true) {
+        const issuedBefore = raisedCutoff(request.target, current.issuedBefore, request.issuedBefore);
+        const expiresAt = Math.max(current.expiresAt, request.expiresAt);
+        const same = issuedBefore === current.issuedBefore && expiresAt === current.expiresAt;
+        return { entry: same ? current : this.#put({ ...current, issuedBefore, expiresAt }), created: false };
+      }
+      return {
+        entry: this.#put({ ...request, revoked: true, createdAt: this.#nowSeconds() }),
+        created: true,
+      };
+    });
+  }
+
+  async undo(id: string): Promise<RevocationMark | undefined> {
+    return this.#transaction(() => {
+      const current = this.#live(id);
+      return current && this.#put({ ...current, revoked: false });
+    });
+  }
+
+  async find(id: string): Promise<RevocationEntry | undefined> {
+    return this.#live(id);
+  }
+
+  async list({
+    cursor = '',
+    limit,
+    subject,
+  }: {
+    cursor?: string;
+    limit: number;
+    subject?: string;
+  }): Promise<Page> {
+    const filter = subject === undefined ? '' : "AND kind = 'subject' AND value = ?";
+    const rows = this.#all(
+      `SELECT * FROM revocation WHERE revoked = 1 AND expires_at >= ? AND id > ? ${filter} ORDER BY id LIMIT ?`,
+      this.#nowSeconds(),
+      cursor,
+      ...(subject === undefined ? [] : [subject]),
+      limit + 1,
+    );
+    const entries = rows.slice(0, limit).map(entryOf);
+    return { entries, cursor: rows.length > limit ? entries.at(-1)?.id : undefined };
+  }
+
+  async position(): Promise<Position> {
+    const { timeMs, counter } = this.#lastVersion();
+    return `${timeMs}-${counter}`;
+  }
+
+  async *snapshot(): AsyncGenerator<readonly RevocationMark[]> {
+    let after = '';
+    for (;;) {
+      const rows = this.#all('SELECT * FROM revocation WHERE id > ? ORDER BY id LIMIT ?', after, BATCH_ROWS);
+      if (rows.length === 0) return;
+      const marks = rows.map(entryOf);
+      yield marks;
+      after = marks.at(-1)?.id ?? '';
+    }
+  }
+
+  async *follow(position: Position, signal: AbortSignal): AsyncGenerator<Batch> {
+    let [timeMs = 0, counter = 0] = position.split('-').map(Number);
+    let seenDataVersion: number | undefined;
+    let toldAtMs = -Infinity;
+    while (!signal.aborted) {
+      const askedAtMs = this.#clock.monotonicMs();
+      const dataVersion = this.#all<{ data_version: number }>('PRAGMA data_version')[0]?.data_version;
+      // data_version tells of other connections only; what this one wrote is asked for at every heartbeat.
+      const due = askedAtMs - toldAtMs >= HEARTBEAT_MS;
+      if (dataVersion !== seenDataVersion || due) {
+        seenDataVersion = dataVersion;
+        const marks = this.#all(
+          `SELECT * FROM revocation WHERE (version_time_ms, version_counter) > (?, ?)
+           ORDER BY version_time_ms, version_counter LIMIT ?`,
+          timeMs,
+          counter,
+          BATCH_ROWS,
+        ).map(entryOf);
+        const last = marks.at(-1);
+        if (last) ({ timeMs, counter } = last.version);
+        toldAtMs = askedAtMs;
+        yield { marks, askedAtMs };
+        if (marks.length === BATCH_ROWS) seenDataVersion = undefined;
+      } else {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        this.#clock.after(POLL_MS, resolve);
+        await promise;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#database.close();
+  }
+
+  #nowSeconds(): number {
+    return Math.floor(this.#clock.nowMs() / 1000);
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.#database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #put(entry: Omit<RevocationEntry, 'version'>): RevocationEntry {
+    const version = nextVersion(this.#lastVersion(), this.#clock.nowMs());
+    const { id, revoked, target, issuedBefore, expiresAt, createdAt, createdBy, reason } = entry;
+    this.#run(
+      'INSERT OR REPLACE INTO revocation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      id,
+      revoked ? 1 : 0,
+      target.issuer,
+      target.kind,
+      target.value,
+      issuedBefore,
+      expiresAt,
+      createdAt,
+      createdBy,
+      reason,
+      version.timeMs,
+      version.counter,
+    );
+    return { ...entry, version };
+  }
+
+  #lastVersion(): { timeMs: number; counter: number } {
+    const row = this.#all(
+      'SELECT * FROM revocation ORDER BY version_time_ms DESC, version_counter DESC LIMIT 1',
+    )[0];
+    return { timeMs: row?.version_time_ms ?? 0, counter: row?.version_counter ?? 0 };
+  }
+
+  #entry(id: string): RevocationEntry | undefined {
+    const row = this.#all('SELECT * FROM revocation WHERE id = ?', id)[0];
+    return row && entryOf(row);
+  }
+
+  #live(id: string): RevocationEntry | undefined {
+    const entry = this.#entry(id);
+    return entry?.revoked === true && entry.expiresAt >= this.#nowSeconds() ? entry : undefined;
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #all<T = Row>(sql: string, ...parameters: SQLInputValue[]): T[] {
+    return this.#statement(sql).all(...parameters) as T[];
+  }
+
+  #run(sql: string, ...parameters: SQLInputValue[]): void {
+    this.#statement(sql).run(...parameters);
+  }
+}
+
+function entryOf(row: Row): RevocationEntry {
+  return {
+    id: row.id,
+    revoked: row.revoked === 1,
+    target: { issuer: row.issuer, kind: row.kind, value: row.value },
+    issuedBefore: row.issued_before,
+    expiresAt: row.expires_at,
+    createdAt: row.created_at,
+    createdBy: row.created_by,
+    reason: row.reason,
+    version: { timeMs: row.version_time_ms, counter: row.version_counter },
+  };
+}

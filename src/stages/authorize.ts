@@ -1,0 +1,57 @@
+/**
+ * Fifth stage: may this caller do this here, and who do we say it is? Pure. RFC 6750 section 3.1, RFC 9068
+ * section 4. Rules B4, C9.
+ */
+import { CLAIM_RULE_FAILED, IDENTITY_TOO_LARGE, insufficientScope, MISSING_TOKEN } from '../errors.ts';
+import { identityHeaders } from '../http/identity-headers.ts';
+import type { Route } from '../policy.ts';
+import { claimAt, claimMatches } from '../token/claims.ts';
+import type { AuthenticToken } from '../token/token-verifier.ts';
+import type { UnrevokedToken } from './check-revocation.ts';
+
+/** A request that may pass, and the identity headers that go with it. Forwarding takes nothing less. */
+class AuthorizedRequest {
+  declare protected readonly made: 'by authorize';
+  readonly route: Route;
+  readonly token: AuthenticToken | undefined;
+  /** Names and values in turn. */
+  readonly identity: readonly string[];
+
+  constructor(route: Route, token: AuthenticToken | undefined, identity: readonly string[]) {
+    this.route = route;
+    this.token = token;
+    this.identity = identity;
+  }
+}
+export type { AuthorizedRequest };
+
+const NO_IDENTITY: readonly string[] = [];
+
+/**
+ * @throws GatewayError 403 `insufficient_scope`, `claim_rule` or `identity_too_large`; 401 where an anonymous
+ *         caller meets a rule, since nobody without claims satisfies one
+ */
+export function authorize(route: Route, { token }: UnrevokedToken): AuthorizedRequest {
+  const { scopes, claims } = route;
+  if (!token) {
+    if (route.mode !== 'none' && (scopes.text !== '' || claims.length > 0)) throw MISSING_TOKEN;
+    return new AuthorizedRequest(route, undefined, NO_IDENTITY);
+  }
+  const scopesOk =
+    scopes.all.every((scope) => token.scopes.has(scope)) &&
+    (scopes.any.length === 0 || scopes.any.some((scope) => token.scopes.has(scope)));
+  if (!scopesOk) throw insufficientScope(scopes.text);
+  const claimsOk = claims.every(({ path, allowed }) => claimMatches(claimAt(token.claims, path), allowed));
+  if (!claimsOk) throw CLAIM_RULE_FAILED;
+  return new AuthorizedRequest(route, token, identityOf(route, token));
+}
+
+/** Rendered once for a token and a contract; a cached token then brings its headers ready-made. */
+function identityOf({ identity }: Route, token: AuthenticToken): readonly string[] {
+  const known = token.derived.get(identity) as readonly string[] | undefined;
+  if (known) return known;
+  const headers = identityHeaders(identity.headers, token.claims, identity.maxBytes);
+  if (!headers) throw IDENTITY_TOO_LARGE;
+  token.derived.set(identity, headers);
+  return headers;
+}

@@ -1,0 +1,67 @@
+/**
+ * Second stage: the token that the client presents, if any. Pure. RFC 6750 sections 2 and 3.1, RFC 9110
+ * section 11. Rules B1, B2, B6 to B9, J13.
+ *
+ * Only Authorization authenticates: cookies and bodies are never examined.
+ */
+import { INVALID_AUTHORIZATION, invalidToken, MISSING_TOKEN } from '../errors.ts';
+import type { RequestHead } from '../http/request-head.ts';
+import type { Route } from '../policy.ts';
+
+/** What the client presents: the text of a token, of which nothing is verified, or nothing where the route allows that. */
+class PresentedToken {
+  declare protected readonly made: 'by extractToken';
+  /** Undefined: anonymous. */
+  readonly token: string | undefined;
+
+  constructor(token: string | undefined) {
+    this.token = token;
+  }
+}
+export type { PresentedToken };
+
+const ANONYMOUS = new PresentedToken(undefined);
+
+/** credentials = auth-scheme [ 1*SP ... ] (RFC 9110 section 11.4) */
+const CREDENTIALS = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(.*))?$/s;
+/** b64token (RFC 6750 section 2.1) */
+const B64TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
+
+/**
+ * Takes the token from the request.
+ *
+ * @param maxBytes longer tokens are refused before anything looks at them
+ * @throws GatewayError 401 MISSING_TOKEN or `too_large`, 400 INVALID_AUTHORIZATION
+ */
+export function extractToken(head: RequestHead, route: Route, maxBytes: number): PresentedToken {
+  if (route.mode === 'none') return ANONYMOUS;
+  // A token in a URL ends up in logs, histories and Referer: refused, so that nobody gets used to it.
+  if (head.query !== '' && hasAccessToken(head.query)) throw INVALID_AUTHORIZATION;
+  const [credentials, second] = head.authorization;
+  if (credentials === undefined) {
+    if (route.mode === 'optional') return ANONYMOUS;
+    throw MISSING_TOKEN;
+  }
+  if (second !== undefined) throw INVALID_AUTHORIZATION;
+  const [, scheme, token] = CREDENTIALS.exec(credentials) ?? [];
+  if (scheme === undefined) throw INVALID_AUTHORIZATION;
+  if (scheme.toLowerCase() !== 'bearer') throw MISSING_TOKEN;
+  if (token === undefined || !B64TOKEN.test(token)) throw INVALID_AUTHORIZATION;
+  if (token.length > maxBytes) throw invalidToken('too_large');
+  return new PresentedToken(token);
+}
+
+/** Is there an `access_token` parameter, in any percent-encoded spelling? */
+function hasAccessToken(query: string): boolean {
+  if (!/[aA%]/.test(query)) return false;
+  return query
+    .slice(1)
+    .split(/[&;]/)
+    .some((pair) => decoded(pair.split('=', 1)[0] ?? '').toLowerCase() === 'access_token');
+}
+
+function decoded(text: string): string {
+  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+}

@@ -1,0 +1,31 @@
+/**
+ * Instead of the last stage: the gateway's own answer to a request that failed. CONTRACT.md section 4. Rules
+ * B5, B12, H16.
+ */
+import type { ServerResponse } from 'node:http';
+import type { GatewayError } from '../errors.ts';
+import { problemAnswer } from '../http/problem.ts';
+
+/** A body up to this size is read and thrown away, so that the connection stays usable; beyond it is closed. */
+const DISCARDABLE_BODY_BYTES = 64 * 1024;
+
+export interface Refused {
+  readonly realm: string;
+  readonly requestId: string;
+  readonly isHead: boolean;
+  /** Bytes of the request that may still come; undefined where nobody knows. */
+  readonly bodyBytesLeft: number | undefined;
+}
+
+/** @returns whether the connection ends with this answer */
+export function reject(response: ServerResponse, error: GatewayError, refused: Refused): boolean {
+  if (response.headersSent) {
+    response.destroy();
+    return true;
+  }
+  const { status, headers, body } = problemAnswer(error, refused.realm, refused.requestId);
+  const closes = error.close || (refused.bodyBytesLeft ?? Infinity) > DISCARDABLE_BODY_BYTES;
+  response.writeHead(status, closes ? [...headers, 'connection', 'close'] : [...headers]);
+  response.end(refused.isHead ? undefined : body);
+  return closes;
+}

@@ -1,0 +1,120 @@
+/**
+ * Seventh stage: the request as the upstream is to see it. Pure. CONTRACT.md section 5; RFC 9110 section 7.6.
+ * Rules H1, H9, H13, H14, F1, C1 to C3.
+ */
+import { LOOP } from '../errors.ts';
+import { forwardedHeaders } from '../http/forwarded-headers.ts';
+import { HeaderKind } from '../http/header-names.ts';
+import type { RequestHead } from '../http/request-head.ts';
+import type { Route } from '../policy.ts';
+import type { VouchedRequest } from './vouch.ts';
+
+/** What the gateway knows of the connection and the exchange, beside the head. */
+export interface Hop {
+  /** Our name in Via. */
+  readonly name: string;
+  readonly peer: string;
+  readonly peerIsTrusted: boolean;
+  readonly requestId: string;
+  readonly traceparent: string;
+}
+
+/** A request that is ready to be sent. */
+class OutboundRequest {
+  declare protected readonly made: 'by rewriteHeaders';
+  readonly route: Route;
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  /** Names and values in turn; without Host, Connection and framing, which the transport writes. */
+  readonly headers: string[];
+  /** The client's Host, where the route preserves it; else the target's own is sent. */
+  readonly host: string | undefined;
+  readonly contentLength: number | undefined;
+  readonly hasBody: boolean;
+  readonly upgrade: string | undefined;
+  /** Identity headers from the client that were thrown away: spoofing, or a misunderstanding. */
+  readonly strippedIdentity: number;
+
+  constructor(head: RequestHead, route: Route, target: string, headers: string[], strippedIdentity: number) {
+    this.route = route;
+    this.method = head.method;
+    this.target = target;
+    this.headers = headers;
+    this.host = route.rewrite.preserveHost ? head.authority : undefined;
+    this.contentLength = head.contentLength;
+    this.hasBody = head.hasBody;
+    this.upgrade = head.upgrade;
+    this.strippedIdentity = strippedIdentity;
+  }
+}
+export type { OutboundRequest };
+
+/** @throws GatewayError 508 LOOP where Via says that this gateway has seen the request */
+export function rewriteHeaders(head: RequestHead, vouched: VouchedRequest, hop: Hop): OutboundRequest {
+  const { route, identity } = vouched.authorized;
+  const headers: string[] = [];
+  let via = '';
+  let stripped = 0;
+  const { rawHeaders, kinds, connectionOptions } = head;
+  for (let index = 0; index < kinds.length; index++) {
+    const name = rawHeaders[2 * index] ?? '';
+    const value = rawHeaders[2 * index + 1] ?? '';
+    const kind = kinds[index];
+    if (kind === HeaderKind.identity) {
+      stripped++;
+    } else if (kind === HeaderKind.via) {
+      via = via === '' ? value : `${via}, ${value}`;
+    } else if (mayPass(kind, route, hop, value) && !isConnectionOption(connectionOptions, name)) {
+      headers.push(name, value);
+    }
+  }
+  if (via !== '' && namesUs(via, hop.name)) throw LOOP;
+  headers.push(
+    'via',
+    `${via === '' ? '' : `${via}, `}${head.httpVersion} ${hop.name}`,
+    ...forwardedHeaders(head, hop.peer, hop.peerIsTrusted),
+    'x-request-id',
+    hop.requestId,
+    'traceparent',
+    hop.traceparent,
+    // Ours go in after hop-by-hop removal. In the other order a client that sends
+    // `Connection: X-User-Id` makes the upstream's side drop the value it trusts.
+    ...identity,
+    ...vouched.assertion,
+  );
+  return new OutboundRequest(head, route, rewrittenPath(head.path, route) + head.query, headers, stripped);
+}
+
+function mayPass(kind: HeaderKind | undefined, route: Route, hop: Hop, value: string): boolean {
+  switch (kind) {
+    case HeaderKind.forward:
+      return true;
+    case HeaderKind.authorization:
+      return route.forwardAuthorization;
+    case HeaderKind.forwarded:
+      return hop.peerIsTrusted;
+    case HeaderKind.te:
+      // The only member of TE that may pass a proxy (RFC 9110 section 10.1.4).
+      return value.trim().toLowerCase() === 'trailers';
+    default:
+      return false;
+  }
+}
+
+function isConnectionOption(options: readonly string[], name: string): boolean {
+  // `Connection: TE` only says that TE is for this hop; what passes of it was decided above.
+  return options.length > 0 && name.length > 2 && options.includes(name.toLowerCase());
+}
+
+/** Is our name the received-by of a member of Via (RFC 9110 section 7.6.3)? */
+function namesUs(via: string, name: string): boolean {
+  return via.split(',').some((member) => member.trim().split(/\s+/)[1] === name);
+}
+
+function rewrittenPath(path: string, { rewrite }: Route): string {
+  const { stripPrefix, addPrefix } = rewrite;
+  if (stripPrefix === '' && addPrefix === '') return path;
+  const rest = path.startsWith(stripPrefix) ? path.slice(stripPrefix.length) : path;
+  return `${addPrefix}${rest}` || '/';
+}

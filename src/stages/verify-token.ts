@@ -1,0 +1,53 @@
+/**
+ * Third stage: is the token what it says, from an issuer that this route accepts, and in time? Asks the caches
+ * first; the rest is behind the TokenVerifier interface. Rules B3, B10, I3, J12.
+ */
+import { invalidToken } from '../errors.ts';
+import { whenReady, type MaybePromise } from '../maybe-promise.ts';
+import type { Route } from '../policy.ts';
+import type { AuthenticToken, TokenVerifier, Verification } from '../token/token-verifier.ts';
+import type { PresentedToken } from './extract-token.ts';
+
+/** A token that is authentic and in time, or none on a route that allows that. Its withdrawal is not yet checked. */
+class VerifiedToken {
+  declare protected readonly made: 'by verifyToken';
+  readonly token: AuthenticToken | undefined;
+  readonly cache: 'hit' | 'miss' | undefined;
+
+  constructor(verification: Verification | undefined) {
+    this.token = verification?.token;
+    this.cache = verification?.cache;
+  }
+}
+export type { VerifiedToken };
+
+const ANONYMOUS = new VerifiedToken(undefined);
+
+/**
+ * @param verifiers by issuer set; the policy guarantees one for each route that asks for a token
+ * @throws GatewayError 401 with its reason, 503 where an authority cannot be had
+ */
+export function verifyToken(
+  verifiers: ReadonlyMap<string, TokenVerifier>,
+  presented: PresentedToken,
+  route: Route,
+  nowMs: number,
+): MaybePromise<VerifiedToken> {
+  if (presented.token === undefined) return ANONYMOUS;
+  const verifier = verifiers.get(route.issuerSet);
+  if (!verifier) throw invalidToken('unknown_issuer');
+  return whenReady(verifier.verify(presented.token), (verification) => {
+    refuseUntimely(verification.token, nowMs / 1000);
+    return new VerifiedToken(verification);
+  });
+}
+
+/** On every use, cached or not: a token in a cache grows old like any other. */
+function refuseUntimely(
+  { expiresAt, notBefore, clockSkewSeconds }: AuthenticToken,
+  nowSeconds: number,
+): void {
+  if (expiresAt !== undefined && nowSeconds >= expiresAt + clockSkewSeconds) throw invalidToken('expired');
+  if (notBefore !== undefined && nowSeconds < notBefore - clockSkewSeconds)
+    throw invalidToken('not_yet_valid');
+}

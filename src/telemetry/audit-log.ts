@@ -1,0 +1,42 @@
+/**
+ * One line for each change that somebody made through the admin API: who, what, why, from where. Targets appear
+ * as the ids of their entries, never as raw subjects.
+ */
+import type { RevocationEntry } from '../revocation/revocation-store.ts';
+import type { Logger } from './logger.ts';
+
+export interface AuditEvent {
+  readonly action: 'revoke' | 'undo';
+  readonly by: string;
+  readonly from: string;
+  readonly entry: Pick<RevocationEntry, 'id' | 'target' | 'issuedBefore' | 'reason'>;
+  /** False where the entry was there already. */
+  readonly changed: boolean;
+}
+
+export class AuditLog {
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  write({ action, by, from, entry, changed }: AuditEvent): void {
+    this.#logger.info(
+      {
+        audit: {
+          action,
+          by,
+          from,
+          id: entry.id,
+          issuer: entry.target.issuer,
+          kind: entry.target.kind,
+          issued_before: entry.issuedBefore,
+          reason: entry.reason,
+          changed,
+        },
+      },
+      'audit',
+    );
+  }
+}

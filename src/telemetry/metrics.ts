@@ -1,0 +1,166 @@
+/**
+ * The gateway's metrics (CONTRACT.md section 7). Labels are bounded: route and issuer names from the
+ * configuration, closed lists for the rest; never a subject, path, host or token id. Rule A7.
+ *
+ * The only file that imports the metrics client.
+ */
+import { collectDefaultMetrics, Gauge, Registry, type Metric } from '@prometheus-io/client';
+import { HeldCounter, HeldHistogram, type RegistrableMetric } from './held-metrics.ts';
+
+const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const OVERHEAD_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1];
+const STAGE_SECONDS = [
+  0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5,
+];
+const PROPAGATION_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30];
+
+const KNOWN_METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+]);
+
+/** A method as a label: the usual ones, and `other`. */
+export function methodLabel(method: string): string {
+  return KNOWN_METHODS.has(method) ? method : 'other';
+}
+
+/** The route label of a request that matched none. */
+export const UNMATCHED = 'unmatched';
+
+export class Metrics {
+  readonly registry = new Registry();
+
+  readonly requests = this.#counter('sallyport_http_requests_total', 'Requests answered.', [
+    'route',
+    'method',
+    'code',
+  ]);
+  readonly requestSeconds = this.#histogram(
+    'sallyport_http_request_duration_seconds',
+    'Time from the request head to the end of the answer.',
+    ['route'],
+    REQUEST_SECONDS,
+  );
+  readonly overheadSeconds = this.#histogram(
+    'sallyport_gateway_overhead_seconds',
+    "The gateway's own share of the time: all but the wait for the upstream.",
+    ['route'],
+    OVERHEAD_SECONDS,
+  );
+  readonly upstreamSeconds = this.#histogram(
+    'sallyport_upstream_request_duration_seconds',
+    'Time from handing a request to the upstream to the end of its answer.',
+    ['upstream'],
+    REQUEST_SECONDS,
+  );
+  readonly decisions = this.#counter(
+    'sallyport_auth_decisions_total',
+    'Authentication and authorization decisions.',
+    ['route', 'issuer', 'decision', 'reason'],
+  );
+  readonly authSeconds = this.#histogram(
+    'sallyport_auth_duration_seconds',
+    'Time of each stage of the decision.',
+    ['stage'],
+    STAGE_SECONDS,
+  );
+  readonly jwksRefreshes = this.#counter('sallyport_jwks_refreshes_total', 'Fetches of key sets.', [
+    'issuer',
+    'result',
+  ]);
+  readonly introspections = this.#counter(
+    'sallyport_introspection_requests_total',
+    'Questions to introspection and validation servers.',
+    ['issuer', 'result'],
+  );
+  readonly identityStripped = this.#counter(
+    'sallyport_identity_headers_stripped_total',
+    'Identity headers that clients sent and the gateway threw away.',
+    ['route'],
+  );
+  readonly retries = this.#counter('sallyport_upstream_retries_total', 'Requests tried again.', ['upstream']);
+  readonly streamsClosed = this.#counter('sallyport_streams_closed_total', 'Tunnels closed by the gateway.', [
+    'reason',
+  ]);
+  readonly propagationSeconds = this.#histogram(
+    'sallyport_revocation_propagation_seconds',
+    'Time from a revocation in the store to its effect in this gateway, by both clocks.',
+    [],
+    PROPAGATION_SECONDS,
+  ).child();
+  /** Kept as a plain number, since it changes with every request. */
+  inFlight = 0;
+
+  constructor(version: string) {
+    collectDefaultMetrics({ register: this.registry });
+    this.gauge('sallyport_build_info', 'Constant 1; the version is in the label.', ['version'], (set) =>
+      set(1, version),
+    );
+    this.gauge('sallyport_requests_in_flight', 'Requests being served.', [], (set) => set(this.inFlight));
+  }
+
+  /** A gauge that is read when it is scraped: `collect` sets its value for each combination of labels. */
+  gauge(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    collect: (set: (value: number, ...labels: string[]) => void) => void,
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        collect((value, ...labels) => {
+          this.set(Object.fromEntries(labelNames.map((label, index) => [label, labels[index] ?? ''])), value);
+        });
+      },
+    });
+  }
+
+  /** A counter that is kept elsewhere and read when it is scraped. */
+  counterOf(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    read: (count: HeldCounter) => void,
+  ): void {
+    const counter = this.#counter(name, help, labelNames);
+    const get = counter.get.bind(counter);
+    counter.get = () => {
+      read(counter);
+      return get();
+    };
+  }
+
+  /** Everything, in Prometheus' text format. */
+  async text(): Promise<{ readonly contentType: string; readonly body: string }> {
+    return { contentType: this.registry.contentType, body: await this.registry.metrics() };
+  }
+
+  #counter(name: string, help: string, labelNames: readonly string[]): HeldCounter {
+    return this.#register(new HeldCounter(name, help, labelNames));
+  }
+
+  #histogram(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    bounds: readonly number[],
+  ): HeldHistogram {
+    return this.#register(new HeldHistogram(name, help, labelNames, bounds));
+  }
+
+  #register<T extends RegistrableMetric>(metric: T): T {
+    // The registry asks of a metric only what RegistrableMetric has, but its types ask for its own classes.
+    this.registry.registerMetric(metric as unknown as Metric);
+    return metric;
+  }
+}

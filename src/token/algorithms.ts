@@ -1,0 +1,56 @@
+/**
+ * The signature algorithms that may be configured (RFC 7518 section 3.1, RFC 8037, RFC 9864) and what a key
+ * must be to serve each. `none` is not among them and cannot be. Pure.
+ */
+export const SIGNATURE_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+  'HS256',
+  'HS384',
+  'HS512',
+] as const;
+export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number];
+
+/** What a JWK must say to be used with an algorithm. */
+export interface KeyRequirement {
+  readonly kty: 'RSA' | 'EC' | 'OKP' | 'oct';
+  readonly crv?: string;
+  /** HS*: the secret must be at least as long as the hash (RFC 7518 section 3.2). */
+  readonly minSecretBytes?: number;
+}
+
+const RSA = { kty: 'RSA' } as const;
+const ED25519 = { kty: 'OKP', crv: 'Ed25519' } as const;
+
+export const KEY_REQUIREMENTS: Readonly<Record<SignatureAlgorithm, KeyRequirement>> = {
+  RS256: RSA,
+  RS384: RSA,
+  RS512: RSA,
+  PS256: RSA,
+  PS384: RSA,
+  PS512: RSA,
+  ES256: { kty: 'EC', crv: 'P-256' },
+  ES384: { kty: 'EC', crv: 'P-384' },
+  ES512: { kty: 'EC', crv: 'P-521' },
+  EdDSA: ED25519,
+  Ed25519: ED25519,
+  HS256: { kty: 'oct', minSecretBytes: 32 },
+  HS384: { kty: 'oct', minSecretBytes: 48 },
+  HS512: { kty: 'oct', minSecretBytes: 64 },
+};
+
+export const DEFAULT_ALGORITHMS: readonly SignatureAlgorithm[] = ['RS256', 'PS256', 'ES256', 'EdDSA'];
+export const DEFAULT_HMAC_ALGORITHMS: readonly SignatureAlgorithm[] = ['HS256'];
+
+export function isHmac(algorithm: SignatureAlgorithm): boolean {
+  return KEY_REQUIREMENTS[algorithm].kty === 'oct';
+}

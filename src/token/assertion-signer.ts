@@ -1,0 +1,131 @@
+/**
+ * Signs the gateway's assertions about callers (RFC 7519, RFC 8037, RFC 7518 section 3.4). Their `typ` is their
+ * own, and the verifiers here refuse it: an assertion is never an access token.
+ */
+import { createPrivateKey, createPublicKey, randomUUID, sign, type KeyObject } from 'node:crypto';
+import { hash } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { JsonObject, JsonValue } from './claims.ts';
+import { toJson } from './strict-json.ts';
+import type { AuthenticToken } from './token-verifier.ts';
+
+export interface AssertionPolicy {
+  readonly header: string;
+  /** `iss`: the name of this gateway. */
+  readonly issuer: string;
+  readonly lifetimeSeconds: number;
+  /** Top-level claims of the token that are repeated. */
+  readonly claims: readonly string[];
+}
+
+interface SigningKey {
+  readonly key: KeyObject;
+  readonly algorithm: 'EdDSA' | 'ES256';
+  readonly publicJwk: Readonly<Record<string, unknown>>;
+}
+
+export class JwtAssertionSigner {
+  readonly header: string;
+  readonly #policy: AssertionPolicy;
+  readonly #keys: readonly SigningKey[];
+  readonly #clock: Clock;
+  readonly #encodedHeader: string;
+
+  /**
+   * @param jwks a private JWK or a set of them; the first signs, all are published, so that keys can rotate
+   * @throws TypeError where a key is neither Ed25519 nor P-256, or not private
+   */
+  constructor(policy: AssertionPolicy, jwks: unknown, clock: Clock) {
+    const members = (jwks as { keys?: unknown } | null)?.keys ?? [jwks];
+    if (!Array.isArray(members) || members.length === 0) throw new TypeError('it holds no key');
+    this.header = policy.header;
+    this.#policy = policy;
+    this.#keys = members.map(importSigningKey);
+    this.#clock = clock;
+    const { algorithm, publicJwk } = this.#signingKey;
+    this.#encodedHeader = encode({
+      typ: 'sallyport-identity+jwt',
+      alg: algorithm,
+      kid: String(publicJwk['kid']),
+    });
+  }
+
+  /** The JWK Set (RFC 7517 section 5) that upstreams verify with. */
+  get publicKeys(): object {
+    return { keys: this.#keys.map(({ publicJwk }) => publicJwk) };
+  }
+
+  get #signingKey(): SigningKey {
+    const [first] = this.#keys;
+    if (!first) throw new TypeError('it holds no key');
+    return first;
+  }
+
+  sign(token: AuthenticToken, audience: string): { assertion: string; reusableUntilMs: number } {
+    const { issuer, lifetimeSeconds, claims } = this.#policy;
+    const nowMs = this.#clock.nowMs();
+    const issuedAt = Math.floor(nowMs / 1000);
+    // Never longer than the token that it stands for.
+    const expiresAt = Math.min(
+      issuedAt + lifetimeSeconds,
+      Math.floor(token.expiresAt ?? Infinity) + token.clockSkewSeconds,
+    );
+    const repeated = Object.fromEntries(
+      claims.flatMap((name): [string, JsonValue][] => {
+        const value = token.claims[name];
+        return value === undefined || value === null ? [] : [[name, value]];
+      }),
+    );
+    const content = `${this.#encodedHeader}.${encode({
+      ...repeated,
+      iss: issuer,
+      aud: audience,
+      iat: issuedAt,
+      exp: expiresAt,
+      jti: randomUUID(),
+    })}`;
+    const { key, algorithm } = this.#signingKey;
+    const signature = sign(algorithm === 'EdDSA' ? null : 'sha256', Buffer.from(content), {
+      key,
+      dsaEncoding: 'ieee-p1363',
+    });
+    return {
+      assertion: `${content}.${signature.toString('base64url')}`,
+      // Renewed at half its life, so that an upstream always gets one with time left.
+      reusableUntilMs: nowMs + (expiresAt * 1000 - nowMs) / 2,
+    };
+  }
+}
+
+function importSigningKey(jwk: unknown): SigningKey {
+  const { kty, crv, kid } = (jwk ?? {}) as Record<string, unknown>;
+  const algorithm =
+    kty === 'OKP' && crv === 'Ed25519' ? 'EdDSA' : kty === 'EC' && crv === 'P-256' ? 'ES256' : undefined;
+  if (algorithm === undefined) throw new TypeError('a key is neither Ed25519 nor P-256');
+  let key: KeyObject;
+  try {
+    key = createPrivateKey({ key: jwk as Record<string, unknown>, format: 'jwk' });
+  } catch {
+    throw new TypeError('a key is no private JWK');
+  }
+  const publicJwk = createPublicKey(key).export({ format: 'jwk' });
+  return {
+    key,
+    algorithm,
+    publicJwk: {
+      ...publicJwk,
+      alg: algorithm,
+      use: 'sig',
+      kid: typeof kid === 'string' ? kid : thumbprint(publicJwk),
+    },
+  };
+}
+
+/** RFC 7638: the digest of the required members, in their alphabetical order. */
+function thumbprint({ crv, kty, x, y }: Readonly<Record<string, unknown>>): string {
+  return hash('sha256', JSON.stringify({ crv, kty, x, y }), 'base64url');
+}
+
+function encode(value: JsonObject): string {
+  return Buffer.from(toJson(value), 'utf8').toString('base64url');
+}

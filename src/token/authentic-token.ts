@@ -1,0 +1,82 @@
+/**
+ * Makes an AuthenticToken of claims that an issuer has vouched for. Pure.
+ */
+import { revocationKeys, targetOfToken, type RevocableToken } from '../revocation/revocation-target.ts';
+import { identityValue } from '../http/identity-headers.ts';
+import {
+  claimAt,
+  numberOf,
+  parseClaimPath,
+  scopesOf,
+  stringClaim,
+  type ClaimPath,
+  type JsonObject,
+} from './claims.ts';
+import type { AuthenticToken } from './token-verifier.ts';
+
+/** A claim by which tokens can be revoked (`revocation.claims`). */
+export interface RevocableClaim {
+  readonly path: string;
+  readonly levels: ClaimPath;
+}
+
+export function revocableClaims(paths: readonly string[]): RevocableClaim[] {
+  return paths.map((path) => ({ path, levels: parseClaimPath(path) }));
+}
+
+export interface TokenFacts {
+  readonly issuerName: string;
+  readonly issuer: string;
+  readonly claims: JsonObject;
+  /** SHA-256 of `header.payload` of a JWT, or of an opaque token. */
+  readonly digest: string;
+  readonly clockSkewSeconds: number;
+  readonly revocableClaims: readonly RevocableClaim[];
+}
+
+/** What of these claims can be revoked. */
+function revocableToken({
+  issuer,
+  claims,
+  digest,
+  revocableClaims,
+}: Omit<TokenFacts, 'issuerName' | 'clockSkewSeconds'>): RevocableToken {
+  return {
+    issuer,
+    tokenId: stringClaim(claims, 'jti'),
+    digest,
+    subject: stringClaim(claims, 'sub'),
+    session: stringClaim(claims, 'sid'),
+    clientId: clientIdOf(claims),
+    claims: revocableClaims.flatMap(({ path, levels }): [string, string][] => {
+      const text = identityValue(claimAt(claims, levels));
+      return text === undefined ? [] : [[path, text]];
+    }),
+  };
+}
+
+/** `client_id` (RFC 9068), or `azp` where an issuer of plain JWTs uses OpenID Connect's word. */
+function clientIdOf(claims: JsonObject): string | undefined {
+  return stringClaim(claims, 'client_id') ?? stringClaim(claims, 'azp');
+}
+
+export function authenticToken(facts: TokenFacts): AuthenticToken {
+  const { issuerName, issuer, claims, digest, clockSkewSeconds } = facts;
+  const revocable = revocableToken(facts);
+  return {
+    issuerName,
+    issuer,
+    claims,
+    scopes: scopesOf(claims),
+    subject: revocable.subject,
+    clientId: revocable.clientId,
+    tokenId: revocable.tokenId ?? digest,
+    expiresAt: numberOf(claims['exp']),
+    notBefore: numberOf(claims['nbf']),
+    issuedAt: numberOf(claims['iat']),
+    clockSkewSeconds,
+    revocation: revocationKeys(revocable),
+    target: targetOfToken(revocable),
+    derived: new Map(),
+  };
+}

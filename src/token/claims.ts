@@ -1,0 +1,74 @@
+/**
+ * Claims and paths into them. Claims are attackers' text until they have been compared with something. Pure.
+ */
+import { RawNumber, type JsonObject, type JsonValue } from './strict-json.ts';
+
+export type { JsonObject, JsonValue } from './strict-json.ts';
+
+/** The levels of a dotted claim path. */
+export type ClaimPath = readonly string[];
+
+/** Parses `realm_access.roles`; `\.` is a dot in a name and `\\` a backslash. The configuration has validated it. */
+export function parseClaimPath(path: string): ClaimPath {
+  const names: string[] = [''];
+  for (let index = 0; index < path.length; index++) {
+    let char = path[index] ?? '';
+    if (char === '.') {
+      names.push('');
+      continue;
+    }
+    if (char === '\\') char = path[++index] ?? '';
+    names[names.length - 1] += char;
+  }
+  return names;
+}
+
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof RawNumber)
+  );
+}
+
+/** Array.isArray, which forgets the type of a readonly array's members. */
+function isArray(value: JsonValue | undefined): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+/** The value at a path, or undefined. Only a claim's own members count. */
+export function claimAt(claims: JsonValue, path: ClaimPath): JsonValue | undefined {
+  let value: JsonValue | undefined = claims;
+  for (const name of path) {
+    if (!isJsonObject(value) || !Object.hasOwn(value, name)) return undefined;
+    value = value[name];
+  }
+  return value;
+}
+
+/** A claim as a string, undefined where it is anything else. */
+export function stringClaim(claims: JsonObject, name: string): string | undefined {
+  const value = claims[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** A claim as a finite number in the safe range (rule J12), undefined where it is anything else. */
+export function numberOf(value: JsonValue | undefined): number | undefined {
+  const number = value instanceof RawNumber ? value.value : value;
+  return typeof number === 'number' && Math.abs(number) <= Number.MAX_SAFE_INTEGER ? number : undefined;
+}
+
+/** The scopes of a token: `scope` (RFC 8693, 9068) or `scp`, as a space-separated string or an array of strings. */
+export function scopesOf(claims: JsonObject): ReadonlySet<string> {
+  const value = claims['scope'] ?? claims['scp'];
+  const list = typeof value === 'string' ? value.split(' ') : Array.isArray(value) ? value : [];
+  return new Set(list.filter((scope) => typeof scope === 'string' && scope !== ''));
+}
+
+/** Does the claim equal, or contain, one of the allowed values? Types must agree: "1" is not 1. */
+export function claimMatches(
+  claim: JsonValue | undefined,
+  allowed: readonly (string | number | boolean)[],
+): boolean {
+  if (isArray(claim)) return claim.some((member) => !isArray(member) && claimMatches(member, allowed));
+  const value = claim instanceof RawNumber ? claim.value : claim;
+  return allowed.some((candidate) => candidate === value);
+}

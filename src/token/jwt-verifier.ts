@@ -1,0 +1,181 @@
+/**
+ * Verifies the JWTs of one issuer: algorithm, key, signature, then every claim (RFC 7519 section 7.2, RFC 8725,
+ * RFC 9068 section 4). No cache and no dates that pass: those stand around it.
+ *
+ * Rules J1 to J7, J12; D13 (a bound token is refused until its proof can be checked).
+ */
+import type { Clock } from '../clock.ts';
+import { invalidToken, unavailable } from '../errors.ts';
+import type { SignatureAlgorithm } from './algorithms.ts';
+import { authenticToken, type RevocableClaim } from './authentic-token.ts';
+import {
+  claimAt,
+  numberOf,
+  parseClaimPath,
+  type ClaimPath,
+  type JsonObject,
+  type JsonValue,
+} from './claims.ts';
+import { signatureHolds } from './jws-signature.ts';
+import type { KeySet } from './key-set.ts';
+import type { JwtText } from './lexical-gate.ts';
+import { signedContentDigest } from './token-digest.ts';
+import type { AuthenticToken } from './token-verifier.ts';
+import type { VerificationKey } from './verification-key.ts';
+
+export interface JwtPolicy {
+  readonly issuerName: string;
+  readonly issuer: string;
+  /** Undefined: `aud` is not compared. */
+  readonly audiences: readonly string[] | undefined;
+  readonly algorithms: readonly SignatureAlgorithm[];
+  readonly tokenType: 'at+jwt' | 'any';
+  readonly requiredClaims: readonly string[];
+  readonly clockSkewSeconds: number;
+  readonly futureIatSeconds: number;
+  readonly maxLifetimeSeconds: number;
+  readonly revocableClaims: readonly RevocableClaim[];
+}
+
+/** A verified JWT and the key that proved it, for as long as that key is current. */
+export interface VerifiedJwt {
+  readonly token: AuthenticToken;
+  readonly key: VerificationKey;
+}
+
+const KEYS_RETRY_AFTER_SECONDS = 5;
+
+export class JwtVerifier {
+  readonly policy: JwtPolicy;
+  readonly keys: KeySet;
+  readonly #clock: Clock;
+  readonly #requiredClaims: readonly ClaimPath[];
+
+  constructor(policy: JwtPolicy, keys: KeySet, clock: Clock) {
+    this.policy = policy;
+    this.keys = keys;
+    this.#clock = clock;
+    this.#requiredClaims = policy.requiredClaims.map(parseClaimPath);
+  }
+
+  /**
+   * Verifies a token whose `iss` is this issuer's.
+   *
+   * @throws GatewayError 401 with its reason; 503 `keys_unavailable` where the keys cannot be had
+   */
+  async verify(jwt: JwtText): Promise<VerifiedJwt> {
+    const algorithm = this.#acceptedAlgorithm(jwt);
+    this.#refuseWrongType(jwt);
+    const key = await this.#signingKey(jwt, algorithm);
+    this.#checkClaims(jwt.claims);
+    const { issuerName, issuer, clockSkewSeconds, revocableClaims } = this.policy;
+    return {
+      key,
+      token: authenticToken({
+        issuerName,
+        issuer,
+        claims: jwt.claims,
+        digest: signedContentDigest(jwt.token),
+        clockSkewSeconds,
+        revocableClaims,
+      }),
+    };
+  }
+
+  /** The issuer's list decides, before any key is looked up: never the header (rule J5). */
+  #acceptedAlgorithm({ algorithm }: JwtText): SignatureAlgorithm {
+    const accepted = this.policy.algorithms.find((candidate) => candidate === algorithm);
+    if (accepted === undefined) throw invalidToken('bad_signature');
+    return accepted;
+  }
+
+  /** RFC 9068 section 4; tokens made for other ends never pass, whatever the configuration (RFC 8725 section 3.11). */
+  #refuseWrongType({ header }: JwtText): void {
+    const typ =
+      typeof header['typ'] === 'string'
+        ? header['typ'].toLowerCase().replace(/^application\//, '')
+        : undefined;
+    if (header['typ'] !== undefined && typ === undefined) throw invalidToken('wrong_type');
+    const accepted =
+      this.policy.tokenType === 'at+jwt' ? typ === 'at+jwt' : !NEVER_ACCESS_TOKENS.has(typ ?? '');
+    if (!accepted) throw invalidToken('wrong_type');
+  }
+
+  async #signingKey(jwt: JwtText, algorithm: SignatureAlgorithm): Promise<VerificationKey> {
+    const candidates = await this.#candidates(jwt, algorithm);
+    for (const key of candidates) {
+      if (await signatureHolds(jwt.token, key, algorithm)) return key;
+    }
+    throw invalidToken('bad_signature');
+  }
+
+  async #candidates({ keyId }: JwtText, algorithm: SignatureAlgorithm): Promise<readonly VerificationKey[]> {
+    const known = this.keys.candidates(keyId, algorithm);
+    if (known.length > 0) return known;
+    const refetch = await this.keys.refetch();
+    const found = this.keys.candidates(keyId, algorithm);
+    if (found.length > 0) return found;
+    // Unknown and the last fetch failed: it may be a new key that we could not learn of. A good token is
+    // not called bad.
+    if (refetch === 'failed' || !this.keys.available)
+      throw unavailable('keys_unavailable', KEYS_RETRY_AFTER_SECONDS);
+    throw invalidToken('unknown_key');
+  }
+
+  #checkClaims(claims: JsonObject): void {
+    const { issuer, tokenType, audiences } = this.policy;
+    if (claims['iss'] !== issuer) throw invalidToken('unknown_issuer');
+    const claimsOk =
+      numberOf(claims['exp']) !== undefined &&
+      ['nbf', 'iat'].every((name) => claims[name] === undefined || numberOf(claims[name]) !== undefined) &&
+      ['sub', 'client_id', 'jti', 'sid'].every(
+        (name) => claims[name] === undefined || typeof claims[name] === 'string',
+      ) &&
+      (tokenType === 'any' || AT_JWT_CLAIMS.every((name) => claims[name] !== undefined)) &&
+      this.#requiredClaims.every((path) => hasValue(claimAt(claims, path)));
+    if (!claimsOk) throw invalidToken('claim');
+    if (claims['aud'] !== undefined || audiences !== undefined) {
+      const audience = audienceOf(claims['aud']);
+      if (
+        audience === undefined ||
+        (audiences !== undefined && !audiences.some((ours) => audience.includes(ours)))
+      ) {
+        throw invalidToken('wrong_audience');
+      }
+    }
+    if (claims['cnf'] !== undefined) throw invalidToken('binding');
+    this.#checkLifetime(claims);
+  }
+
+  /** Dates that do not pass: how far ahead iat is, and how long the token lives in all. */
+  #checkLifetime(claims: JsonObject): void {
+    const nowSeconds = this.#clock.nowMs() / 1000;
+    const issuedAt = numberOf(claims['iat']);
+    if (issuedAt !== undefined && issuedAt > nowSeconds + this.policy.futureIatSeconds) {
+      throw invalidToken('not_yet_valid');
+    }
+    const expiresAt = numberOf(claims['exp']) ?? 0;
+    if (expiresAt - (issuedAt ?? nowSeconds) > this.policy.maxLifetimeSeconds) throw invalidToken('lifetime');
+  }
+}
+
+/** Made for other ends by the same issuers and keys; our own assertions among them. */
+const NEVER_ACCESS_TOKENS: ReadonlySet<string> = new Set([
+  'logout+jwt',
+  'dpop+jwt',
+  'sallyport-identity+jwt',
+]);
+
+/** RFC 9068 section 2.2. */
+const AT_JWT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'] as const;
+
+function hasValue(value: JsonValue | undefined): boolean {
+  return value !== undefined && value !== null;
+}
+
+/** `aud` as a list: a string or a non-empty array of strings (rule J4); undefined for anything else. */
+export function audienceOf(value: JsonValue | undefined): readonly string[] | undefined {
+  if (typeof value === 'string') return [value];
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  return value.every((member) => typeof member === 'string') ? value : undefined;
+}

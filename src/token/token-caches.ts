@@ -1,0 +1,86 @@
+/**
+ * The bounded memories of verification. Entries are replaced with the policy that made them: a new policy
+ * starts with empty caches. Lives are checked on use, on the monotonic clock, never by the cache itself.
+ */
+import { LRUCache } from 'lru-cache';
+import type { GatewayError } from '../errors.ts';
+import type { KeySet } from './key-set.ts';
+import type { Verification } from './token-verifier.ts';
+import type { VerificationKey } from './verification-key.ts';
+
+/** A JWT whose signature and claims were good. Its dates and its revocation are looked at on every use. */
+export interface CachedJwt {
+  readonly verification: Verification;
+  readonly key: VerificationKey;
+  readonly sizeBytes: number;
+}
+
+/** A JWT that can only become valid if the keys change. */
+export interface CachedRefusal {
+  readonly error: GatewayError;
+  readonly keys: KeySet;
+  readonly generation: number;
+}
+
+/** What an authority said of an opaque token. */
+export interface CachedAnswer {
+  readonly verification: Verification;
+  readonly usableUntilMs: number;
+  readonly sizeBytes: number;
+}
+
+export interface CachedInactive {
+  readonly error: GatewayError;
+  readonly usableUntilMs: number;
+}
+
+export interface CacheBounds {
+  readonly tokens: { readonly entries: number; readonly bytes: number };
+  readonly negatives: { readonly entries: number };
+  readonly introspection: { readonly entries: number; readonly bytes: number };
+}
+
+export const CACHE_NAMES = ['tokens', 'negatives', 'introspection'] as const;
+export type CacheName = (typeof CACHE_NAMES)[number];
+
+interface LookupCount {
+  hit: number;
+  miss: number;
+}
+
+export class TokenCaches {
+  readonly tokens: LRUCache<string, CachedJwt>;
+  readonly introspection: LRUCache<string, CachedAnswer>;
+  // Apart from the good ones: a flood of bad tokens can push out nothing but bad tokens.
+  readonly negatives: LRUCache<string, CachedRefusal>;
+  readonly inactive: LRUCache<string, CachedInactive>;
+  readonly lookups: Readonly<Record<CacheName, LookupCount>> = {
+    tokens: { hit: 0, miss: 0 },
+    negatives: { hit: 0, miss: 0 },
+    introspection: { hit: 0, miss: 0 },
+  };
+
+  constructor(bounds: CacheBounds) {
+    this.tokens = new LRUCache({
+      max: bounds.tokens.entries,
+      maxSize: bounds.tokens.bytes,
+      sizeCalculation: ({ sizeBytes }: CachedJwt) => sizeBytes,
+    });
+    this.introspection = new LRUCache({
+      max: bounds.introspection.entries,
+      maxSize: bounds.introspection.bytes,
+      sizeCalculation: ({ sizeBytes }: CachedAnswer) => sizeBytes,
+    });
+    this.negatives = new LRUCache({ max: bounds.negatives.entries });
+    this.inactive = new LRUCache({ max: bounds.negatives.entries });
+  }
+
+  entries(cache: CacheName): number {
+    return cache === 'negatives' ? this.negatives.size + this.inactive.size : this[cache].size;
+  }
+}
+
+/** What an entry costs at most: its text as parsed claims, and the objects around them. An estimate. */
+export function estimatedBytes(tokenOrClaims: string): number {
+  return 1_500 + 6 * tokenOrClaims.length;
+}

@@ -1,0 +1,51 @@
+/**
+ * What verifying a token means and what it yields. The interface behind which JWTs, opaque tokens and caches
+ * stand.
+ */
+import type { RevocationKeys, RevocationTarget } from '../revocation/revocation-target.ts';
+import type { JsonObject } from './claims.ts';
+
+/**
+ * A token whose issuer vouches for it: signature or answer checked, issuer, audience, type and lifetime too.
+ * Not yet known: whether it is in time now, revoked, or permitted anything.
+ */
+export interface AuthenticToken {
+  /** The configured name of the issuer; bounded, fit for a metric label. */
+  readonly issuerName: string;
+  /** The exact `iss`, or the configured name where its tokens have none. */
+  readonly issuer: string;
+  readonly claims: JsonObject;
+  readonly scopes: ReadonlySet<string>;
+  readonly subject: string | undefined;
+  readonly clientId: string | undefined;
+  /** What the log tells tokens apart by: `jti`, or the digest that stands for it. Hashed before it is logged. */
+  readonly tokenId: string;
+  /** NumericDates, in seconds; undefined where the token has none. */
+  readonly expiresAt: number | undefined;
+  readonly notBefore: number | undefined;
+  readonly issuedAt: number | undefined;
+  readonly clockSkewSeconds: number;
+  readonly revocation: RevocationKeys;
+  /** The entry that would revoke this one token. */
+  readonly target: RevocationTarget;
+  /** Results that later stages derive from this token and a piece of the policy; they live as long as it does. */
+  readonly derived: Map<object, unknown>;
+}
+
+/** A verified token, and whether a cache knew it. */
+export interface Verification {
+  readonly token: AuthenticToken;
+  readonly cache: 'hit' | 'miss';
+}
+
+/**
+ * Verifies tokens for one set of issuers. Answers without a Promise where it can, so that a cache hit never
+ * waits a turn of the event loop.
+ */
+export interface TokenVerifier {
+  /**
+   * @param token b64token text, not longer than `limits.token_bytes`
+   * @throws GatewayError 401 with its reason, or 503 where an authority cannot be had
+   */
+  verify(token: string): Verification | Promise<Verification>;
+}

@@ -1,0 +1,113 @@
+/**
+ * Keys that may verify signatures: a JWK is taken only if all it says of itself agrees (RFC 7517 sections 4
+ * and 5, RFC 7518 section 6, RFC 8725 section 3). Pure. Rules J5 to J7.
+ */
+import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { KEY_REQUIREMENTS, type SignatureAlgorithm } from './algorithms.ts';
+
+/** A key of one issuer. */
+export interface VerificationKey {
+  readonly keyId: string | undefined;
+  /** The algorithms that the key itself permits. */
+  readonly algorithms: ReadonlySet<SignatureAlgorithm>;
+  readonly key: KeyObject;
+  /** Two keys with the same fingerprint are the same key. */
+  readonly fingerprint: string;
+  /** False once the key has left its set: what it verified must not be used any more (rule K5). */
+  current: boolean;
+}
+
+const MIN_RSA_BITS = 2048;
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
+
+/**
+ * Takes one public JWK.
+ *
+ * @param accepted the algorithms that the issuer's configuration allows
+ * @returns the key, or a fixed text that says why it cannot be used
+ */
+export function importKey(
+  jwk: Readonly<Record<string, unknown>>,
+  accepted: readonly SignatureAlgorithm[],
+): VerificationKey | string {
+  const { kty, crv, use, key_ops: operations, alg, kid } = jwk;
+  if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return 'its kty is not RSA, EC or OKP';
+  if (PRIVATE_MEMBERS.some((member) => member in jwk)) return 'it is a private key';
+  if (use !== undefined && use !== 'sig') return 'its use is not sig';
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) {
+    return 'its key_ops lack verify';
+  }
+  if (kid !== undefined && (typeof kid !== 'string' || kid.length > 128))
+    return 'its kid is no string of at most 128 characters';
+  const algorithms = accepted.filter((algorithm) => {
+    const required = KEY_REQUIREMENTS[algorithm];
+    return (
+      required.kty === kty && (required.crv === undefined || required.crv === crv) && agrees(alg, algorithm)
+    );
+  });
+  if (algorithms.length === 0) return 'no accepted algorithm fits its kty, crv and alg';
+  let key: KeyObject;
+  try {
+    key = createPublicKey({ key: jwk, format: 'jwk' });
+  } catch {
+    return 'its numbers are no key';
+  }
+  if (kty === 'RSA') {
+    const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
+    if (modulusLength < MIN_RSA_BITS) return `its modulus is shorter than ${MIN_RSA_BITS} bits`;
+    if (publicExponent < 3n || publicExponent % 2n === 0n) return 'its exponent is even or less than 3';
+  }
+  return {
+    keyId: kid,
+    algorithms: new Set(algorithms),
+    key,
+    fingerprint: JSON.stringify([kid, alg, key.export({ format: 'jwk' })]),
+    current: true,
+  };
+}
+
+/** EdDSA and Ed25519 name the same algorithm (RFC 9864). */
+function agrees(declared: unknown, algorithm: SignatureAlgorithm): boolean {
+  const normal = (name: unknown): unknown => (name === 'Ed25519' ? 'EdDSA' : name);
+  return declared === undefined || normal(declared) === normal(algorithm);
+}
+
+/** A shared secret as a key. The configuration has checked its length (RFC 7518 section 3.2). */
+export function secretKey(secret: string, algorithms: readonly SignatureAlgorithm[]): VerificationKey {
+  return {
+    keyId: undefined,
+    algorithms: new Set(algorithms),
+    key: createSecretKey(Buffer.from(secret, 'utf8')),
+    fingerprint: 'secret',
+    current: true,
+  };
+}
+
+export interface KeyImport {
+  readonly keys: readonly VerificationKey[];
+  /** Why members of the set were left out, for the log. */
+  readonly skipped: readonly string[];
+}
+
+/** Far more keys than any issuer has; a bound on what a broken endpoint can make us import. */
+const MAX_KEYS = 100;
+
+/**
+ * Takes a JWK Set (RFC 7517 section 5). Members that cannot be used are left out, as the RFC asks.
+ *
+ * @throws TypeError where it is no key set at all
+ */
+export function importKeySet(document: unknown, accepted: readonly SignatureAlgorithm[]): KeyImport {
+  const members = (document as { keys?: unknown } | null)?.keys;
+  if (!Array.isArray(members)) throw new TypeError('it is no JWK Set: it has no array "keys"');
+  if (members.length > MAX_KEYS) throw new TypeError(`it has more than ${MAX_KEYS} keys`);
+  const keys = new Map<string, VerificationKey>();
+  const skipped: string[] = [];
+  members.forEach((member: unknown, index) => {
+    const isObject = typeof member === 'object' && member !== null && !Array.isArray(member);
+    const key = isObject ? importKey(member as Record<string, unknown>, accepted) : 'it is no object';
+    if (typeof key === 'string') skipped.push(`keys[${index}] is left out: ${key}`);
+    else keys.set(key.fingerprint, key);
+  });
+  return { keys: [...keys.values()], skipped };
+}

@@ -1,0 +1,43 @@
+/**
+ * Sending a request to an upstream and getting its answer, as a stream both ways. The interface; the adapters
+ * are undici-forwarder.ts and upgrade.ts.
+ */
+import type { Duplex, Readable } from 'node:stream';
+import type { GatewayError } from '../errors.ts';
+import type { AnswerHeaders } from '../http/answer-headers.ts';
+import type { OutboundRequest } from '../stages/rewrite-headers.ts';
+
+/** Where an answer goes to, piece by piece. Called in this order: informational*, begin, data*, then end or fail. */
+export interface AnswerSink {
+  /** A 1xx answer other than 100 and 101. */
+  informational(status: number, headers: AnswerHeaders): void;
+  begin(status: number, headers: AnswerHeaders): void;
+  /** @returns false when no more should come until resume() */
+  data(chunk: Buffer): boolean;
+  end(trailers: AnswerHeaders): void;
+  /** There is no answer, or no more of it. */
+  fail(error: GatewayError): void;
+  /** A target was chosen; again for each retry. */
+  sentTo(target: string): void;
+}
+
+/** An answer to an upgrade: everything of an AnswerSink, or the tunnel. */
+export interface UpgradeSink extends AnswerSink {
+  /** The upstream has switched protocols. `early` is what it sent after its 101. */
+  tunnel(headers: AnswerHeaders, socket: Duplex, early: Buffer): void;
+}
+
+/** A request under way. */
+export interface Forwarding {
+  /** The client has gone: the upstream is told by closing its connection. */
+  abort(): void;
+  /** The client can take more. */
+  resume(): void;
+}
+
+export interface Forwarder {
+  /** @param body the client's body, as it comes; undefined where it has none */
+  forward(outbound: OutboundRequest, body: Readable | undefined, sink: AnswerSink): Forwarding;
+  forwardUpgrade(outbound: OutboundRequest, sink: UpgradeSink): Forwarding;
+  close(): Promise<void>;
+}

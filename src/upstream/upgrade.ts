@@ -1,0 +1,81 @@
+/**
+ * Forwards a WebSocket handshake over a connection of its own. Node's client is used, since undici gives up the
+ * answer of an upstream that does not switch. Rules H12, C13, C14.
+ */
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { upstreamBroken, upstreamTimeout } from '../errors.ts';
+import type { OutboundRequest } from '../stages/rewrite-headers.ts';
+import type { Forwarding, UpgradeSink } from './forwarder.ts';
+import { upstreamFailure } from './upstream-errors.ts';
+
+export function forwardUpgrade(
+  outbound: OutboundRequest,
+  origin: string,
+  connectTimeoutMs: number,
+  sink: UpgradeSink,
+): Forwarding {
+  const url = new URL(origin);
+  const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(origin, {
+    method: outbound.method,
+    path: outbound.target,
+    agent: false,
+    setDefaultHeaders: false,
+    headers: [
+      'Host',
+      outbound.host ?? url.host,
+      ...outbound.headers,
+      'Connection',
+      'Upgrade',
+      'Upgrade',
+      outbound.upgrade ?? '',
+    ],
+  });
+  let answer: IncomingMessage | undefined;
+  let settled = false;
+  const fail = (error: unknown): void => {
+    if (settled) return;
+    settled = true;
+    sink.fail(upstreamFailure(error));
+  };
+  const timer = setTimeout(
+    () => request.destroy(upstreamTimeout()),
+    connectTimeoutMs + outbound.route.responseTimeoutMs,
+  );
+  request.on('error', (error) => {
+    clearTimeout(timer);
+    fail(error);
+  });
+  request.on('upgrade', (response, socket, early) => {
+    clearTimeout(timer);
+    if (settled || response.headers.upgrade?.toLowerCase() !== outbound.upgrade) {
+      socket.destroy();
+      fail(upstreamBroken());
+      return;
+    }
+    settled = true;
+    sink.tunnel(response.headers, socket, early);
+  });
+  request.on('response', (response) => {
+    clearTimeout(timer);
+    answer = response;
+    sink.begin(response.statusCode ?? 502, response.headers);
+    response.on('data', (chunk: Buffer) => {
+      if (!sink.data(chunk)) response.pause();
+    });
+    response.on('end', () => {
+      settled = true;
+      sink.end(response.trailers);
+    });
+    response.on('error', fail);
+  });
+  request.end();
+  return {
+    abort() {
+      settled = true;
+      clearTimeout(timer);
+      request.destroy();
+    },
+    resume: () => answer?.resume(),
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * What a failed connection to an upstream means for the client, and whether trying again is safe. Pure.
+ */
+import { GatewayError, upstreamBroken, upstreamTimeout, upstreamUnreachable } from '../errors.ts';
+
+const TIMEOUT_CODES: ReadonlySet<string> = new Set([
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'ETIMEDOUT',
+]);
+
+/** The connection failed, whatever was said on it. */
+const CONNECTION_CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'UND_ERR_SOCKET',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+function codeOf(error: unknown): string {
+  const { code, errors } = error as { code?: unknown; errors?: readonly unknown[] };
+  // A host with several addresses fails with one error for each.
+  return typeof code === 'string' ? code : errors?.[0] === undefined ? '' : codeOf(errors[0]);
+}
+
+/** Did the connection fail, rather than the conversation on it? */
+export function isConnectionError(error: unknown): boolean {
+  const parsed = error instanceof Error && error.name === 'HTTPParserError';
+  return !parsed && CONNECTION_CODES.has(codeOf(error));
+}
+
+/** The answer to a request whose upstream failed: 504 for too slow, else 502. */
+export function upstreamFailure(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error;
+  if (TIMEOUT_CODES.has(codeOf(error))) return upstreamTimeout(error);
+  return isConnectionError(error) ? upstreamUnreachable(error) : upstreamBroken(error);
+}
