@@ -21,13 +21,14 @@ import { SqliteStore } from './revocation/sqlite-store.ts';
 import { Observer } from './stages/observe.ts';
 import { AccessLog } from './telemetry/access-log.ts';
 import { AuditLog } from './telemetry/audit-log.ts';
-import { describeError, type Logger } from './telemetry/logger.ts';
+import { describeError, type Log, type Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { JwtAssertionSigner } from './token/assertion-signer.ts';
 import { AuthorityClient } from './token/authority-fetch.ts';
 import { CACHE_NAMES, TokenCaches } from './token/token-caches.ts';
 import { UndiciForwarder } from './upstream/undici-forwarder.ts';
 import { VERSION } from './version.ts';
+import type { Reception } from './visit.ts';
 
 /** A gateway that is ready to start. */
 export class Instance {
@@ -50,11 +51,11 @@ export class Instance {
   #draining = false;
 
   /** @throws ConfigurationError where keys, the revocation store or other files cannot be used */
-  constructor(loaded: LoadedConfiguration, logger: Logger, clock: Clock = systemClock) {
+  constructor(loaded: LoadedConfiguration, log: Log, clock: Clock = systemClock) {
     const { configuration } = loaded;
     this.#loaded = loaded;
     this.#clock = clock;
-    this.#logger = logger;
+    this.#logger = log.logger;
     this.#startedAtMs = clock.monotonicMs();
     this.policy = compilePolicy(configuration);
     const caches = new TokenCaches(configuration.caches);
@@ -70,23 +71,26 @@ export class Instance {
     this.#forwarder = new UndiciForwarder(upstreamOptions(configuration), (upstream) => {
       this.metrics.retries.child(upstream).value++;
     });
-    const accessLog = new AccessLog(logger, configuration.log_key ?? randomBytes(32).toString('base64url'));
+    const accessLog = new AccessLog(
+      log.write,
+      configuration.log_key ?? randomBytes(32).toString('base64url'),
+      clock,
+    );
+    const observer = new Observer(
+      this.metrics,
+      clock,
+      configuration.access_log ? (exchange) => accessLog.write(exchange) : undefined,
+    );
     const gateway = new Gateway({
       policy: this.policy,
       verifiers: this.#verifiers(),
       revocations: this.view,
       signer,
-      forwarder: this.#forwarder,
-      observer: new Observer(
-        this.metrics,
-        clock,
-        configuration.access_log ? (exchange) => accessLog.write(exchange) : undefined,
-      ),
-      metrics: this.metrics,
+      observer,
       clock,
-      logger,
     });
-    this.listeners = configuration.listeners.map((options) => this.#listener(options, gateway));
+    const reception = { gateway, forwarder: this.#forwarder, observer, logger: log.logger };
+    this.listeners = configuration.listeners.map((options) => this.#listener(options, reception));
     this.admin = this.#adminServer(signer);
     this.#exposeGauges(caches);
     this.#reportStore();
@@ -150,7 +154,10 @@ export class Instance {
     );
   }
 
-  #listener(options: LoadedConfiguration['configuration']['listeners'][number], gateway: Gateway): Listener {
+  #listener(
+    options: LoadedConfiguration['configuration']['listeners'][number],
+    reception: Reception,
+  ): Listener {
     const { limits, timeouts } = this.#loaded.configuration;
     return new Listener(
       {
@@ -163,7 +170,7 @@ export class Instance {
         headersTimeoutMs: timeouts.headers,
         idleTimeoutMs: timeouts.idle,
       },
-      gateway,
+      reception,
       this.#clock,
     );
   }

@@ -52,6 +52,8 @@ interface ErrorShape {
   readonly source: ErrorSource;
   /** Set when an authentication or authorization decision was made. */
   readonly reason?: AuthReason;
+  /** The configured name of the issuer that the token is, or claims to be, of. */
+  readonly issuer?: string | undefined;
   /** Present on answers that must carry WWW-Authenticate (RFC 9110 section 11.6.1). */
   readonly challenge?: ChallengeParams;
   readonly retryAfterSeconds?: number;
@@ -69,6 +71,7 @@ export class GatewayError extends Error {
   readonly title: string;
   readonly source: ErrorSource;
   readonly reason: AuthReason | undefined;
+  readonly issuer: string | undefined;
   readonly challenge: ChallengeParams | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly headers: readonly string[];
@@ -81,6 +84,7 @@ export class GatewayError extends Error {
     this.title = shape.title;
     this.source = shape.source;
     this.reason = shape.reason;
+    this.issuer = shape.issuer;
     this.challenge = shape.challenge;
     this.retryAfterSeconds = shape.retryAfterSeconds;
     this.headers = shape.headers ?? [];
@@ -207,13 +211,14 @@ export const INVALID_AUTHORIZATION = fixed({
   challenge: { error: 'invalid_request' },
 });
 
-const invalidTokens = new Map<AuthReason, GatewayError>();
+const invalidTokens = new Map<string, GatewayError>();
 /**
  * The token is not valid: 401 `invalid_token` whatever the reason, so that a prober learns nothing;
- * the reason goes to metrics and logs.
+ * the reason goes to metrics and logs, and so does the configured name of the issuer where it is known.
  */
-export function invalidToken(reason: AuthReason): GatewayError {
-  let error = invalidTokens.get(reason);
+export function invalidToken(reason: AuthReason, issuer?: string): GatewayError {
+  const key = `${reason} ${issuer ?? ''}`;
+  let error = invalidTokens.get(key);
   if (!error) {
     error = fixed({
       status: 401,
@@ -221,9 +226,10 @@ export function invalidToken(reason: AuthReason): GatewayError {
       title: 'The access token is not valid.',
       source: client,
       reason,
+      issuer,
       challenge: { error: 'invalid_token' },
     });
-    invalidTokens.set(reason, error);
+    invalidTokens.set(key, error);
   }
   return error;
 }
@@ -260,7 +266,11 @@ type OutageReason = 'keys_unavailable' | 'introspection_unavailable' | 'revocati
  * An authority that the decision needs cannot be had. 503 and never 401: a client throws a good token
  * away on 401.
  */
-export function unavailable(reason: OutageReason, retryAfterSeconds: number, cause?: unknown): GatewayError {
+export function unavailable(
+  reason: OutageReason,
+  retryAfterSeconds: number,
+  { issuer, cause }: { readonly issuer?: string; readonly cause?: unknown } = {},
+): GatewayError {
   return new GatewayError(
     {
       status: 503,
@@ -268,6 +278,7 @@ export function unavailable(reason: OutageReason, retryAfterSeconds: number, cau
       title: 'The access token cannot be checked at the moment.',
       source: 'authority',
       reason,
+      issuer,
       retryAfterSeconds,
     },
     cause === undefined ? undefined : { cause },

@@ -10,13 +10,16 @@ import {
   EXPECTATION_FAILED,
   HEADERS_TOO_LARGE,
   MALFORMED_REQUEST,
+  METHOD_REFUSED,
   REQUEST_TIMEOUT,
   URI_TOO_LONG,
   type GatewayError,
 } from './errors.ts';
-import type { Connection, Gateway } from './gateway.ts';
+import type { Connection } from './gateway.ts';
+import { LeanRequest } from './lean-request.ts';
 import { normalAddress } from './http/client-address.ts';
 import { openTunnel } from './tunnel.ts';
+import { refusalText, Visit, type Reception } from './visit.ts';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -39,16 +42,16 @@ const DRAIN_STEP_MS = 50;
 
 export class Listener {
   readonly #options: ListenerOptions;
-  readonly #gateway: Gateway;
+  readonly #reception: Reception;
   readonly #clock: Clock;
   readonly #server: Server;
   readonly #connections = new WeakMap<Duplex, Connection>();
   readonly #tunnels = new Set<Duplex>();
   #draining = false;
 
-  constructor(options: ListenerOptions, gateway: Gateway, clock: Clock) {
+  constructor(options: ListenerOptions, reception: Reception, clock: Clock) {
     this.#options = options;
-    this.#gateway = gateway;
+    this.#reception = reception;
     this.#clock = clock;
     this.#server = this.#createServer();
   }
@@ -101,6 +104,7 @@ export class Listener {
       requireHostHeader: false,
       shouldUpgradeCallback: isWebSocketHandshake,
       noDelay: true,
+      IncomingMessage: LeanRequest,
     });
     // Node would drop fields beyond a thousand in silence; ours are counted.
     server.maxHeadersCount = 0;
@@ -116,7 +120,7 @@ export class Listener {
     });
     server.on('upgrade', (request, socket, early) => this.#upgrade(request, socket, early));
     server.on('connect', (request, socket) => {
-      this.#gateway.refuse(request, this.#responseOn(request, socket), this.#connectionOf(socket));
+      this.#visit(request, this.#responseOn(request, socket)).refuse(METHOD_REFUSED);
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
     return server;
@@ -126,7 +130,7 @@ export class Listener {
     const peer = normalAddress(socket.remoteAddress ?? '');
     const connection: Connection = {
       peer,
-      peerIsTrusted: this.#gateway.trusts(peer),
+      peerIsTrusted: this.#reception.gateway.policy.trustedPeers.has(peer),
       scheme: 'http',
       closing: false,
     };
@@ -147,27 +151,30 @@ export class Listener {
     return this.#connections.get(socket) ?? { peer: '', peerIsTrusted: false, scheme: 'http', closing: true };
   }
 
+  #visit(request: IncomingMessage, response: ServerResponse): Visit {
+    return new Visit(this.#reception, request, response, this.#connectionOf(request.socket));
+  }
+
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const connection = this.#connectionOf(request.socket);
     if (connection.closing) return;
     if (this.#draining) response.shouldKeepAlive = false;
-    this.#gateway.serve(request, response, connection);
+    this.#visit(request, response).serve();
   }
 
   #refuse(request: IncomingMessage, response: ServerResponse, error: GatewayError): void {
     const connection = this.#connectionOf(request.socket);
-    if (!connection.closing) this.#gateway.refuse(request, response, connection, error);
+    if (!connection.closing) this.#visit(request, response).refuse(error);
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {
-    const connection = this.#connectionOf(socket);
     const response = this.#responseOn(request, socket);
     // A client must wait for the 101: bytes before it are meant for somebody who reads them as a request.
     if (early.length > 0) {
-      this.#gateway.refuse(request, response, connection, MALFORMED_REQUEST);
+      this.#visit(request, response).refuse(MALFORMED_REQUEST);
       return;
     }
-    this.#gateway.serve(request, response, connection, (headers, upstream, upstreamEarly) => {
+    this.#visit(request, response).serve((headers, upstream, upstreamEarly) => {
       response.detachSocket(socket as Socket);
       this.#tunnels.add(socket);
       openTunnel({ client: socket, upstream, headers, early: upstreamEarly }, () => {
@@ -200,7 +207,7 @@ export class Listener {
       return;
     }
     connection.closing = true;
-    socket.end(this.#gateway.refusalText(parserError(error, this.#options.uriBytes), connection));
+    socket.end(refusalText(this.#reception, parserError(error, this.#options.uriBytes), connection.peer));
     this.#clock.after(LINGER_MS, () => socket.destroy());
   }
 }

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { Instance } from '../assemble.ts';
 import { configurationWarnings } from '../config/warnings.ts';
-import { createLogger, describeError, type Logger } from '../telemetry/logger.ts';
+import { createLog, describeError, type Log } from '../telemetry/logger.ts';
 import { CommandFailed, CONFIG_OPTION, configurationOf, print, printError, type Command } from './command.ts';
 import { routeTable } from './routes.ts';
 
@@ -16,8 +16,9 @@ export const run: Command = {
   options: CONFIG_OPTION,
   async run(args) {
     const loaded = configurationOf(args);
-    const { logger, flush } = await openLog();
-    const instance = new Instance(loaded, logger);
+    const { log, flush } = await openLog();
+    const { logger } = log;
+    const instance = new Instance(loaded, log);
     print(routeTable(loaded.configuration));
     for (const warning of configurationWarnings(loaded)) printError(`warning: ${warning}`);
     try {
@@ -41,14 +42,11 @@ export const run: Command = {
 };
 
 /** JSON lines, or readable ones on a terminal. */
-async function openLog(): Promise<{ logger: Logger; flush: () => void }> {
+async function openLog(): Promise<{ log: Log; flush: () => void }> {
   if (process.stdout.isTTY) {
     const { default: pretty } = await import('pino-pretty');
     const colorize = !process.env['NO_COLOR'];
-    return {
-      logger: createLogger({ destination: pretty({ colorize, sync: true, singleLine: true }) }),
-      flush: () => undefined,
-    };
+    return { log: createLog(pretty({ colorize, sync: true, singleLine: true })), flush: () => undefined };
   }
   const destination = pino.destination({ fd: 1, sync: false, minLength: LOG_BLOCK_BYTES });
   setInterval(() => destination.flush(), LOG_FLUSH_MS).unref();
@@ -61,7 +59,7 @@ async function openLog(): Promise<{ logger: Logger; flush: () => void }> {
     }
   };
   process.on('exit', flush);
-  return { logger: createLogger({ destination }), flush };
+  return { log: createLog(destination), flush };
 }
 
 /** The first signal drains; a second one ends the process at once. */

@@ -13,21 +13,39 @@ export function forwardedForChain(head: RequestHead): string | undefined {
 }
 
 /**
- * The three headers as the upstream is to get them, names and values in turn. From a trusted peer the chain is
- * appended to, and Proto and Host are kept if single and valid; from anyone else all are ours.
+ * Adds the three headers as the upstream is to get them. From a trusted peer the chain is appended to, and Proto
+ * and Host are kept if single and valid; from anyone else all are ours.
+ *
+ * @param headers names and values in turn
  */
-export function forwardedHeaders(head: RequestHead, peer: string, peerIsTrusted: boolean): string[] {
-  const chain = peerIsTrusted ? forwardedForChain(head) : undefined;
-  const proto = peerIsTrusted ? single(valuesOf(head, HeaderKind.forwardedProto)) : undefined;
-  const host = peerIsTrusted ? single(valuesOf(head, HeaderKind.forwardedHost)) : undefined;
-  return [
+export function pushForwardedHeaders(
+  headers: string[],
+  head: RequestHead,
+  peer: string,
+  peerIsTrusted: boolean,
+): void {
+  if (!peerIsTrusted) {
+    headers.push(
+      'x-forwarded-for',
+      peer,
+      'x-forwarded-proto',
+      head.scheme,
+      'x-forwarded-host',
+      head.authority,
+    );
+    return;
+  }
+  const chain = forwardedForChain(head);
+  const proto = single(valuesOf(head, HeaderKind.forwardedProto));
+  const host = single(valuesOf(head, HeaderKind.forwardedHost));
+  headers.push(
     'x-forwarded-for',
     chain === undefined ? peer : `${chain}, ${peer}`,
     'x-forwarded-proto',
     proto === 'http' || proto === 'https' ? proto : head.scheme,
     'x-forwarded-host',
     host !== undefined && FORWARDED_HOST.test(host) ? host : head.authority,
-  ];
+  );
 }
 
 function valuesOf(head: RequestHead, kind: HeaderKind): string[] {

@@ -31,6 +31,8 @@ export interface RawHead {
   /** Names and values in turn, as they came. */
   readonly rawHeaders: readonly string[];
   readonly scheme: 'http' | 'https';
+  /** The transport can switch protocols for this request; else any Upgrade is ignored. */
+  readonly wantsTunnel: boolean;
 }
 
 /** A request head that has one reading. */
@@ -56,6 +58,8 @@ export interface RequestHead extends RawHead {
   readonly expectsContinue: boolean;
   /** Undefined where it was absent or invalid. */
   readonly requestId: string | undefined;
+  /** Not validated; the last one where it is repeated. */
+  readonly traceparent: string | undefined;
 }
 
 const NO_OPTIONS: readonly string[] = [];
@@ -83,6 +87,7 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
   let upgrade: string | undefined;
   let expectsContinue = false;
   let requestId: string | undefined;
+  let traceparent: string | undefined;
 
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const value = rawHeaders[index + 1] ?? '';
@@ -127,6 +132,9 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
       case HeaderKind.requestId:
         requestId = requestId === undefined && REQUEST_ID.test(value) ? value : undefined;
         break;
+      case HeaderKind.traceparent:
+        traceparent = value;
+        break;
       default:
     }
   }
@@ -155,9 +163,11 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
     authorization,
     contentLength,
     hasBody: chunked || (contentLength !== undefined && contentLength > 0),
-    upgrade: connectionOptions.includes('upgrade') ? upgrade : undefined,
+    wantsTunnel: raw.wantsTunnel,
+    upgrade: raw.wantsTunnel && connectionOptions.includes('upgrade') ? upgrade : undefined,
     expectsContinue,
     requestId,
+    traceparent,
   };
 }
 

@@ -10,6 +10,9 @@ import { methodLabel, UNMATCHED, type Metrics } from '../telemetry/metrics.ts';
 import type { CounterChild, HistogramChild } from '../telemetry/held-metrics.ts';
 import type { TraceContext } from '../telemetry/trace-context.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
+import type { UnrevokedToken } from './check-revocation.ts';
+import type { OutboundRequest } from './rewrite-headers.ts';
+import type { VerifiedToken } from './verify-token.ts';
 
 export interface AuthDecision {
   readonly decision: 'allow' | 'deny' | 'error' | 'fail_open';
@@ -22,15 +25,19 @@ export class Exchange {
   readonly startedAtMs: number;
   readonly peer: string;
   clientIp: string;
-  requestId = '';
+  requestId: string;
   trace: TraceContext | undefined;
   head: RequestHead | undefined;
   route: Route | undefined;
   token: AuthenticToken | undefined;
+  /** Known for many a token that was refused, too. */
+  issuerName: string | undefined;
   cache: 'hit' | 'miss' | undefined;
   decision: AuthDecision | undefined;
   /** The code of the GatewayError, or what a bug said. */
   failure: string | undefined;
+  /** What the upstream's connection said, for the log only. */
+  failureCause: string | undefined;
   status = 0;
   target: string | undefined;
   forwardedAtMs: number | undefined;
@@ -39,7 +46,8 @@ export class Exchange {
   bytesIn = 0;
   bytesOut = 0;
 
-  constructor(method: string, peer: string, startedAtMs: number) {
+  constructor(method: string, peer: string, requestId: string, startedAtMs: number) {
+    this.requestId = requestId;
     this.method = method;
     this.peer = peer;
     this.clientIp = peer;
@@ -51,43 +59,62 @@ export class Exchange {
   }
 }
 
-/** A request that a stage refused, as a decision; undefined where authentication had no part in it. */
-export function decisionOf({ reason, source }: GatewayError): AuthDecision | undefined {
-  return reason && { decision: source === 'authority' ? 'error' : 'deny', reason };
-}
-
 interface RouteMetrics {
   readonly seconds: HistogramChild;
   readonly overhead: HistogramChild;
+  /** By method and status. */
   readonly requests: Map<string, CounterChild>;
+  /** By issuer, decision and reason. */
+  readonly decisions: Map<string, CounterChild>;
+  readonly upstreamSeconds: HistogramChild | undefined;
 }
 
-/** Counts exchanges and hands them to the log. */
+/** Counts exchanges and hands them to the log. Children of metrics are held, so that counting is an addition. */
 export class Observer {
   readonly #metrics: Metrics;
   readonly #clock: Clock;
   readonly #log: ((exchange: Exchange) => void) | undefined;
+  readonly #verifySeconds: HistogramChild;
+  readonly #authorizeSeconds: HistogramChild;
   readonly #byRoute = new Map<string, RouteMetrics>();
 
   constructor(metrics: Metrics, clock: Clock, log: ((exchange: Exchange) => void) | undefined) {
     this.#metrics = metrics;
     this.#clock = clock;
     this.#log = log;
+    this.#verifySeconds = metrics.authSeconds.child('verify_token');
+    this.#authorizeSeconds = metrics.authSeconds.child('authorize');
   }
 
-  begin(method: string, peer: string): Exchange {
+  /** Requests being served. */
+  get inFlight(): number {
+    return this.#metrics.inFlight;
+  }
+
+  begin(method: string, peer: string, requestId: string): Exchange {
     this.#metrics.inFlight++;
-    return new Exchange(method, peer, this.#clock.monotonicMs());
+    return new Exchange(method, peer, requestId, this.#clock.monotonicMs());
   }
 
-  /** The stage that began at `sinceMs` has ended. Returns now, for the next one. */
-  stageEnded(stage: HistogramChild, sinceMs: number): number {
+  /** The token was verified, since `sinceMs`. Returns now. */
+  verified(exchange: Exchange, { token, cache }: VerifiedToken, sinceMs: number): number {
+    exchange.token = token;
+    exchange.issuerName = token?.issuerName;
+    exchange.cache = cache;
     const nowMs = this.#clock.monotonicMs();
-    stage.observe((nowMs - sinceMs) / 1000);
+    this.#verifySeconds.observe((nowMs - sinceMs) / 1000);
     return nowMs;
   }
 
-  forwarded(exchange: Exchange): void {
+  /** The request may pass: revocation and authorization took since `sinceMs`. */
+  authorized(exchange: Exchange, { token, failedOpen }: UnrevokedToken, sinceMs: number): void {
+    this.#authorizeSeconds.observe((this.#clock.monotonicMs() - sinceMs) / 1000);
+    this.#decided(exchange, failedOpen ? 'fail_open' : 'allow', token ? 'ok' : 'anonymous');
+  }
+
+  forwarded(exchange: Exchange, { strippedIdentity }: OutboundRequest): void {
+    if (strippedIdentity > 0)
+      this.#metrics.identityStripped.child(exchange.routeName).value += strippedIdentity;
     exchange.forwardedAtMs = this.#clock.monotonicMs();
   }
 
@@ -96,47 +123,53 @@ export class Observer {
     exchange.upstreamMs = this.#clock.monotonicMs() - exchange.forwardedAtMs;
   }
 
-  decided(exchange: Exchange, decision: AuthDecision): void {
-    exchange.decision = decision;
-    this.#metrics.decisions.child(
-      exchange.routeName,
-      exchange.token?.issuerName ?? '',
-      decision.decision,
-      decision.reason,
-    ).value++;
+  /** A stage refused the request, or the upstream failed it. */
+  failed(exchange: Exchange, { status, code, reason, source, issuer }: GatewayError): void {
+    exchange.status = status;
+    exchange.failure = code;
+    exchange.issuerName ??= issuer;
+    if (reason) this.#decided(exchange, source === 'authority' ? 'error' : 'deny', reason);
   }
 
   /** The answer has ended, or the client has gone. Once for each exchange. */
   end(exchange: Exchange): void {
     this.#metrics.inFlight--;
     exchange.durationMs = this.#clock.monotonicMs() - exchange.startedAtMs;
-    const metrics = this.#metricsOf(exchange.routeName);
+    const metrics = this.#metricsOf(exchange);
     metrics.seconds.observe(exchange.durationMs / 1000);
     metrics.overhead.observe(Math.max(0, exchange.durationMs - (exchange.upstreamMs ?? 0)) / 1000);
     const method = methodLabel(exchange.method);
-    const key = method + exchange.status;
-    let requests = metrics.requests.get(key);
-    if (!requests) {
-      requests = this.#metrics.requests.child(exchange.routeName, method, exchange.status);
-      metrics.requests.set(key, requests);
-    }
-    requests.value++;
-    if (exchange.upstreamMs !== undefined && exchange.route) {
-      this.#metrics.upstreamSeconds.child(exchange.route.upstream).observe(exchange.upstreamMs / 1000);
-    }
+    held(metrics.requests, method + exchange.status, () =>
+      this.#metrics.requests.child(exchange.routeName, method, exchange.status),
+    ).value++;
+    if (exchange.upstreamMs !== undefined) metrics.upstreamSeconds?.observe(exchange.upstreamMs / 1000);
     this.#log?.(exchange);
   }
 
-  #metricsOf(routeName: string): RouteMetrics {
-    let metrics = this.#byRoute.get(routeName);
-    if (!metrics) {
-      metrics = {
-        seconds: this.#metrics.requestSeconds.child(routeName),
-        overhead: this.#metrics.overheadSeconds.child(routeName),
-        requests: new Map(),
-      };
-      this.#byRoute.set(routeName, metrics);
-    }
-    return metrics;
+  #decided(exchange: Exchange, decision: AuthDecision['decision'], reason: AuthReason): void {
+    exchange.decision = { decision, reason };
+    const issuer = exchange.issuerName ?? '';
+    held(this.#metricsOf(exchange).decisions, `${issuer} ${decision} ${reason}`, () =>
+      this.#metrics.decisions.child(exchange.routeName, issuer, decision, reason),
+    ).value++;
   }
+
+  #metricsOf({ route, routeName }: Exchange): RouteMetrics {
+    return held(this.#byRoute, routeName, () => ({
+      seconds: this.#metrics.requestSeconds.child(routeName),
+      overhead: this.#metrics.overheadSeconds.child(routeName),
+      requests: new Map(),
+      decisions: new Map(),
+      upstreamSeconds: route && this.#metrics.upstreamSeconds.child(route.upstream),
+    }));
+  }
+}
+
+function held<T>(map: Map<string, T>, key: string, make: () => T): T {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
 }

@@ -17,15 +17,21 @@ export interface Refused {
   readonly bodyBytesLeft: number | undefined;
 }
 
-/** @returns whether the connection ends with this answer */
-export function reject(response: ServerResponse, error: GatewayError, refused: Refused): boolean {
+export interface Rejection {
+  /** Of the body. */
+  readonly bytes: number;
+  /** Does the connection end with this answer? */
+  readonly closes: boolean;
+}
+
+export function reject(response: ServerResponse, error: GatewayError, refused: Refused): Rejection {
   if (response.headersSent) {
     response.destroy();
-    return true;
+    return { bytes: 0, closes: true };
   }
   const { status, headers, body } = problemAnswer(error, refused.realm, refused.requestId);
   const closes = error.close || (refused.bodyBytesLeft ?? Infinity) > DISCARDABLE_BODY_BYTES;
   response.writeHead(status, closes ? [...headers, 'connection', 'close'] : [...headers]);
   response.end(refused.isHead ? undefined : body);
-  return closes;
+  return { bytes: refused.isHead ? 0 : Buffer.byteLength(body), closes };
 }

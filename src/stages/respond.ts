@@ -8,14 +8,17 @@ import { answerHeaders, type AnswerHeaders } from '../http/answer-headers.ts';
 import type { Forwarding, UpgradeSink } from '../upstream/forwarder.ts';
 import type { Exchange } from './observe.ts';
 
-/** What the gateway does where the answer is not the upstream's. */
+/** What happens where the answer is not simply the upstream's. */
 export interface ResponderHooks {
   /** The upstream's answer has ended, or there will be none. */
-  answered(exchange: Exchange): void;
-  reject(exchange: Exchange, response: ServerResponse, error: GatewayError): void;
-  /** Both ends have switched protocols; `client` is the client's socket. */
-  tunnel(exchange: Exchange, headers: AnswerHeaders, upstream: Duplex, early: Buffer): void;
+  answered(): void;
+  fail(error: GatewayError): void;
+  /** Both ends have switched protocols. */
+  tunnel(headers: AnswerHeaders, upstream: Duplex, early: Buffer): void;
 }
+
+/** A body up to this size that came in one piece goes out in one write with its head. */
+const ONE_WRITE_BYTES = 16 * 1024;
 
 export class Responder implements UpgradeSink {
   readonly #exchange: Exchange;
@@ -23,7 +26,9 @@ export class Responder implements UpgradeSink {
   readonly #hooks: ResponderHooks;
   #forwarding: Forwarding | undefined;
   #begun = false;
-  #flowing = false;
+  /** The head is set but not yet sent: the first piece of the body, or the end, may go with it. */
+  #headHeld = false;
+  #firstChunk: Buffer | undefined;
 
   constructor(exchange: Exchange, response: ServerResponse, hooks: ResponderHooks) {
     this.#exchange = exchange;
@@ -56,44 +61,68 @@ export class Responder implements UpgradeSink {
 
   begin(status: number, headers: AnswerHeaders): void {
     this.#begun = true;
+    this.#headHeld = true;
     this.#exchange.status = status;
     this.#response.writeHead(status, answerHeaders(headers, this.#exchange.requestId));
-    // A head without a body in the same packet, as of an event stream, must not wait for the first event.
-    queueMicrotask(() => this.#flush());
+    // What has come with the head in one packet has been seen when this runs; an event stream's head must not
+    // wait for its first event.
+    queueMicrotask(() => this.#release());
   }
 
   data(chunk: Buffer): boolean {
-    this.#flowing = true;
     this.#exchange.bytesOut += chunk.length;
-    const more = this.#response.write(chunk);
-    if (!more) this.#response.once('drain', () => this.#forwarding?.resume());
-    return more;
+    if (this.#headHeld && this.#firstChunk === undefined && chunk.length <= ONE_WRITE_BYTES) {
+      this.#firstChunk = chunk;
+      return true;
+    }
+    this.#release();
+    return this.#write(chunk);
   }
 
   end(trailers: AnswerHeaders): void {
-    this.#hooks.answered(this.#exchange);
-    if (Object.keys(trailers).length > 0) this.#response.addTrailers(trailers as NodeJS.Dict<string>);
+    this.#hooks.answered();
+    const hasTrailers = Object.keys(trailers).length > 0;
+    if (hasTrailers) this.#response.addTrailers(trailers as NodeJS.Dict<string>);
+    const chunk = this.#firstChunk;
+    if (this.#headHeld && chunk !== undefined && !hasTrailers) {
+      this.#headHeld = false;
+      // As a string it joins the head in a single write to the socket; as a buffer it would cost a writev.
+      this.#response.end(chunk.toString('latin1'), 'latin1');
+      return;
+    }
+    this.#release();
     this.#response.end();
   }
 
   fail(error: GatewayError): void {
-    this.#hooks.answered(this.#exchange);
+    this.#hooks.answered();
     if (!this.#begun) {
-      this.#hooks.reject(this.#exchange, this.#response, error);
+      this.#hooks.fail(error);
       return;
     }
     // A clean end would pass a part for the whole: the client must see a broken message (rule H15).
+    this.#release();
     this.#exchange.failure = error.code;
     this.#response.destroy();
   }
 
   tunnel(headers: AnswerHeaders, upstream: Duplex, early: Buffer): void {
-    this.#hooks.answered(this.#exchange);
-    this.#hooks.tunnel(this.#exchange, headers, upstream, early);
+    this.#hooks.answered();
+    this.#hooks.tunnel(headers, upstream, early);
   }
 
-  #flush(): void {
-    if (!this.#flowing && !this.#response.destroyed && !this.#response.writableEnded)
-      this.#response.flushHeaders();
+  /** Sends what was held back. */
+  #release(): void {
+    if (!this.#headHeld) return;
+    this.#headHeld = false;
+    if (this.#response.destroyed) return;
+    if (this.#firstChunk === undefined) this.#response.flushHeaders();
+    else if (!this.#write(this.#firstChunk)) this.#forwarding?.pause();
+  }
+
+  #write(chunk: Buffer): boolean {
+    const more = this.#response.write(chunk);
+    if (!more) this.#response.once('drain', () => this.#forwarding?.resume());
+    return more;
   }
 }

@@ -2,21 +2,23 @@
  * Seventh stage: the request as the upstream is to see it. Pure. CONTRACT.md section 5; RFC 9110 section 7.6.
  * Rules H1, H9, H13, H14, F1, C1 to C3.
  */
-import { LOOP } from '../errors.ts';
-import { forwardedHeaders } from '../http/forwarded-headers.ts';
+import { LOOP, UPGRADE_REFUSED } from '../errors.ts';
+import { pushForwardedHeaders } from '../http/forwarded-headers.ts';
 import { HeaderKind } from '../http/header-names.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import type { Route } from '../policy.ts';
 import type { VouchedRequest } from './vouch.ts';
 
-/** What the gateway knows of the connection and the exchange, beside the head. */
-export interface Hop {
-  /** Our name in Via. */
-  readonly name: string;
+/** What the gateway knows of the client's end. */
+export interface ClientEnd {
   readonly peer: string;
   readonly peerIsTrusted: boolean;
+}
+
+/** What the gateway calls this exchange. */
+export interface ExchangeIds {
   readonly requestId: string;
-  readonly traceparent: string;
+  readonly trace: { readonly traceparent: string } | undefined;
 }
 
 /** A request that is ready to be sent. */
@@ -50,50 +52,55 @@ class OutboundRequest {
 }
 export type { OutboundRequest };
 
-/** @throws GatewayError 508 LOOP where Via says that this gateway has seen the request */
-export function rewriteHeaders(head: RequestHead, vouched: VouchedRequest, hop: Hop): OutboundRequest {
+/**
+ * @param name our name in Via
+ * @throws GatewayError 508 LOOP where Via says that this gateway has seen the request; 403 UPGRADE_REFUSED
+ */
+export function rewriteHeaders(
+  head: RequestHead,
+  vouched: VouchedRequest,
+  ids: ExchangeIds,
+  name: string,
+  client: ClientEnd,
+): OutboundRequest {
   const { route, identity } = vouched.authorized;
+  if (head.upgrade !== undefined && !route.upgrades.has(head.upgrade)) throw UPGRADE_REFUSED;
   const headers: string[] = [];
   let via = '';
   let stripped = 0;
   const { rawHeaders, kinds, connectionOptions } = head;
   for (let index = 0; index < kinds.length; index++) {
-    const name = rawHeaders[2 * index] ?? '';
+    const header = rawHeaders[2 * index] ?? '';
     const value = rawHeaders[2 * index + 1] ?? '';
     const kind = kinds[index];
     if (kind === HeaderKind.identity) {
       stripped++;
     } else if (kind === HeaderKind.via) {
       via = via === '' ? value : `${via}, ${value}`;
-    } else if (mayPass(kind, route, hop, value) && !isConnectionOption(connectionOptions, name)) {
-      headers.push(name, value);
+    } else if (mayPass(kind, route, client, value) && !isConnectionOption(connectionOptions, header)) {
+      headers.push(header, value);
     }
   }
-  if (via !== '' && namesUs(via, hop.name)) throw LOOP;
-  headers.push(
-    'via',
-    `${via === '' ? '' : `${via}, `}${head.httpVersion} ${hop.name}`,
-    ...forwardedHeaders(head, hop.peer, hop.peerIsTrusted),
-    'x-request-id',
-    hop.requestId,
-    'traceparent',
-    hop.traceparent,
-    // Ours go in after hop-by-hop removal. In the other order a client that sends
-    // `Connection: X-User-Id` makes the upstream's side drop the value it trusts.
-    ...identity,
-    ...vouched.assertion,
-  );
+  if (via !== '' && namesUs(via, name)) throw LOOP;
+  headers.push('via', `${via === '' ? '' : `${via}, `}${head.httpVersion} ${name}`);
+  pushForwardedHeaders(headers, head, client.peer, client.peerIsTrusted);
+  headers.push('x-request-id', ids.requestId);
+  if (ids.trace) headers.push('traceparent', ids.trace.traceparent);
+  // Ours go in after hop-by-hop removal. In the other order a client that sends
+  // `Connection: X-User-Id` makes the upstream's side drop the value it trusts.
+  for (const part of identity) headers.push(part);
+  for (const part of vouched.assertion) headers.push(part);
   return new OutboundRequest(head, route, rewrittenPath(head.path, route) + head.query, headers, stripped);
 }
 
-function mayPass(kind: HeaderKind | undefined, route: Route, hop: Hop, value: string): boolean {
+function mayPass(kind: HeaderKind | undefined, route: Route, client: ClientEnd, value: string): boolean {
   switch (kind) {
     case HeaderKind.forward:
       return true;
     case HeaderKind.authorization:
       return route.forwardAuthorization;
     case HeaderKind.forwarded:
-      return hop.peerIsTrusted;
+      return client.peerIsTrusted;
     case HeaderKind.te:
       // The only member of TE that may pass a proxy (RFC 9110 section 10.1.4).
       return value.trim().toLowerCase() === 'trailers';

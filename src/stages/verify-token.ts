@@ -43,11 +43,12 @@ export function verifyToken(
 }
 
 /** On every use, cached or not: a token in a cache grows old like any other. */
-function refuseUntimely(
-  { expiresAt, notBefore, clockSkewSeconds }: AuthenticToken,
-  nowSeconds: number,
-): void {
-  if (expiresAt !== undefined && nowSeconds >= expiresAt + clockSkewSeconds) throw invalidToken('expired');
-  if (notBefore !== undefined && nowSeconds < notBefore - clockSkewSeconds)
-    throw invalidToken('not_yet_valid');
+function refuseUntimely(token: AuthenticToken, nowSeconds: number): void {
+  const { issuerName, expiresAt, notBefore, clockSkewSeconds } = token;
+  if (expiresAt !== undefined && nowSeconds >= expiresAt + clockSkewSeconds) {
+    throw invalidToken('expired', issuerName);
+  }
+  if (notBefore !== undefined && nowSeconds < notBefore - clockSkewSeconds) {
+    throw invalidToken('not_yet_valid', issuerName);
+  }
 }

@@ -1,74 +1,90 @@
 /**
  * One line a request (CONTRACT.md section 7). Subjects and token ids appear as HMACs with a key of the
  * fleet's: the same person gives the same hash on every gateway, and nobody can read who it is.
+ *
+ * The line is put together here, in the form of pino's and into the same destination: pino's own way through
+ * a nested object with redaction costs as much CPU as all the rest of a request. Rules A5, A6.
  */
 import { createHmac } from 'node:crypto';
-import type { AuthenticToken } from '../token/token-verifier.ts';
+import type { Clock } from '../clock.ts';
 import type { Exchange } from '../stages/observe.ts';
-import type { Logger } from './logger.ts';
+import type { AuthenticToken } from '../token/token-verifier.ts';
 
 const HASH_CHARACTERS = 16;
 
-interface TokenHashes {
-  readonly sub_hash: string | undefined;
-  readonly jti_hash: string;
-}
-
 export class AccessLog {
-  readonly #logger: Logger;
+  readonly #write: (line: string) => void;
   readonly #key: string;
+  readonly #clock: Clock;
+  #timeMs = 0;
+  #timeText = '';
 
   /** @param key of the HMACs */
-  constructor(logger: Logger, key: string) {
-    this.#logger = logger;
+  constructor(write: (line: string) => void, key: string, clock: Clock) {
+    this.#write = write;
     this.#key = key;
+    this.#clock = clock;
   }
 
   write(exchange: Exchange): void {
-    const { head, decision, token } = exchange;
-    this.#logger.info(
-      {
-        request_id: exchange.requestId,
-        trace_id: exchange.trace?.traceId,
-        route: exchange.routeName,
-        method: head?.method ?? exchange.method,
-        path: head?.path,
-        status: exchange.status,
-        duration_ms: rounded(exchange.durationMs),
-        upstream: exchange.target,
-        upstream_ms: exchange.upstreamMs === undefined ? undefined : rounded(exchange.upstreamMs),
-        bytes_in: exchange.bytesIn,
-        bytes_out: exchange.bytesOut,
-        client_ip: exchange.clientIp,
-        auth: decision && {
-          decision: decision.decision,
-          reason: decision.reason,
-          issuer: token?.issuerName,
-          client_id: token?.clientId,
-          ...(token && this.#hashes(token)),
-          cache: exchange.cache,
-        },
-        error: exchange.failure,
-      },
-      'request',
-    );
+    const { head, decision, token, trace } = exchange;
+    // Quoted: what clients wrote. The rest is ours and needs no escape.
+    let line = `{"level":"info","time":"${this.#time()}","request_id":"${exchange.requestId}"`;
+    if (trace) line += `,"trace_id":"${trace.traceId}"`;
+    line += `,"route":"${exchange.routeName}","method":${quoted(exchange.method)}`;
+    if (head) line += `,"path":${quoted(head.path)}`;
+    line += `,"status":${exchange.status},"duration_ms":${rounded(exchange.durationMs)}`;
+    if (exchange.target !== undefined) line += `,"upstream":${quoted(exchange.target)}`;
+    if (exchange.upstreamMs !== undefined) line += `,"upstream_ms":${rounded(exchange.upstreamMs)}`;
+    line += `,"bytes_in":${exchange.bytesIn},"bytes_out":${exchange.bytesOut},"client_ip":${quoted(exchange.clientIp)}`;
+    if (decision) {
+      line += `,"auth":{"decision":"${decision.decision}","reason":"${decision.reason}"`;
+      if (exchange.issuerName !== undefined) line += `,"issuer":"${exchange.issuerName}"`;
+      if (token) line += this.#aboutToken(token);
+      if (exchange.cache !== undefined) line += `,"cache":"${exchange.cache}"`;
+      line += '}';
+    }
+    if (exchange.failure !== undefined) line += `,"error":"${exchange.failure}"`;
+    if (exchange.failureCause !== undefined) line += `,"cause":${quoted(exchange.failureCause)}`;
+    this.#write(`${line},"msg":"request"}\n`);
+  }
+
+  #time(): string {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs !== this.#timeMs) {
+      this.#timeMs = nowMs;
+      this.#timeText = new Date(nowMs).toISOString();
+    }
+    return this.#timeText;
   }
 
   /** Worked out once for a token, not once for a request. */
-  #hashes(token: AuthenticToken): TokenHashes {
-    const known = token.derived.get(this) as TokenHashes | undefined;
-    if (known) return known;
-    const hashes = {
-      sub_hash: token.subject === undefined ? undefined : this.#hash(token.subject),
-      jti_hash: this.#hash(token.tokenId),
-    };
-    token.derived.set(this, hashes);
-    return hashes;
+  #aboutToken(token: AuthenticToken): string {
+    const known = token.derived.get(this) as string | undefined;
+    if (known !== undefined) return known;
+    const { clientId, subject, tokenId } = token;
+    let text = '';
+    if (clientId !== undefined) text += `,"client_id":${quoted(clientId)}`;
+    if (subject !== undefined) text += `,"sub_hash":"${this.#hash(subject)}"`;
+    text += `,"jti_hash":"${this.#hash(tokenId)}"`;
+    token.derived.set(this, text);
+    return text;
   }
 
   #hash(text: string): string {
     return createHmac('sha256', this.#key).update(text).digest('base64url').slice(0, HASH_CHARACTERS);
   }
+}
+
+/**
+ * JSON leaves the C1 controls, DEL and the Unicode line ends as they are; terminals and log shippers do not, so
+ * they are escaped too.
+ */
+function quoted(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function rounded(milliseconds: number): number {

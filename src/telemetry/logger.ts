@@ -6,24 +6,21 @@ import { pino, type DestinationStream, type Logger } from 'pino';
 
 export type { Logger } from 'pino';
 
-/** Members that no line may show, wherever they come from. */
-const REDACTED = [
-  'token',
-  'authorization',
-  'headers',
-  'client_secret',
-  '*.token',
-  '*.authorization',
-  '*.headers',
-  '*.client_secret',
-];
-
-export interface LoggerOptions {
-  readonly destination: DestinationStream;
+/** Where lines go, and the logger that writes them there. */
+export interface Log {
+  readonly logger: Logger;
+  /** One line of JSON with its line end. */
+  readonly write: (line: string) => void;
 }
 
-export function createLogger({ destination }: LoggerOptions): Logger {
-  return pino(
+/** Members that no line may show, wherever they come from. */
+const REDACTED = ['token', 'authorization', 'headers', 'client_secret'].flatMap((name) => [
+  name,
+  `*.${name}`,
+]);
+
+export function createLog(destination: DestinationStream): Log {
+  const logger = pino(
     {
       base: null,
       messageKey: 'msg',
@@ -33,13 +30,14 @@ export function createLogger({ destination }: LoggerOptions): Logger {
     },
     destination,
   );
+  return { logger, write: (line) => destination.write(line) };
 }
 
-/** What of an error may be logged: its name, its code and fixed text; for a bug, the stack. */
+/** What of an error may be logged: its code and fixed text, and those of what caused it. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';
+  if (error instanceof AggregateError) return [...new Set(error.errors.map(describeError))].join(', ');
   const { code } = error as NodeJS.ErrnoException;
   const cause = error.cause === undefined ? '' : ` (${describeError(error.cause)})`;
-  if (error instanceof AggregateError) return [...new Set(error.errors.map(describeError))].join(', ');
   return `${code !== undefined && !error.message.includes(code) ? `${code}: ` : ''}${error.message}${cause}`;
 }

@@ -6,8 +6,8 @@ import { randomFillSync, randomUUID } from 'node:crypto';
 /** version 00: 00-<trace id>-<parent id>-<flags>; neither id may be all zeros. */
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})$/;
 
-/** Random bytes are drawn in bulk: one call to the generator for a hundred requests. */
-const POOL_BYTES = 4_096;
+/** Random bytes are drawn in bulk: one call to the generator for a thousand requests. */
+const POOL_BYTES = 24_576;
 const pool = Buffer.alloc(POOL_BYTES);
 let poolHex = '';
 let poolAt = 0;

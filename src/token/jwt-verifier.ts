@@ -85,7 +85,7 @@ export class JwtVerifier {
   /** The issuer's list decides, before any key is looked up: never the header (rule J5). */
   #acceptedAlgorithm({ algorithm }: JwtText): SignatureAlgorithm {
     const accepted = this.policy.algorithms.find((candidate) => candidate === algorithm);
-    if (accepted === undefined) throw invalidToken('bad_signature');
+    if (accepted === undefined) throw invalidToken('bad_signature', this.policy.issuerName);
     return accepted;
   }
 
@@ -95,10 +95,11 @@ export class JwtVerifier {
       typeof header['typ'] === 'string'
         ? header['typ'].toLowerCase().replace(/^application\//, '')
         : undefined;
-    if (header['typ'] !== undefined && typ === undefined) throw invalidToken('wrong_type');
+    if (header['typ'] !== undefined && typ === undefined)
+      throw invalidToken('wrong_type', this.policy.issuerName);
     const accepted =
       this.policy.tokenType === 'at+jwt' ? typ === 'at+jwt' : !NEVER_ACCESS_TOKENS.has(typ ?? '');
-    if (!accepted) throw invalidToken('wrong_type');
+    if (!accepted) throw invalidToken('wrong_type', this.policy.issuerName);
   }
 
   async #signingKey(jwt: JwtText, algorithm: SignatureAlgorithm): Promise<VerificationKey> {
@@ -106,7 +107,7 @@ export class JwtVerifier {
     for (const key of candidates) {
       if (await signatureHolds(jwt.token, key, algorithm)) return key;
     }
-    throw invalidToken('bad_signature');
+    throw invalidToken('bad_signature', this.policy.issuerName);
   }
 
   async #candidates({ keyId }: JwtText, algorithm: SignatureAlgorithm): Promise<readonly VerificationKey[]> {
@@ -118,13 +119,13 @@ export class JwtVerifier {
     // Unknown and the last fetch failed: it may be a new key that we could not learn of. A good token is
     // not called bad.
     if (refetch === 'failed' || !this.keys.available)
-      throw unavailable('keys_unavailable', KEYS_RETRY_AFTER_SECONDS);
-    throw invalidToken('unknown_key');
+      throw unavailable('keys_unavailable', KEYS_RETRY_AFTER_SECONDS, { issuer: this.policy.issuerName });
+    throw invalidToken('unknown_key', this.policy.issuerName);
   }
 
   #checkClaims(claims: JsonObject): void {
     const { issuer, tokenType, audiences } = this.policy;
-    if (claims['iss'] !== issuer) throw invalidToken('unknown_issuer');
+    if (claims['iss'] !== issuer) throw invalidToken('unknown_issuer', this.policy.issuerName);
     const claimsOk =
       numberOf(claims['exp']) !== undefined &&
       ['nbf', 'iat'].every((name) => claims[name] === undefined || numberOf(claims[name]) !== undefined) &&
@@ -133,17 +134,17 @@ export class JwtVerifier {
       ) &&
       (tokenType === 'any' || AT_JWT_CLAIMS.every((name) => claims[name] !== undefined)) &&
       this.#requiredClaims.every((path) => hasValue(claimAt(claims, path)));
-    if (!claimsOk) throw invalidToken('claim');
+    if (!claimsOk) throw invalidToken('claim', this.policy.issuerName);
     if (claims['aud'] !== undefined || audiences !== undefined) {
       const audience = audienceOf(claims['aud']);
       if (
         audience === undefined ||
         (audiences !== undefined && !audiences.some((ours) => audience.includes(ours)))
       ) {
-        throw invalidToken('wrong_audience');
+        throw invalidToken('wrong_audience', this.policy.issuerName);
       }
     }
-    if (claims['cnf'] !== undefined) throw invalidToken('binding');
+    if (claims['cnf'] !== undefined) throw invalidToken('binding', this.policy.issuerName);
     this.#checkLifetime(claims);
   }
 
@@ -152,10 +153,11 @@ export class JwtVerifier {
     const nowSeconds = this.#clock.nowMs() / 1000;
     const issuedAt = numberOf(claims['iat']);
     if (issuedAt !== undefined && issuedAt > nowSeconds + this.policy.futureIatSeconds) {
-      throw invalidToken('not_yet_valid');
+      throw invalidToken('not_yet_valid', this.policy.issuerName);
     }
     const expiresAt = numberOf(claims['exp']) ?? 0;
-    if (expiresAt - (issuedAt ?? nowSeconds) > this.policy.maxLifetimeSeconds) throw invalidToken('lifetime');
+    if (expiresAt - (issuedAt ?? nowSeconds) > this.policy.maxLifetimeSeconds)
+      throw invalidToken('lifetime', this.policy.issuerName);
   }
 }
 

@@ -100,7 +100,7 @@ export class OpaqueVerifier {
     const verdict = await this.#verdict(token);
     this.#count(verdict.active ? 'active' : 'inactive');
     try {
-      if (!verdict.active) throw invalidToken('inactive');
+      if (!verdict.active) throw invalidToken('inactive', this.policy.issuerName);
       return this.#accept(verdict.claims, digest, cacheKey);
     } catch (error) {
       if (error instanceof GatewayError && this.policy.negativeCacheMs > 0) {
@@ -117,7 +117,7 @@ export class OpaqueVerifier {
     const { pauseSeconds } = this.#circuit;
     if (pauseSeconds > 0) {
       this.#count('circuit_open');
-      throw unavailable('introspection_unavailable', pauseSeconds);
+      throw unavailable('introspection_unavailable', pauseSeconds, { issuer: this.policy.issuerName });
     }
     this.#circuit.enter();
     try {
@@ -127,7 +127,10 @@ export class OpaqueVerifier {
     } catch (error) {
       this.#circuit.failed();
       this.#count('error', error);
-      throw unavailable('introspection_unavailable', Math.max(1, this.#circuit.pauseSeconds), error);
+      throw unavailable('introspection_unavailable', Math.max(1, this.#circuit.pauseSeconds), {
+        issuer: this.policy.issuerName,
+        cause: error,
+      });
     }
   }
 
@@ -159,17 +162,17 @@ export class OpaqueVerifier {
   #checkClaims(claims: JsonObject): void {
     const { issuer, audiences } = this.policy;
     if (issuer !== undefined && claims['iss'] !== undefined && claims['iss'] !== issuer)
-      throw invalidToken('unknown_issuer');
+      throw invalidToken('unknown_issuer', this.policy.issuerName);
     const datesOk = ['exp', 'nbf', 'iat'].every(
       (name) => claims[name] === undefined || numberOf(claims[name]) !== undefined,
     );
     const required = this.#requiredClaims.every((path) => (claimAt(claims, path) ?? null) !== null);
-    if (!datesOk || !required) throw invalidToken('claim');
+    if (!datesOk || !required) throw invalidToken('claim', this.policy.issuerName);
     if (audiences !== undefined) {
       const audience = audienceOf(claims['aud']);
       if (audience === undefined || !audiences.some((ours) => audience.includes(ours)))
-        throw invalidToken('wrong_audience');
+        throw invalidToken('wrong_audience', this.policy.issuerName);
     }
-    if (claims['cnf'] !== undefined) throw invalidToken('binding');
+    if (claims['cnf'] !== undefined) throw invalidToken('binding', this.policy.issuerName);
   }
 }

@@ -31,6 +31,8 @@ export interface UpgradeSink extends AnswerSink {
 export interface Forwarding {
   /** The client has gone: the upstream is told by closing its connection. */
   abort(): void;
+  /** The client cannot take more for now. */
+  pause(): void;
   /** The client can take more. */
   resume(): void;
 }

@@ -151,6 +151,10 @@ class Dispatch implements Dispatcher.DispatchHandler, Forwarding {
     this.#controller?.abort(new Error('the client has gone'));
   }
 
+  pause(): void {
+    this.#controller?.pause();
+  }
+
   resume(): void {
     this.#controller?.resume();
   }

@@ -76,6 +76,7 @@ export function forwardUpgrade(
       clearTimeout(timer);
       request.destroy();
     },
+    pause: () => answer?.pause(),
     resume: () => answer?.resume(),
   };
 }

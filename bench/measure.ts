@@ -1,0 +1,69 @@
+/**
+ * Measures one proxy under load: CPU from /proc of all its processes over the requests that wrk counted.
+ */
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+
+const execute = promisify(execFile);
+
+export interface Measurement {
+  readonly cpuMicrosPerRequest: number;
+  readonly requestsPerSecond: number;
+}
+
+/** Linux counts CPU time in hundredths of a second (USER_HZ). */
+const TICK_MICROS = 10_000;
+
+/** User and system time of a process and everything it started, in microseconds. */
+export function cpuMicros(pid: number): number {
+  let ticks = 0;
+  for (const member of processTree(pid)) {
+    const stat = readFileSync(`/proc/${member}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return ticks * TICK_MICROS;
+}
+
+function processTree(root: number): number[] {
+  const parents = new Map<number, number>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+    } catch {
+      // It has ended since the folder was listed.
+    }
+  }
+  const tree = [root];
+  for (const pid of tree) for (const [child, parent] of parents) if (parent === pid) tree.push(child);
+  return tree;
+}
+
+/** @throws Error where an answer was anything but 2xx: a refusal is cheap, and would pass for speed */
+export async function measure(
+  pid: number,
+  port: number,
+  token: string,
+  seconds: number,
+  core: number,
+): Promise<Measurement> {
+  const before = cpuMicros(pid);
+  const { stdout } = await execute('taskset', [
+    ...['-c', String(core), 'wrk', '-t1', '-c32', `-d${seconds}s`],
+    ...['-H', `Authorization: Bearer ${token}`],
+    ...['-H', 'Accept: application/json', '-H', 'Accept-Language: en', '-H', 'Accept-Encoding: gzip'],
+    ...['-H', 'User-Agent: bench/1.0', '-H', 'Cache-Control: no-cache', '-H', 'X-Trace: 1'],
+    `http://127.0.0.1:${port}/orders`,
+  ]);
+  const spent = cpuMicros(pid) - before;
+  if (/Non-2xx|Socket errors/.test(stdout))
+    throw new Error(`a round with answers that were not asked for:\n${stdout}`);
+  const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
+  return {
+    cpuMicrosPerRequest: spent / requests,
+    requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
+  };
+}

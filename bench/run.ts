@@ -1,0 +1,125 @@
+/**
+ * `npm run bench`: what an authenticated request costs, side by side with others on this machine. The proxy is
+ * alone on core 0; load and upstream are on core 1; all contestants take turns in every round; medians.
+ *
+ *   npm run bench -- --quick          3 short rounds
+ *   npm run bench -- --json FILE      the figures as JSON, too
+ */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { CONTESTANTS, nginxUpstream, startOn, type Contestant } from './contestants.ts';
+import { createCredentials, createToken } from './credentials.ts';
+import { measure, type Measurement } from './measure.ts';
+
+const PROXY_CORE = 0;
+const LOAD_CORE = 1;
+
+const { values } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' } } });
+const rounds = values.quick === true ? 3 : 5;
+const seconds = values.quick === true ? 3 : 8;
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+async function listening(port: number): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    const socket = connect(port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      return;
+    } catch {
+      await pause(50);
+    } finally {
+      socket.destroy();
+    }
+  }
+  throw new Error(`nothing listens on port ${port}`);
+}
+
+async function end(process: ChildProcess): Promise<void> {
+  if (process.exitCode !== null) return;
+  process.kill('SIGTERM');
+  await once(process, 'exit');
+}
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
+const processes: ChildProcess[] = [];
+try {
+  const credentials = createCredentials();
+  const token = createToken(credentials);
+  const upstreamPort = await freePort();
+  processes.push(startOn(LOAD_CORE, nginxUpstream(folder, upstreamPort)));
+  await listening(upstreamPort);
+
+  const present: { contestant: Contestant; port: number; pid: number; results: Measurement[] }[] = [];
+  for (const contestant of CONTESTANTS) {
+    if (contestant.version === undefined) {
+      console.log(`left out, not on this machine: ${contestant.name}`);
+      continue;
+    }
+    const port = await freePort();
+    const started = startOn(PROXY_CORE, contestant.command(folder, port, upstreamPort, credentials));
+    processes.push(started);
+    await listening(port);
+    present.push({ contestant, port, pid: started.pid ?? 0, results: [] });
+  }
+  for (const { port, pid } of present) await measure(pid, port, token, Math.min(seconds, 3), LOAD_CORE);
+  for (let round = 0; round < rounds; round++) {
+    for (const { port, pid, results } of present)
+      results.push(await measure(pid, port, token, seconds, LOAD_CORE));
+  }
+
+  const rows = present.map(({ contestant, results }) => {
+    const cpu = results.map(({ cpuMicrosPerRequest }) => cpuMicrosPerRequest);
+    return {
+      name: contestant.name,
+      version: contestant.version,
+      authenticates: contestant.authenticates,
+      cpuMicrosPerRequest: median(cpu),
+      spread: Math.max(...cpu) / Math.min(...cpu) - 1,
+      requestsPerSecond: median(results.map(({ requestsPerSecond }) => requestsPerSecond)),
+    };
+  });
+  const ours = rows[0]?.cpuMicrosPerRequest ?? NaN;
+  console.log(
+    `token seen before, RS256; CPU of the proxy for a request; median of ${rounds} rounds of ${seconds} s; Node ${process.versions.node}\n`,
+  );
+  console.log(
+    ['proxy'.padEnd(28), 'version'.padEnd(9), 'CPU µs', 'spread', 'requests/s', 'sallyport / it'].join('  '),
+  );
+  for (const row of rows) {
+    console.log(
+      [
+        row.name.padEnd(28),
+        (row.version ?? '').padEnd(9),
+        row.cpuMicrosPerRequest.toFixed(1).padStart(6),
+        `${(100 * row.spread).toFixed(0)}%`.padStart(6),
+        row.requestsPerSecond.toFixed(0).padStart(10),
+        (ours / row.cpuMicrosPerRequest).toFixed(2).padStart(14),
+      ].join('  '),
+    );
+  }
+  if (values.json !== undefined)
+    writeFileSync(
+      values.json,
+      `${JSON.stringify({ rounds, seconds, node: process.version, rows }, null, 2)}\n`,
+    );
+} finally {
+  await Promise.all(processes.map(end));
+  rmSync(folder, { recursive: true, force: true });
+}

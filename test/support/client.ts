@@ -1,0 +1,87 @@
+/** Clients: one that says plainly what it got, and one that sends bytes as they are. */
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { connect } from 'node:net';
+import { once } from 'node:events';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
+  readonly body: string;
+  readonly problem: { code?: string; status?: number; type?: string; title?: string };
+}
+
+export interface SendOptions {
+  readonly method?: string;
+  readonly token?: string;
+  /** Names and values in turn, sent as they are. */
+  readonly headers?: readonly string[];
+  readonly body?: string | Buffer;
+}
+
+/** Sends one request on a connection of its own. */
+export async function send(base: string, path: string, options: SendOptions = {}): Promise<Answer> {
+  const { method = 'GET', token, headers = [], body } = options;
+  const url = new URL(base);
+  const request = httpRequest({
+    host: url.hostname,
+    port: url.port,
+    method,
+    path,
+    agent: false,
+    headers: [
+      ...(headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
+        ? []
+        : ['host', url.host]),
+      ...(token === undefined ? [] : ['authorization', `Bearer ${token}`]),
+      ...(body === undefined ? [] : ['content-length', String(Buffer.byteLength(body))]),
+      ...headers,
+    ],
+  });
+  request.end(body);
+  const [response] = (await once(request, 'response')) as [import('node:http').IncomingMessage];
+  let text = '';
+  response.setEncoding('utf8');
+  for await (const chunk of response as AsyncIterable<string>) text += chunk;
+  const isProblem = response.headers['content-type'] === 'application/problem+json' && text !== '';
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    rawHeaders: response.rawHeaders,
+    body: text,
+    problem: isProblem ? (JSON.parse(text) as Answer['problem']) : {},
+  };
+}
+
+/** Sends bytes and returns everything that comes back until the other side closes, or `enough` says so. */
+export async function sendRaw(
+  port: number,
+  bytes: string | Buffer | readonly (string | Buffer)[],
+  enough: (received: string) => boolean = () => false,
+): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  let received = '';
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const done = (): void => {
+    socket.destroy();
+    resolve(received);
+  };
+  socket.on('data', (chunk) => {
+    received += chunk.toString('latin1');
+    if (enough(received)) done();
+  });
+  socket.on('error', done);
+  socket.on('end', done);
+  socket.on('close', done);
+  for (const part of Array.isArray(bytes)
+    ? (bytes as readonly (string | Buffer)[])
+    : [bytes as string | Buffer]) {
+    socket.write(typeof part === 'string' ? Buffer.from(part, 'latin1') : part);
+  }
+  return promise;
+}
+
+/** The status codes of all answers in a stream of bytes. */
+export function statuses(received: string): number[] {
+  return [...received.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+}

@@ -1,0 +1,100 @@
+/** A whole gateway in the test's process, on ports of its own. */
+import { tmpdir } from 'node:os';
+import type { Test } from 'tap';
+import { Instance } from '../../src/assemble.ts';
+import { systemClock, type Clock } from '../../src/clock.ts';
+import { parseConfiguration } from '../../src/config/load.ts';
+import { createLog } from '../../src/telemetry/logger.ts';
+import { AUDIENCE, ISSUER, type SigningKey } from './tokens.ts';
+
+export const ADMIN_TOKEN = 'admin-token-of-the-tests';
+
+export interface TestGateway {
+  readonly url: string;
+  readonly port: number;
+  readonly adminUrl: string;
+  readonly instance: Instance;
+  /** The lines of its log, parsed. */
+  readonly log: Record<string, unknown>[];
+  /** A metric's value, from /metrics; 0 where the series is not there. */
+  metric(series: string): Promise<number>;
+  admin(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
+  stop(): Promise<void>;
+}
+
+export interface GatewayOptions {
+  readonly clock?: Clock;
+  readonly folder?: string;
+  /** Return before the gateway is ready. */
+  readonly notReady?: boolean;
+}
+
+/** The issuer `login` with these keys, as configuration. */
+export function loginIssuer(...keys: readonly SigningKey[]): Record<string, unknown> {
+  return { issuer: ISSUER, jwks: { keys: keys.map(({ jwk }) => jwk) }, audiences: [AUDIENCE] };
+}
+
+/** Starts a gateway. The configuration gets test ports, an admin token, and no access to the environment. */
+export async function startGateway(
+  t: Test,
+  configuration: Record<string, unknown>,
+  { clock = systemClock, folder = tmpdir(), notReady = false }: GatewayOptions = {},
+): Promise<TestGateway> {
+  const complete = {
+    realm: 'test',
+    listeners: [{ host: '127.0.0.1', port: 0 }],
+    ...configuration,
+    admin: { port: 0, token: ADMIN_TOKEN, ...(configuration['admin'] as object | undefined) },
+  };
+  const file = `${folder}/test.json`;
+  const loaded = {
+    configuration: parseConfiguration(JSON.stringify(complete), file, folder, {}),
+    folder,
+    file,
+  };
+  const log: Record<string, unknown>[] = [];
+  const instance = new Instance(
+    loaded,
+    createLog({ write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) }),
+    clock,
+  );
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => (stopped ??= instance.stop());
+  t.teardown(stop);
+  await instance.start();
+  if (!notReady) await instance.ready();
+  const port = instance.listeners[0]?.address.port ?? 0;
+  const adminUrl = `http://127.0.0.1:${instance.admin.address.port}`;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    adminUrl,
+    instance,
+    log,
+    stop,
+    async metric(series) {
+      const text = await (await fetch(`${adminUrl}/metrics`)).text();
+      const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `));
+      return Number(line?.slice(series.length + 1) ?? 0);
+    },
+    admin: (method, path, body, headers = {}) =>
+      fetch(`${adminUrl}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${ADMIN_TOKEN}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      }),
+  };
+}
+
+/** Resolves when the condition holds; looks again at every turn of the event loop. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    setImmediate(resolve);
+    await promise;
+  }
+}

@@ -1,0 +1,73 @@
+/** Upstreams that remember what they saw: a proper HTTP one, and one that speaks raw TCP. */
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
+import { once } from 'node:events';
+import type { Test } from 'tap';
+
+export interface SeenRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly rawHeaders: readonly string[];
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+export interface HttpUpstream {
+  readonly url: string;
+  readonly seen: SeenRequest[];
+}
+
+/** Answers 200 with "ok", or as `answer` says after the body has been read. */
+export async function startUpstream(t: Test, answer?: RequestListener): Promise<HttpUpstream> {
+  const seen: SeenRequest[] = [];
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('error', () => undefined);
+    request.on('end', () => {
+      const { method = '', url = '', rawHeaders, headers } = request;
+      seen.push({ method, url, rawHeaders, headers, body: Buffer.concat(chunks).toString('latin1') });
+      if (answer) answer(request, response);
+      else response.end('ok');
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
+}
+
+export interface RawUpstream {
+  readonly url: string;
+  /** All bytes of each connection, as latin1. */
+  readonly connections: string[];
+  readonly sockets: Socket[];
+}
+
+/** Hands each connection's bytes to `onData` as they come. */
+export async function startRawUpstream(
+  t: Test,
+  onData: (socket: Socket, received: string) => void,
+): Promise<RawUpstream> {
+  const connections: string[] = [];
+  const sockets: Socket[] = [];
+  const server = createTcpServer((socket) => {
+    const index = connections.push('') - 1;
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk) => {
+      connections[index] += chunk.toString('latin1');
+      onData(socket, connections[index] ?? '');
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, connections, sockets };
+}
