@@ -4,7 +4,10 @@
  */
 import type { Clock } from '../clock.ts';
 import {
+  compareVersions,
+  formatVersion,
   nextVersion,
+  parseVersion,
   raisedCutoff,
   type Batch,
   type Page,
@@ -81,15 +84,18 @@ export class MemoryStore implements RevocationStore {
   }
 
   async position(): Promise<Position> {
-    return '';
+    return formatVersion(this.#version);
   }
 
   async *snapshot(): AsyncGenerator<readonly RevocationMark[]> {
     yield [...this.#entries.values()];
   }
 
-  async *follow(_position: Position, signal: AbortSignal): AsyncGenerator<Batch> {
-    const waiting: RevocationMark[] = [];
+  async *follow(position: Position, signal: AbortSignal): AsyncGenerator<Batch> {
+    const after = parseVersion(position);
+    const waiting: RevocationMark[] = [...this.#entries.values()].filter(
+      ({ version }) => compareVersions(version, after) > 0,
+    );
     let wake: () => void = () => undefined;
     const follower = (marks: readonly RevocationMark[]): void => {
       waiting.push(...marks);

@@ -102,6 +102,16 @@ export function raisedCutoff(target: RevocationTarget, a: number | null, b: numb
   return isExact(target.kind) ? null : Math.max(a ?? 0, b ?? 0);
 }
 
+/** A version as a position in a log that is ordered by versions. */
+export function formatVersion({ timeMs, counter }: Version): Position {
+  return `${timeMs}-${counter}`;
+}
+
+export function parseVersion(position: Position): Version {
+  const [timeMs = 0, counter = 0] = position.split('-').map(Number);
+  return { timeMs, counter };
+}
+
 /** The version that follows, whatever the clock did. */
 export function nextVersion(last: Version, nowMs: number): Version {
   return nowMs > last.timeMs

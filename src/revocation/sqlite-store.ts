@@ -6,7 +6,9 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import type { Clock } from '../clock.ts';
 import type { TargetKind } from './revocation-target.ts';
 import {
+  formatVersion,
   nextVersion,
+  parseVersion,
   raisedCutoff,
   type Batch,
   type Page,
@@ -128,8 +130,7 @@ export class SqliteStore implements RevocationStore {
   }
 
   async position(): Promise<Position> {
-    const { timeMs, counter } = this.#lastVersion();
-    return `${timeMs}-${counter}`;
+    return formatVersion(this.#lastVersion());
   }
 
   async *snapshot(): AsyncGenerator<readonly RevocationMark[]> {
@@ -144,7 +145,7 @@ export class SqliteStore implements RevocationStore {
   }
 
   async *follow(position: Position, signal: AbortSignal): AsyncGenerator<Batch> {
-    let [timeMs = 0, counter = 0] = position.split('-').map(Number);
+    let last = parseVersion(position);
     let seenDataVersion: number | undefined;
     let toldAtMs = -Infinity;
     while (!signal.aborted) {
@@ -157,12 +158,11 @@ export class SqliteStore implements RevocationStore {
         const marks = this.#all(
           `SELECT * FROM revocation WHERE (version_time_ms, version_counter) > (?, ?)
            ORDER BY version_time_ms, version_counter LIMIT ?`,
-          timeMs,
-          counter,
+          last.timeMs,
+          last.counter,
           BATCH_ROWS,
         ).map(entryOf);
-        const last = marks.at(-1);
-        if (last) ({ timeMs, counter } = last.version);
+        last = marks.at(-1)?.version ?? last;
         toldAtMs = askedAtMs;
         yield { marks, askedAtMs };
         if (marks.length === BATCH_ROWS) seenDataVersion = undefined;

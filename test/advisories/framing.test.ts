@@ -13,7 +13,13 @@ const upstream = await startUpstream(t);
 const gateway = await startGateway(t, {
   issuers: { login: loginIssuer(key) },
   routes: [
-    { name: 'public', match: { path_prefix: '/' }, upstream: 'u', auth: { mode: 'none' }, upgrade: ['websocket'] },
+    {
+      name: 'public',
+      match: { path_prefix: '/' },
+      upstream: 'u',
+      auth: { mode: 'none' },
+      upgrade: ['websocket'],
+    },
     { name: 'closed', match: { path_prefix: '/closed' }, upstream: 'u' },
     { name: 'plain', match: { path_prefix: '/plain' }, upstream: 'u', auth: { mode: 'none' } },
   ],
@@ -79,7 +85,10 @@ t.test('H8 CONNECT and TRACE are refused', async (t) => {
 });
 
 t.test('H7 absolute-form with the same Host is served', async (t) => {
-  const received = await sendRaw(gateway.port, `GET http://a.example/abs?q HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
+  const received = await sendRaw(
+    gateway.port,
+    `GET http://a.example/abs?q HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`,
+  );
   t.strictSame(statuses(received), [200]);
   t.equal(upstream.seen.at(-1)?.url, '/abs?q');
 });
@@ -110,16 +119,19 @@ t.test('H9 request trailers are discarded', async (t) => {
   t.notOk('trailer' in (seen?.headers ?? {}));
 });
 
-t.test('H16 a refused request with a large body ends its connection; what is pipelined behind is not served', async (t) => {
-  const before = upstream.seen.length;
-  const received = await sendRaw(
-    gateway.port,
-    `POST /closed HTTP/1.1\r\n${HOST}Content-Length: 1000000\r\n\r\n${'GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100)}`,
-  );
-  t.strictSame(statuses(received), [401]);
-  t.match(received, /\r\nconnection: close\r\n/i);
-  t.equal(upstream.seen.length, before);
-});
+t.test(
+  'H16 a refused request with a large body ends its connection; what is pipelined behind is not served',
+  async (t) => {
+    const before = upstream.seen.length;
+    const received = await sendRaw(
+      gateway.port,
+      `POST /closed HTTP/1.1\r\n${HOST}Content-Length: 1000000\r\n\r\n${'GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100)}`,
+    );
+    t.strictSame(statuses(received), [401]);
+    t.match(received, /\r\nconnection: close\r\n/i);
+    t.equal(upstream.seen.length, before);
+  },
+);
 
 t.test('H16 a refused request with a small body leaves its connection usable', async (t) => {
   const before = upstream.seen.length;
@@ -156,15 +168,18 @@ t.test('C13 POST with Upgrade: websocket and a body is no tunnel', async (t) => 
   t.notOk('upgrade' in (upstream.seen.at(-1)?.headers ?? {}));
 });
 
-t.test('H12 Upgrade: websocket where the route does not allow it: 403, and the upstream sees nothing', async (t) => {
-  const before = upstream.seen.length;
-  const received = await sendRaw(
-    gateway.port,
-    `GET /plain HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
-  );
-  t.strictSame(statuses(received), [403]);
-  t.equal(upstream.seen.length, before);
-});
+t.test(
+  'H12 Upgrade: websocket where the route does not allow it: 403, and the upstream sees nothing',
+  async (t) => {
+    const before = upstream.seen.length;
+    const received = await sendRaw(
+      gateway.port,
+      `GET /plain HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+    );
+    t.strictSame(statuses(received), [403]);
+    t.equal(upstream.seen.length, before);
+  },
+);
 
 t.test('H12 bytes before the 101 are refused', async (t) => {
   const before = upstream.seen.length;
@@ -188,7 +203,9 @@ t.test('C14 bytes that come while the upstream thinks never reach one that answe
     upstreams: { u: { targets: [raw.url] } },
   });
   const socket = connect(own.port, '127.0.0.1');
-  socket.write(`GET / HTTP/1.1\r\n${HOST}Authorization: Bearer ${token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+  socket.write(
+    `GET / HTTP/1.1\r\n${HOST}Authorization: Bearer ${token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+  );
   await until(() => raw.connections[0]?.includes('\r\n\r\n') === true);
   socket.write('GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n');
   answer();

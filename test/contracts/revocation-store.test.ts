@@ -1,0 +1,213 @@
+/** What every revocation store promises, run over all of them, Redis for real. Rules V4 to V7. */
+import t, { type Test } from 'tap';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock, type Clock } from '../../src/clock.ts';
+import { MemoryStore } from '../../src/revocation/memory-store.ts';
+import { RedisStore } from '../../src/revocation/redis-store.ts';
+import {
+  compareVersions,
+  type RevocationMark,
+  type RevocationStore,
+} from '../../src/revocation/revocation-store.ts';
+import { targetId, type RevocationTarget } from '../../src/revocation/revocation-target.ts';
+import { SqliteStore } from '../../src/revocation/sqlite-store.ts';
+import { startRedis } from '../support/redis.ts';
+import { nowSeconds } from '../support/tokens.ts';
+
+const ISSUER = 'https://login.example.com';
+const soon = (): number => nowSeconds() + 3600;
+
+function requestFor(
+  target: RevocationTarget,
+  issuedBefore: number | null = null,
+  expiresAt = soon(),
+  reason: string | null = 'lost',
+) {
+  return { id: targetId(target), target, issuedBefore, expiresAt, createdBy: 'alice', reason };
+}
+const subject = (value: string): RevocationTarget => ({ issuer: ISSUER, kind: 'subject', value });
+const tokenId = (value: string): RevocationTarget => ({ issuer: ISSUER, kind: 'token_id', value });
+
+async function allMarks(store: RevocationStore): Promise<Map<string, RevocationMark>> {
+  const marks = new Map<string, RevocationMark>();
+  for await (const batch of store.snapshot()) for (const mark of batch) marks.set(mark.id, mark);
+  return marks;
+}
+
+/** @param second opens the same list again, as another gateway would; undefined where nothing is shared */
+function contract(
+  name: string,
+  open: (t: Test) => Promise<{ store: RevocationStore; second?: () => RevocationStore }>,
+): void {
+  t.test(name, async (t) => {
+    const { store, second } = await open(t);
+    t.teardown(() => store.close());
+
+    t.test('an entry comes back as it was stored, with id, dates and version', async (t) => {
+      const request = requestFor(tokenId('a'));
+      const { entry, created } = await store.revoke(request);
+      t.equal(created, true);
+      t.match(entry, { ...request, revoked: true });
+      t.ok(Math.abs(entry.createdAt - nowSeconds()) <= 2);
+      t.ok(entry.version.timeMs > 0);
+      t.strictSame(await store.find(request.id), entry);
+    });
+
+    t.test('an entry without a reason has none', async (t) => {
+      const request = requestFor(tokenId('no-reason'), null, soon(), null);
+      t.equal((await store.revoke(request)).entry.reason, null);
+      t.equal((await store.find(request.id))?.reason, null);
+    });
+
+    t.test('a subject of any text survives the way', async (t) => {
+      const odd = subject('é "\\ \n \u0000 日本 🍪 {}');
+      await store.revoke(requestFor(odd, 1000));
+      t.strictSame((await store.find(targetId(odd)))?.target, odd);
+    });
+
+    t.test(
+      'repeating raises the cutoff and the expiry, never lowers them, and keeps who was first',
+      async (t) => {
+        const target = subject('repeat');
+        const first = await store.revoke(requestFor(target, 1000, soon()));
+        const raised = await store.revoke({ ...requestFor(target, 2000, soon() + 10), createdBy: 'bob' });
+        t.equal(raised.created, false);
+        t.equal(raised.entry.issuedBefore, 2000);
+        t.equal(raised.entry.createdBy, 'alice');
+        t.ok(compareVersions(raised.entry.version, first.entry.version) > 0);
+        const lower = await store.revoke(requestFor(target, 1500, soon() - 100));
+        t.equal(lower.entry.issuedBefore, 2000);
+        t.equal(lower.entry.expiresAt, raised.entry.expiresAt);
+        t.strictSame(lower.entry.version, raised.entry.version);
+      },
+    );
+
+    t.test('undo leaves a tombstone with a higher version, and a later revocation beats it', async (t) => {
+      const request = requestFor(tokenId('undone'));
+      const { entry } = await store.revoke(request);
+      const tombstone = await store.undo(request.id);
+      t.match(tombstone, { id: request.id, revoked: false, expiresAt: entry.expiresAt });
+      t.ok(tombstone && compareVersions(tombstone.version, entry.version) > 0);
+      t.equal(await store.find(request.id), undefined);
+      t.equal((await allMarks(store)).get(request.id)?.revoked, false);
+      t.equal(await store.undo(request.id), undefined);
+      const again = await store.revoke(request);
+      t.equal(again.created, true);
+      t.ok(tombstone && compareVersions(again.entry.version, tombstone.version) > 0);
+    });
+
+    t.test('undoing what is not there changes nothing', async (t) => {
+      t.equal(await store.undo('nothing'), undefined);
+    });
+
+    t.test('an expired entry is as good as none', async (t) => {
+      const request = requestFor(tokenId('expired'), null, nowSeconds() - 10);
+      await store.revoke(request);
+      t.equal(await store.find(request.id), undefined);
+      await store.revoke(requestFor(tokenId('next')));
+      t.notOk((await allMarks(store)).has(request.id), 'the next change has removed it');
+    });
+
+    t.test('paging shows each entry once, and a filter by subject only that', async (t) => {
+      for (let index = 0; index < 25; index++) await store.revoke(requestFor(subject(`page-${index}`), 1));
+      const ids: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await store.list({ limit: 7, ...(cursor === undefined ? {} : { cursor }) });
+        t.ok(page.entries.length <= 7);
+        ids.push(...page.entries.map(({ id }) => id));
+        cursor = page.cursor;
+      } while (cursor !== undefined);
+      t.equal(new Set(ids).size, ids.length);
+      const live = [...(await allMarks(store)).values()].filter(({ revoked }) => revoked);
+      t.equal(ids.length, live.length);
+      const filtered = await store.list({ limit: 100, subject: 'page-3' });
+      t.strictSame(
+        filtered.entries.map(({ target }) => target.value),
+        ['page-3'],
+      );
+    });
+
+    t.test('V5 following from a position misses no change, also of another gateway', async (t) => {
+      const position = await store.position();
+      const abort = new AbortController();
+      const others = second?.() ?? store;
+      if (others !== store) t.teardown(() => others.close());
+      const expected = ['f1', 'f2', 'f3'].map((value) => targetId(tokenId(value)));
+      await store.revoke(requestFor(tokenId('f1')));
+      const seen: RevocationMark[] = [];
+      const following = (async () => {
+        for await (const { marks } of store.follow(position, abort.signal)) {
+          seen.push(...marks);
+          if (seen.some(({ revoked }) => !revoked)) return;
+        }
+      })();
+      await others.revoke(requestFor(tokenId('f2')));
+      await others.revoke(requestFor(tokenId('f3')));
+      await others.undo(targetId(tokenId('f2')));
+      await following;
+      abort.abort();
+      for (const id of expected) t.ok(seen.some((mark) => mark.id === id));
+    });
+  });
+}
+
+contract('memory', async () => ({ store: new MemoryStore(systemClock) }));
+
+contract('sqlite', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-sqlite-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const open = (): SqliteStore => new SqliteStore(join(folder, 'list.sqlite'), systemClock);
+  return { store: open(), second: open };
+});
+
+contract('redis', async (t) => {
+  const redis = await startRedis(t);
+  return {
+    store: new RedisStore(redis.url, systemClock),
+    second: () => new RedisStore(redis.url, systemClock),
+  };
+});
+
+t.test('sqlite: what was acknowledged is there after the process has ended', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-sqlite-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'list.sqlite');
+  const first = new SqliteStore(file, systemClock);
+  const request = requestFor(tokenId('kept'));
+  await first.revoke(request);
+  await first.close();
+  const second = new SqliteStore(file, systemClock);
+  t.teardown(() => second.close());
+  t.equal((await second.find(request.id))?.id, request.id);
+});
+
+t.test('versions go up though the clock steps back', async (t) => {
+  let nowMs = Date.now();
+  const clock: Clock = { ...systemClock, nowMs: () => nowMs };
+  const store = new MemoryStore(clock);
+  const { entry } = await store.revoke(requestFor(tokenId('x')));
+  nowMs -= 3_600_000;
+  const tombstone = await store.undo(entry.id);
+  t.ok(tombstone && compareVersions(tombstone.version, entry.version) > 0);
+});
+
+t.test(
+  'redis: commands fail, and do not hang, while Redis is gone; they work again when it is back',
+  async (t) => {
+    const redis = await startRedis(t);
+    const store = new RedisStore(redis.url, systemClock);
+    t.teardown(() => store.close());
+    await store.revoke(requestFor(tokenId('before')));
+    await redis.kill();
+    await t.rejects(store.revoke(requestFor(tokenId('during'))));
+    await redis.start();
+    await store.revoke(requestFor(tokenId('after')));
+    const marks = await allMarks(store);
+    t.ok(marks.has(targetId(tokenId('before'))), 'V6 what was acknowledged survives kill -9');
+    t.notOk(marks.has(targetId(tokenId('during'))));
+    t.ok(marks.has(targetId(tokenId('after'))));
+  },
+);
