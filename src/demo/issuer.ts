@@ -1,0 +1,69 @@
+/**
+ * The demo's authorization server: a real one, `oidc-provider`, with one application that logs in by client
+ * credentials. It issues RFC 9068 JWTs for the cookie API, and opaque tokens for itself.
+ */
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Provider } from 'oidc-provider';
+
+export interface DemoIssuer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+export const COOKIE_API = 'https://cookies.example';
+export const CLIENT = { id: 'cookie-monster', secret: 'om-nom-nom-nom-nom-nom-nom-nom-nom' } as const;
+const SCOPES = 'cookies:read cookies:bake';
+const TOKEN_SECONDS = 600;
+
+/** Listens on loopback; port 0 takes a free one. */
+export async function startIssuer(port: number): Promise<DemoIssuer> {
+  const server = createServer();
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const provider = new Provider(url, {
+    jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'demo', alg: 'RS256', use: 'sig' }] },
+    cookies: { keys: ['only for the demo'] },
+    clients: [
+      {
+        client_id: CLIENT.id,
+        client_secret: CLIENT.secret,
+        grant_types: ['client_credentials'],
+        redirect_uris: [],
+        response_types: [],
+        scope: SCOPES,
+      },
+    ],
+    scopes: SCOPES.split(' '),
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => COOKIE_API,
+        getResourceServerInfo: () => ({
+          scope: SCOPES,
+          audience: COOKIE_API,
+          accessTokenTTL: TOKEN_SECONDS,
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: 'RS256' } },
+        }),
+      },
+    },
+    ttl: { ClientCredentials: TOKEN_SECONDS },
+  });
+  server.on('request', provider.callback());
+  return {
+    url,
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
