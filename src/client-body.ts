@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import { bodyBytesPassed } from './body-memory.ts';
 import { BODY_TOO_LARGE, MALFORMED_REQUEST } from './errors.ts';
 
 export class ClientBody extends Readable {
@@ -16,6 +17,7 @@ export class ClientBody extends Readable {
     this.#request = request;
     request.on('data', (chunk: Buffer) => {
       this.#bytes += chunk.length;
+      bodyBytesPassed(chunk.length);
       if (maxBytes > 0 && this.#bytes > maxBytes) {
         this.destroy(BODY_TOO_LARGE);
         return;

@@ -3,6 +3,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { bodyBytesPassed } from '../body-memory.ts';
 import type { GatewayError } from '../errors.ts';
 import { answerHeaders, type AnswerHeaders } from '../http/answer-headers.ts';
 import type { Forwarding, UpgradeSink } from '../upstream/forwarder.ts';
@@ -76,6 +77,7 @@ export class Responder implements UpgradeSink {
       return true;
     }
     this.#release();
+    bodyBytesPassed(chunk.length);
     return this.#write(chunk);
   }
 

@@ -1,0 +1,80 @@
+/** A gateway in a process of its own, for what only a process can show: signals, memory, kill -9. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import { ADMIN_TOKEN } from './gateway.ts';
+
+export interface GatewayProcess {
+  readonly url: string;
+  readonly port: number;
+  readonly adminUrl: string;
+  readonly pid: number;
+  /** Everything it has printed so far. */
+  output(): string;
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves with the exit code, or the signal that ended it. */
+  exited: Promise<number | NodeJS.Signals>;
+}
+
+export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+export function temporaryFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Starts `sallyport run` and waits until it is ready. */
+export async function startGatewayProcess(
+  t: Test,
+  configuration: Record<string, unknown>,
+  folder: string = temporaryFolder(t),
+): Promise<GatewayProcess> {
+  const file = join(folder, 'sallyport.json');
+  const complete = {
+    listeners: [{ host: '127.0.0.1', port: 0 }],
+    ...configuration,
+    admin: { port: 0, token: ADMIN_TOKEN, ...(configuration['admin'] as object | undefined) },
+  };
+  writeFileSync(file, JSON.stringify(complete), { mode: 0o600 });
+  const child = spawn(process.execPath, [MAIN, 'run', '-c', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  const ready = Promise.withResolvers<void>();
+  const onData = (chunk: Buffer): void => {
+    output += chunk.toString();
+    if (output.includes('"msg":"ready"')) ready.resolve();
+  };
+  child.stdout.on('data', onData);
+  child.stderr.on('data', onData);
+  const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
+  void exited.then(() => ready.reject(new Error(`it ended: ${output}`)));
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  await ready.promise;
+  const listening = JSON.parse(output.split('\n').find((line) => line.includes('"msg":"listening"')) ?? '{}') as {
+    listeners: string[];
+    admin: string;
+  };
+  return {
+    url: `http://${listening.listeners[0]}`,
+    port: Number(listening.listeners[0]?.split(':').at(-1)),
+    adminUrl: `http://${listening.admin}`,
+    pid: child.pid ?? 0,
+    output: () => output,
+    kill: (signal) => void child.kill(signal),
+    exited,
+  };
+}
+
+/** Resident memory of a process in bytes: now, and at its highest. */
+export function memoryOf(pid: number): { readonly now: number; readonly peak: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+  return { now: kib('VmRSS') * 1024, peak: kib('VmHWM') * 1024 };
+}
