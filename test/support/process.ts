@@ -57,7 +57,9 @@ export async function startGatewayProcess(
     await exited;
   });
   await ready.promise;
-  const listening = JSON.parse(output.split('\n').find((line) => line.includes('"msg":"listening"')) ?? '{}') as {
+  const listening = JSON.parse(
+    output.split('\n').find((line) => line.includes('"msg":"listening"')) ?? '{}',
+  ) as {
     listeners: string[];
     admin: string;
   };
