@@ -148,7 +148,7 @@ const issuer = z
     jwks_url: httpUrl.optional().describe('Where the key set (RFC 7517) is.'),
     jwks_file: text.optional().describe('File with the key set.'),
     jwks: z
-      .strictObject({ keys: z.array(z.record(z.string(), z.unknown())) })
+      .strictObject({ keys: z.array(z.record(z.string(), z.unknown())).describe('Public JWKs.') })
       .optional()
       .describe('The key set itself.'),
     hmac_secret: text

@@ -1,0 +1,302 @@
+/** The configuration: every problem at once, each with its place and its remedy. */
+import t from 'tap';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigurationError, loadConfiguration, parseConfiguration } from '../../src/config/load.ts';
+import { configurationJsonSchema, type Configuration } from '../../src/config/schema.ts';
+import { configurationWarnings } from '../../src/config/warnings.ts';
+import { temporaryFolder } from '../support/process.ts';
+
+const parse = (text: string, environment: Record<string, string> = {}): Configuration =>
+  parseConfiguration(text, 'f.yaml', '/tmp', environment);
+
+function problemsOf(text: string, environment: Record<string, string> = {}): readonly string[] {
+  try {
+    parse(text, environment);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.problems;
+    throw error;
+  }
+}
+
+const UPSTREAMS = 'upstreams: { u: { targets: [http://u:1] } }';
+const PUBLIC = 'routes: [{ name: a, match: {}, upstream: u, auth: { mode: none } }]';
+const minimal = `${PUBLIC}\n${UPSTREAMS}\n`;
+
+t.test('only routes and upstreams are required; the rest has the documented defaults', async (t) => {
+  const configuration = parse(minimal);
+  t.match(configuration, {
+    name: 'sallyport',
+    listeners: [{ host: '0.0.0.0', port: 8080, reuse_port: false }],
+    admin: { host: '127.0.0.1', port: 9090 },
+    limits: {
+      uri_bytes: 8192,
+      header_bytes: 16384,
+      header_count: 100,
+      token_bytes: 8192,
+      body_bytes: 0,
+      in_flight: 0,
+      connections: 0,
+    },
+    timeouts: { headers: 10_000, idle: 75_000, drain: 30_000 },
+    caches: {
+      tokens: { entries: 50_000, bytes: 67_108_864 },
+      negatives: { entries: 10_000 },
+      introspection: { entries: 50_000 },
+    },
+    revocation: { store: 'memory:', max_view_age: 30_000, when_stale: 'deny', keep: 2_592_000_000 },
+    identity: {
+      headers: {
+        'X-User-Id': 'sub',
+        'X-Client-Id': 'client_id',
+        'X-Scopes': 'scope',
+        'X-Token-Issuer': 'iss',
+      },
+      max_bytes: 8192,
+    },
+    routes: [{ timeouts: { response: 30_000, idle: 60_000 }, retries: { attempts: 1 } }],
+    upstreams: { u: { balance: 'round_robin', connections: 128, connect_timeout: 5_000 } },
+  });
+});
+
+t.test('every problem is reported at once, with file, line, column, path and remedy', async (t) => {
+  const problems = problemsOf(`realm: api
+listners:
+  - port: 8080
+limits: { uri_bytes: 8KB, header_count: many }
+issuers:
+  login: { issuer: https://l.example.com, jwks_url: "http://l.example.com/jwks", audience: [x] }
+  hs: { issuer: hs, hmac_secret: short }
+routes:
+  - name: a
+    match: { path_prefix: /a }
+    upstream: nope
+    auth: { issuers: [logn] }
+  - name: b
+    match: { path_prefix: /a/ }
+    upstream: u
+    timeouts: { response: "\${UNSET}" }
+upstreams:
+  u: { targets: [http://x/path] }
+`);
+  t.strictSame(
+    problems.map((problem) => problem.replace(/: (?:must|is |ties|unknown|"|the ).*$/, '')),
+    [
+      'f.yaml:2:1: listners',
+      'f.yaml:4:22: limits.uri_bytes',
+      'f.yaml:4:41: limits.header_count',
+      'f.yaml:6:53: issuers.login.jwks_url',
+      'f.yaml:6:82: issuers.login.audience',
+      'f.yaml:7:34: issuers.hs.hmac_secret',
+      'f.yaml:11:15: routes[0].upstream',
+      'f.yaml:12:23: routes[0].auth.issuers[0]',
+      'f.yaml:14:5: routes[1].match',
+      'f.yaml:16:27',
+      'f.yaml:18:18: upstreams.u.targets[0]',
+    ],
+  );
+  for (const problem of problems) t.match(problem, /; \S|\?$/, 'says what to do');
+  t.match(problems[0], /did you mean listeners\?$/);
+});
+
+const invalid: Record<string, [string, RegExp]> = {
+  'not YAML': ['a: [', /f\.yaml:\d+:\d+: /],
+  'a duplicate key': [`name: a\nname: b\n${minimal}`, /f\.yaml:2:1/],
+  'no mapping': ['- a', /sallyport init/],
+  'a route that asks for a token without any issuer': [
+    `routes: [{ name: a, match: {}, upstream: u }]\n${UPSTREAMS}`,
+    /no issuer can verify/,
+  ],
+  'no routes': [UPSTREAMS, /routes: is missing/],
+  'two routes of one name': [
+    `routes: [{ name: a, match: { path: /a }, upstream: u, auth: { mode: none } }, { name: a, match: { path: /b }, upstream: u, auth: { mode: none } }]\n${UPSTREAMS}`,
+    /is the name of routes\[0\] too/,
+  ],
+  'two routes that tie': [
+    `routes: [{ name: a, match: { path: /a, methods: [GET, PUT] }, upstream: u, auth: { mode: none } }, { name: b, match: { path: /a, methods: [PUT] }, upstream: u, auth: { mode: none } }]\n${UPSTREAMS}`,
+    /ties with route "a"/,
+  ],
+  'an issuer with two sources of keys': [
+    `issuers: { i: { issuer: a, jwks_file: f, hmac_secret: "${'x'.repeat(40)}" } }\n${minimal}`,
+    /exclude each other/,
+  ],
+  'an issuer without keys': [`issuers: { i: { issuer: a } }\n${minimal}`, /no source of keys/],
+  'HS256 with public keys': [
+    `issuers: { i: { issuer: a, jwks_file: f, algorithms: [HS256] } }\n${minimal}`,
+    /needs a shared secret/,
+  ],
+  'RS256 with a shared secret': [
+    `issuers: { i: { issuer: a, hmac_secret: "${'x'.repeat(40)}", algorithms: [RS256] } }\n${minimal}`,
+    /cannot be used with a shared secret/,
+  ],
+  'the secret of the JWT introduction': [
+    `issuers: { i: { issuer: a, hmac_secret: your-256-bit-secret } }\n${minimal}`,
+    /too short/,
+  ],
+  'a secret too short for HS512': [
+    `issuers: { i: { issuer: a, hmac_secret: "${'x'.repeat(40)}", algorithms: [HS512] } }\n${minimal}`,
+    /at least 64 bytes/,
+  ],
+  'algorithm none': [
+    `issuers: { i: { issuer: a, jwks_file: f, algorithms: [none] } }\n${minimal}`,
+    /must be one of RS256/,
+  ],
+  'a validation service in the clear': [
+    `issuers: { i: { validation: { url: http://a.example/v } } }\n${minimal}`,
+    /https/,
+  ],
+  'two opaque issuers without prefixes': [
+    `issuers: { i: { validation: { url: https://a/v } }, j: { validation: { url: https://b/v } } }\nroutes: [{ name: a, match: {}, upstream: u, auth: { issuers: [i, j] } }]\n${UPSTREAMS}`,
+    /token_prefix/,
+  ],
+  'the admin port on the public listener': [`listeners: [{ port: 9090 }]\n${minimal}`, /admin port/],
+  "an identity header that is HTTP's own": [
+    `identity: { headers: { Connection: sub } }\n${minimal}`,
+    /belongs to HTTP/,
+  ],
+  'an identity header in disguise': [
+    `identity: { headers: { Content_Length: sub } }\n${minimal}`,
+    /belongs to HTTP/,
+  ],
+  'two spellings of one identity header': [
+    `identity: { headers: { X-User: sub, X_User: sub } }\n${minimal}`,
+    /another spelling/,
+  ],
+  'a claim path with an empty name': [`identity: { headers: { X-User: a..b } }\n${minimal}`, /no claim path/],
+  'a trusted proxy that is no network': [`trusted_proxies: [10.0.0.0/40]\n${minimal}`, /network/],
+  'a strip_prefix that does not fit': [
+    `routes: [{ name: a, match: { path_prefix: /a }, upstream: u, auth: { mode: none }, rewrite: { strip_prefix: /b } }]\n${UPSTREAMS}`,
+    /is no prefix of/,
+  ],
+  'scopes on a public route': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none, scopes: [x] } }]\n${UPSTREAMS}`,
+    /no meaning with mode: none/,
+  ],
+  'a feature that is not built': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: [x] } }]\n${UPSTREAMS}`,
+    /unknown key/,
+  ],
+  'a path with a query': [
+    `routes: [{ name: a, match: { path: "/a?b" }, upstream: u, auth: { mode: none } }]\n${UPSTREAMS}`,
+    /request line/,
+  ],
+  'an upstream that speaks no HTTP': [
+    'routes: [{ name: a, match: {}, upstream: u, auth: { mode: none } }]\nupstreams: { u: { targets: [grpc://u:1] } }',
+    /http/,
+  ],
+  'a quote in the realm': [`realm: 'a"b'\n${minimal}`, /realm/],
+};
+for (const [name, [text, message]] of Object.entries(invalid)) {
+  t.test(`${name} is refused`, async (t) => {
+    const problems = problemsOf(text);
+    t.ok(problems.length > 0);
+    t.match(problems.join('\n'), message);
+  });
+}
+
+t.test(
+  'variables are resolved inside values, after parsing, and take the type that is asked for',
+  async (t) => {
+    const text =
+      'realm: "${R:-default}"\nadmin: { port: "${P}", token: ${T} }\n'
+        .replace('"${P}"', '9')
+        .replace('${T}', '"${T}"') + minimal;
+    t.match(parse(text, { T: '12345' }), { realm: 'default', admin: { port: 9, token: '12345' } });
+    const block = `listeners:\n  - port: \${PORT}\n    reuse_port: \${REUSE:-true}\nadmin:\n  token: \${T}\n${minimal}`;
+    t.match(parse(block, { PORT: '81', T: '0123' }), {
+      listeners: [{ port: 81, reuse_port: true }],
+      admin: { token: '0123' },
+    });
+    t.match(parse(`realm: a$\${b}\n${minimal}`), { realm: 'a${b}' });
+    t.match(
+      parse(`realm: "\${X:-a: b}"\n${minimal}`, { X: 'c: [d]' }),
+      { realm: 'c: [d]' },
+      'a value cannot become structure',
+    );
+  },
+);
+
+t.test('JSON is read as well', async (t) => {
+  const document = {
+    routes: [{ name: 'a', match: {}, upstream: 'u', auth: { mode: 'none' } }],
+    upstreams: { u: { targets: ['http://u:1'] } },
+  };
+  t.equal(parse(JSON.stringify(document, null, 2)).routes.length, 1);
+});
+
+t.test('secrets come from files, without the last line end; what is wrong with one is said', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, 'token'), 's3cret\n', { mode: 0o644 });
+  const file = join(folder, 'c.yaml');
+  writeFileSync(file, `admin: { token_file: token }\n${minimal}`);
+  const loaded = loadConfiguration(file, {});
+  t.equal(loaded.configuration.admin.token, 's3cret');
+  t.ok(configurationWarnings(loaded).some((line) => line.includes('can be read by every user')));
+  writeFileSync(file, `admin: { token_file: missing }\n${minimal}`);
+  const problemOf = (path: string): string => {
+    try {
+      loadConfiguration(path, {});
+      return '';
+    } catch (error) {
+      return error instanceof ConfigurationError ? error.problems.join() : String(error);
+    }
+  };
+  t.match(problemOf(file), /:1:22: admin\.token_file: .*ENOENT/);
+  t.match(problemOf(join(folder, 'none.yaml')), /ENOENT/);
+});
+
+t.test('what is risky is said', async (t) => {
+  const text = `issuers: { i: { issuer: https://i, jwks_url: "http://i/j", allow_http: true, max_lifetime: 48h } }
+revocation: { when_stale: allow }
+routes: [{ name: a, match: {}, upstream: u }]
+${UPSTREAMS}`;
+  const warnings = configurationWarnings({
+    configuration: parse(text),
+    folder: '/tmp',
+    file: '/nowhere',
+  }).join('\n');
+  for (const risk of [
+    /plaintext beyond loopback/,
+    /memory:/,
+    /when_stale: allow/,
+    /allow_http/,
+    /max_lifetime/,
+    /no audiences/,
+  ])
+    t.match(warnings, risk);
+});
+
+t.test('config/schema.json is current, and every key of it has a description', async (t) => {
+  const file = readFileSync(new URL('../../config/schema.json', import.meta.url), 'utf8');
+  t.strictSame(
+    JSON.parse(file),
+    JSON.parse(JSON.stringify(configurationJsonSchema())),
+    'run: npm run reference',
+  );
+  const undescribed: string[] = [];
+  const visit = (schema: Record<string, unknown>, path: string): void => {
+    for (const [name, value] of Object.entries(
+      (schema['properties'] as Record<string, Record<string, unknown>> | undefined) ?? {},
+    )) {
+      const isObject = 'properties' in value || 'additionalProperties' in value;
+      if (value['description'] === undefined && !isObject) undescribed.push(`${path}.${name}`);
+      visit(value, `${path}.${name}`);
+    }
+    for (const key of ['items', 'additionalProperties']) {
+      const inner = schema[key];
+      if (typeof inner === 'object' && inner !== null) visit(inner as Record<string, unknown>, `${path}[]`);
+    }
+    for (const option of (schema['anyOf'] as Record<string, unknown>[] | undefined) ?? [])
+      visit(option, path);
+  };
+  visit(configurationJsonSchema() as Record<string, unknown>, '');
+  t.strictSame(undescribed, []);
+});
+
+t.test('the starter configuration is valid', async (t) => {
+  const file = new URL('../../config/sallyport.yaml', import.meta.url).pathname;
+  t.match(loadConfiguration(file, {}), {
+    configuration: { routes: [{ name: 'orders' }, { name: 'health' }] },
+  });
+});
