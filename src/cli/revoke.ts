@@ -47,7 +47,8 @@ sallyport revoke --issuer I (--token-id J | --subject S | --session S | --client
   },
   positionals: { min: 0, max: 1 },
   async run(args) {
-    const { status, body } = await new AdminClient(args).call('POST', '/v1/revocations', requestBody(args));
+    const request = requestBody(args);
+    const { status, body } = await new AdminClient(args).call('POST', '/v1/revocations', request);
     const entry = body as EntryReply;
     if (flag(args, 'json')) {
       printJson(entry);

@@ -24,6 +24,7 @@ export const run: Command = {
     try {
       await instance.start();
     } catch (error) {
+      await instance.stop();
       flush();
       throw new CommandFailed(`it cannot start: ${describeError(error)}`);
     }

@@ -1,7 +1,7 @@
 /**
  * What is allowed but risky: said by `check` and `run`, failed by `check --strict`.
  */
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { LoadedConfiguration } from './load.ts';
 import { isLoopback } from './references.ts';
@@ -75,16 +75,25 @@ function secretFiles({ configuration, folder }: LoadedConfiguration): [key: stri
   return candidates.flatMap(([key, file]) => (file === undefined ? [] : [[key, resolve(folder, file)]]));
 }
 
-function hasInlineSecret({ configuration }: LoadedConfiguration): boolean {
-  const { admin, issuers } = configuration;
-  return (
-    (admin.token !== undefined && admin.token_file === undefined) ||
-    (admin.tokens ?? []).some(({ token_file }) => token_file === undefined) ||
-    (configuration.log_key !== undefined && configuration.log_key_file === undefined) ||
-    Object.values(issuers).some(
-      (issuer) => issuer.hmac_secret !== undefined && issuer.hmac_secret_file === undefined,
-    )
-  );
+/** Does the file itself hold a secret, rather than a variable or the name of a file? */
+function hasInlineSecret({ configuration, file }: LoadedConfiguration): boolean {
+  const { admin, issuers, log_key } = configuration;
+  const secrets = [
+    log_key,
+    admin.token,
+    ...(admin.tokens ?? []).map(({ token }) => token),
+    ...Object.values(issuers).map(({ hmac_secret }) => hmac_secret),
+  ].filter((secret) => secret !== undefined);
+  const text = secrets.length > 0 ? contentOf(file) : '';
+  return secrets.some((secret) => text.includes(secret));
+}
+
+function contentOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 const READ_BY_OTHERS = 0o004;

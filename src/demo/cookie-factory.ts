@@ -17,7 +17,7 @@ export interface CookieFactory {
 
 const IDENTITY_HEADERS = ['x-user-id', 'x-client-id', 'x-scopes', 'x-token-issuer'];
 
-export async function startCookieFactory(port: number): Promise<CookieFactory> {
+export async function startCookieFactory(port: number, host = '127.0.0.1'): Promise<CookieFactory> {
   const issued = new Map<string, object>();
   let served = 0;
   const server = createServer((request, response) => {
@@ -48,7 +48,7 @@ export async function startCookieFactory(port: number): Promise<CookieFactory> {
       }
     }
   };
-  server.listen(port, '127.0.0.1');
+  server.listen(port, host);
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

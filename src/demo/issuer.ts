@@ -18,12 +18,15 @@ export const CLIENT = { id: 'cookie-monster', secret: 'om-nom-nom-nom-nom-nom-no
 const SCOPES = 'cookies:read cookies:bake';
 const TOKEN_SECONDS = 600;
 
-/** Listens on loopback; port 0 takes a free one. */
-export async function startIssuer(port: number): Promise<DemoIssuer> {
+/** Listens on loopback unless told otherwise; port 0 takes a free one. `url` is what others know it by: its `iss`. */
+export async function startIssuer(
+  port: number,
+  { host = '127.0.0.1', url: publicUrl }: { readonly host?: string; readonly url?: string } = {},
+): Promise<DemoIssuer> {
   const server = createServer();
-  server.listen(port, '127.0.0.1');
+  server.listen(port, host);
   await once(server, 'listening');
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = publicUrl ?? `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const provider = new Provider(url, {
     jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'demo', alg: 'RS256', use: 'sig' }] },

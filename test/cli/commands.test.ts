@@ -1,0 +1,243 @@
+/** The command line as people use it: in a process of its own, with its exit codes. */
+import t from 'tap';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ADMIN_TOKEN, loginIssuer, startGateway } from '../support/gateway.ts';
+import { MAIN, temporaryFolder } from '../support/process.ts';
+import { startRedis } from '../support/redis.ts';
+import { send } from '../support/client.ts';
+import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
+import { startUpstream } from '../support/upstream.ts';
+
+interface Result {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function sallyport(args: readonly string[], { input = '', cwd = process.cwd() } = {}): Promise<Result> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd,
+    env: { PATH: process.env['PATH'], NO_COLOR: '1' },
+  });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, out, err };
+}
+
+const STARTER = new URL('../../config/sallyport.yaml', import.meta.url).pathname;
+const COMMANDS = [
+  'run',
+  'check',
+  'decode',
+  'revoke',
+  'revocations',
+  'unrevoke',
+  'routes',
+  'schema',
+  'init',
+  'demo',
+];
+
+t.test('help and usage: every command has --help; what is wrong usage exits 2', async (t) => {
+  const overview = await sallyport(['--help']);
+  t.equal(overview.code, 0);
+  for (const command of COMMANDS) t.match(overview.out, new RegExp(`^  ${command} `, 'm'));
+  const helps = await Promise.all(COMMANDS.map((command) => sallyport([command, '--help'])));
+  for (const [index, { code, out }] of helps.entries()) {
+    t.equal(code, 0);
+    t.match(out, `sallyport ${COMMANDS[index]}`);
+  }
+  const wrong = [
+    [],
+    ['nonsense'],
+    ['check', '--nonsense'],
+    ['check', 'extra'],
+    ['decode'],
+    ['unrevoke'],
+    ['revoke', '-c', STARTER],
+  ];
+  for (const { code, err, out } of await Promise.all(wrong.map((args) => sallyport(args)))) {
+    t.equal(code, 2);
+    t.match(err + out, /--help/);
+  }
+});
+
+t.test('check: valid, invalid, strict, online', async (t) => {
+  const folder = temporaryFolder(t);
+  const upstream = await startUpstream(t);
+  const redis = await startRedis(t);
+  const file = join(folder, 'c.yaml');
+  writeFileSync(
+    file,
+    `listeners: [{ host: 127.0.0.1, port: 0 }]\nrevocation: { store: "${redis.url}" }\nroutes: [{ name: a, match: {}, upstream: u, auth: { mode: none } }]\nupstreams: { u: { targets: ["${upstream.url}"] } }\n`,
+  );
+  t.match(await sallyport(['check', '-c', file]), { code: 0, out: /valid/ });
+  t.match(await sallyport(['check', '-c', file, '--strict']), { code: 0 });
+  const online = await sallyport(['check', '-c', file, '--online', '--json']);
+  t.equal(online.code, 0);
+  t.match(JSON.parse(online.out), {
+    ok: true,
+    online: [
+      { what: /upstream u/, ok: true },
+      { what: 'revocation store', ok: true, detail: /Redis \d/ },
+    ],
+  });
+  await redis.kill();
+  t.match(await sallyport(['check', '-c', file, '--online']), { code: 1, out: /FAIL {2}revocation store/ });
+  writeFileSync(file, 'routes: []\nupstreams: {}\nnonsense: 1\n');
+  const invalid = await sallyport(['check', '-c', file]);
+  t.equal(invalid.code, 1);
+  t.match(invalid.err, /c\.yaml:3:1: nonsense: unknown key/);
+  t.match(
+    await sallyport(['run', '-c', file]),
+    { code: 1, err: /nonsense: unknown key/ },
+    'a broken configuration never starts',
+  );
+  const open = join(folder, 'open.yaml');
+  writeFileSync(
+    open,
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none } }]\nupstreams: { u: { targets: ["${upstream.url}"] } }\n`,
+  );
+  t.match(await sallyport(['check', '-c', open]), { code: 0, err: /plaintext beyond loopback/ });
+  t.match(await sallyport(['check', '-c', open, '--strict']), { code: 1 });
+});
+
+t.test('run says why it cannot start', async (t) => {
+  const folder = temporaryFolder(t);
+  const upstream = await startUpstream(t);
+  const taken = Number(new URL(upstream.url).port);
+  const file = join(folder, 'c.yaml');
+  const rest = `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none } }]\nupstreams: { u: { targets: ["${upstream.url}"] } }\n`;
+  writeFileSync(file, `listeners: [{ host: 127.0.0.1, port: ${taken} }]\nadmin: { port: 0 }\n${rest}`);
+  t.match(await sallyport(['run', '-c', file]), { code: 1, err: /EADDRINUSE/ });
+  writeFileSync(file, `revocation: { store: "sqlite:missing/folder/list.sqlite" }\n${rest}`);
+  t.match(await sallyport(['run', '-c', file]), { code: 1, err: /cannot be opened/ });
+  t.match(await sallyport(['run', '-c', join(folder, 'none.yaml')]), { code: 1, err: /cannot be read/ });
+});
+
+t.test('decode prints what it does not vouch for', async (t) => {
+  const token = mint(createKey(), claimsOf({ sub: 'zoë' }));
+  const decoded = await sallyport(['decode', '-'], { input: `${token}\n` });
+  t.equal(decoded.code, 0);
+  t.match(decoded.out, /^NOT VERIFIED/);
+  t.match(decoded.out, /"sub": "zoë"/);
+  t.match(decoded.out, /"exp": \d+ {3}\d{4}-\d\d-\d\dT/);
+  t.match(JSON.parse((await sallyport(['decode', '--token-file', '-', '--json'], { input: token })).out), {
+    verified: false,
+    claims: { sub: 'zoë' },
+  });
+  t.match(await sallyport(['decode', '-'], { input: 'opaque' }), { code: 1, err: /no JWT/ });
+  t.match(await sallyport(['decode', '-'], { input: `${token}=` }), { code: 1, err: /well-formed/ });
+});
+
+t.test('revoke, revocations, unrevoke: the whole life of an entry', async (t) => {
+  const key = createKey();
+  const upstream = await startUpstream(t);
+  const gateway = await startGateway(t, {
+    issuers: { login: loginIssuer(key) },
+    revocation: { claims: ['device'] },
+    routes: [{ name: 'r', match: {}, upstream: 'u' }],
+    upstreams: { u: { targets: [upstream.url] } },
+  });
+  const folder = temporaryFolder(t);
+  const secret = join(folder, 'admin-token');
+  writeFileSync(secret, `${ADMIN_TOKEN}\n`, { mode: 0o600 });
+  const admin = ['--admin', gateway.adminUrl, '--admin-token-file', secret];
+  const token = mint(key);
+  const statusOf = async (): Promise<number> => (await send(gateway.url, '/', { token })).status;
+
+  t.match(await sallyport(['revoke', '-', '--dry-run', ...admin], { input: token }), {
+    code: 0,
+    out: /would revoke token_id/,
+  });
+  t.equal(await statusOf(), 200);
+  t.match(
+    await sallyport(['revoke', '--token-file', '-', '--reason', 'leaked', ...admin], { input: token }),
+    { code: 0, out: /^revoked: token_id/ },
+  );
+  t.equal(await statusOf(), 401);
+  const list = await sallyport(['revocations', '--json', ...admin]);
+  const [entry] = JSON.parse(list.out) as { id: string; reason: string }[];
+  t.equal(entry?.reason, 'leaked');
+  t.match(await sallyport(['revocations', 'show', entry?.id ?? '', ...admin]), { code: 0, out: /leaked/ });
+  t.match(await sallyport(['unrevoke', entry?.id ?? '', ...admin]), { code: 0, out: /undone/ });
+  t.equal(await statusOf(), 200);
+  t.match(await sallyport(['unrevoke', entry?.id ?? '', ...admin]), { code: 1, err: /nothing is revoked/ });
+  t.match(
+    await sallyport([
+      'revoke',
+      '--issuer',
+      'login',
+      '--claim',
+      'device=phone',
+      '--issued-before',
+      '2026-01-01T00:00:00Z',
+      ...admin,
+    ]),
+    { code: 0, out: /2026-01-01T00:00:00Z/ },
+  );
+  t.match(await sallyport(['revoke', '--issuer', ISSUER, '--subject', 'alice', ...admin]), { code: 0 });
+  t.equal(await statusOf(), 401);
+  t.match(await sallyport(['revocations', '--subject', 'alice', ...admin]), {
+    code: 0,
+    out: /subject alice/,
+  });
+  t.match(await sallyport(['revoke', '--issuer', 'nobody', '--subject', 'x', ...admin]), {
+    code: 1,
+    err: /no issuer/,
+  });
+  t.match(await sallyport(['revocations', '--admin', 'http://127.0.0.1:1', '--admin-token-file', secret]), {
+    code: 1,
+    err: /cannot be reached/,
+  });
+});
+
+t.test('routes, schema and init', async (t) => {
+  const folder = temporaryFolder(t);
+  t.match(await sallyport(['routes', '-c', STARTER]), { code: 0, out: /orders .*\/orders\/\*.*orders:read/ });
+  t.match(JSON.parse((await sallyport(['routes', '-c', STARTER, '--json'])).out), [
+    { route: 'orders', identity_headers: { 'X-User-Id': 'sub' } },
+    { route: 'health', mode: 'none' },
+  ]);
+  t.match(JSON.parse((await sallyport(['schema'])).out), { title: 'Sallyport configuration' });
+  t.match(await sallyport(['init'], { cwd: folder }), { code: 0 });
+  t.equal(readFileSync(join(folder, 'sallyport.yaml'), 'utf8'), readFileSync(STARTER, 'utf8'));
+  t.match(await sallyport(['init'], { cwd: folder }), { code: 1, err: /exists already/ });
+  t.match(await sallyport(['check'], { cwd: folder }), { code: 0 }, 'sallyport.yaml is the default');
+});
+
+t.test('the demo plays its story', async (t) => {
+  const { code, out } = await sallyport(['demo', '--script']);
+  t.equal(code, 0, out);
+  t.match(out, /the story went as it should/);
+  t.notMatch(out, /FAIL/);
+});
+
+t.test('an unsupported Node is told so in one line, and exits 1', async (t) => {
+  // The entry as it is published, under a process that claims to be an old Node.
+  const { default: typescript } = await import('typescript');
+  const folder = temporaryFolder(t);
+  const entry = typescript.transpile(readFileSync(MAIN, 'utf8'), {
+    module: typescript.ModuleKind.ESNext,
+    target: typescript.ScriptTarget.ES2022,
+  });
+  const file = join(folder, 'main.mjs');
+  writeFileSync(
+    file,
+    `Object.defineProperty(process.versions, 'node', { value: '20.9.0' });\n${entry.replace(/^#!.*/, '')}`,
+  );
+  const child = spawn(process.execPath, [file]);
+  let err = '';
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  t.equal(code, 1);
+  t.match(err, /^sallyport: Node 20\.9\.0 is not supported; install Node 24 .*\n$/);
+});
