@@ -60,7 +60,8 @@ export async function startIssuer(
     },
     ttl: { ClientCredentials: TOKEN_SECONDS },
   });
-  server.on('request', provider.callback());
+  const serve = provider.callback();
+  server.on('request', (request, response) => void serve(request, response));
   return {
     url,
     async close() {

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { send, sendRaw, statuses } from '../support/client.ts';
 import { loginIssuer, startGateway, until } from '../support/gateway.ts';
 import { memoryOf, startGatewayProcess } from '../support/process.ts';
@@ -331,7 +331,7 @@ t.test('the client gets', async (t) => {
 
 t.test('upstreams that fail', async (t) => {
   const dead = await freePort();
-  let behave: (socket: import('node:net').Socket) => void = () => undefined;
+  let behave: (socket: Socket) => void = () => undefined;
   const raw = await startRawUpstream(t, (socket, received) => {
     if (received.includes('\r\n\r\n')) behave(socket);
   });
@@ -435,7 +435,7 @@ t.test('the client’s leaving ends the upstream request', async (t) => {
     server.closeAllConnections();
     server.close();
   });
-  const { port } = server.address() as import('node:net').AddressInfo;
+  const { port } = server.address() as AddressInfo;
   const gateway = await startGateway(t, {
     routes: [OPEN],
     upstreams: { u: { targets: [`http://127.0.0.1:${port}`] } },
@@ -464,7 +464,7 @@ t.test('a binary upload of 100 MiB', async (t) => {
     server.closeAllConnections();
     server.close();
   });
-  const { port } = server.address() as import('node:net').AddressInfo;
+  const { port } = server.address() as AddressInfo;
   const gateway = await startGatewayProcess(t, {
     issuers,
     routes: [CLOSED],

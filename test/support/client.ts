@@ -1,5 +1,5 @@
 /** Clients: one that says plainly what it got, and one that sends bytes as they are. */
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 
@@ -39,7 +39,7 @@ export async function send(base: string, path: string, options: SendOptions = {}
     ],
   });
   request.end(body);
-  const [response] = (await once(request, 'response')) as [import('node:http').IncomingMessage];
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
   let text = '';
   response.setEncoding('utf8');
   for await (const chunk of response as AsyncIterable<string>) text += chunk;

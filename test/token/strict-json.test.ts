@@ -1,0 +1,129 @@
+/** JSON with one reading. Rules J11, C15. */
+import t from 'tap';
+import fc from 'fast-check';
+import { existsSync, readFileSync } from 'node:fs';
+import { parseStrictJson, RawNumber, toJson, type JsonValue } from '../../src/token/strict-json.ts';
+
+const parse = (text: string | Buffer): JsonValue => parseStrictJson(Buffer.from(text as string));
+const accepts = (text: string | Buffer): boolean => {
+  try {
+    parse(text);
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+};
+
+t.test('what JSON.stringify writes comes back (property)', async (t) => {
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 6 }), (value) => {
+      const text = JSON.stringify(value);
+      return toJson(parse(text)) === text;
+    }),
+    { numRuns: 3_000 },
+  );
+  t.pass('held');
+});
+
+t.test(
+  'whatever JSON.parse refuses is refused, and what it accepts is accepted, but for what has two readings (property)',
+  async (t) => {
+    const fragment = fc.constantFrom(
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"a"',
+      '"b"',
+      '"\\u00e9"',
+      '1',
+      '-0',
+      '1.5e3',
+      'true',
+      'null',
+      ' ',
+      '\n',
+      '.5',
+      '01',
+      '\\',
+      '\t"',
+    );
+    fc.assert(
+      fc.property(fc.array(fragment, { maxLength: 12 }), (parts) => {
+        const text = parts.join('');
+        let plain = true;
+        try {
+          JSON.parse(text);
+        } catch {
+          plain = false;
+        }
+        const duplicates = /"a".*"a"|"b".*"b"|"\\u00e9".*"\\u00e9"/s.test(text);
+        return duplicates ? !accepts(text) || plain : accepts(text) === plain;
+      }),
+      { numRuns: 20_000 },
+    );
+    t.pass('held');
+  },
+);
+
+t.test('two readings are refused', async (t) => {
+  for (const text of [
+    '{"a":1,"a":2}',
+    '{"a":1,"\\u0061":2}',
+    '{"__proto__":1,"__proto__":2}',
+    '\ufeff{}',
+    '"\\ud800"',
+    '"\\udc00\\ud800"',
+    '"a\nb"',
+    `${'['.repeat(34)}${']'.repeat(34)}`,
+    '',
+  ]) {
+    t.notOk(accepts(text), text);
+  }
+  t.notOk(accepts(Buffer.from([0x22, 0xff, 0x22])));
+  t.notOk(accepts(Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])), 'a surrogate in UTF-8');
+  t.ok(accepts(`${'['.repeat(30)}${']'.repeat(30)}`));
+  t.ok(accepts('"\\ud83c\\udf6a"'));
+});
+
+t.test('C15 a million levels are refused at once', async (t) => {
+  t.notOk(accepts('['.repeat(1_000_000)));
+  t.notOk(accepts('{"a":'.repeat(200_000)));
+});
+
+t.test('numbers keep what was written', async (t) => {
+  t.equal(parse('7'), 7);
+  const raw = parse('12345678901234567890');
+  t.ok(raw instanceof RawNumber);
+  t.match(raw, { source: '12345678901234567890' });
+  t.notOk('toString' in (parse('{}') as object), 'objects have no prototype');
+});
+
+const cases = new URL('../../../shared/vectors/jsontestsuite/cases.json', import.meta.url);
+t.test(
+  'JSONTestSuite',
+  { skip: existsSync(cases) ? false : 'the vectors are not on this machine' },
+  async (t) => {
+    interface Case {
+      readonly file: string;
+      readonly expect: 'accept' | 'reject' | 'implementation-defined' | 'transform';
+      /** Absent for the two that are too large to keep: deep nesting, which has a test of its own above. */
+      readonly base64?: string;
+    }
+    const { cases: all } = JSON.parse(readFileSync(cases, 'utf8')) as { cases: Case[] };
+    const counted = { accept: 0, reject: 0, 'implementation-defined': 0, transform: 0 };
+    for (const { file, expect, base64 } of all) {
+      if (base64 === undefined) continue;
+      counted[expect]++;
+      const accepted = accepts(Buffer.from(base64, 'base64'));
+      // Duplicate members and lone surrogates are JSON, but have two readings.
+      const hasTwoReadings = /duplicated_key|incomplete_surrogate|lone|invalid_/.test(file);
+      if (expect === 'reject' && accepted) t.fail(`${file} is accepted`);
+      if (expect === 'accept' && !accepted && !hasTwoReadings) t.fail(`${file} is refused`);
+    }
+    t.ok(counted.accept > 90 && counted.reject > 180, JSON.stringify(counted));
+  },
+);
