@@ -68,7 +68,7 @@ export class Instance {
     const signer = assertionSigner(loaded, clock);
     this.#store = openStore(loaded, clock);
     this.view = new RevocationView(this.#store, clock);
-    this.#forwarder = new UndiciForwarder(upstreamOptions(configuration), (upstream) => {
+    this.#forwarder = new UndiciForwarder(upstreamOptions(configuration), clock, (upstream) => {
       this.metrics.retries.child(upstream).value++;
     });
     const accessLog = new AccessLog(

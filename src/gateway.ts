@@ -38,6 +38,10 @@ export interface Connection {
    * be served any more.
    */
   closing: boolean;
+  /** Requests being served on it. */
+  inFlight: number;
+  /** Since when nothing has been served on it, on the monotonic clock. */
+  idleSinceMs: number;
 }
 
 export class Gateway {

@@ -45,7 +45,8 @@ export class Listener {
   readonly #reception: Reception;
   readonly #clock: Clock;
   readonly #server: Server;
-  readonly #connections = new WeakMap<Duplex, Connection>();
+  readonly #connections = new Map<Duplex, Connection>();
+  #cancelIdleCheck: () => void = () => undefined;
   readonly #tunnels = new Set<Duplex>();
   #draining = false;
 
@@ -64,6 +65,7 @@ export class Listener {
     this.#server.listen({ host, port, reusePort }, resolve);
     await promise;
     this.#server.off('error', reject);
+    this.#checkIdle();
   }
 
   get address(): AddressInfo {
@@ -73,6 +75,7 @@ export class Listener {
   /** No new connections; requests in flight and tunnels end, or are ended after `drainMs`. */
   async drain(drainMs: number): Promise<void> {
     this.#draining = true;
+    this.#cancelIdleCheck();
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
     const deadlineMs = this.#clock.monotonicMs() + drainMs;
@@ -91,7 +94,7 @@ export class Listener {
   }
 
   #createServer(): Server {
-    const { uriBytes, headerBytes, connections, headersTimeoutMs, idleTimeoutMs } = this.#options;
+    const { uriBytes, headerBytes, connections, headersTimeoutMs } = this.#options;
     const server = createServer({
       // Node stops at this size without saying which part was too large; ours are counted exactly.
       maxHeaderSize: uriBytes + headerBytes + 1024,
@@ -99,7 +102,8 @@ export class Listener {
       // Long uploads are no attack; what is slow is ended by the idle timeouts.
       requestTimeout: 0,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
-      keepAliveTimeout: idleTimeoutMs,
+      // Node would set and clear a timer for every request; idle connections are looked for below instead.
+      keepAliveTimeout: 0,
       // A missing Host is answered like any other refusal.
       requireHostHeader: false,
       shouldUpgradeCallback: isWebSocketHandshake,
@@ -133,8 +137,11 @@ export class Listener {
       peerIsTrusted: this.#reception.gateway.policy.trustedPeers.has(peer),
       scheme: 'http',
       closing: false,
+      inFlight: 0,
+      idleSinceMs: this.#clock.monotonicMs(),
     };
     this.#connections.set(socket, connection);
+    socket.once('close', () => this.#connections.delete(socket));
     // Node calls this after an answer that ends the connection. Closing at once, with a part of the request
     // unread, makes the kernel reset the connection, and the client never reads why it was refused.
     socket.destroySoon = () => {
@@ -147,8 +154,26 @@ export class Listener {
     };
   }
 
+  /** Ends the connections that have been idle for too long. */
+  #checkIdle(): void {
+    const before = this.#clock.monotonicMs() - this.#options.idleTimeoutMs;
+    for (const [socket, { inFlight, idleSinceMs }] of this.#connections) {
+      if (inFlight === 0 && idleSinceMs < before) socket.destroy();
+    }
+    this.#cancelIdleCheck = this.#clock.after(CHECK_INTERVAL_MS, () => this.#checkIdle());
+  }
+
   #connectionOf(socket: Duplex): Connection {
-    return this.#connections.get(socket) ?? { peer: '', peerIsTrusted: false, scheme: 'http', closing: true };
+    return (
+      this.#connections.get(socket) ?? {
+        peer: '',
+        peerIsTrusted: false,
+        scheme: 'http',
+        closing: true,
+        inFlight: 0,
+        idleSinceMs: 0,
+      }
+    );
   }
 
   #visit(request: IncomingMessage, response: ServerResponse): Visit {

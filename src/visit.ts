@@ -55,6 +55,7 @@ export class Visit implements ResponderHooks {
     this.#response = response;
     this.#connection = connection;
     this.#exchange = reception.observer.begin(request.method ?? '', connection.peer, newRequestId());
+    connection.inFlight++;
   }
 
   /** Serves the request. `openTunnel` is there where the client asks to switch to WebSocket. */
@@ -76,7 +77,7 @@ export class Visit implements ResponderHooks {
 
   /** Answers a request that the listener refuses. */
   refuse(error: GatewayError): void {
-    this.#response.on('close', () => this.#reception.observer.end(this.#exchange));
+    this.#response.on('close', () => this.#ended());
     this.fail(error);
   }
 
@@ -162,7 +163,14 @@ export class Visit implements ResponderHooks {
       if (exchange.status === 0) exchange.status = CLIENT_CLOSED_REQUEST;
     }
     if (this.#body) exchange.bytesIn = this.#body.bytes;
-    this.#reception.observer.end(exchange);
+    this.#ended();
+  }
+
+  #ended(): void {
+    const { observer } = this.#reception;
+    observer.end(this.#exchange);
+    this.#connection.inFlight--;
+    this.#connection.idleSinceMs = observer.endedAtMs(this.#exchange);
   }
 }
 

@@ -43,12 +43,20 @@ export function extractToken(head: RequestHead, route: Route, maxBytes: number):
     throw MISSING_TOKEN;
   }
   if (second !== undefined) throw INVALID_AUTHORIZATION;
-  const [, scheme, token] = CREDENTIALS.exec(credentials) ?? [];
+  const { scheme, token } = splitCredentials(credentials);
   if (scheme === undefined) throw INVALID_AUTHORIZATION;
-  if (scheme.toLowerCase() !== 'bearer') throw MISSING_TOKEN;
+  if (scheme !== 'bearer') throw MISSING_TOKEN;
   if (token === undefined || !B64TOKEN.test(token)) throw INVALID_AUTHORIZATION;
   if (token.length > maxBytes) throw invalidToken('too_large');
   return new PresentedToken(token);
+}
+
+function splitCredentials(credentials: string): { scheme: string | undefined; token: string | undefined } {
+  // The usual spelling, without a regular expression over the whole token.
+  if (credentials.startsWith('Bearer ') && credentials[7] !== ' ')
+    return { scheme: 'bearer', token: credentials.slice(7) };
+  const [, scheme, token] = CREDENTIALS.exec(credentials) ?? [];
+  return { scheme: scheme?.toLowerCase(), token };
 }
 
 /** Is there an `access_token` parameter, in any percent-encoded spelling? */

@@ -146,6 +146,11 @@ export class Observer {
     this.#log?.(exchange);
   }
 
+  /** When the exchange ended, on the monotonic clock. */
+  endedAtMs({ startedAtMs, durationMs }: Exchange): number {
+    return startedAtMs + durationMs;
+  }
+
   #decided(exchange: Exchange, decision: AuthDecision['decision'], reason: AuthReason): void {
     exchange.decision = { decision, reason };
     const issuer = exchange.issuerName ?? '';

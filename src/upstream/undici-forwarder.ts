@@ -5,10 +5,12 @@
 import type { Readable } from 'node:stream';
 import { Pool, type Dispatcher } from 'undici';
 import type { AnswerHeaders } from '../http/answer-headers.ts';
-import { upstreamUnreachable } from '../errors.ts';
+import type { Clock } from '../clock.ts';
+import { upstreamTimeout, upstreamUnreachable } from '../errors.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import { Balancer, type Balance, type Weighted } from './balancer.ts';
 import type { AnswerSink, Forwarder, Forwarding, UpgradeSink } from './forwarder.ts';
+import { Patience, type Waiting } from './patience.ts';
 import { isConnectionError, upstreamFailure } from './upstream-errors.ts';
 import { forwardUpgrade } from './upgrade.ts';
 
@@ -37,8 +39,13 @@ export class UndiciForwarder implements Forwarder {
   readonly #targets: readonly Target[];
   readonly #connectTimeoutMs: ReadonlyMap<string, number>;
   readonly #countRetry: (upstream: string) => void;
+  readonly #patience: Patience;
 
-  constructor(upstreams: ReadonlyMap<string, UpstreamOptions>, countRetry: (upstream: string) => void) {
+  constructor(
+    upstreams: ReadonlyMap<string, UpstreamOptions>,
+    clock: Clock,
+    countRetry: (upstream: string) => void,
+  ) {
     const built = [...upstreams].map(
       ([name, options]) => [name, options.targets.map((target) => openTarget(target, options))] as const,
     );
@@ -53,13 +60,16 @@ export class UndiciForwarder implements Forwarder {
       [...upstreams].map(([name, { connectTimeoutMs }]) => [name, connectTimeoutMs]),
     );
     this.#countRetry = countRetry;
+    this.#patience = new Patience(clock);
   }
 
   forward(outbound: OutboundRequest, body: Readable | undefined, sink: AnswerSink): Forwarding {
     const { upstream } = outbound.route;
     const balancer = this.#upstreams.get(upstream);
     if (!balancer) throw upstreamUnreachable();
-    const dispatch = new Dispatch(outbound, body, sink, balancer, () => this.#countRetry(upstream));
+    const dispatch = new Dispatch(outbound, body, sink, balancer, this.#patience, () =>
+      this.#countRetry(upstream),
+    );
     dispatch.send();
     return dispatch;
   }
@@ -73,6 +83,7 @@ export class UndiciForwarder implements Forwarder {
   }
 
   async close(): Promise<void> {
+    this.#patience.stop();
     await Promise.all(this.#targets.map(({ pool }) => pool.destroy()));
   }
 }
@@ -94,11 +105,13 @@ function openTarget({ url, weight }: { url: string; weight: number }, options: U
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
 /** One request on its way, over as many tries as it takes. One object instead of a handful of closures. */
-class Dispatch implements Dispatcher.DispatchHandler, Forwarding {
+class Dispatch implements Dispatcher.DispatchHandler, Forwarding, Waiting {
+  deadlineMs = Infinity;
   readonly #outbound: OutboundRequest;
   readonly #body: Readable | undefined;
   readonly #sink: AnswerSink;
   readonly #balancer: Balancer<Target>;
+  readonly #patience: Patience;
   readonly #countRetry: () => void;
   readonly #headers: string[];
   #target: Target | undefined;
@@ -112,12 +125,14 @@ class Dispatch implements Dispatcher.DispatchHandler, Forwarding {
     body: Readable | undefined,
     sink: AnswerSink,
     balancer: Balancer<Target>,
+    patience: Patience,
     countRetry: () => void,
   ) {
     this.#outbound = outbound;
     this.#body = body;
     this.#sink = sink;
     this.#balancer = balancer;
+    this.#patience = patience;
     this.#countRetry = countRetry;
     const { headers, host, hasBody, contentLength } = outbound;
     if (host !== undefined) headers.push('host', host);
@@ -131,16 +146,21 @@ class Dispatch implements Dispatcher.DispatchHandler, Forwarding {
     const { method, target: path, route } = this.#outbound;
     const target = this.#balancer.next(this.#target);
     this.#target = target;
+    this.#controller = undefined;
     target.inFlight++;
     this.#sink.sentTo(target.origin);
+    // While a body is on its way up, the wait for the answer has not begun; undici knows when it has.
+    const waitsForUpload = this.#body !== undefined;
+    if (!waitsForUpload) this.deadlineMs = this.#patience.deadlineAfter(route.responseTimeoutMs);
+    this.#patience.begin(this);
     target.pool.dispatch(
       {
         path,
         method: method,
         headers: this.#headers,
         body: this.#body ?? null,
-        headersTimeout: route.responseTimeoutMs,
-        bodyTimeout: route.idleTimeoutMs,
+        headersTimeout: waitsForUpload ? route.responseTimeoutMs : 0,
+        bodyTimeout: 0,
       },
       this,
     );
@@ -148,15 +168,30 @@ class Dispatch implements Dispatcher.DispatchHandler, Forwarding {
 
   abort(): void {
     this.#aborted = true;
+    this.#patience.end(this);
     this.#controller?.abort(new Error('the client has gone'));
   }
 
   pause(): void {
+    // It is the client now who takes its time.
+    this.deadlineMs = Infinity;
     this.#controller?.pause();
   }
 
   resume(): void {
+    this.#expectMore();
     this.#controller?.resume();
+  }
+
+  tooLate(): void {
+    const late = upstreamTimeout();
+    if (this.#controller) {
+      this.#controller.abort(late);
+      return;
+    }
+    // Still waiting for a connection: nobody has anything to abort yet.
+    this.#aborted = true;
+    this.#sink.fail(late);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -170,12 +205,21 @@ class Dispatch implements Dispatcher.DispatchHandler, Forwarding {
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
-    if (status < 200) this.#sink.informational(status, headers);
-    else this.#sink.begin(status, headers);
+    if (status < 200) {
+      this.#sink.informational(status, headers);
+      return;
+    }
+    this.#expectMore();
+    this.#sink.begin(status, headers);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#sink.data(chunk)) controller.pause();
+    if (this.#sink.data(chunk)) {
+      this.#expectMore();
+      return;
+    }
+    this.deadlineMs = Infinity;
+    controller.pause();
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: AnswerHeaders): void {
@@ -195,7 +239,12 @@ class Dispatch implements Dispatcher.DispatchHandler, Forwarding {
     this.#sink.fail(upstreamFailure(error));
   }
 
+  #expectMore(): void {
+    this.deadlineMs = this.#patience.deadlineAfter(this.#outbound.route.idleTimeoutMs);
+  }
+
   #ended(): void {
+    this.#patience.end(this);
     if (this.#target) this.#target.inFlight--;
   }
 }

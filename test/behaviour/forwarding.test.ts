@@ -5,6 +5,7 @@ import { createServer, request as httpRequest, type IncomingMessage } from 'node
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { send, sendRaw, statuses } from '../support/client.ts';
 import { loginIssuer, startGateway, until } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { memoryOf, startGatewayProcess } from '../support/process.ts';
 import { freePort } from '../support/redis.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
@@ -556,4 +557,78 @@ t.test('more requests at a time than allowed: 503 with Retry-After', async (t) =
   t.match(second, { status: 503, problem: { code: 'overloaded' }, headers: { 'retry-after': '1' } });
   waiting[0]?.();
   t.equal((await first).status, 200);
+});
+
+t.test('H19 an idle connection ends after timeouts.idle, one that is being served does not', async (t) => {
+  const waiting: (() => void)[] = [];
+  const upstream = await startUpstream(t, (_, response) => void waiting.push(() => response.end('ok')));
+  const clock = new ManualClock();
+  const gateway = await startGateway(
+    t,
+    { timeouts: { idle: '60s' }, routes: [OPEN], upstreams: { u: { targets: [upstream.url] } } },
+    { clock },
+  );
+  const ask = 'GET /open HTTP/1.1\r\nHost: a\r\n\r\n';
+  let received = '';
+  const socket = connect(gateway.port, '127.0.0.1');
+  socket.on('data', (chunk) => (received += chunk.toString()));
+  socket.write(ask);
+  await until(() => waiting.length === 1);
+  clock.advance(20_000);
+  waiting[0]?.();
+  await until(() => received.endsWith('ok'));
+  clock.advance(30_000);
+  socket.write(ask);
+  await until(() => waiting.length === 2);
+  waiting[1]?.();
+  await until(() => received.endsWith('ok') && statuses(received).length === 2);
+  const closed = once(socket, 'close');
+  clock.advance(61_000);
+  await closed;
+  t.strictSame(statuses(received), [200, 200]);
+});
+
+t.test(
+  'an answer that pauses for longer than timeouts.idle is broken off',
+  async (t) => {
+    const upstream = await startRawUpstream(t, (socket, text) => {
+      if (text.includes('\r\n\r\n')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart');
+    });
+    const clock = new ManualClock();
+    const gateway = await startGateway(
+      t,
+      { routes: [{ ...OPEN, timeouts: { idle: '5s' } }], upstreams: { u: { targets: [upstream.url] } } },
+      { clock },
+    );
+    let received = '';
+    const socket = connect(gateway.port, '127.0.0.1');
+    socket.on('data', (chunk) => (received += chunk.toString()));
+    socket.write('GET /open HTTP/1.1\r\nHost: a\r\n\r\n');
+    await until(() => received.endsWith('part'));
+    const closed = once(socket, 'close');
+    clock.advance(6_000);
+    await closed;
+    t.notMatch(received, /504/);
+    t.equal(gateway.log.at(-1)?.['error'], 'upstream_timeout');
+  },
+);
+
+t.test('a request that waits too long for a connection to its upstream: 504', async (t) => {
+  const upstream = await startRawUpstream(t, () => undefined);
+  const clock = new ManualClock();
+  const gateway = await startGateway(
+    t,
+    { routes: [OPEN], upstreams: { u: { targets: [upstream.url], connections: 1 } } },
+    { clock },
+  );
+  const both = [send(gateway.url, '/open'), send(gateway.url, '/open')];
+  await until(
+    async () =>
+      (await gateway.metric('sallyport_requests_in_flight')) === 2 && upstream.connections[0] !== '',
+  );
+  clock.advance(31_000);
+  t.strictSame(
+    (await Promise.all(both)).map(({ status }) => status),
+    [504, 504],
+  );
 });
