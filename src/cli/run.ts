@@ -31,9 +31,10 @@ export const run: Command = {
     const addresses = instance.listeners.map(({ address }) => `${address.address}:${address.port}`);
     const { address, port } = instance.admin.address;
     logger.info({ listeners: addresses, admin: `${address}:${port}` }, 'listening');
-    await instance.ready();
-    logger.info('ready');
-    const signal = await termination();
+    const terminated = termination();
+    // A gateway that waits for its store must be as easy to stop as any other.
+    await Promise.race([instance.ready().then(() => logger.info('ready')), terminated]);
+    const signal = await terminated;
     logger.info({ signal }, 'draining');
     await instance.stop();
     logger.info('stopped');
@@ -50,6 +51,8 @@ async function openLog(): Promise<{ log: Log; flush: () => void }> {
     return { log: createLog(pretty({ colorize, sync: true, singleLine: true })), flush: () => undefined };
   }
   const destination = pino.destination({ fd: 1, sync: false, minLength: LOG_BLOCK_BYTES });
+  // Whoever read the log has gone: no reason for the gateway to go, too.
+  destination.on('error', () => undefined);
   setInterval(() => destination.flush(), LOG_FLUSH_MS).unref();
   const flush = (): void => {
     // Not yet open, or its reader has gone: then there is nobody to tell.

@@ -106,22 +106,26 @@ export class RedisStore implements RevocationStore {
     const nowMs = await this.nowMs();
     const [state = '', detail = '', expiry = ''] = this.#keys;
     const entries: RevocationEntry[] = [];
-    // By (expires_at, id): a range of the expiry index that stays the same while one pages through it.
-    let [after, seen] = parseCursor(cursor);
-    for (;;) {
-      const page = await this.#whenReady((redis) =>
-        redis.zrangebyscore(expiry, after, '+inf', 'WITHSCORES', 'LIMIT', 0, BATCH_ENTRIES),
+    // In the order of the expiry index: by expires_at, then by id. It stays the same while one pages through it.
+    let [score, lastId] = parseCursor(cursor);
+    for (let offset = 0; ;) {
+      const page = pairs(
+        await this.#whenReady((redis) =>
+          redis.zrangebyscore(expiry, score, '+inf', 'WITHSCORES', 'LIMIT', offset, BATCH_ENTRIES),
+        ),
       );
-      const fresh = pairs(page).filter(([id, score]) => score > after || !seen.has(id));
-      if (fresh.length === 0) return { entries, cursor: undefined };
+      if (page.length === 0) return { entries, cursor: undefined };
+      const fresh = page.filter(([id, expiresAt]) => expiresAt > score || id > lastId);
       const ids = fresh.map(([id]) => id);
-      const [marks, details] = await this.#whenReady((redis) =>
-        Promise.all([redis.hmget(state, ...ids), redis.hmget(detail, ...ids)]),
-      );
-      for (const [index, [id, score]] of fresh.entries()) {
-        if (score > after) seen = new Set();
-        after = score;
-        seen.add(id);
+      const [marks, details] =
+        ids.length === 0
+          ? [[], []]
+          : await this.#whenReady((redis) =>
+              Promise.all([redis.hmget(state, ...ids), redis.hmget(detail, ...ids)]),
+            );
+      const scoreBefore = score;
+      for (const [index, [id, expiresAt]] of fresh.entries()) {
+        [score, lastId] = [expiresAt, id];
         const mark = marks[index];
         const entry =
           mark === null || mark === undefined
@@ -129,8 +133,10 @@ export class RedisStore implements RevocationStore {
             : liveEntry(parseMark(id, mark), details[index] ?? null, nowMs);
         if (entry === undefined || (subject !== undefined && !isSubject(entry, subject))) continue;
         entries.push(entry);
-        if (entries.length === limit) return { entries, cursor: formatCursor(after, seen) };
+        if (entries.length === limit) return { entries, cursor: formatCursor(score, lastId) };
       }
+      // Thousands may expire in the same second: those that were seen are passed over by their number.
+      offset = score === scoreBefore ? offset + page.length : 0;
     }
   }
 
@@ -292,24 +298,16 @@ function pairs(flat: readonly string[]): [id: string, score: number][] {
   ]);
 }
 
-/** Where a page ended: the score, and the ids with that very score that were shown. */
-function formatCursor(score: number, seen: ReadonlySet<string>): string {
-  return Buffer.from(JSON.stringify([score, ...seen])).toString('base64url');
+/** Where a page ended: the expiry and the id of its last entry. */
+function formatCursor(expiresAt: number, id: string): string {
+  return `${expiresAt}.${id}`;
 }
 
-function parseCursor(cursor: string | undefined): [score: number, seen: Set<string>] {
-  if (cursor === undefined) return [0, new Set()];
-  try {
-    const [score, ...seen] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [
-      unknown,
-      ...unknown[],
-    ];
-    if (typeof score === 'number' && seen.every((id) => typeof id === 'string'))
-      return [score, new Set(seen)];
-  } catch {
-    // falls through to the one error below
-  }
-  throw new RangeError('the cursor is none of ours');
+function parseCursor(cursor: string | undefined): [expiresAt: number, id: string] {
+  if (cursor === undefined) return [0, ''];
+  const [, expiresAt, id] = /^(\d{1,15})\.([A-Za-z0-9_-]{1,64})$/.exec(cursor) ?? [];
+  if (expiresAt === undefined || id === undefined) throw new RangeError('the cursor is none of ours');
+  return [Number(expiresAt), id];
 }
 
 /** What a Redis is, for whoever checks a configuration. */

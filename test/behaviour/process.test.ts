@@ -120,6 +120,20 @@ t.test(
   },
 );
 
+t.test('SIGTERM while it still waits for its store: exit 0', async (t) => {
+  const upstream = await startUpstream(t);
+  const store = `redis://127.0.0.1:${await freePort()}/0`;
+  const gateway = await startGatewayProcess(
+    t,
+    { issuers, routes, upstreams: { u: { targets: [upstream.url] } }, revocation: { store } },
+    temporaryFolder(t),
+    '"msg":"listening"',
+  );
+  await until(() => gateway.output().includes('the revocation store cannot be had'));
+  gateway.kill('SIGTERM');
+  t.equal(await gateway.exited, 0);
+});
+
 t.test('several processes share a port, each with its own admin port', async (t) => {
   const upstream = await startUpstream(t);
   const port = await freePort();

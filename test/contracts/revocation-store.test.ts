@@ -171,6 +171,25 @@ contract('redis', async (t) => {
   };
 });
 
+t.test('redis: paging through thousands that expire in the same second loses none', async (t) => {
+  const redis = await startRedis(t);
+  const store = new RedisStore(redis.url, systemClock);
+  t.teardown(() => store.close());
+  const expiresAt = soon();
+  const expected = Array.from({ length: 2_500 }, (_, index) => tokenId(`same-${index}`));
+  await store.nowMs();
+  await Promise.all(expected.map((target) => store.revoke(requestFor(target, null, expiresAt))));
+  const seen = new Set<string>();
+  let cursor: string | undefined;
+  do {
+    const page = await store.list({ limit: 700, ...(cursor === undefined ? {} : { cursor }) });
+    for (const { target } of page.entries) seen.add(target.value);
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  t.equal(seen.size, expected.length);
+  await t.rejects(store.list({ limit: 1, cursor: 'nonsense' }), RangeError);
+});
+
 t.test('sqlite: what was acknowledged is there after the process has ended', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-sqlite-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));

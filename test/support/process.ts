@@ -28,11 +28,12 @@ export function temporaryFolder(t: Test): string {
   return folder;
 }
 
-/** Starts `sallyport run` and waits until it is ready. */
+/** Starts `sallyport run` and waits until it is ready, or has logged something else. */
 export async function startGatewayProcess(
   t: Test,
   configuration: Record<string, unknown>,
   folder: string = temporaryFolder(t),
+  awaited = '"msg":"ready"',
 ): Promise<GatewayProcess> {
   const file = join(folder, 'sallyport.json');
   const complete = {
@@ -46,7 +47,7 @@ export async function startGatewayProcess(
   const ready = Promise.withResolvers<void>();
   const onData = (chunk: Buffer): void => {
     output += chunk.toString();
-    if (output.includes('"msg":"ready"')) ready.resolve();
+    if (output.includes(awaited)) ready.resolve();
   };
   child.stdout.on('data', onData);
   child.stderr.on('data', onData);
