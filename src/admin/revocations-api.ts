@@ -207,7 +207,7 @@ function outcomeJson(outcome: RevocationOutcome): object {
 }
 
 /** An entry as the API shows it; dates are seconds since 1970. */
-export function entryJson(entry: Omit<RevocationEntry, 'version'>): object {
+function entryJson(entry: Omit<RevocationEntry, 'version'>): object {
   return {
     id: entry.id,
     issuer: entry.target.issuer,

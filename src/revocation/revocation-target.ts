@@ -5,8 +5,7 @@
 import { hash } from 'node:crypto';
 
 /** What can be revoked. `token` and `token_id` name one token; the others a cutoff for all that match. */
-export const TARGET_KINDS = ['token', 'token_id', 'subject', 'session', 'client', 'claim'] as const;
-export type TargetKind = (typeof TARGET_KINDS)[number];
+export type TargetKind = 'token' | 'token_id' | 'subject' | 'session' | 'client' | 'claim';
 
 /**
  * One target. `value` is a token digest (`token`), a `jti` (`token_id`), a `sub`, a `sid`, a `client_id`, or

@@ -49,7 +49,7 @@ async function fetchMetadata(
 }
 
 /** OpenID Connect appends the well-known path to the issuer; RFC 8414 puts it between host and path. */
-export function metadataUrls(issuer: string): string[] {
+function metadataUrls(issuer: string): string[] {
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, '');
   return [

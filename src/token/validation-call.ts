@@ -47,7 +47,7 @@ export class ValidationCall implements OpaqueAuthority {
 }
 
 /** The value at a JSON pointer (RFC 6901), or undefined. */
-export function resolvePointer(document: JsonValue, pointer: string): JsonValue | undefined {
+function resolvePointer(document: JsonValue, pointer: string): JsonValue | undefined {
   let value: JsonValue | undefined = document;
   for (const part of pointer.split('/').slice(1)) {
     const name = part.replaceAll('~1', '/').replaceAll('~0', '~');

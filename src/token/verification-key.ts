@@ -26,7 +26,7 @@ const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
  * @param accepted the algorithms that the issuer's configuration allows
  * @returns the key, or a fixed text that says why it cannot be used
  */
-export function importKey(
+function importKey(
   jwk: Readonly<Record<string, unknown>>,
   accepted: readonly SignatureAlgorithm[],
 ): VerificationKey | string {

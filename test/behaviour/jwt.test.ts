@@ -1,6 +1,5 @@
 /** JWTs as attackers and odd issuers write them: accepted, or 401 with its reason, never anything else. */
 import t from 'tap';
-import { createPublicKey } from 'node:crypto';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -87,8 +86,6 @@ t.test('J0 one token, one spelling', async (t) => {
   ]) {
     t.equal((await outcome(spelling))[0], 401, spelling.slice(-12));
   }
-  const loose = `${encode({ alg: 'RS256', typ: 'at+jwt', kid: rsa.kid, pad: '12' })}`;
-  t.notMatch(loose, /=$/);
 });
 
 const now = nowSeconds();
@@ -338,5 +335,4 @@ t.test('the key file may hold several keys; those that cannot be used are left o
     [401, 'unknown_key'],
     'J7 a private key is no key',
   );
-  t.ok(createPublicKey(ed.publicKey.export({ format: 'pem', type: 'spki' })));
 });
