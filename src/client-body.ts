@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import { bodyBytesPassed } from './body-memory.ts';
+import { bodyBytesPassed } from './spent-memory.ts';
 import { BODY_TOO_LARGE, MALFORMED_REQUEST } from './errors.ts';
 
 export class ClientBody extends Readable {
@@ -16,6 +16,7 @@ export class ClientBody extends Readable {
     super({ highWaterMark: 64 * 1024 });
     this.#request = request;
     request.on('data', (chunk: Buffer) => {
+      if (this.destroyed) return;
       this.#bytes += chunk.length;
       bodyBytesPassed(chunk.length);
       if (maxBytes > 0 && this.#bytes > maxBytes) {
@@ -39,6 +40,12 @@ export class ClientBody extends Readable {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Nobody wants the rest: it is read and thrown away, for as long as the client's connection stays open. */
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#request.resume();
+    callback(error);
   }
 
   override _read(): void {

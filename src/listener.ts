@@ -202,7 +202,7 @@ export class Listener {
     this.#visit(request, response).serve((headers, upstream, upstreamEarly) => {
       response.detachSocket(socket as Socket);
       this.#tunnels.add(socket);
-      openTunnel({ client: socket, upstream, headers, early: upstreamEarly }, () => {
+      return openTunnel({ client: socket, upstream, headers, early: upstreamEarly }, () => {
         this.#tunnels.delete(socket);
         response.emit('close');
       });

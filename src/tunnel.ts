@@ -1,27 +1,37 @@
 /**
- * Two connections that have switched protocols, joined. Rule H12.
+ * Two connections that have switched to WebSocket, joined. Rules H12, V10.
  */
-import { pipeline, type Duplex } from 'node:stream';
-import type { AnswerHeaders } from './http/answer-headers.ts';
+import { pipeline, Transform, type Duplex } from 'node:stream';
+import type { AnswerHeaders } from './http/answer-head.ts';
+import { FramePassage } from './websocket-frames.ts';
 
 export interface TunnelEnds {
   readonly client: Duplex;
   readonly upstream: Duplex;
-  /** Of the upstream's 101. */
+  /** Of the upstream's 101, hop-by-hop fields among them. */
   readonly headers: AnswerHeaders;
   /** What the upstream sent behind its 101. */
   readonly early: Buffer;
 }
 
+export interface Tunnel {
+  /** Ends the conversation: with a close frame at the next border of frames, or roughly where none comes soon. */
+  close(): void;
+}
+
+/** How long the border of frames may take. */
+const CLOSE_WITHIN_MS = 500;
+
 /** Tells the client that the upstream has switched, then carries bytes both ways until either end closes. */
-export function openTunnel({ client, upstream, headers, early }: TunnelEnds, closed: () => void): void {
+export function openTunnel({ client, upstream, headers, early }: TunnelEnds, closed: () => void): Tunnel {
   const lines = ['HTTP/1.1 101 Switching Protocols', 'connection: Upgrade'];
-  for (const [name, value] of Object.entries(headers)) {
-    if (name === 'connection') continue;
-    for (const each of typeof value === 'string' ? [value] : (value ?? [])) lines.push(`${name}: ${each}`);
+  for (let index = 0; index < headers.length; index += 2) {
+    if (headers[index]?.toLowerCase() !== 'connection')
+      lines.push(`${headers[index]}: ${headers[index + 1]}`);
   }
   client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-  if (early.length > 0) client.write(early);
+  const frames = new FramePassage();
+  if (early.length > 0) frames.write(early);
   let open = 2;
   const oneEnded = (): void => {
     if (--open > 0) return;
@@ -29,7 +39,25 @@ export function openTunnel({ client, upstream, headers, early }: TunnelEnds, clo
     upstream.destroy();
     closed();
   };
+  let closing = false;
+  const gate = new Transform({
+    transform(chunk, _encoding, done) {
+      if (closing) done();
+      else done(null, chunk);
+    },
+  });
   // A half-closed direction lets the other finish; an error ends both.
-  pipeline(client, upstream, oneEnded);
-  pipeline(upstream, client, oneEnded);
+  pipeline(client, gate, upstream, oneEnded);
+  pipeline(upstream, frames, client, oneEnded);
+  return {
+    close() {
+      // The client may answer with a close frame of its own, but nothing it says reaches the upstream any more.
+      closing = true;
+      frames.closeAtBorder();
+      setTimeout(() => {
+        client.destroy();
+        upstream.destroy();
+      }, CLOSE_WITHIN_MS).unref();
+    },
+  };
 }

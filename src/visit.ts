@@ -7,11 +7,13 @@ import type { Duplex } from 'node:stream';
 import { ClientBody } from './client-body.ts';
 import { GatewayError, INTERNAL_ERROR, OVERLOADED } from './errors.ts';
 import type { Connection, Gateway } from './gateway.ts';
-import type { AnswerHeaders } from './http/answer-headers.ts';
+import type { AnswerHeaders } from './http/answer-head.ts';
 import { clientAddress } from './http/client-address.ts';
 import { forwardedForChain } from './http/forwarded-headers.ts';
 import { problemAnswer } from './http/problem.ts';
 import { readHead, type RequestHead } from './http/request-head.ts';
+import type { LiveStream, LiveStreams } from './live-streams.ts';
+import type { LogoutEndpoint, LogoutReceiver } from './logout-receiver.ts';
 import { whenReady } from './maybe-promise.ts';
 import type { Exchange, Observer } from './stages/observe.ts';
 import { reject } from './stages/reject.ts';
@@ -19,16 +21,19 @@ import { Responder, type ResponderHooks } from './stages/respond.ts';
 import type { OutboundRequest } from './stages/rewrite-headers.ts';
 import { describeError, type Logger } from './telemetry/logger.ts';
 import { continueTrace, newRequestId } from './telemetry/trace-context.ts';
+import type { Tunnel } from './tunnel.ts';
 import type { Forwarder } from './upstream/forwarder.ts';
 
 /** How a client's connection is switched to a tunnel. */
-export type OpenTunnel = (headers: AnswerHeaders, upstream: Duplex, early: Buffer) => void;
+export type OpenTunnel = (headers: AnswerHeaders, upstream: Duplex, early: Buffer) => Tunnel;
 
 /** What every visit needs; one for a listener. */
 export interface Reception {
   readonly gateway: Gateway;
   readonly forwarder: Forwarder;
   readonly observer: Observer;
+  readonly streams: LiveStreams;
+  readonly logouts: LogoutReceiver;
   readonly logger: Logger;
 }
 
@@ -43,6 +48,8 @@ export class Visit implements ResponderHooks {
   readonly #exchange: Exchange;
   #body: ClientBody | undefined;
   #openTunnel: OpenTunnel | undefined;
+  /** Of this exchange, where it lasts. */
+  #stream: LiveStream | undefined;
 
   constructor(
     reception: Reception,
@@ -65,6 +72,11 @@ export class Visit implements ResponderHooks {
     this.#response.on('close', () => this.#closed(responder));
     try {
       const head = this.#readHead();
+      const endpoint = this.#reception.logouts.endpointOf(head);
+      if (endpoint) {
+        void this.#receiveLogout(endpoint);
+        return;
+      }
       const decided = whenReady(
         this.#reception.gateway.decide(head, this.#connection, this.#exchange),
         (outbound) => this.#forward(outbound, responder),
@@ -87,7 +99,29 @@ export class Visit implements ResponderHooks {
 
   tunnel(headers: AnswerHeaders, upstream: Duplex, early: Buffer): void {
     this.#exchange.status = 101;
-    this.#openTunnel?.(headers, upstream, early);
+    const tunnel = this.#openTunnel?.(headers, upstream, early);
+    this.#watch(true, () => tunnel?.close());
+  }
+
+  lasts(isStream: boolean): void {
+    this.#watch(isStream, () => this.#response.destroy());
+  }
+
+  /** From now on the exchange ends when its token is revoked; a stream also when it expires, if the route says so. */
+  #watch(isStream: boolean, close: () => void): void {
+    const { streams } = this.#reception;
+    const { token, route } = this.#exchange;
+    if (!token) return;
+    if (this.#stream) streams.unwatch(this.#stream);
+    this.#stream = {
+      token,
+      endsWithToken: isStream && route?.streamsExpired === 'close',
+      close: (reason) => {
+        this.#exchange.failure = `token_${reason}`;
+        close();
+      },
+    };
+    streams.watch(this.#stream);
   }
 
   fail(thrown: unknown): void {
@@ -151,8 +185,23 @@ export class Visit implements ResponderHooks {
       // Only now, when the request is known to be permitted, is the client asked to send its body (rule H11).
       if (this.#exchange.head?.expectsContinue === true) this.#response.writeContinue();
       this.#body = new ClientBody(this.#request, gateway.policy.headLimits.bodyBytes);
+      this.lasts(false);
     }
     responder.attach(forwarder.forward(outbound, this.#body, responder));
+  }
+
+  async #receiveLogout(endpoint: LogoutEndpoint): Promise<void> {
+    const exchange = this.#exchange;
+    if (exchange.head?.expectsContinue === true) this.#response.writeContinue();
+    try {
+      await this.#reception.logouts.receive(endpoint, this.#request, exchange.clientIp);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    exchange.status = 200;
+    const headers = ['cache-control', 'no-store', 'content-length', '0', 'x-request-id', exchange.requestId];
+    this.#response.writeHead(exchange.status, headers).end();
   }
 
   /** The answer has ended, or the client has gone. */
@@ -162,12 +211,22 @@ export class Visit implements ResponderHooks {
       responder.clientGone();
       if (exchange.status === 0) exchange.status = CLIENT_CLOSED_REQUEST;
     }
-    if (this.#body) exchange.bytesIn = this.#body.bytes;
+    if (this.#body) {
+      exchange.bytesIn = this.#body.bytes;
+      // The upstream did not wait for the whole body: what still comes of it must not hold up the connection.
+      if (!this.#request.complete) this.#endConnection();
+    }
     this.#ended();
   }
 
+  #endConnection(): void {
+    this.#connection.closing = true;
+    this.#request.socket.destroySoon();
+  }
+
   #ended(): void {
-    const { observer } = this.#reception;
+    const { observer, streams } = this.#reception;
+    if (this.#stream) streams.unwatch(this.#stream);
     observer.end(this.#exchange);
     this.#connection.inFlight--;
     this.#connection.idleSinceMs = observer.endedAtMs(this.#exchange);

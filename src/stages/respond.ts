@@ -3,9 +3,9 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { bodyBytesPassed } from '../body-memory.ts';
+import { bodyBytesPassed } from '../spent-memory.ts';
 import type { GatewayError } from '../errors.ts';
-import { answerHeaders, type AnswerHeaders } from '../http/answer-headers.ts';
+import type { AnswerHeaders } from '../http/answer-head.ts';
 import type { Forwarding, UpgradeSink } from '../upstream/forwarder.ts';
 import type { Exchange } from './observe.ts';
 
@@ -14,6 +14,8 @@ export interface ResponderHooks {
   /** The upstream's answer has ended, or there will be none. */
   answered(): void;
   fail(error: GatewayError): void;
+  /** The answer goes on beyond what came with its head; `isStream`: it has no end of its own. */
+  lasts(isStream: boolean): void;
   /** Both ends have switched protocols. */
   tunnel(headers: AnswerHeaders, upstream: Duplex, early: Buffer): void;
 }
@@ -27,9 +29,12 @@ export class Responder implements UpgradeSink {
   readonly #hooks: ResponderHooks;
   #forwarding: Forwarding | undefined;
   #begun = false;
+  #ended = false;
+  #headers: AnswerHeaders = [];
   /** The head is set but not yet sent: the first piece of the body, or the end, may go with it. */
   #headHeld = false;
-  #firstChunk: Buffer | undefined;
+  /** As latin1: one character a byte. */
+  #firstChunk: string | undefined;
 
   constructor(exchange: Exchange, response: ServerResponse, hooks: ResponderHooks) {
     this.#exchange = exchange;
@@ -55,41 +60,48 @@ export class Responder implements UpgradeSink {
 
   informational(status: number, headers: AnswerHeaders): void {
     // 103 is of use to browsers; a 102 only says "wait", which the client does anyway.
-    const { link } = headers;
-    if (status !== 103 || link === undefined || this.#exchange.head?.httpVersion === '1.0') return;
-    this.#response.writeEarlyHints({ link: link as string | string[] });
+    if (status !== 103 || this.#exchange.head?.httpVersion === '1.0') return;
+    const link = headers.filter(
+      (_, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'link',
+    );
+    if (link.length > 0) this.#response.writeEarlyHints({ link });
   }
 
   begin(status: number, headers: AnswerHeaders): void {
     this.#begun = true;
     this.#headHeld = true;
     this.#exchange.status = status;
-    this.#response.writeHead(status, answerHeaders(headers, this.#exchange.requestId));
-    // What has come with the head in one packet has been seen when this runs; an event stream's head must not
-    // wait for its first event.
-    queueMicrotask(() => this.#release());
+    this.#headers = headers;
+    this.#response.writeHead(status, [...headers, 'x-request-id', this.#exchange.requestId]);
   }
 
   data(chunk: Buffer): boolean {
     this.#exchange.bytesOut += chunk.length;
     if (this.#headHeld && this.#firstChunk === undefined && chunk.length <= ONE_WRITE_BYTES) {
-      this.#firstChunk = chunk;
+      this.#firstChunk = chunk.toString('latin1');
       return true;
     }
     this.#release();
     bodyBytesPassed(chunk.length);
-    return this.#write(chunk);
+    // A copy: the bytes are ours during this call only, and the client may be slower.
+    return this.#write(Buffer.from(chunk));
+  }
+
+  /** What came with the head in one packet has been seen; an event stream's head must not wait for an event. */
+  received(): void {
+    this.#release();
   }
 
   end(trailers: AnswerHeaders): void {
     this.#hooks.answered();
-    const hasTrailers = Object.keys(trailers).length > 0;
-    if (hasTrailers) this.#response.addTrailers(trailers as NodeJS.Dict<string>);
+    this.#ended = true;
+    const hasTrailers = trailers.length > 0;
+    if (hasTrailers) this.#response.addTrailers(pairs(trailers));
     const chunk = this.#firstChunk;
     if (this.#headHeld && chunk !== undefined && !hasTrailers) {
       this.#headHeld = false;
       // As a string it joins the head in a single write to the socket; as a buffer it would cost a writev.
-      this.#response.end(chunk.toString('latin1'), 'latin1');
+      this.#response.end(chunk, 'latin1');
       return;
     }
     this.#release();
@@ -118,13 +130,29 @@ export class Responder implements UpgradeSink {
     if (!this.#headHeld) return;
     this.#headHeld = false;
     if (this.#response.destroyed) return;
+    if (!this.#ended) this.#hooks.lasts(isStream(this.#headers));
     if (this.#firstChunk === undefined) this.#response.flushHeaders();
     else if (!this.#write(this.#firstChunk)) this.#forwarding?.pause();
   }
 
-  #write(chunk: Buffer): boolean {
-    const more = this.#response.write(chunk);
+  #write(chunk: Buffer | string): boolean {
+    const more = this.#response.write(chunk, 'latin1');
     if (!more) this.#response.once('drain', () => this.#forwarding?.resume());
     return more;
   }
+}
+
+/** Media types whose answers go on until somebody ends them (rule V10). */
+const STREAM = /^(?:text\/event-stream|application\/grpc)/i;
+
+function isStream(headers: AnswerHeaders): boolean {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
+  return at >= 0 && STREAM.test(headers[at + 1] ?? '');
+}
+
+function pairs(headers: AnswerHeaders): [string, string][] {
+  const result: [string, string][] = [];
+  for (let index = 0; index < headers.length; index += 2)
+    result.push([headers[index] ?? '', headers[index + 1] ?? '']);
+  return result;
 }

@@ -1,19 +1,24 @@
 /**
  * Sending a request to an upstream and getting its answer, as a stream both ways. The interface; the adapters
- * are undici-forwarder.ts and upgrade.ts.
+ * are http1-forwarder.ts and upgrade.ts.
  */
 import type { Duplex, Readable } from 'node:stream';
 import type { GatewayError } from '../errors.ts';
-import type { AnswerHeaders } from '../http/answer-headers.ts';
+import type { AnswerHeaders } from '../http/answer-head.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 
-/** Where an answer goes to, piece by piece. Called in this order: informational*, begin, data*, then end or fail. */
+/** Where an answer goes to, piece by piece. Called in this order: informational*, begin, data*, then end or fail; received() in between. */
 export interface AnswerSink {
   /** A 1xx answer other than 100 and 101. */
   informational(status: number, headers: AnswerHeaders): void;
   begin(status: number, headers: AnswerHeaders): void;
-  /** @returns false when no more should come until resume() */
+  /**
+   * @param chunk valid during the call only: its bytes are overwritten by the next read
+   * @returns false when no more should come until resume()
+   */
   data(chunk: Buffer): boolean;
+  /** Everything that came in one read has been handed over: nothing is to be held back for more. */
+  received(): void;
   end(trailers: AnswerHeaders): void;
   /** There is no answer, or no more of it. */
   fail(error: GatewayError): void;
@@ -41,5 +46,5 @@ export interface Forwarder {
   /** @param body the client's body, as it comes; undefined where it has none */
   forward(outbound: OutboundRequest, body: Readable | undefined, sink: AnswerSink): Forwarding;
   forwardUpgrade(outbound: OutboundRequest, sink: UpgradeSink): Forwarding;
-  close(): Promise<void>;
+  close(): void;
 }

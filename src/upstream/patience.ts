@@ -11,12 +11,16 @@ const STEP_MS = 200;
 export interface Waiting {
   /** On Patience's own coarse clock; Infinity while nothing is awaited. */
   deadlineMs: number;
+  /** Patience's own note of where it keeps this; -1 where it does not. Begins as -1. */
+  place: number;
   tooLate(): void;
 }
 
 export class Patience {
   readonly #clock: Clock;
-  readonly #waiting = new Set<Waiting>();
+  // Not a Set: V8 chains the tables that a Set outgrows, and once one of them has moved to the old generation, it
+  // keeps all that follow from being collected with the young one, and every request in them.
+  readonly #waiting: Waiting[] = [];
   #nowMs: number;
   #cancel: () => void = () => undefined;
 
@@ -26,17 +30,29 @@ export class Patience {
     this.#step();
   }
 
+  /** Monotonic, and behind the real time by at most a step. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
   /** When something that begins now is over its limit. */
   deadlineAfter(limitMs: number): number {
     return this.#nowMs + limitMs + STEP_MS;
   }
 
   begin(waiting: Waiting): void {
-    this.#waiting.add(waiting);
+    waiting.place = this.#waiting.length;
+    this.#waiting.push(waiting);
   }
 
   end(waiting: Waiting): void {
-    this.#waiting.delete(waiting);
+    const { place } = waiting;
+    if (place < 0) return;
+    waiting.place = -1;
+    const last = this.#waiting.pop();
+    if (last === undefined || last === waiting) return;
+    this.#waiting[place] = last;
+    last.place = place;
   }
 
   stop(): void {
@@ -45,9 +61,9 @@ export class Patience {
 
   #step(): void {
     this.#nowMs = this.#clock.monotonicMs();
-    for (const waiting of this.#waiting) {
-      if (waiting.deadlineMs > this.#nowMs) continue;
-      this.#waiting.delete(waiting);
+    const late = this.#waiting.filter(({ deadlineMs }) => deadlineMs <= this.#nowMs);
+    for (const waiting of late) {
+      this.end(waiting);
       waiting.tooLate();
     }
     this.#cancel = this.#clock.after(STEP_MS, () => this.#step());

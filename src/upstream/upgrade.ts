@@ -1,9 +1,10 @@
 /**
- * Forwards a WebSocket handshake over a connection of its own. Node's client is used, since undici gives up the
- * answer of an upstream that does not switch. Rules H12, C13, C14.
+ * Forwards a WebSocket handshake over a connection of its own, through Node's client: the connection goes over to
+ * whatever is spoken next. Rules H12, C13, C14.
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { endToEndHeaders } from '../http/answer-head.ts';
 import { upstreamBroken, upstreamTimeout } from '../errors.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Forwarding, UpgradeSink } from './forwarder.ts';
@@ -54,18 +55,19 @@ export function forwardUpgrade(
       return;
     }
     settled = true;
-    sink.tunnel(response.headers, socket, early);
+    sink.tunnel(response.rawHeaders, socket, early);
   });
   request.on('response', (response) => {
     clearTimeout(timer);
     answer = response;
-    sink.begin(response.statusCode ?? 502, response.headers);
+    sink.begin(response.statusCode ?? 502, endToEndHeaders(response.rawHeaders));
     response.on('data', (chunk: Buffer) => {
       if (!sink.data(chunk)) response.pause();
+      sink.received();
     });
     response.on('end', () => {
       settled = true;
-      sink.end(response.trailers);
+      sink.end(endToEndHeaders(response.rawTrailers));
     });
     response.on('error', fail);
   });

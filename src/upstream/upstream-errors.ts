@@ -3,12 +3,11 @@
  */
 import { GatewayError, upstreamBroken, upstreamTimeout, upstreamUnreachable } from '../errors.ts';
 
-const TIMEOUT_CODES: ReadonlySet<string> = new Set([
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'ETIMEDOUT',
-]);
+/** The target did not accept a connection in time. Has a `code` like errors of the system. */
+export class ConnectTimeout extends Error {
+  override readonly name = 'ConnectTimeout';
+  readonly code = 'ETIMEDOUT';
+}
 
 /** The connection failed, whatever was said on it. */
 const CONNECTION_CODES: ReadonlySet<string> = new Set([
@@ -20,8 +19,7 @@ const CONNECTION_CODES: ReadonlySet<string> = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   'EADDRNOTAVAIL',
-  'UND_ERR_SOCKET',
-  'UND_ERR_CONNECT_TIMEOUT',
+  'ETIMEDOUT',
 ]);
 
 function codeOf(error: unknown): string {
@@ -32,13 +30,12 @@ function codeOf(error: unknown): string {
 
 /** Did the connection fail, rather than the conversation on it? */
 export function isConnectionError(error: unknown): boolean {
-  const parsed = error instanceof Error && error.name === 'HTTPParserError';
-  return !parsed && CONNECTION_CODES.has(codeOf(error));
+  return CONNECTION_CODES.has(codeOf(error));
 }
 
 /** The answer to a request whose upstream failed: 504 for too slow, else 502. */
 export function upstreamFailure(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
-  if (TIMEOUT_CODES.has(codeOf(error))) return upstreamTimeout(error);
+  if (codeOf(error) === 'ETIMEDOUT') return upstreamTimeout(error);
   return isConnectionError(error) ? upstreamUnreachable(error) : upstreamBroken(error);
 }

@@ -365,7 +365,15 @@ t.test('upstreams that fail', async (t) => {
     ],
     'switches protocols unasked': [
       'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
-      'upstream_unreachable',
+      'upstream_protocol_error',
+    ],
+    'H3 answers with another transfer coding': [
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+      'upstream_protocol_error',
+    ],
+    'H5 folds a header line': [
+      'HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n',
+      'upstream_protocol_error',
     ],
   };
   for (const [name, [bytes, code]] of Object.entries(broken)) {
@@ -407,6 +415,29 @@ t.test('upstreams that fail', async (t) => {
     behave = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond', 'latin1');
     t.equal((await send(gateway.url, '/open')).body, 'second');
   });
+
+  t.test('H17 nor do bytes that come while the connection waits for its next request', async (t) => {
+    behave = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst', 'latin1');
+    t.equal((await send(gateway.url, '/open')).body, 'first');
+    const idle = raw.sockets.at(-1);
+    idle?.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil', 'latin1');
+    await until(() => idle?.destroyed === true || idle?.readableEnded === true);
+    behave = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond', 'latin1');
+    t.equal((await send(gateway.url, '/open')).body, 'second');
+  });
+
+  t.test(
+    'H16 an answer before the upload has ended: the client gets it, and its connection ends',
+    async (t) => {
+      behave = (socket) => socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nearly', 'latin1');
+      const answer = await sendRaw(
+        gateway.port,
+        'POST /open HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\npart of it',
+      );
+      t.match(answer, /^HTTP\/1\.1 413 [^]*early$/);
+      await until(() => raw.sockets.at(-1)?.destroyed === true || raw.sockets.at(-1)?.readableEnded === true);
+    },
+  );
 });
 
 t.test('H10 a request is tried again only where that is safe', async (t) => {

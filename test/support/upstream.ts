@@ -20,7 +20,7 @@ export interface HttpUpstream {
 /** Answers 200 with "ok", or as `answer` says after the body has been read. */
 export async function startUpstream(t: Test, answer?: RequestListener): Promise<HttpUpstream> {
   const seen: SeenRequest[] = [];
-  const server = createServer((request, response) => {
+  const url = await startServer(t, (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('error', () => undefined);
@@ -31,13 +31,7 @@ export async function startUpstream(t: Test, answer?: RequestListener): Promise<
       else response.end('ok');
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
+  return { url, seen };
 }
 
 export interface RawUpstream {
@@ -70,4 +64,16 @@ export async function startRawUpstream(
     server.close();
   });
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, connections, sockets };
+}
+
+/** Any HTTP server on loopback, ended with the test. Returns its URL. */
+export async function startServer(t: Test, listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }

@@ -1,0 +1,250 @@
+/**
+ * The head of an upstream's answer, read strictly: what two readers could frame differently is no answer at all.
+ * Hop-by-hop fields end here. Pure. RFC 9112 sections 4 to 7, RFC 9110 section 7.6.1. Rules H4, H9, C18.
+ */
+
+/** Names and values in turn, spelled as they came, without what was for the upstream's connection only. */
+export type AnswerHeaders = readonly string[];
+
+/** How long the body is. */
+export type BodyFraming =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'length'; readonly bytes: number }
+  | { readonly kind: 'chunked' }
+  /** To the end of the connection. */
+  | { readonly kind: 'rest' };
+
+export interface AnswerHead {
+  readonly status: number;
+  readonly headers: AnswerHeaders;
+  readonly framing: BodyFraming;
+  /** The connection may be used again after this answer. */
+  readonly keepAlive: boolean;
+  /** The upstream closes the connection when it was idle for so long (`Keep-Alive: timeout`); undefined where it does not say. */
+  readonly keepAliveSeconds: number | undefined;
+}
+
+/** What an upstream sent is no answer that RFC 9112 knows. */
+export class BrokenAnswer extends Error {
+  override readonly name = 'BrokenAnswer';
+}
+
+const FieldKind = {
+  forward: 0,
+  drop: 1,
+  connection: 2,
+  keepAlive: 3,
+  contentLength: 4,
+  transferEncoding: 5,
+} as const;
+type FieldKind = (typeof FieldKind)[keyof typeof FieldKind];
+
+const KINDS: ReadonlyMap<string, FieldKind> = new Map([
+  ['connection', FieldKind.connection],
+  ['keep-alive', FieldKind.keepAlive],
+  ['content-length', FieldKind.contentLength],
+  ['transfer-encoding', FieldKind.transferEncoding],
+  ['proxy-connection', FieldKind.drop],
+  ['proxy-authenticate', FieldKind.drop],
+  ['te', FieldKind.drop],
+  ['upgrade', FieldKind.drop],
+  // Ours is set instead, so that client, gateway and upstream speak of one request by one id.
+  ['x-request-id', FieldKind.drop],
+]);
+
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: |$)/;
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** A control byte, CR or LF alone, or a folded line (obs-fold). */
+const BROKEN_TEXT = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?:^|[^\r])\n|\r\n[\t ]/;
+const LENGTH = /^[0-9]{1,15}$/;
+/** Spellings seen beyond this many are classified anew each time: an upstream's odd names must not grow memory. */
+const MAX_REMEMBERED_SPELLINGS = 1_000;
+
+/** By the very spelling that came; only names that are tokens get in. */
+const spellings = new Map<string, FieldKind>();
+
+function kindOf(name: string): FieldKind {
+  const known = spellings.get(name);
+  if (known !== undefined) return known;
+  if (!TOKEN.test(name)) throw new BrokenAnswer('a field name is not a token');
+  const kind = KINDS.get(name.toLowerCase()) ?? FieldKind.forward;
+  if (spellings.size < MAX_REMEMBERED_SPELLINGS) spellings.set(name, kind);
+  return kind;
+}
+
+/** What the fields say of the message and its connection. */
+class Fields {
+  readonly passed: string[] = [];
+  contentLength: string | undefined;
+  transferEncoding: string | undefined;
+  connection: string | undefined;
+  keepAlive: string | undefined;
+
+  /** @param text field lines, without the CRLF of the last one */
+  constructor(text: string, start: number) {
+    let at = start;
+    while (at < text.length) {
+      const found = text.indexOf('\r\n', at);
+      const end = found < 0 ? text.length : found;
+      const colon = text.indexOf(':', at);
+      if (colon < 0 || colon > end) throw new BrokenAnswer('a field line has no colon');
+      this.#add(text.slice(at, colon), trimmed(text, colon + 1, end));
+      at = end + 2;
+    }
+  }
+
+  #add(name: string, value: string): void {
+    switch (kindOf(name)) {
+      case FieldKind.forward:
+        this.passed.push(name, value);
+        break;
+      case FieldKind.contentLength:
+        // A repeated one is refused even where both agree: the next reader may take another view (rule C18).
+        if (this.contentLength !== undefined || !LENGTH.test(value))
+          throw new BrokenAnswer('Content-Length is repeated or no number');
+        this.contentLength = value;
+        this.passed.push(name, value);
+        break;
+      case FieldKind.transferEncoding:
+        if (this.transferEncoding !== undefined || value.toLowerCase() !== 'chunked')
+          throw new BrokenAnswer('Transfer-Encoding is not just chunked');
+        this.transferEncoding = value;
+        break;
+      case FieldKind.connection:
+        this.connection = this.connection === undefined ? value : `${this.connection}, ${value}`;
+        break;
+      case FieldKind.keepAlive:
+        this.keepAlive = value;
+        break;
+      default:
+    }
+  }
+}
+
+/** The value between two places, without the white space around it (RFC 9110 section 5.5). */
+function trimmed(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+/**
+ * Reads an answer's head.
+ *
+ * @param text the head as latin1, from the status line on, without the empty line that ends it
+ * @param method of the request: an answer to HEAD has no body
+ * @throws BrokenAnswer
+ */
+export function readAnswerHead(text: string, method: string): AnswerHead {
+  if (BROKEN_TEXT.test(text)) throw new BrokenAnswer('a byte that no head may have');
+  const lineEnd = text.indexOf('\r\n');
+  const statusLine = STATUS_LINE.exec(lineEnd < 0 ? text : text.slice(0, lineEnd));
+  if (!statusLine) throw new BrokenAnswer('no status line of HTTP/1.0 or HTTP/1.1');
+  const isHttp10 = statusLine[1] === '0';
+  const status = Number(statusLine[2]);
+  const fields = new Fields(text, lineEnd < 0 ? text.length : lineEnd + 2);
+  const options = connectionOptions(fields.connection);
+  const framing = bodyFraming(fields, method, status, isHttp10);
+  return {
+    status,
+    headers: withoutNamed(fields.passed, options),
+    framing,
+    keepAlive:
+      !isHttp10 && framing.kind !== 'rest' && !options.includes('close') && !isAmbiguous(fields, status),
+    keepAliveSeconds: keepAliveSeconds(fields.keepAlive),
+  };
+}
+
+/**
+ * Reads the trailer section of a chunked answer (RFC 9112 section 7.1.2).
+ *
+ * @param text field lines as latin1; empty for none
+ * @returns without fields that frame, route or control a message (RFC 9110 section 6.5.1)
+ */
+export function readTrailers(text: string): AnswerHeaders {
+  if (text === '') return NO_HEADERS;
+  if (BROKEN_TEXT.test(text)) throw new BrokenAnswer('a byte that no trailer may have');
+  return withoutNamed(new Fields(text, 0).passed, NOT_IN_TRAILERS);
+}
+
+export const NO_HEADERS: AnswerHeaders = [];
+
+const NOT_IN_TRAILERS: readonly string[] = [
+  ...['content-length', 'content-encoding', 'content-type', 'content-range', 'trailer', 'host'],
+  ...['set-cookie', 'www-authenticate', 'authorization', 'cache-control', 'location', 'date'],
+];
+
+const NO_BODY: BodyFraming = { kind: 'none' };
+const CHUNKED: BodyFraming = { kind: 'chunked' };
+const REST: BodyFraming = { kind: 'rest' };
+
+/** RFC 9112 section 6.3. */
+function bodyFraming(fields: Fields, method: string, status: number, isHttp10: boolean): BodyFraming {
+  const { contentLength, transferEncoding } = fields;
+  // Two framings in one message, or one that HTTP/1.0 does not have, is an attempt to smuggle an answer.
+  if (transferEncoding !== undefined && (contentLength !== undefined || isHttp10))
+    throw new BrokenAnswer('two framings, or chunked in HTTP/1.0');
+  if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NO_BODY;
+  if (transferEncoding !== undefined) return CHUNKED;
+  if (contentLength === undefined) return REST;
+  return contentLength === '0' ? NO_BODY : { kind: 'length', bytes: Number(contentLength) };
+}
+
+/** A 1xx or 204 that announces a body which it must not have: nobody knows what the next bytes are. */
+function isAmbiguous({ contentLength, transferEncoding }: Fields, status: number): boolean {
+  if (status !== 204 && status >= 200) return false;
+  return transferEncoding !== undefined || (contentLength !== undefined && contentLength !== '0');
+}
+
+const NO_OPTIONS: readonly string[] = [];
+const CLOSE: readonly string[] = ['close'];
+
+/** Field names in Connection, lower-case; and `close`. */
+function connectionOptions(connection: string | undefined): readonly string[] {
+  if (connection === undefined || connection === 'keep-alive') return NO_OPTIONS;
+  if (connection === 'close') return CLOSE;
+  return (
+    connection
+      .toLowerCase()
+      .split(',')
+      .map((option) => option.trim())
+      // Taking away what frames the message would make two messages of one.
+      .filter((option) => option !== 'content-length')
+  );
+}
+
+function withoutNamed(headers: AnswerHeaders, names: readonly string[]): AnswerHeaders {
+  if (names.length === 0) return headers;
+  const kept: string[] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? '';
+    if (!names.includes(name.toLowerCase())) kept.push(name, headers[index + 1] ?? '');
+  }
+  return kept;
+}
+
+function keepAliveSeconds(keepAlive: string | undefined): number | undefined {
+  const seconds =
+    keepAlive === undefined ? undefined : /(?:^|[,;\s])timeout=([0-9]{1,6})/i.exec(keepAlive)?.[1];
+  return seconds === undefined ? undefined : Number(seconds);
+}
+
+/** Headers of an answer that Node's own client has read, without hop-by-hop fields. */
+export function endToEndHeaders(rawHeaders: readonly string[]): AnswerHeaders {
+  const passed: string[] = [];
+  let options = NO_OPTIONS;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    const value = rawHeaders[index + 1] ?? '';
+    const kind = kindOf(name);
+    if (kind === FieldKind.connection) options = [...options, ...connectionOptions(value)];
+    else if (kind === FieldKind.forward || kind === FieldKind.contentLength) passed.push(name, value);
+  }
+  return withoutNamed(passed, options);
+}

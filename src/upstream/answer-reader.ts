@@ -1,0 +1,181 @@
+/**
+ * Reads the answers on one upstream connection, one at a time, from bytes as they come. Pure: no I/O. What is no
+ * answer by RFC 9112 ends in an error, never in a guess. Rules H4, H9, H15, C18, C19.
+ */
+import {
+  BrokenAnswer,
+  NO_HEADERS,
+  readAnswerHead,
+  readTrailers,
+  type AnswerHead,
+  type AnswerHeaders,
+} from '../http/answer-head.ts';
+
+/** What an answer consists of, in this order. */
+export interface AnswerListener {
+  /** Any 1xx but 101; 100 included. */
+  informational(head: AnswerHead): void;
+  begin(head: AnswerHead): void;
+  /** @param chunk valid during the call only: the bytes are overwritten by the next read */
+  data(chunk: Buffer): void;
+  end(trailers: AnswerHeaders): void;
+}
+
+/** Answers with larger header or trailer sections are taken for broken. */
+export const MAX_HEAD_BYTES = 64 * 1024;
+/** A chunk's size with its extensions, which nobody uses. */
+const MAX_CHUNK_LINE_BYTES = 4 * 1024;
+/** At most 2^52 bytes, so that the number is exact. */
+const CHUNK_LINE = /^([0-9A-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
+const CRLF = '\r\n';
+const HEAD_END = '\r\n\r\n';
+const NOTHING = Buffer.alloc(0);
+
+type State = 'idle' | 'head' | 'length' | 'rest' | 'chunk line' | 'chunk' | 'chunk end' | 'trailers';
+
+export class AnswerReader {
+  readonly #listener: AnswerListener;
+  #state: State = 'idle';
+  #method = '';
+  /** Bytes of the body, or of the chunk, that are yet to come. */
+  #left = 0;
+  /** The beginning of something that has not come whole. */
+  #held: Buffer = NOTHING;
+
+  constructor(listener: AnswerListener) {
+    this.#listener = listener;
+  }
+
+  /** An answer to a request with this method comes next. */
+  expect(method: string): void {
+    this.#method = method;
+    this.#state = 'head';
+  }
+
+  /** No answer is expected or under way. */
+  get idle(): boolean {
+    return this.#state === 'idle';
+  }
+
+  /**
+   * @param bytes may be reused by the caller afterwards
+   * @throws BrokenAnswer also for bytes that nobody has asked for (rule H17)
+   */
+  read(bytes: Buffer): void {
+    let rest = this.#withHeld(bytes);
+    while (rest.length > 0) {
+      const taken = this.#take(rest);
+      if (taken === 0) {
+        // Its memory is the caller's.
+        this.#held = Buffer.from(rest);
+        return;
+      }
+      if (taken === rest.length) return;
+      rest = rest.subarray(taken);
+    }
+  }
+
+  /**
+   * The connection has ended in order.
+   *
+   * @throws BrokenAnswer where the answer is not whole
+   */
+  finish(): void {
+    if (this.#state !== 'rest') throw new BrokenAnswer('the connection ended within an answer');
+    this.#end(NO_HEADERS);
+  }
+
+  #withHeld(bytes: Buffer): Buffer {
+    if (this.#held.length === 0) return bytes;
+    const joined = Buffer.concat([this.#held, bytes]);
+    this.#held = NOTHING;
+    return joined;
+  }
+
+  /** @returns how many bytes were understood; 0 when more are needed first */
+  #take(bytes: Buffer): number {
+    switch (this.#state) {
+      case 'head':
+        return this.#takeHead(bytes);
+      case 'rest':
+        this.#listener.data(bytes);
+        return bytes.length;
+      case 'length':
+      case 'chunk':
+        return this.#takeBody(bytes);
+      case 'chunk line':
+        return this.#takeChunkLine(bytes);
+      case 'chunk end':
+        return this.#takeChunkEnd(bytes);
+      case 'trailers':
+        return this.#takeTrailers(bytes);
+      case 'idle':
+        throw new BrokenAnswer('bytes that nobody has asked for');
+    }
+  }
+
+  #takeHead(bytes: Buffer): number {
+    const end = bytes.indexOf(HEAD_END, 0, 'latin1');
+    if ((end < 0 ? bytes.length : end) > MAX_HEAD_BYTES) throw new BrokenAnswer('the head is too large');
+    if (end < 0) return 0;
+    const head = readAnswerHead(bytes.toString('latin1', 0, end), this.#method);
+    if (head.status === 101) throw new BrokenAnswer('101 to a request that did not ask for it');
+    if (head.status < 200) {
+      this.#listener.informational(head);
+      return end + HEAD_END.length;
+    }
+    const { framing } = head;
+    this.#left = framing.kind === 'length' ? framing.bytes : 0;
+    if (framing.kind === 'chunked') this.#state = 'chunk line';
+    else if (framing.kind !== 'none') this.#state = framing.kind;
+    this.#listener.begin(head);
+    if (framing.kind === 'none') this.#end(NO_HEADERS);
+    return end + HEAD_END.length;
+  }
+
+  #takeBody(bytes: Buffer): number {
+    const taken = Math.min(this.#left, bytes.length);
+    this.#left -= taken;
+    this.#listener.data(taken === bytes.length ? bytes : bytes.subarray(0, taken));
+    if (this.#left > 0) return taken;
+    if (this.#state === 'chunk') this.#state = 'chunk end';
+    else this.#end(NO_HEADERS);
+    return taken;
+  }
+
+  #takeChunkLine(bytes: Buffer): number {
+    const end = bytes.indexOf(CRLF, 0, 'latin1');
+    if ((end < 0 ? bytes.length : end) > MAX_CHUNK_LINE_BYTES)
+      throw new BrokenAnswer('a chunk line is too long');
+    if (end < 0) return 0;
+    const size = CHUNK_LINE.exec(bytes.toString('latin1', 0, end))?.[1];
+    if (size === undefined) throw new BrokenAnswer('a chunk has no size');
+    this.#left = parseInt(size, 16);
+    this.#state = this.#left === 0 ? 'trailers' : 'chunk';
+    return end + CRLF.length;
+  }
+
+  #takeChunkEnd(bytes: Buffer): number {
+    if (bytes.length < CRLF.length) return 0;
+    if (bytes[0] !== 0x0d || bytes[1] !== 0x0a) throw new BrokenAnswer('a chunk is longer than its size');
+    this.#state = 'chunk line';
+    return CRLF.length;
+  }
+
+  #takeTrailers(bytes: Buffer): number {
+    if (bytes.length >= CRLF.length && bytes[0] === 0x0d && bytes[1] === 0x0a) {
+      this.#end(NO_HEADERS);
+      return CRLF.length;
+    }
+    const end = bytes.indexOf(HEAD_END, 0, 'latin1');
+    if ((end < 0 ? bytes.length : end) > MAX_HEAD_BYTES) throw new BrokenAnswer('the trailers are too large');
+    if (end < 0) return 0;
+    this.#end(readTrailers(bytes.toString('latin1', 0, end)));
+    return end + HEAD_END.length;
+  }
+
+  #end(trailers: AnswerHeaders): void {
+    this.#state = 'idle';
+    this.#listener.end(trailers);
+  }
+}

@@ -1,0 +1,187 @@
+/** What is under way when its token is revoked or expires. Rule V10. */
+import { once } from 'node:events';
+import { get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import t, { type Test } from 'tap';
+import { WebSocket, WebSocketServer } from 'ws';
+import { send } from '../support/client.ts';
+import { advance, loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
+import { FramePassage } from '../../src/websocket-frames.ts';
+import { startServer } from '../support/upstream.ts';
+
+const key = createKey('EdDSA');
+
+interface Stage {
+  readonly gateway: TestGateway;
+  readonly clock: ManualClock;
+  readonly upstreamSockets: Set<Socket>;
+  readonly received: string[];
+}
+
+/** An upstream with a WebSocket that echoes, an event stream, and a download that never ends by itself. */
+async function setStage(t: Test): Promise<Stage> {
+  const upstreamSockets = new Set<Socket>();
+  const received: string[] = [];
+  const url = await startServer(t, (request: IncomingMessage, response: ServerResponse) => {
+    upstreamSockets.add(request.socket);
+    request.socket.on('close', () => upstreamSockets.delete(request.socket));
+    const isEvents = request.url?.includes('events') === true;
+    response.writeHead(200, { 'content-type': isEvents ? 'text/event-stream' : 'application/octet-stream' });
+    const timer = setInterval(() => response.write(isEvents ? 'data: tick\n\n' : 'x'), 10);
+    response.on('close', () => clearInterval(timer));
+  });
+  const echo = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(echo, 'listening');
+  t.teardown(() => {
+    for (const client of echo.clients) client.terminate();
+    echo.close();
+  });
+  echo.on('connection', (socket) => {
+    socket.on('message', (data: Buffer) => {
+      received.push(data.toString());
+      socket.send(data.toString());
+    });
+    socket.on('error', () => undefined);
+  });
+  const clock = new ManualClock();
+  const gateway = await startGateway(
+    t,
+    {
+      issuers: { login: loginIssuer(key) },
+      // Time flies in these tests, and pauses in an answer with it.
+      timeouts: { idle: '24h', drain: '100ms' },
+      routes: [
+        { name: 'http', match: { path_prefix: '/' }, upstream: 'http', timeouts: { idle: '24h' } },
+        {
+          name: 'kept',
+          match: { path_prefix: '/kept' },
+          upstream: 'http',
+          timeouts: { idle: '24h' },
+          streams: { expired: 'keep' },
+        },
+        { name: 'ws', match: { path_prefix: '/ws' }, upstream: 'ws', upgrade: ['websocket'] },
+      ],
+      upstreams: {
+        http: { targets: [url] },
+        ws: { targets: [`http://127.0.0.1:${(echo.address() as AddressInfo).port}`] },
+      },
+    },
+    { clock },
+  );
+  return { gateway, clock, upstreamSockets, received };
+}
+
+/** An answer that goes on; `ended` resolves with how it ended. */
+async function open(gateway: TestGateway, path: string, token: string): Promise<{ ended: Promise<string> }> {
+  const request = httpGet(`${gateway.url}${path}`, { headers: { authorization: `Bearer ${token}` } });
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  await once(response, 'data');
+  const { promise: ended, resolve } = Promise.withResolvers<string>();
+  response.resume();
+  response.on('error', () => resolve('broken'));
+  response.on('end', () => resolve('whole'));
+  return { ended };
+}
+
+async function connect(gateway: TestGateway, token: string): Promise<WebSocket> {
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/ws`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  await once(socket, 'open');
+  socket.send('hello');
+  await once(socket, 'message');
+  return socket;
+}
+
+const revokeSubject = (gateway: TestGateway, subject: string): Promise<Response> =>
+  gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, subject });
+
+t.test('V10 a revoked token ends its WebSocket with 1008, its event stream and its download', async (t) => {
+  const { gateway, upstreamSockets, received } = await setStage(t);
+  const [alice, bob] = [mint(key, claimsOf({ sub: 'alice' })), mint(key, claimsOf({ sub: 'bob' }))];
+  const [socket, other] = await Promise.all([connect(gateway, alice), connect(gateway, bob)]);
+  const [events, download, others] = await Promise.all([
+    open(gateway, '/events', alice),
+    open(gateway, '/file', alice),
+    open(gateway, '/events', bob),
+  ]);
+  t.equal(upstreamSockets.size, 3);
+  const closed = once(socket, 'close') as Promise<[code: number]>;
+  t.equal((await revokeSubject(gateway, 'alice')).status, 201);
+  const sinceMs = performance.now();
+  t.equal((await closed)[0], 1008);
+  t.strictSame(await Promise.all([events.ended, download.ended]), ['broken', 'broken']);
+  t.comment(`all ended ${(performance.now() - sinceMs).toFixed(0)} ms after the API had answered`);
+  await until(() => upstreamSockets.size === 1);
+  t.equal(await gateway.metric('sallyport_streams_closed_total{reason="revoked"}'), 3);
+
+  other.send('still here');
+  await once(other, 'message');
+  t.equal(received.at(-1), 'still here', 'what belongs to another token goes on');
+  // The log says why, a line for each.
+  const why = (line: Record<string, unknown>): boolean => line['error'] === 'token_revoked';
+  await until(() => gateway.log.filter(why).length === 3);
+  await revokeSubject(gateway, 'bob');
+  t.equal(await others.ended, 'broken');
+});
+
+t.test(
+  'V10 an expired token ends tunnels and event streams, unless the route keeps them; never downloads',
+  async (t) => {
+    const { gateway, clock } = await setStage(t);
+    const token = mint(key);
+    const socket = await connect(gateway, token);
+    const [events, kept, download] = await Promise.all([
+      open(gateway, '/events', token),
+      open(gateway, '/kept/events', token),
+      open(gateway, '/file', token),
+    ]);
+    const closed = once(socket, 'close') as Promise<[code: number]>;
+    await advance(gateway, clock, 600_000);
+    const stillOpen = Symbol('open');
+    const state = (ended: Promise<string>): Promise<unknown> =>
+      Promise.race([ended, Promise.resolve(stillOpen)]);
+    t.equal(await state(events.ended), stillOpen, 'within the clock skew');
+    await advance(gateway, clock, 31_000);
+    t.equal((await closed)[0], 1008);
+    t.equal(await events.ended, 'broken');
+    t.equal((await send(gateway.url, '/file', { token })).status, 401, 'nothing new begins');
+    t.equal(await state(kept.ended), stillOpen);
+    t.equal(await state(download.ended), stillOpen);
+    t.equal(await gateway.metric('sallyport_streams_closed_total{reason="expired"}'), 2);
+  },
+);
+
+t.test('V10 the close frame comes at a border of frames, whatever the pieces', async (t) => {
+  const frame = (payload: Buffer): Buffer =>
+    payload.length < 126
+      ? Buffer.concat([Buffer.from([0x82, payload.length]), payload])
+      : payload.length < 65_536
+        ? Buffer.concat([Buffer.from([0x82, 126, payload.length >> 8, payload.length & 0xff]), payload])
+        : Buffer.concat([Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]), payload]);
+  const frames = [0, 5, 125, 126, 300, 65_536].map((length) => frame(Buffer.alloc(length, 0x88)));
+  const all = Buffer.concat(frames);
+  const borders = frames.map((_, index) => Buffer.concat(frames.slice(0, index + 1)).length);
+  for (const size of [1, 2, 3, 7, 1_000, 100_000]) {
+    for (const closeAfter of [0, 1, 4, 150, 400, 5_000]) {
+      const passage = new FramePassage();
+      const out: Buffer[] = [];
+      passage.on('data', (chunk: Buffer) => out.push(chunk));
+      let written = 0;
+      for (; written < Math.min(closeAfter, all.length); written += size)
+        passage.write(all.subarray(written, written + size));
+      passage.closeAtBorder();
+      for (; written < all.length; written += size) passage.write(all.subarray(written, written + size));
+      passage.end();
+      await once(passage, 'end');
+      const result = Buffer.concat(out);
+      const passed = result.length - 4;
+      const expected = [0, ...borders].find((border) => border >= Math.min(written, passed)) ?? -1;
+      if (!result.subarray(passed).equals(Buffer.from([0x88, 2, 3, 0xf0])) || passed !== expected)
+        t.fail(`pieces of ${size}, closed after ${closeAfter}: ${passed} bytes`);
+    }
+  }
+  t.pass('36 ways');
+});

@@ -1,0 +1,146 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { BrokenAnswer, type AnswerHead, type AnswerHeaders } from '../../src/http/answer-head.ts';
+import { AnswerReader, MAX_HEAD_BYTES } from '../../src/upstream/answer-reader.ts';
+
+interface Answer {
+  head: AnswerHead | undefined;
+  informational: AnswerHead[];
+  body: string;
+  trailers: AnswerHeaders | undefined;
+}
+
+/** Reads one answer, in pieces of the given sizes; `finish`: the connection ends after it. */
+function read(text: string, sizes: readonly number[] = [], method = 'GET', finish = false): Answer {
+  const answer: Answer = { head: undefined, informational: [], body: '', trailers: undefined };
+  const reader = new AnswerReader({
+    informational: (head) => answer.informational.push(head),
+    begin: (head) => (answer.head = head),
+    data: (chunk) => (answer.body += chunk.toString('latin1')),
+    end: (trailers) => (answer.trailers = trailers),
+  });
+  reader.expect(method);
+  const bytes = Buffer.from(text, 'latin1');
+  // As on a real connection, all pieces come in the same memory.
+  const memory = Buffer.alloc(bytes.length);
+  let at = 0;
+  for (const size of [...sizes, bytes.length]) {
+    const piece = bytes.subarray(at, at + size);
+    at += piece.length;
+    piece.copy(memory);
+    if (piece.length > 0) reader.read(memory.subarray(0, piece.length));
+    memory.fill(0x2a);
+  }
+  if (finish) reader.finish();
+  return answer;
+}
+
+const CHUNKED =
+  'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\r\n' +
+  '4;x="y"\r\nwiki\r\n00005\r\npedia\r\n0\r\nX-Sum: 9\r\nContent-Length: 7\r\n\r\n';
+
+t.test('an answer reads the same in whatever pieces it comes', async () => {
+  const whole = read(CHUNKED);
+  t.match(whole, { body: 'wikipedia', trailers: ['X-Sum', '9'], informational: [{ status: 103 }] });
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 200 }), (sizes) => {
+      t.strictSame(read(CHUNKED, sizes), whole);
+    }),
+    { numRuns: 300 },
+  );
+  t.strictSame(read(CHUNKED, Array<number>(CHUNKED.length).fill(1)), whole, 'byte by byte');
+});
+
+t.test('bodies end where RFC 9112 section 6.3 says', async (t) => {
+  t.match(read('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc'), {
+    body: 'abc',
+    head: { keepAlive: true },
+    trailers: [],
+  });
+  t.match(read('HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n'), { body: '', trailers: [] }, 'no reason phrase');
+  t.match(read('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n', [], 'HEAD'), { trailers: [] });
+  t.match(read('HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n'), {
+    trailers: [],
+    head: { keepAlive: true },
+  });
+  t.match(read('HTTP/1.1 204 No Content\r\n\r\n'), { trailers: [], head: { keepAlive: true } });
+  t.match(read('HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n'), {
+    trailers: [],
+    head: { keepAlive: false },
+  });
+  t.match(read('HTTP/1.1 200 OK\r\n\r\nto the end', [], 'GET', true), {
+    body: 'to the end',
+    trailers: [],
+    head: { keepAlive: false },
+  });
+  t.match(read('HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na'), { head: { keepAlive: false } });
+  t.match(read('HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n'), {
+    head: { keepAlive: false },
+  });
+  t.match(read('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5, max=9\r\nContent-Length: 0\r\n\r\n'), {
+    head: { keepAliveSeconds: 5 },
+  });
+});
+
+t.test('hop-by-hop fields end here, everything else passes as it came', async (t) => {
+  const { head } = read(
+    'HTTP/1.1 200 OK\r\nServer:  x y \t\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nConnection: X-Hop, content-length\r\nX-Hop: 1\r\n' +
+      'Upgrade: h2c\r\nKeep-Alive: timeout=5\r\nX-Request-Id: theirs\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n',
+  );
+  t.strictSame(head?.headers, [
+    ...['Server', 'x y', 'Set-Cookie', 'a', 'Set-Cookie', 'b', 'X-Empty', '', 'Content-Length', '0'],
+  ]);
+});
+
+const broken: Record<string, string> = {
+  'no status line': 'hello\r\n\r\n',
+  'HTTP/2.0': 'HTTP/2.0 200 OK\r\n\r\n',
+  'a status of two digits': 'HTTP/1.1 20 OK\r\n\r\n',
+  'a status above 599': 'HTTP/1.1 600 OK\r\n\r\n',
+  'an empty line first': '\r\nHTTP/1.1 200 OK\r\n\r\n',
+  'white space before the colon': 'HTTP/1.1 200 OK\r\nX : 1\r\n\r\n',
+  'no colon': 'HTTP/1.1 200 OK\r\nnonsense\r\n\r\n',
+  'an empty name': 'HTTP/1.1 200 OK\r\n: 1\r\n\r\n',
+  'obs-fold': 'HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\n\r\n',
+  'a bare LF': 'HTTP/1.1 200 OK\r\nX: 1\nY: 2\r\n\r\n',
+  'a bare CR': 'HTTP/1.1 200 OK\r\nX: 1\rY: 2\r\n\r\n',
+  'a NUL': 'HTTP/1.1 200 OK\r\nX: \0\r\n\r\n',
+  'two lengths that agree': 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na',
+  'a list of lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\na',
+  'a signed length': 'HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\na',
+  'an empty length': 'HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n',
+  'two framings': 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  'chunked twice':
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  'chunked in HTTP/1.0': 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  identity: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n',
+  '101 unasked': 'HTTP/1.1 101 Switching Protocols\r\n\r\n',
+  'a chunk without size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n;x\r\n',
+  'a chunk size with a sign': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n+4\r\nwiki\r\n',
+  'a chunk size beyond 2^52': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000\r\n',
+  'a chunk longer than its size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nwiki\r\n',
+  'a bare LF after a chunk size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\nwiki\r\n0\r\n\r\n',
+  'a broken trailer': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX : 1\r\n\r\n',
+  'bytes behind an answer': 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab',
+  'an answer behind an answer': 'HTTP/1.1 204 x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+  'a head without end': `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(MAX_HEAD_BYTES)}`,
+  'a chunk line without end': `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;${'x'.repeat(5_000)}`,
+  'trailers without end': `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ${'x'.repeat(MAX_HEAD_BYTES)}`,
+};
+for (const [name, text] of Object.entries(broken)) {
+  t.test(`H4 C18 refused: ${name}`, async (t) => {
+    t.throws(() => read(text), BrokenAnswer);
+    t.throws(
+      () => read(text, Array<number>(Math.min(text.length, 300)).fill(1)),
+      BrokenAnswer,
+      'in pieces, too',
+    );
+  });
+}
+
+t.test('H15 C19 an answer that is cut short is no answer', async (t) => {
+  for (const text of [CHUNKED, 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc']) {
+    for (let end = 0; end < text.length; end++)
+      t.throws(() => read(text.slice(0, end), [], 'GET', true), BrokenAnswer, `cut at ${end}`);
+  }
+});
