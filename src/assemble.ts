@@ -11,8 +11,11 @@ import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
 import { Gateway } from './gateway.ts';
 import { Issuers, parseJson, type IssuerObserver } from './issuers.ts';
 import { Listener } from './listener.ts';
+import { LiveStreams } from './live-streams.ts';
+import { LogoutReceiver } from './logout-receiver.ts';
 import { compilePolicy, type Policy } from './policy.ts';
 import { MemoryStore } from './revocation/memory-store.ts';
+import { redisLocation } from './config/redis-location.ts';
 import { RedisStore } from './revocation/redis-store.ts';
 import type { RevocationStore } from './revocation/revocation-store.ts';
 import { RevocationView } from './revocation/revocation-view.ts';
@@ -26,7 +29,7 @@ import { Metrics } from './telemetry/metrics.ts';
 import { JwtAssertionSigner } from './token/assertion-signer.ts';
 import { AuthorityClient } from './token/authority-fetch.ts';
 import { CACHE_NAMES, TokenCaches } from './token/token-caches.ts';
-import { UndiciForwarder } from './upstream/undici-forwarder.ts';
+import { Http1Forwarder } from './upstream/http1-forwarder.ts';
 import { VERSION } from './version.ts';
 import type { Reception } from './visit.ts';
 
@@ -42,7 +45,7 @@ export class Instance {
   readonly #logger: Logger;
   readonly #store: RevocationStore;
   readonly #client = new AuthorityClient();
-  readonly #forwarder: UndiciForwarder;
+  readonly #forwarder: Http1Forwarder;
   readonly #issuers: Issuers;
   readonly #startedAtMs: number;
   readonly #keySuccessAtMs = new Map<string, number>();
@@ -68,7 +71,7 @@ export class Instance {
     const signer = assertionSigner(loaded, clock);
     this.#store = openStore(loaded, clock);
     this.view = new RevocationView(this.#store, clock);
-    this.#forwarder = new UndiciForwarder(upstreamOptions(configuration), clock, (upstream) => {
+    this.#forwarder = new Http1Forwarder(upstreamOptions(configuration), clock, (upstream) => {
       this.metrics.retries.child(upstream).value++;
     });
     const accessLog = new AccessLog(
@@ -89,9 +92,22 @@ export class Instance {
       observer,
       clock,
     });
-    const reception = { gateway, forwarder: this.#forwarder, observer, logger: log.logger };
+    const streams = new LiveStreams(this.view, clock, (reason) => {
+      this.metrics.streamsClosed.child(reason).value++;
+    });
+    const revoker = this.#revoker();
+    const audit = new AuditLog(this.#logger);
+    const logouts = new LogoutReceiver(this.#issuers.logoutEndpoints, revoker, audit);
+    const reception = {
+      gateway,
+      forwarder: this.#forwarder,
+      observer,
+      streams,
+      logouts,
+      logger: log.logger,
+    };
     this.listeners = configuration.listeners.map((options) => this.#listener(options, reception));
-    this.admin = this.#adminServer(signer);
+    this.admin = this.#adminServer(signer, revoker, audit);
     this.#exposeGauges(caches);
     this.#reportStore();
   }
@@ -122,12 +138,8 @@ export class Instance {
     await Promise.all(this.listeners.map((listener) => listener.drain(drain)));
     this.#issuers.stop();
     await this.view.stop();
-    await Promise.all([
-      this.admin.close(),
-      this.#store.close(),
-      this.#forwarder.close(),
-      this.#client.close(),
-    ]);
+    this.#forwarder.close();
+    await Promise.all([this.admin.close(), this.#store.close(), this.#client.close()]);
   }
 
   get readiness(): Readiness {
@@ -175,20 +187,23 @@ export class Instance {
     );
   }
 
-  #adminServer(signer: JwtAssertionSigner | undefined): AdminServer {
+  #revoker(): Revoker {
+    return new Revoker({
+      store: this.#store,
+      view: this.view,
+      issuers: this.#issuers.revocable,
+      verifyAny: (token, issuerName) => this.#issuers.verifyAny(token, issuerName),
+      keepSeconds: this.#loaded.configuration.revocation.keep / 1000,
+      clock: this.#clock,
+    });
+  }
+
+  #adminServer(signer: JwtAssertionSigner | undefined, revoker: Revoker, audit: AuditLog): AdminServer {
     const { admin, revocation } = this.#loaded.configuration;
     const tokens = [
       ...(admin.token === undefined ? [] : [{ name: 'admin', token: admin.token }]),
       ...(admin.tokens ?? []).map(({ name, token = '' }) => ({ name, token })),
     ];
-    const revoker = new Revoker({
-      store: this.#store,
-      view: this.view,
-      issuers: this.#issuers.revocable,
-      verifyAny: (token, issuerName) => this.#issuers.verifyAny(token, issuerName),
-      keepSeconds: revocation.keep / 1000,
-      clock: this.#clock,
-    });
     return new AdminServer({
       auth: new AdminAuth(tokens, this.#clock),
       hosts: admin.hosts,
@@ -196,7 +211,7 @@ export class Instance {
         revoker,
         store: this.#store,
         claims: revocation.claims,
-        audit: new AuditLog(this.#logger),
+        audit,
       }),
       readiness: () => this.readiness,
       status: () => this.#status(),
@@ -339,8 +354,10 @@ function upstreamOptions({ upstreams }: LoadedConfiguration['configuration']) {
 
 function openStore({ configuration, folder, file }: LoadedConfiguration, clock: Clock): RevocationStore {
   const { store } = configuration.revocation;
+  const location = redisLocation(configuration.revocation);
+  if (location) return new RedisStore(location, clock);
+  if (typeof store !== 'string') throw new TypeError('the store is none that is known');
   if (store === 'memory:') return new MemoryStore(clock);
-  if (!store.startsWith('sqlite:')) return new RedisStore(store, clock);
   const path = resolve(folder, store.slice('sqlite:'.length));
   try {
     return new SqliteStore(path, clock);

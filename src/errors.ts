@@ -166,6 +166,21 @@ export const LOOP = fixed({
   title: 'The request has passed this gateway before.',
   source: client,
 });
+/** OpenID Connect Back-Channel Logout 1.0 section 2.8. */
+export const INVALID_LOGOUT_TOKEN = fixed({
+  status: 400,
+  code: 'invalid_logout_token',
+  title: 'The logout token is not valid.',
+  source: client,
+});
+/** The revocation list did not take a change. */
+export const REVOCATION_NOT_STORED = fixed({
+  status: 503,
+  code: 'store_unavailable',
+  title: 'The revocation store cannot be had; nothing was changed.',
+  source: 'authority',
+  retryAfterSeconds: 1,
+});
 export const NO_ROUTE = fixed({
   status: 404,
   code: 'no_route',

@@ -7,22 +7,30 @@ import { resolve } from 'node:path';
 import type { Clock } from './clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
 import { isLoopback, minSecretBytes, weakSecret } from './config/references.ts';
-import type { IssuerConfiguration } from './config/schema.ts';
+import { isOpaqueIssuer, type Configuration, type IssuerConfiguration } from './config/schema.ts';
 import type { RevocableIssuer } from './revocation/revoker.ts';
 import { invalidToken } from './errors.ts';
+import type { LogoutEndpoint } from './logout-receiver.ts';
 import { AcceptedIssuers } from './token/accepted-issuers.ts';
 import { DEFAULT_ALGORITHMS, DEFAULT_HMAC_ALGORITHMS, type SignatureAlgorithm } from './token/algorithms.ts';
 import { revocableClaims, type RevocableClaim } from './token/authentic-token.ts';
 import type { AuthorityClient } from './token/authority-fetch.ts';
 import { stringClaim } from './token/claims.ts';
+import { IntrospectionCall } from './token/introspection-call.ts';
 import { JwtVerifier } from './token/jwt-verifier.ts';
 import { discoverKeySet, fetchKeySet } from './token/key-discovery.ts';
 import { StaticKeySet, type KeySet } from './token/key-set.ts';
 import { readJwt } from './token/lexical-gate.ts';
-import { OpaqueVerifier, type OpaqueCallResult } from './token/opaque-verifier.ts';
+import { LogoutVerifier } from './token/logout-verifier.ts';
+import {
+  OpaqueVerifier,
+  type OpaqueAuthority,
+  type OpaqueCallResult,
+  type OpaquePolicy,
+} from './token/opaque-verifier.ts';
 import { RemoteKeySet } from './token/remote-key-set.ts';
 import type { TokenCaches } from './token/token-caches.ts';
-import { presentedDigest } from './token/token-digest.ts';
+import { presentedDigest, signedContentDigest } from './token/token-digest.ts';
 import type { AuthenticToken } from './token/token-verifier.ts';
 import { ValidationCall } from './token/validation-call.ts';
 import { importKeySet, secretKey } from './token/verification-key.ts';
@@ -47,6 +55,7 @@ export class Issuers {
   readonly #remote = new Map<string, RemoteKeySet>();
   readonly #caches: TokenCaches;
   readonly #revocable: readonly RevocableIssuer[];
+  readonly #logoutEndpoints: LogoutEndpoint[] = [];
 
   /** @throws ConfigurationError where a key file cannot be used */
   constructor(loaded: LoadedConfiguration, parts: IssuerParts) {
@@ -55,13 +64,26 @@ export class Issuers {
     const claims = revocableClaims(revocation.claims);
     this.#caches = parts.caches;
     for (const [name, issuer] of Object.entries(issuers)) {
-      if (issuer.validation) {
-        this.#opaque.set(name, opaqueVerifier(name, issuer, claims, parts));
+      const authority = opaqueAuthority(issuer, parts.client);
+      if (authority) {
+        const policy = opaquePolicy(name, issuers, claims);
+        this.#opaque.set(
+          name,
+          new OpaqueVerifier(policy, authority, parts.caches, parts.clock, (result, error) =>
+            parts.observer.asked(name, result, error),
+          ),
+        );
         continue;
       }
       try {
         const keys = this.#keySet(name, issuer, loaded, parts);
-        this.#jwt.set(name, new JwtVerifier(jwtPolicy(name, issuer, claims), keys, parts.clock));
+        const policy = jwtPolicy(name, issuer, claims);
+        this.#jwt.set(name, new JwtVerifier(policy, keys, parts.clock));
+        const logout = issuer.backchannel_logout;
+        if (logout) {
+          const verifier = new LogoutVerifier({ ...policy, clientIds: logout.client_ids }, keys, parts.clock);
+          this.#logoutEndpoints.push({ host: logout.host, path: logout.path, issuerName: name, verifier });
+        }
       } catch (error) {
         problems.push(
           `${loaded.file}: issuers.${name}: ${error instanceof Error ? error.message : String(error)}`,
@@ -72,13 +94,18 @@ export class Issuers {
     this.#revocable = Object.entries(issuers).map(([name, issuer]) => ({
       name,
       issuer: issuer.issuer,
-      maxLifetimeSeconds: issuer.validation ? undefined : issuer.max_lifetime / 1000,
+      maxLifetimeSeconds: isOpaqueIssuer(issuer) ? undefined : issuer.max_lifetime / 1000,
       clockSkewSeconds: issuer.clock_skew / 1000,
     }));
   }
 
   get revocable(): readonly RevocableIssuer[] {
     return this.#revocable;
+  }
+
+  /** Where authorization servers tell of logouts. */
+  get logoutEndpoints(): readonly LogoutEndpoint[] {
+    return this.#logoutEndpoints;
   }
 
   /** Key sets behind a URL, by issuer name. */
@@ -95,23 +122,36 @@ export class Issuers {
   /** Verifies a token of any issuer, whatever route it was meant for and however old it is. */
   async verifyAny(token: string, issuerName: string | undefined): Promise<AuthenticToken> {
     const jwt = readJwt(token);
-    if (jwt) {
-      const issuer = stringClaim(jwt.claims, 'iss');
-      const verifier = [...this.#jwt.values()].find(({ policy }) => policy.issuer === issuer);
-      if (!verifier) throw invalidToken('unknown_issuer');
-      return (await verifier.verify(jwt)).token;
-    }
-    const opaque = [...this.#opaque.values()];
+    const issuer = jwt && stringClaim(jwt.claims, 'iss');
+    const verifier = jwt && [...this.#jwt.values()].find(({ policy }) => policy.issuer === issuer);
+    if (verifier) return (await verifier.verify(jwt)).token;
+    const opaque = this.#opaqueVerifierFor(
+      token,
+      issuerName,
+      jwt ? (candidate) => candidate.takesJwtOf(issuer) : () => true,
+    );
+    const presented = presentedDigest(token);
+    return (await opaque.verify(token, presented, () => (jwt ? signedContentDigest(jwt.content) : presented)))
+      .token;
+  }
+
+  /** By name, else by prefix, else the only one. */
+  #opaqueVerifierFor(
+    token: string,
+    issuerName: string | undefined,
+    mayTake: (verifier: OpaqueVerifier) => boolean,
+  ): OpaqueVerifier {
+    const candidates = [...this.#opaque.values()].filter(mayTake);
     const verifier =
-      issuerName === undefined && opaque.length === 1
-        ? opaque[0]
-        : opaque.find(({ policy }) =>
+      issuerName === undefined && candidates.length === 1
+        ? candidates[0]
+        : candidates.find(({ policy }) =>
             issuerName === undefined
               ? policy.prefix !== '' && token.startsWith(policy.prefix)
               : policy.issuerName === issuerName,
           );
     if (!verifier) throw invalidToken('unknown_issuer');
-    return (await verifier.verify(token, presentedDigest(token))).token;
+    return verifier;
   }
 
   /** Resolves once each key set was fetched or has failed once. */
@@ -218,32 +258,73 @@ function jwtPolicy(name: string, issuer: IssuerConfiguration, claims: readonly R
   };
 }
 
-function opaqueVerifier(
+function opaquePolicy(
   name: string,
-  issuer: IssuerConfiguration,
+  issuers: Configuration['issuers'],
   claims: readonly RevocableClaim[],
-  parts: IssuerParts,
-): OpaqueVerifier {
-  const { validation } = issuer;
-  if (!validation) throw new TypeError('it has no validation');
-  return new OpaqueVerifier(
-    {
-      issuerName: name,
-      issuer: issuer.issuer,
-      audiences: issuer.audiences,
-      requiredClaims: issuer.required_claims,
-      clockSkewSeconds: issuer.clock_skew / 1000,
-      prefix: issuer.token_prefix,
-      cacheMs: validation.cache,
-      negativeCacheMs: validation.negative_cache,
-      revocableClaims: claims,
-    },
-    new ValidationCall(
-      { url: validation.url, claimsPointer: validation.claims, timeoutMs: validation.timeout },
-      parts.client,
+): OpaquePolicy {
+  const issuer = issuers[name];
+  const answers = issuer?.introspection ?? issuer?.validation;
+  if (!issuer || !answers) throw new TypeError('it has nobody to ask');
+  return {
+    issuerName: name,
+    issuer: issuer.issuer,
+    audiences: issuer.audiences,
+    requiredClaims: issuer.required_claims,
+    clockSkewSeconds: issuer.clock_skew / 1000,
+    futureIatSeconds: issuer.future_iat / 1000,
+    foreignIssuers: new Set(
+      Object.entries(issuers).flatMap(([other, { issuer: iss }]) =>
+        other === name || iss === undefined || sameOrigin(iss, answers.url) ? [] : [iss],
+      ),
     ),
-    parts.caches,
-    parts.clock,
-    (result, error) => parts.observer.asked(name, result, error),
+    acceptsJwt: issuer.introspection?.jwt ?? false,
+    prefix: issuer.token_prefix,
+    cacheMs: answers.cache,
+    negativeCacheMs: answers.negative_cache,
+    revocableClaims: claims,
+  };
+}
+
+/** One server may well issue JWTs and opaque tokens, under two names here. */
+function sameOrigin(issuer: string, url: string): boolean {
+  return URL.canParse(issuer) && new URL(issuer).origin === new URL(url).origin;
+}
+
+/** Undefined for an issuer of JWTs that the gateway verifies itself. */
+export function opaqueAuthority(
+  { introspection, validation }: IssuerConfiguration,
+  client: AuthorityClient,
+): OpaqueAuthority | undefined {
+  if (introspection) {
+    return new IntrospectionCall(
+      {
+        url: introspection.url,
+        clientId: introspection.client_id,
+        clientSecret: introspection.client_secret ?? '',
+        authMethod: introspection.auth_method,
+        timeoutMs: introspection.timeout,
+      },
+      client,
+    );
+  }
+  if (!validation) return undefined;
+  const { send } = validation;
+  const name = send.name ?? (send.in === 'header' ? 'Authorization' : 'token');
+  const bearer = send.in === 'header' && name.toLowerCase() === 'authorization';
+  return new ValidationCall(
+    {
+      url: validation.url,
+      method: validation.method,
+      send: { in: send.in, name, value: send.value ?? (bearer ? 'Bearer {token}' : '{token}') },
+      headers: validation.headers,
+      validStatuses: validation.valid,
+      invalidStatuses: validation.invalid,
+      activePointer: validation.active,
+      claimsPointer: validation.claims,
+      claimPointers: validation.claim_pointers,
+      timeoutMs: validation.timeout,
+    },
+    client,
   );
 }

@@ -2,7 +2,7 @@
  * What the configuration means once it is compiled: the routes and everything that a request is decided by.
  * Immutable; a new configuration makes a new policy. Pure.
  */
-import type { Configuration, RouteConfiguration } from './config/schema.ts';
+import { isOpaqueIssuer, type Configuration, type RouteConfiguration } from './config/schema.ts';
 import { TrustedPeers } from './http/client-address.ts';
 import { HeaderTable } from './http/header-names.ts';
 import type { IdentityHeader } from './http/identity-headers.ts';
@@ -63,6 +63,8 @@ export interface Route {
   readonly retryAttempts: number;
   readonly identity: IdentityContract;
   readonly forwardAuthorization: boolean;
+  /** What becomes of tunnels and event streams when their token expires. */
+  readonly streamsExpired: 'close' | 'keep';
   /** Lower-case protocols that the route may switch to. */
   readonly upgrades: ReadonlySet<string>;
 }
@@ -148,6 +150,7 @@ function compileRoute(
     identity:
       ownHeaders.length === 0 ? shared : { ...shared, headers: mergeHeaders(shared.headers, ownHeaders) },
     forwardAuthorization: identity.forward_authorization ?? configuration.identity.forward_authorization,
+    streamsExpired: route.streams.expired,
     upgrades: new Set(route.upgrade),
   };
 }
@@ -155,7 +158,7 @@ function compileRoute(
 /** Issuers of opaque tokens are asked only where a route names them. */
 function jwtIssuers({ issuers }: Configuration): string[] {
   return Object.entries(issuers)
-    .filter(([, issuer]) => issuer.validation === undefined)
+    .filter(([, issuer]) => !isOpaqueIssuer(issuer))
     .map(([name]) => name);
 }
 

@@ -21,7 +21,7 @@ export const check: Command = {
   usage: `[-c FILE] [--online] [--strict] [--json]
 
   -c, --config FILE   the configuration (default: sallyport.yaml)
-      --online        also tries key sets, validation services, upstreams and the revocation store
+      --online        also tries key sets, introspection, validation, upstreams and the revocation store
       --strict        warnings fail too
       --json          prints { ok, warnings, online }`,
   options: { ...CONFIG_OPTION, ...JSON_OPTION, online: { type: 'boolean' }, strict: { type: 'boolean' } },

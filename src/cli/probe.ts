@@ -1,11 +1,15 @@
 /**
  * `check --online`: does what the configuration names answer?
  */
+import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { probeRedis } from '../revocation/redis-store.ts';
+import { opaqueAuthority } from '../issuers.ts';
+import { redisLocation } from '../config/redis-location.ts';
+import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
 import { describeError } from '../telemetry/logger.ts';
 import type { AuthorityClient } from '../token/authority-fetch.ts';
+import type { OpaqueAuthority } from '../token/opaque-verifier.ts';
 import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
 
 export interface Probed {
@@ -20,6 +24,7 @@ const CONNECT_TIMEOUT_MS = 3_000;
 /** Tries everything once, at the same time. */
 export async function probe(loaded: LoadedConfiguration, client: AuthorityClient): Promise<Probed[]> {
   const { issuers, upstreams, revocation } = loaded.configuration;
+  const location = redisLocation(revocation);
   return Promise.all([
     ...Object.entries(issuers).flatMap(([name, issuer]) => {
       if (issuer.jwks_url !== undefined) {
@@ -33,9 +38,8 @@ export async function probe(loaded: LoadedConfiguration, client: AuthorityClient
           ),
         ];
       }
-      return issuer.validation
-        ? [attempt(`validation of ${name}`, () => connectTo(issuer.validation?.url ?? ''))]
-        : [];
+      const authority = opaqueAuthority(issuer, client);
+      return authority ? [attempt(`opaque tokens of ${name}`, () => askInVain(authority))] : [];
     }),
     ...Object.entries(upstreams).flatMap(([name, { targets }]) =>
       targets.map((target) => {
@@ -43,7 +47,7 @@ export async function probe(loaded: LoadedConfiguration, client: AuthorityClient
         return attempt(`upstream ${name} ${url}`, () => connectTo(url));
       }),
     ),
-    ...(/^rediss?:/.test(revocation.store) ? [redis(revocation.store)] : []),
+    ...(location ? [redis(location)] : []),
   ]);
 }
 
@@ -59,6 +63,13 @@ function keysText(document: unknown): string {
   const { keys } = document as { keys?: unknown };
   if (!Array.isArray(keys)) throw new TypeError('it is no JWK Set');
   return `${keys.length} key${keys.length === 1 ? '' : 's'}`;
+}
+
+/** Asks about a token that nobody has issued: shows whether the gateway's own credentials are good. */
+async function askInVain(authority: OpaqueAuthority): Promise<string> {
+  const { active } = await authority.ask(`sallyport-check-${randomUUID()}`);
+  if (active) throw new Error('it calls any token good');
+  return 'answers';
 }
 
 async function connectTo(url: string): Promise<string> {
@@ -78,10 +89,10 @@ async function connectTo(url: string): Promise<string> {
   }
 }
 
-async function redis(url: string): Promise<Probed> {
+async function redis(location: RedisLocation): Promise<Probed> {
   const what = 'revocation store';
   try {
-    const { persistent, evictionPolicy, version } = await probeRedis(url);
+    const { persistent, evictionPolicy, version } = await probeRedis(location);
     const risks = [
       ...(persistent
         ? []

@@ -165,8 +165,16 @@ function resolveSecrets(configuration: Configuration, folder: string): Problem[]
       problems.push({ path: ['admin', 'tokens', index], message: 'has no token; add token_file' });
     }
   });
-  for (const [name, issuer] of Object.entries(configuration.issuers))
+  for (const [name, issuer] of Object.entries(configuration.issuers)) {
     resolveIn(issuer, 'hmac_secret', ['issuers', name]);
+    if (issuer.introspection)
+      resolveIn(issuer.introspection, 'client_secret', ['issuers', name, 'introspection']);
+  }
+  const { store } = configuration.revocation;
+  if (typeof store === 'object') {
+    resolveIn(store, 'password', ['revocation', 'store']);
+    if ('sentinels' in store) resolveIn(store, 'sentinel_password', ['revocation', 'store']);
+  }
   return problems;
 }
 

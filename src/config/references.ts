@@ -13,6 +13,7 @@ import {
   type SignatureAlgorithm,
 } from '../token/algorithms.ts';
 import type { Problem } from './load.ts';
+import { isOpaqueIssuer, OPAQUE_SOURCES } from './schema.ts';
 import { nearest } from './suggest.ts';
 
 type Raw = Readonly<Record<string, unknown>>;
@@ -33,6 +34,7 @@ export function referenceProblems(document: unknown): Problem[] {
   return [
     ...Object.entries(issuers).flatMap(([name, issuer]) => issuerProblems(rawOf(issuer), ['issuers', name])),
     ...duplicateIssuers(issuers),
+    ...logoutProblems(issuers, routes),
     ...routes.flatMap((route, index) => routeProblems(raw, rawOf(route), ['routes', index])),
     ...duplicateNames(routes),
     ...tiedRoutes(routes),
@@ -55,22 +57,34 @@ const KEY_SOURCES = [
   'hmac_secret_file',
 ] as const;
 
+/** Beside the sources of keys. */
+const JWT_ONLY = ['algorithms', 'token_type', 'max_lifetime', 'keys', 'backchannel_logout'] as const;
+
 function issuerProblems(issuer: Raw, path: Path): Problem[] {
   const problems: Problem[] = [];
   const sources = KEY_SOURCES.filter((key) => issuer[key] !== undefined);
-  const opaque = issuer['validation'] !== undefined;
+  const opaque = isOpaqueIssuer(issuer);
   if (opaque) {
-    for (const key of [...sources, 'algorithms'].filter((k) => issuer[k] !== undefined)) {
+    const [kind = '', second] = OPAQUE_SOURCES.filter((source) => issuer[source] !== undefined);
+    if (second !== undefined) {
+      problems.push({
+        path: [...path, second],
+        atKey: true,
+        message: `${kind} and ${second} exclude each other; keep one`,
+      });
+    }
+    for (const key of [...sources, ...JWT_ONLY].filter((k) => issuer[k] !== undefined)) {
       problems.push({
         path: [...path, key],
         atKey: true,
-        message: 'is for JWTs and has no meaning beside validation; remove one of them',
+        message: `is for JWTs and has no meaning beside ${kind}; remove one of them`,
       });
     }
+    problems.push(...introspectionProblems(issuer, path), ...validationProblems(issuer, path));
   } else if (sources.length === 0) {
     problems.push({
       path,
-      message: `has no source of keys; add one of discovery: true, jwks_url, jwks_file, jwks, hmac_secret_file (or validation, for opaque tokens)`,
+      message: `has no source of keys; add one of discovery: true, jwks_url, jwks_file, jwks, hmac_secret_file (or introspection or validation, for opaque tokens)`,
     });
   } else if (sources.length > 1) {
     problems.push({
@@ -93,11 +107,48 @@ function issuerProblems(issuer: Raw, path: Path): Problem[] {
   return problems;
 }
 
+function introspectionProblems(issuer: Raw, path: Path): Problem[] {
+  if (issuer['introspection'] === undefined) return [];
+  const { client_secret: secret, client_secret_file: file } = rawOf(issuer['introspection']);
+  return secret === undefined && file === undefined
+    ? [{ path: [...path, 'introspection'], message: 'has no client_secret; add client_secret_file' }]
+    : [];
+}
+
+function validationProblems(issuer: Raw, path: Path): Problem[] {
+  const { method, send, valid = ['2xx'], invalid = [401, 403, 404] } = rawOf(issuer['validation']);
+  const { in: place = 'json', name } = rawOf(send);
+  const problems: Problem[] = [];
+  if (method === 'GET' && place !== 'header') {
+    problems.push({
+      path: [...path, 'validation', 'method'],
+      message: 'GET has no body to carry the token; add send: { in: header }, or use POST',
+    });
+  }
+  if (place === 'header' && typeof name === 'string' && !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
+    problems.push({
+      path: [...path, 'validation', 'send', 'name'],
+      message: 'is no header name; correct it',
+    });
+  }
+  const both = listOf(invalid).find((status) => listOf(valid).includes(status));
+  if (both !== undefined) {
+    problems.push({
+      path: [...path, 'validation'],
+      message: `${JSON.stringify(both)} is in valid and in invalid; keep it in one`,
+    });
+  }
+  return problems;
+}
+
 /** Keys and answers decide who may pass: they travel encrypted, or do not leave the machine (rule K4). */
 function urlProblems(issuer: Raw, path: Path): Problem[] {
   const urls: [Path, unknown][] = [
     [[...path, 'jwks_url'], issuer['jwks_url']],
-    [[...path, 'validation', 'url'], rawOf(issuer['validation'])['url']],
+    ...OPAQUE_SOURCES.map((source): [Path, unknown] => [
+      [...path, source, 'url'],
+      rawOf(issuer[source])['url'],
+    ]),
   ];
   if (issuer['discovery'] === true) urls.push([[...path, 'issuer'], issuer['issuer']]);
   return urls.flatMap(([where, url]) => {
@@ -160,8 +211,8 @@ export function weakSecret(neededBytes: number): string {
 function duplicateIssuers(issuers: Raw): Problem[] {
   const seen = new Map<string, string>();
   return Object.entries(issuers).flatMap(([name, value]) => {
-    const { issuer, validation } = rawOf(value);
-    if (typeof issuer !== 'string' || validation !== undefined) return [];
+    const { issuer } = rawOf(value);
+    if (typeof issuer !== 'string' || isOpaqueIssuer(rawOf(value))) return [];
     const other = seen.get(issuer);
     seen.set(issuer, name);
     return other === undefined
@@ -173,6 +224,33 @@ function duplicateIssuers(issuers: Raw): Problem[] {
           },
         ];
   });
+}
+
+/** A logout endpoint stands before all routes: it must not hide one, nor another endpoint. */
+function logoutProblems(issuers: Raw, routes: readonly unknown[]): Problem[] {
+  const seen = new Map<string, string>();
+  return Object.entries(issuers).flatMap(([name, issuer]) => {
+    const { host, path } = rawOf(rawOf(issuer)['backchannel_logout']);
+    if (typeof host !== 'string' || typeof path !== 'string') return [];
+    const where = ['issuers', name, 'backchannel_logout'];
+    const other = seen.get(`${host}${path}`);
+    seen.set(`${host}${path}`, name);
+    if (other !== undefined)
+      return [{ path: where, message: `is the same place as that of issuers.${other}; change one` }];
+    const hidden = routes.map(rawOf).find((route) => isHidden(rawOf(route['match']), host, path));
+    return hidden
+      ? [{ path: where, message: `hides the route "${textOf(hidden['name'])}"; choose another path` }]
+      : [];
+  });
+}
+
+/** Does everything that the route matches on this host go to the endpoint? */
+function isHidden(match: Raw, host: string, path: string): boolean {
+  const hosts = stringsOf(match['hosts']);
+  const serves =
+    hosts.length === 0 ||
+    hosts.some((name) => name === host || (name.startsWith('*.') && host.endsWith(name.slice(1))));
+  return serves && (match['path'] === path || (path !== '/' && prefixText(match['path_prefix']) === path));
 }
 
 function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
@@ -210,7 +288,7 @@ function authProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
       }));
   }
   if (auth['issuers'] !== undefined) return [];
-  const verifying = Object.values(issuers).filter((issuer) => rawOf(issuer)['validation'] === undefined);
+  const verifying = Object.values(issuers).filter((issuer) => !isOpaqueIssuer(rawOf(issuer)));
   return verifying.length > 0
     ? []
     : [
@@ -224,9 +302,7 @@ function authProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
 
 /** A token must never be offered to two authorization servers: one of them would learn the other's tokens. */
 function opaqueChoiceProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
-  const opaque = stringsOf(auth['issuers']).filter(
-    (name) => rawOf(issuers[name])['validation'] !== undefined,
-  );
+  const opaque = stringsOf(auth['issuers']).filter((name) => isOpaqueIssuer(rawOf(issuers[name])));
   if (opaque.length < 2) return [];
   const prefixes = opaque.map((name) => textOf(rawOf(issuers[name])['token_prefix']));
   const ambiguous = prefixes.some((prefix, index) =>

@@ -19,6 +19,16 @@ import { SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
 
 const text = z.string().min(1, 'must not be empty');
 
+const routePath = z
+  .string()
+  .regex(
+    /^\/[!-"$-.0-;=@-[\]-~/]*$/,
+    'must begin with / and be written as in a request line: no query, fragment, backslash or space',
+  );
+
+const HOST_NAME = '[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?';
+const hostName = z.string().regex(new RegExp(`^${HOST_NAME}$`), 'must be a lower-case host name');
+
 const listener = z
   .strictObject({
     host: text.prefault('0.0.0.0').describe('Address to listen on.'),
@@ -116,25 +126,93 @@ const caches = z
   })
   .describe('Bounds of the local caches.');
 
+const opaqueAnswers = (cache: string) => ({
+  cache: duration
+    .prefault(cache)
+    .describe('How long a positive answer is used, never beyond exp. 0s: not at all.'),
+  negative_cache: duration.prefault('5s').describe('How long a negative answer is used. 0s: not at all.'),
+  timeout: positiveDuration.prefault('2s').describe('How long the answer may take.'),
+});
+
+const introspection = z
+  .strictObject({
+    url: httpUrl.describe('The introspection endpoint.'),
+    client_id: text.describe('Whom the gateway authenticates as.'),
+    client_secret: text
+      .optional()
+      .describe('Its secret; client_secret_file keeps it out of this file. One of the two is needed.'),
+    client_secret_file: text.optional().describe('File that holds the secret.'),
+    auth_method: z
+      .enum(
+        ['client_secret_basic', 'client_secret_post'],
+        'must be client_secret_basic or client_secret_post',
+      )
+      .prefault('client_secret_basic')
+      .describe('How the gateway authenticates: by HTTP Basic, or in the form.'),
+    ...opaqueAnswers('30s'),
+    jwt: z
+      .boolean()
+      .prefault(false)
+      .describe('Introspect JWTs too, unless a JWT issuer of the route has their iss.'),
+  })
+  .describe('An authorization server that is asked about tokens by RFC 7662.');
+
+const jsonPointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/, 'must be a JSON pointer (RFC 6901)');
+
+const statuses = z
+  .array(
+    z.union(
+      [z.number().int().min(200).max(599), z.string().regex(/^[2-5]xx$/)],
+      'must be a status such as 404, or a class such as 2xx',
+    ),
+  )
+  .min(1);
+
 const validation = z
   .strictObject({
-    url: httpUrl.describe('Where the token is sent, as POST {"token": "..."}.'),
-    claims: z
-      .string()
-      .regex(/^(\/([^~/]|~[01])*)*$/, 'must be a JSON pointer (RFC 6901)')
+    url: httpUrl.describe('The service.'),
+    method: z.enum(['GET', 'POST'], 'must be GET or POST').prefault('POST').describe('How it is asked.'),
+    send: z
+      .strictObject({
+        in: z
+          .enum(['json', 'form', 'header'], 'must be json, form or header')
+          .prefault('json')
+          .describe('json: a member of a JSON object; form: a form field; header: a header.'),
+        name: text
+          .optional()
+          .describe('Name of the member, field or header. Default: token; Authorization for a header.'),
+        value: z
+          .string()
+          .regex(/^[\x20-\x7e]*\{token\}[\x20-\x7e]*$/, 'must be printable ASCII with {token} in it')
+          .optional()
+          .describe('What it holds. Default: {token}; "Bearer {token}" for the header Authorization.'),
+      })
+      .prefault({})
+      .describe('Where the token goes. Default: POST {"token": "..."}.'),
+    headers: z
+      .record(
+        headerName,
+        z.string().regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, 'must be printable ASCII'),
+      )
+      .prefault({})
+      .describe('Further headers that the service wants, such as a key of its own.'),
+    valid: statuses.prefault(['2xx']).describe('Statuses that mean: the token is valid.'),
+    invalid: statuses
+      .prefault([401, 403, 404])
+      .describe('Statuses that mean: it is not. Any other status is an outage.'),
+    active: jsonPointer
       .optional()
-      .describe(
-        'JSON pointer (RFC 6901) to the claims in its answer; "" is the whole answer. Absent: a valid token has no claims.',
-      ),
-    cache: duration
-      .prefault('10s')
-      .describe('How long a positive answer is used, never beyond exp. 0s: not at all.'),
-    negative_cache: duration.prefault('5s').describe('How long a negative answer is used. 0s: not at all.'),
-    timeout: positiveDuration.prefault('2s').describe('How long the answer may take.'),
+      .describe('JSON pointer (RFC 6901) to a boolean that has the last word where the status says valid.'),
+    claims: jsonPointer
+      .optional()
+      .describe('JSON pointer to an object with the claims; "" is the whole answer. Absent: none.'),
+    claim_pointers: z
+      .record(text, jsonPointer)
+      .prefault({})
+      .describe('Claim name to JSON pointer, for claims that lie elsewhere in the answer.'),
+    ...opaqueAnswers('10s'),
   })
-  .describe(
-    'A service that validates opaque tokens but is not RFC 7662: 2xx means valid, 401, 403 or 404 invalid, anything else an outage.',
-  );
+  .describe('A service that validates opaque tokens but is not RFC 7662.');
 
 const keys = z.strictObject({
   refresh: positiveDuration.prefault('5m').describe('How often the key set is fetched anew.'),
@@ -143,7 +221,11 @@ const keys = z.strictObject({
 
 const issuer = z
   .strictObject({
-    issuer: text.optional().describe('The exact iss of its tokens.'),
+    issuer: text
+      .optional()
+      .describe(
+        'The exact iss of its tokens. For opaque tokens: the only iss that answers may have; without it, any but those of other issuers (on other servers).',
+      ),
     discovery: z.literal(true).optional().describe('Find the keys by OpenID Connect Discovery or RFC 8414.'),
     jwks_url: httpUrl.optional().describe('Where the key set (RFC 7517) is.'),
     jwks_file: text.optional().describe('File with the key set.'),
@@ -157,7 +239,21 @@ const issuer = z
     hmac_secret_file: text
       .optional()
       .describe('File that holds the shared secret; one trailing line end is not part of it.'),
+    introspection: introspection.optional(),
     validation: validation.optional(),
+    backchannel_logout: z
+      .strictObject({
+        host: hostName.describe('Host name of the endpoint, without port.'),
+        path: routePath.describe('Its exact path.'),
+        client_ids: z
+          .array(text)
+          .min(1)
+          .describe('The clients whose logouts count: aud of a logout token holds one of them.'),
+      })
+      .optional()
+      .describe(
+        'OpenID Connect Back-Channel Logout 1.0: where this issuer tells of logouts, on the public listeners. A logout revokes the session (sid), else the subject.',
+      ),
     audiences: z.array(text).min(1).optional().describe('A token must be for at least one of these (aud).'),
     algorithms: z
       .array(z.enum(SIGNATURE_ALGORITHMS, `must be one of ${SIGNATURE_ALGORITHMS.join(', ')}`))
@@ -181,26 +277,68 @@ const issuer = z
     allow_http: z
       .boolean()
       .prefault(false)
-      .describe('Allow http:// beyond loopback for keys and validation.'),
+      .describe('Allow http:// beyond loopback for keys, introspection and validation.'),
     token_prefix: z
       .string()
       .prefault('')
       .describe("Which opaque tokens are this issuer's, where a route has several opaque issuers."),
   })
-  .describe('An issuer of tokens: JWTs (issuer and one source of keys), or opaque ones (validation).');
+  .describe(
+    'An issuer of tokens: JWTs (issuer and one source of keys), or opaque ones (introspection or validation).',
+  );
 
 const whenStale = z.enum(['deny', 'allow'], 'must be deny or allow');
 
-const revocation = z
-  .strictObject({
-    store: z
+const nodes = z
+  .array(z.string().regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$/, 'must be host:port'))
+  .min(1);
+
+const redisLogin = {
+  username: text.optional().describe('ACL user.'),
+  password: text.optional().describe('Its password; password_file keeps it out of this file.'),
+  password_file: text.optional().describe('File that holds the password.'),
+  tls: z.boolean().prefault(false).describe('Speak TLS to every node.'),
+};
+
+const store = z.union(
+  [
+    z
       .string()
       .regex(
         /^(memory:|sqlite:.+|rediss?:\/\/.+)$/,
         'must be memory:, sqlite:FILE or redis[s]://[user:pass@]host:port/db',
-      )
+      ),
+    z.strictObject({
+      sentinels: nodes.describe('The sentinels, as host:port.'),
+      name: text.describe('Name of the primary that they watch.'),
+      db: count.prefault(0).describe('Number of the database.'),
+      ...redisLogin,
+      sentinel_username: text.optional().describe('ACL user of the sentinels.'),
+      sentinel_password: text
+        .optional()
+        .describe('Its password; sentinel_password_file keeps it out of this file.'),
+      sentinel_password_file: text.optional().describe('File that holds it.'),
+    }),
+    z.strictObject({
+      cluster: nodes.describe('Some nodes of the cluster, as host:port. The list lies in one slot.'),
+      ...redisLogin,
+    }),
+  ],
+  'must be memory:, sqlite:FILE, redis[s]://[user:pass@]host:port/db, { sentinels: [host:port], name } or { cluster: [host:port] }',
+);
+
+const revocation = z
+  .strictObject({
+    store: store
       .prefault('memory:')
-      .describe('Where revocations are kept: memory:, sqlite:FILE or redis[s]://[user:pass@]host:port/db.'),
+      .describe(
+        'Where revocations are kept: memory:, sqlite:FILE, redis[s]://[user:pass@]host:port/db, { sentinels, name } or { cluster }.',
+      ),
+    key_prefix: z
+      .string()
+      .regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -')
+      .prefault('sallyport')
+      .describe('What the names of its keys in Redis begin with: {PREFIX}:revocation:*. One for each fleet.'),
     max_view_age: positiveDuration.prefault('30s').describe('How old the local copy of the list may be.'),
     when_stale: whenStale
       .prefault('deny')
@@ -283,23 +421,13 @@ const auth = z
   })
   .describe('Who may pass.');
 
-const routePath = z
-  .string()
-  .regex(
-    /^\/[!-"$-.0-;=@-[\]-~/]*$/,
-    'must begin with / and be written as in a request line: no query, fragment, backslash or space',
-  );
-
 const match = z
   .strictObject({
     hosts: z
       .array(
         z
           .string()
-          .regex(
-            /^(\*\.)?[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?$/,
-            'must be a lower-case host name, or *. and one',
-          ),
+          .regex(new RegExp(`^(\\*\\.)?${HOST_NAME}$`), 'must be a lower-case host name, or *. and one'),
       )
       .min(1)
       .optional()
@@ -378,6 +506,17 @@ const route = z.strictObject({
     .array(z.literal('websocket', 'must be websocket'))
     .optional()
     .describe('Protocols that the route may switch to.'),
+  streams: z
+    .strictObject({
+      expired: z
+        .enum(['close', 'keep'], 'must be close or keep')
+        .prefault('close')
+        .describe(
+          'What becomes of WebSocket tunnels, event streams and gRPC when their token expires. A revoked token ends them always.',
+        ),
+    })
+    .prefault({})
+    .describe('Answers without an end of their own.'),
 });
 
 const targetUrl = httpUrl.refine(
@@ -452,6 +591,17 @@ export const configurationSchema = z.strictObject({
 export type Configuration = z.output<typeof configurationSchema>;
 export type IssuerConfiguration = Configuration['issuers'][string];
 export type RouteConfiguration = Configuration['routes'][number];
+
+/** The ways to have opaque tokens checked; an issuer has at most one, and a JWT issuer none. */
+export const OPAQUE_SOURCES = ['introspection', 'validation'] as const;
+
+export function isOpaqueIssuer(issuer: {
+  readonly introspection?: unknown;
+  readonly validation?: unknown;
+}): boolean {
+  return OPAQUE_SOURCES.some((source) => issuer[source] !== undefined);
+}
+
 export type UpstreamConfiguration = Configuration['upstreams'][string];
 
 /** The JSON Schema (draft 2020-12) of the file, for editors. */

@@ -66,9 +66,13 @@ function secretFiles({ configuration, folder }: LoadedConfiguration): [key: stri
       `admin.tokens[${index}].token_file`,
       token.token_file,
     ]),
-    ...Object.entries(issuers).map(([name, issuer]): [string, string | undefined] => [
-      `issuers.${name}.hmac_secret_file`,
-      issuer.hmac_secret_file,
+    ...Object.entries(issuers).flatMap(([name, issuer]): [string, string | undefined][] => [
+      [`issuers.${name}.hmac_secret_file`, issuer.hmac_secret_file],
+      [`issuers.${name}.introspection.client_secret_file`, issuer.introspection?.client_secret_file],
+    ]),
+    ...redisSecrets(configuration).map(({ file }): [string, string | undefined] => [
+      'revocation.store',
+      file,
     ]),
     ['identity.assertion.key_file', identity.assertion?.key_file],
   ];
@@ -82,10 +86,28 @@ function hasInlineSecret({ configuration, file }: LoadedConfiguration): boolean 
     log_key,
     admin.token,
     ...(admin.tokens ?? []).map(({ token }) => token),
-    ...Object.values(issuers).map(({ hmac_secret }) => hmac_secret),
+    ...Object.values(issuers).flatMap(({ hmac_secret, introspection }) => [
+      hmac_secret,
+      introspection?.client_secret,
+    ]),
+    ...redisSecrets(configuration).map(({ secret }) => secret),
   ].filter((secret) => secret !== undefined);
   const text = secrets.length > 0 ? contentOf(file) : '';
   return secrets.some((secret) => text.includes(secret));
+}
+
+function redisSecrets({ revocation: { store } }: LoadedConfiguration['configuration']): {
+  readonly file: string | undefined;
+  readonly secret: string | undefined;
+}[] {
+  if (typeof store === 'string') {
+    const { password } = URL.canParse(store) ? new URL(store) : { password: '' };
+    return password === '' ? [] : [{ file: undefined, secret: password }];
+  }
+  const own = { file: store.password_file, secret: store.password };
+  return 'cluster' in store
+    ? [own]
+    : [own, { file: store.sentinel_password_file, secret: store.sentinel_password }];
 }
 
 function contentOf(file: string): string {

@@ -1,6 +1,6 @@
 /**
  * The demo's authorization server: a real one, `oidc-provider`, with one application that logs in by client
- * credentials. It issues RFC 9068 JWTs for the cookie API, and opaque tokens for itself.
+ * credentials. It issues RFC 9068 JWTs for the cookie API, and opaque tokens for the jar API.
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
@@ -14,6 +14,8 @@ export interface DemoIssuer {
 }
 
 export const COOKIE_API = 'https://cookies.example';
+/** Tokens for this resource are opaque; whoever gets one asks the server about it. */
+export const OPAQUE_RESOURCE = 'https://jars.example';
 export const CLIENT = { id: 'cookie-monster', secret: 'om-nom-nom-nom-nom-nom-nom-nom-nom' } as const;
 const SCOPES = 'cookies:read cookies:bake';
 const TOKEN_SECONDS = 600;
@@ -45,16 +47,19 @@ export async function startIssuer(
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
-      introspection: { enabled: true },
+      // There is one client only, and the gateway asks as that one.
+      introspection: { enabled: true, allowedPolicy: () => true },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => COOKIE_API,
-        getResourceServerInfo: () => ({
+        getResourceServerInfo: (_context, resource) => ({
           scope: SCOPES,
-          audience: COOKIE_API,
+          audience: resource,
           accessTokenTTL: TOKEN_SECONDS,
-          accessTokenFormat: 'jwt',
-          jwt: { sign: { alg: 'RS256' } },
+          ...(resource === OPAQUE_RESOURCE
+            ? { accessTokenFormat: 'opaque' }
+            : { accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } }),
         }),
       },
     },

@@ -12,7 +12,7 @@ import { Instance } from '../assemble.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { createLog } from '../telemetry/logger.ts';
 import { startCookieFactory, type CookieFactory } from './cookie-factory.ts';
-import { CLIENT, COOKIE_API, startIssuer, type DemoIssuer } from './issuer.ts';
+import { CLIENT, COOKIE_API, OPAQUE_RESOURCE, startIssuer, type DemoIssuer } from './issuer.ts';
 
 interface Stage {
   readonly issuer: DemoIssuer;
@@ -75,6 +75,15 @@ function demoConfiguration(issuer: string, factory: string, port: number, adminP
     admin: { port: adminPort, token_file: 'admin-token' },
     issuers: {
       login: { issuer, discovery: true, audiences: [COOKIE_API] },
+      login_opaque: {
+        issuer,
+        introspection: {
+          url: `${issuer}/token/introspection`,
+          client_id: CLIENT.id,
+          client_secret: CLIENT.secret,
+        },
+        audiences: [OPAQUE_RESOURCE],
+      },
       factory: { validation: { url: `${factory}/validate`, claims: '/claims', cache: '5s' } },
     },
     revocation: { store: 'sqlite:revocations.sqlite' },
@@ -92,6 +101,12 @@ function demoConfiguration(issuer: string, factory: string, port: number, adminP
         upstream: 'factory',
         auth: { issuers: ['login'], scopes: ['cookies:bake'] },
       },
+      {
+        name: 'jars',
+        match: { path_prefix: '/jars' },
+        upstream: 'factory',
+        auth: { issuers: ['login_opaque'], scopes: ['cookies:read'] },
+      },
     ],
     upstreams: { factory: { targets: [factory] } },
   };
@@ -107,8 +122,8 @@ async function isFree(port: number): Promise<boolean> {
 
 function printStory({ issuer, factory, gateway, admin, adminToken }: Stage): void {
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
-  const login = (scope: string): string =>
-    `curl -s ${issuer.url}/token -u ${CLIENT.id}:${CLIENT.secret} -d grant_type=client_credentials -d 'scope=${scope}' | node -pe 'JSON.parse(fs.readFileSync(0)).access_token'`;
+  const login = (scope: string, more = ''): string =>
+    `curl -s ${issuer.url}/token -u ${CLIENT.id}:${CLIENT.secret} -d grant_type=client_credentials ${more}-d 'scope=${scope}' | node -pe 'JSON.parse(fs.readFileSync(0)).access_token'`;
   say(`
 Sallyport demo: an authorization server at ${issuer.url}, a cookie factory at ${factory.url},
 and the gateway in front of it at ${gateway}. Paste these into another terminal.
@@ -134,6 +149,10 @@ and the gateway in front of it at ${gateway}. Paste these into another terminal.
 6. A plain opaque token of the factory's own, which its /validate knows.
    TOKEN=$(curl -s -X POST ${factory.url}/issue | node -pe 'JSON.parse(fs.readFileSync(0)).token')
    curl -i ${gateway}/cookies -H "Authorization: Bearer $TOKEN"
+
+7. An opaque token of the authorization server, which the gateway introspects (RFC 7662).
+   TOKEN=$(${login('cookies:read', `-d resource=${OPAQUE_RESOURCE} `)})
+   curl -i ${gateway}/jars -H "Authorization: Bearer $TOKEN"
 
 Health, metrics and what is revoked:
    curl ${admin}/readyz?verbose
@@ -224,11 +243,20 @@ async function playScript(stage: Stage): Promise<number> {
     get('/cookies', opaque),
   );
   await step({ title: 'an opaque token that nobody knows: 401', status: 401 }, get('/cookies', 'made-up'));
+  const introspected = await login(stage, 'cookies:read', { resource: OPAQUE_RESOURCE });
+  await step(
+    {
+      title: 'an opaque token of the authorization server, introspected',
+      status: 200,
+      check: ({ body }) => body.includes(`"x-client-id":"${CLIENT.id}"`),
+    },
+    get('/jars', introspected),
+  );
   const served = factory.served() - servedBefore;
-  const onlyPermitted = served === 3;
+  const onlyPermitted = served === 4;
   if (!onlyPermitted) failures++;
   process.stdout.write(
-    `${onlyPermitted ? 'ok  ' : 'FAIL'} the factory saw ${served} requests: the 3 that were permitted\n`,
+    `${onlyPermitted ? 'ok  ' : 'FAIL'} the factory saw ${served} requests: the 4 that were permitted\n`,
   );
   process.stdout.write(
     failures === 0 ? '\nthe story went as it should\n' : `\n${failures} answers were not as they should be\n`,
@@ -236,11 +264,15 @@ async function playScript(stage: Stage): Promise<number> {
   return failures === 0 ? 0 : 1;
 }
 
-async function login({ issuer }: Stage, scope: string): Promise<string> {
+async function login(
+  { issuer }: Stage,
+  scope: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const response = await fetch(`${issuer.url}/token`, {
     method: 'POST',
     headers: { authorization: `Basic ${Buffer.from(`${CLIENT.id}:${CLIENT.secret}`).toString('base64')}` },
-    body: new URLSearchParams({ grant_type: 'client_credentials', scope }),
+    body: new URLSearchParams({ grant_type: 'client_credentials', scope, ...more }),
   });
   const { access_token: token } = (await response.json()) as { access_token?: string };
   if (token === undefined)

@@ -6,11 +6,12 @@
  */
 import { GatewayError, invalidToken, type AuthReason } from '../errors.ts';
 import { stringClaim } from './claims.ts';
-import type { JwtVerifier } from './jwt-verifier.ts';
+import type { MaybePromise } from '../maybe-promise.ts';
+import type { JwtVerifier, VerifiedJwt } from './jwt-verifier.ts';
 import { readJwt, type JwtText } from './lexical-gate.ts';
 import type { OpaqueVerifier } from './opaque-verifier.ts';
 import { estimatedBytes, type TokenCaches } from './token-caches.ts';
-import { presentedDigest } from './token-digest.ts';
+import { presentedDigest, signedContentDigest } from './token-digest.ts';
 import type { TokenVerifier, Verification } from './token-verifier.ts';
 
 /** Refusals that stay true until the keys change. Dates are not among them, nor keys that are yet to come. */
@@ -44,7 +45,7 @@ export class AcceptedIssuers implements TokenVerifier {
     this.#opaqueVerifiers = opaqueVerifiers;
   }
 
-  verify(token: string): Verification | Promise<Verification> {
+  verify(token: string): MaybePromise<Verification> {
     const { tokens, negatives, lookups } = this.#caches;
     const digest = presentedDigest(token);
     const cacheKey = this.#policyId + digest;
@@ -59,30 +60,45 @@ export class AcceptedIssuers implements TokenVerifier {
       throw refused.error;
     }
     const jwt = readJwt(token);
-    if (jwt === undefined) return this.#opaqueVerifierOf(token).verify(token, digest);
+    if (jwt === undefined) return this.#opaqueVerifierOf(token).verify(token, digest, () => digest);
+    // Unverified, and only used to choose: the signature then proves it, with that issuer's keys alone.
+    const issuer = stringClaim(jwt.claims, 'iss');
+    const verifier = this.#jwtVerifiers.get(issuer ?? '');
+    if (verifier === undefined) return this.#introspectJwt(jwt, issuer, digest);
     lookups.tokens.miss++;
     lookups.negatives.miss++;
-    return this.#verifyJwt(jwt, cacheKey);
+    return this.#verifyJwt(verifier, jwt, cacheKey);
   }
 
-  async #verifyJwt(jwt: JwtText, cacheKey: string): Promise<Verification> {
-    // Unverified, and only used to choose: the signature then proves it, with that issuer's keys alone.
-    const verifier = this.#jwtVerifiers.get(stringClaim(jwt.claims, 'iss') ?? '');
+  #introspectJwt({ token, content }: JwtText, issuer: string | undefined, digest: string) {
+    const verifier = this.#opaqueVerifiers.find(
+      (candidate) => token.startsWith(candidate.prefix) && candidate.takesJwtOf(issuer),
+    );
     if (verifier === undefined) throw invalidToken('unknown_issuer');
+    return verifier.verify(token, digest, () => signedContentDigest(content));
+  }
+
+  #verifyJwt(verifier: JwtVerifier, jwt: JwtText, cacheKey: string): MaybePromise<Verification> {
     const { generation } = verifier.keys;
-    try {
-      const { token, key } = await verifier.verify(jwt);
+    const remember = (error: unknown): never => {
+      if (error instanceof GatewayError && error.reason !== undefined && LASTING_REASONS.has(error.reason)) {
+        this.#caches.negatives.set(cacheKey, { error, keys: verifier.keys, generation });
+      }
+      throw error;
+    };
+    const accept = ({ token, key }: VerifiedJwt): Verification => {
       this.#caches.tokens.set(cacheKey, {
         verification: { token, cache: 'hit' },
         key,
         sizeBytes: estimatedBytes(jwt.token),
       });
       return { token, cache: 'miss' };
+    };
+    try {
+      const verified = verifier.verify(jwt);
+      return verified instanceof Promise ? verified.then(accept, remember) : accept(verified);
     } catch (error) {
-      if (error instanceof GatewayError && error.reason !== undefined && LASTING_REASONS.has(error.reason)) {
-        this.#caches.negatives.set(cacheKey, { error, keys: verifier.keys, generation });
-      }
-      throw error;
+      return remember(error);
     }
   }
 

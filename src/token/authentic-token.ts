@@ -1,14 +1,14 @@
 /**
  * Makes an AuthenticToken of claims that an issuer has vouched for. Pure.
  */
-import { revocationKeys, targetOfToken, type RevocableToken } from '../revocation/revocation-target.ts';
+import { RevocableToken } from '../revocation/revocation-target.ts';
 import { identityValue } from '../http/identity-headers.ts';
 import {
   claimAt,
   numberOf,
   parseClaimPath,
   scopesOf,
-  stringClaim,
+  textClaim,
   type ClaimPath,
   type JsonObject,
 } from './claims.ts';
@@ -29,54 +29,43 @@ export interface TokenFacts {
   readonly issuer: string;
   readonly claims: JsonObject;
   /** SHA-256 of `header.payload` of a JWT, or of an opaque token. */
-  readonly digest: string;
+  readonly digest: () => string;
   readonly clockSkewSeconds: number;
   readonly revocableClaims: readonly RevocableClaim[];
 }
 
-/** What of these claims can be revoked. */
-function revocableToken({
-  issuer,
-  claims,
-  digest,
-  revocableClaims,
-}: Omit<TokenFacts, 'issuerName' | 'clockSkewSeconds'>): RevocableToken {
-  return {
-    issuer,
-    tokenId: stringClaim(claims, 'jti'),
-    digest,
-    subject: stringClaim(claims, 'sub'),
-    session: stringClaim(claims, 'sid'),
-    clientId: clientIdOf(claims),
-    claims: revocableClaims.flatMap(({ path, levels }): [string, string][] => {
-      const text = identityValue(claimAt(claims, levels));
-      return text === undefined ? [] : [[path, text]];
-    }),
-  };
-}
-
 /** `client_id` (RFC 9068), or `azp` where an issuer of plain JWTs uses OpenID Connect's word. */
 function clientIdOf(claims: JsonObject): string | undefined {
-  return stringClaim(claims, 'client_id') ?? stringClaim(claims, 'azp');
+  return textClaim(claims, 'client_id') ?? textClaim(claims, 'azp');
 }
 
 export function authenticToken(facts: TokenFacts): AuthenticToken {
-  const { issuerName, issuer, claims, digest, clockSkewSeconds } = facts;
-  const revocable = revocableToken(facts);
+  const { issuerName, issuer, claims, digest, clockSkewSeconds, revocableClaims } = facts;
+  const subject = textClaim(claims, 'sub');
+  const clientId = clientIdOf(claims);
   return {
     issuerName,
     issuer,
     claims,
     scopes: scopesOf(claims),
-    subject: revocable.subject,
-    clientId: revocable.clientId,
-    tokenId: revocable.tokenId ?? digest,
+    subject,
+    clientId,
     expiresAt: numberOf(claims['exp']),
     notBefore: numberOf(claims['nbf']),
     issuedAt: numberOf(claims['iat']),
     clockSkewSeconds,
-    revocation: revocationKeys(revocable),
-    target: targetOfToken(revocable),
+    revocable: new RevocableToken({
+      issuer,
+      tokenId: textClaim(claims, 'jti'),
+      digest,
+      subject,
+      session: textClaim(claims, 'sid'),
+      clientId,
+      claims: revocableClaims.flatMap(({ path, levels }): [string, string][] => {
+        const text = identityValue(claimAt(claims, levels));
+        return text === undefined ? [] : [[path, text]];
+      }),
+    }),
     derived: new Map(),
   };
 }

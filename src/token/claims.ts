@@ -50,6 +50,13 @@ export function stringClaim(claims: JsonObject, name: string): string | undefine
   return typeof value === 'string' ? value : undefined;
 }
 
+/** A claim as text: a string, or a number by its source digits, as services that are no OAuth servers name users. */
+export function textClaim(claims: JsonObject, name: string): string | undefined {
+  const value = claims[name];
+  if (value instanceof RawNumber) return value.source;
+  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : undefined;
+}
+
 /** A claim as a finite number in the safe range (rule J12), undefined where it is anything else. */
 export function numberOf(value: JsonValue | undefined): number | undefined {
   const number = value instanceof RawNumber ? value.value : value;

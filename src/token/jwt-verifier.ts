@@ -5,7 +5,8 @@
  * Rules J1 to J7, J12; D13 (a bound token is refused until its proof can be checked).
  */
 import type { Clock } from '../clock.ts';
-import { invalidToken, unavailable } from '../errors.ts';
+import { invalidToken } from '../errors.ts';
+import { whenReady, type MaybePromise } from '../maybe-promise.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
 import {
@@ -16,7 +17,7 @@ import {
   type JsonObject,
   type JsonValue,
 } from './claims.ts';
-import { signatureHolds } from './jws-signature.ts';
+import { IssuerSignature } from './issuer-signature.ts';
 import type { KeySet } from './key-set.ts';
 import type { JwtText } from './lexical-gate.ts';
 import { signedContentDigest } from './token-digest.ts';
@@ -43,17 +44,17 @@ export interface VerifiedJwt {
   readonly key: VerificationKey;
 }
 
-const KEYS_RETRY_AFTER_SECONDS = 5;
-
 export class JwtVerifier {
   readonly policy: JwtPolicy;
   readonly keys: KeySet;
+  readonly #signers: IssuerSignature;
   readonly #clock: Clock;
   readonly #requiredClaims: readonly ClaimPath[];
 
   constructor(policy: JwtPolicy, keys: KeySet, clock: Clock) {
     this.policy = policy;
     this.keys = keys;
+    this.#signers = new IssuerSignature(policy, keys);
     this.#clock = clock;
     this.#requiredClaims = policy.requiredClaims.map(parseClaimPath);
   }
@@ -63,10 +64,12 @@ export class JwtVerifier {
    *
    * @throws GatewayError 401 with its reason; 503 `keys_unavailable` where the keys cannot be had
    */
-  async verify(jwt: JwtText): Promise<VerifiedJwt> {
-    const algorithm = this.#acceptedAlgorithm(jwt);
+  verify(jwt: JwtText): MaybePromise<VerifiedJwt> {
     this.#refuseWrongType(jwt);
-    const key = await this.#signingKey(jwt, algorithm);
+    return whenReady(this.#signers.signerOf(jwt), (key) => this.#accept(jwt, key));
+  }
+
+  #accept(jwt: JwtText, key: VerificationKey): VerifiedJwt {
     this.#checkClaims(jwt.claims);
     const { issuerName, issuer, clockSkewSeconds, revocableClaims } = this.policy;
     return {
@@ -75,18 +78,11 @@ export class JwtVerifier {
         issuerName,
         issuer,
         claims: jwt.claims,
-        digest: signedContentDigest(jwt.token),
+        digest: () => signedContentDigest(jwt.content),
         clockSkewSeconds,
         revocableClaims,
       }),
     };
-  }
-
-  /** The issuer's list decides, before any key is looked up: never the header (rule J5). */
-  #acceptedAlgorithm({ algorithm }: JwtText): SignatureAlgorithm {
-    const accepted = this.policy.algorithms.find((candidate) => candidate === algorithm);
-    if (accepted === undefined) throw invalidToken('bad_signature', this.policy.issuerName);
-    return accepted;
   }
 
   /** RFC 9068 section 4; tokens made for other ends never pass, whatever the configuration (RFC 8725 section 3.11). */
@@ -100,27 +96,6 @@ export class JwtVerifier {
     const accepted =
       this.policy.tokenType === 'at+jwt' ? typ === 'at+jwt' : !NEVER_ACCESS_TOKENS.has(typ ?? '');
     if (!accepted) throw invalidToken('wrong_type', this.policy.issuerName);
-  }
-
-  async #signingKey(jwt: JwtText, algorithm: SignatureAlgorithm): Promise<VerificationKey> {
-    const candidates = await this.#candidates(jwt, algorithm);
-    for (const key of candidates) {
-      if (await signatureHolds(jwt.token, key, algorithm)) return key;
-    }
-    throw invalidToken('bad_signature', this.policy.issuerName);
-  }
-
-  async #candidates({ keyId }: JwtText, algorithm: SignatureAlgorithm): Promise<readonly VerificationKey[]> {
-    const known = this.keys.candidates(keyId, algorithm);
-    if (known.length > 0) return known;
-    const refetch = await this.keys.refetch();
-    const found = this.keys.candidates(keyId, algorithm);
-    if (found.length > 0) return found;
-    // Unknown and the last fetch failed: it may be a new key that we could not learn of. A good token is
-    // not called bad.
-    if (refetch === 'failed' || !this.keys.available)
-      throw unavailable('keys_unavailable', KEYS_RETRY_AFTER_SECONDS, { issuer: this.policy.issuerName });
-    throw invalidToken('unknown_key', this.policy.issuerName);
   }
 
   #checkClaims(claims: JsonObject): void {

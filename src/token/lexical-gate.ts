@@ -9,13 +9,21 @@ import { invalidToken } from '../errors.ts';
 import { isJsonObject, type JsonObject } from './claims.ts';
 import { parseStrictJson } from './strict-json.ts';
 
-/** A JWT in its canonical spelling. Nothing in it is verified. */
-export interface JwtText {
+/** A JWS (RFC 7515, compact) in its canonical spelling. Nothing in it is verified. */
+export interface JwsText {
   readonly token: string;
   readonly header: JsonObject;
   readonly algorithm: string;
   /** Undefined where the header has none. */
   readonly keyId: string | undefined;
+  /** What is signed: the first two segments with their dot, ASCII. */
+  readonly content: string;
+  readonly payload: Buffer;
+  readonly signature: Buffer;
+}
+
+/** A JWS whose payload is claims. */
+export interface JwtText extends JwsText {
   readonly claims: JsonObject;
 }
 
@@ -28,32 +36,66 @@ const MAX_KEY_ID_CHARACTERS = 128;
  * @throws GatewayError 401 `malformed` for what is a JWT but not well-formed
  */
 export function readJwt(token: string): JwtText | undefined {
+  const jws = readJws(token);
+  return jws && { ...jws, claims: strictObject(jws.payload) };
+}
+
+/** The same, whatever the payload is. */
+export function readJws(token: string): JwsText | undefined {
   const firstDot = token.indexOf('.');
   const lastDot = token.lastIndexOf('.');
   if (firstDot < 0 || firstDot === lastDot || token.indexOf('.', firstDot + 1) !== lastDot) return undefined;
-  const headerText = token.slice(0, firstDot);
-  // Loosely at first: what any JOSE library might take for a JWT must pass the gate below or go nowhere.
-  const header = looseHeader(headerText);
+  const header = readHeader(token.slice(0, firstDot));
   if (header === undefined) return undefined;
-
   const payload = canonicalBytes(token.slice(firstDot + 1, lastDot));
-  if (!canonicalBytes(headerText) || !payload || !canonicalBytes(token.slice(lastDot + 1))) {
-    throw invalidToken('malformed');
-  }
+  const signature = canonicalBytes(token.slice(lastDot + 1));
+  // An empty payload is well-formed for a JWS; as claims it is refused later.
+  if (!payload || !signature || signature.length === 0) throw invalidToken('malformed');
+  return { token, ...header, content: token.slice(0, lastDot), payload, signature };
+}
+
+interface JwsHeader {
+  readonly header: JsonObject;
+  readonly algorithm: string;
+  readonly keyId: string | undefined;
+}
+
+/** Good headers by their spelling: an issuer writes the same one for all tokens of a key. */
+const knownHeaders = new Map<string, JwsHeader>();
+const MAX_KNOWN_HEADERS = 256;
+const MAX_KNOWN_HEADER_CHARACTERS = 512;
+
+/**
+ * @returns undefined where the segment is no JSON object with `alg`
+ * @throws GatewayError 401 `malformed`
+ */
+function readHeader(segment: string): JwsHeader | undefined {
+  const known = knownHeaders.get(segment);
+  if (known !== undefined) return known;
+  // Loosely at first: what any JOSE library might take for a JWT must pass the gate or go nowhere.
+  const header = looseHeader(segment);
+  if (header === undefined) return undefined;
+  if (!canonicalBytes(segment)) throw invalidToken('malformed');
   const { alg: algorithm, kid: keyId } = header;
   if (typeof algorithm !== 'string') throw invalidToken('malformed');
   if (keyId !== undefined && (typeof keyId !== 'string' || keyId.length > MAX_KEY_ID_CHARACTERS)) {
     throw invalidToken('malformed');
   }
   // No extension is understood here, so any that claims to be critical makes the token unusable; b64 is one.
-  if ('crit' in header || 'b64' in header) throw invalidToken('malformed');
-  return { token, header, algorithm, keyId, claims: strictObject(payload) };
+  if (Object.hasOwn(header, 'crit') || Object.hasOwn(header, 'b64')) throw invalidToken('malformed');
+  const read = { header, algorithm, keyId };
+  if (segment.length <= MAX_KNOWN_HEADER_CHARACTERS) {
+    // A flood of made-up headers empties the list now and then, and never makes it grow.
+    if (knownHeaders.size >= MAX_KNOWN_HEADERS) knownHeaders.clear();
+    knownHeaders.set(segment, read);
+  }
+  return read;
 }
 
-/** The decoded segment, or undefined where it is empty or not its own re-encoding. */
+/** The decoded segment, or undefined where it is not its own re-encoding. */
 function canonicalBytes(segment: string): Buffer | undefined {
   const bytes = Buffer.from(segment, 'base64url');
-  return segment !== '' && bytes.toString('base64url') === segment ? bytes : undefined;
+  return bytes.toString('base64url') === segment ? bytes : undefined;
 }
 
 /** The header, if the segment decodes to a JSON object with `alg`. */

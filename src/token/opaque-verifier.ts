@@ -7,7 +7,16 @@ import type { Clock } from '../clock.ts';
 import { GatewayError, invalidToken, unavailable } from '../errors.ts';
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
-import { claimAt, numberOf, parseClaimPath, stringClaim, type ClaimPath, type JsonObject } from './claims.ts';
+import {
+  claimAt,
+  numberOf,
+  parseClaimPath,
+  stringClaim,
+  textClaim,
+  type ClaimPath,
+  type JsonObject,
+  type JsonValue,
+} from './claims.ts';
 import { audienceOf } from './jwt-verifier.ts';
 import { toJson } from './strict-json.ts';
 import { estimatedBytes, type TokenCaches } from './token-caches.ts';
@@ -29,6 +38,11 @@ export interface OpaquePolicy {
   readonly audiences: readonly string[] | undefined;
   readonly requiredClaims: readonly string[];
   readonly clockSkewSeconds: number;
+  readonly futureIatSeconds: number;
+  /** `iss` of the other issuers: an authority must not speak for them. */
+  readonly foreignIssuers: ReadonlySet<string>;
+  /** JWTs that no JWT issuer of the route has issued are this authority's, too. */
+  readonly acceptsJwt: boolean;
   /** Tokens that begin otherwise are not this issuer's. */
   readonly prefix: string;
   readonly cacheMs: number;
@@ -68,14 +82,21 @@ export class OpaqueVerifier {
     return this.policy.prefix;
   }
 
+  /** Is a JWT with this `iss`, which no JWT issuer has, to be sent to this authority? */
+  takesJwtOf(issuer: string | undefined): boolean {
+    const { acceptsJwt, issuer: ours } = this.policy;
+    return acceptsJwt && (ours === undefined || ours === issuer);
+  }
+
   /**
-   * @param digest SHA-256 of the token
+   * @param presented SHA-256 of the token as it came: the cache key
+   * @param identity what the token is revoked by where it has no `jti`: the same, or the digest of a JWT's content
    * @throws GatewayError 401 with its reason; 503 `introspection_unavailable`
    */
-  verify(token: string, digest: string): Verification | Promise<Verification> {
+  verify(token: string, presented: string, identity: () => string): Verification | Promise<Verification> {
     const { introspection, inactive, lookups } = this.#caches;
     // The authority is part of the key: what one says of a token is nothing to another (rule I5).
-    const cacheKey = `${this.policy.issuerName} ${digest}`;
+    const cacheKey = `${this.policy.issuerName} ${presented}`;
     const nowMs = this.#clock.monotonicMs();
     const known = introspection.get(cacheKey);
     if (known !== undefined && nowMs < known.usableUntilMs) {
@@ -90,18 +111,18 @@ export class OpaqueVerifier {
     lookups.introspection.miss++;
     let asking = this.#asking.get(cacheKey);
     if (asking === undefined) {
-      asking = this.#ask(token, digest, cacheKey).finally(() => this.#asking.delete(cacheKey));
+      asking = this.#ask(token, identity, cacheKey).finally(() => this.#asking.delete(cacheKey));
       this.#asking.set(cacheKey, asking);
     }
     return asking;
   }
 
-  async #ask(token: string, digest: string, cacheKey: string): Promise<Verification> {
+  async #ask(token: string, identity: () => string, cacheKey: string): Promise<Verification> {
     const verdict = await this.#verdict(token);
     this.#count(verdict.active ? 'active' : 'inactive');
     try {
       if (!verdict.active) throw invalidToken('inactive', this.policy.issuerName);
-      return this.#accept(verdict.claims, digest, cacheKey);
+      return this.#accept(verdict.claims, identity, cacheKey);
     } catch (error) {
       if (error instanceof GatewayError && this.policy.negativeCacheMs > 0) {
         this.#caches.inactive.set(cacheKey, {
@@ -134,14 +155,14 @@ export class OpaqueVerifier {
     }
   }
 
-  #accept(claims: JsonObject, digest: string, cacheKey: string): Verification {
+  #accept(claims: JsonObject, identity: () => string, cacheKey: string): Verification {
     this.#checkClaims(claims);
     const { issuerName, issuer, clockSkewSeconds, revocableClaims, cacheMs } = this.policy;
     const token = authenticToken({
       issuerName,
       issuer: issuer ?? stringClaim(claims, 'iss') ?? issuerName,
       claims,
-      digest,
+      digest: identity,
       clockSkewSeconds,
       revocableClaims,
     });
@@ -160,19 +181,36 @@ export class OpaqueVerifier {
   }
 
   #checkClaims(claims: JsonObject): void {
-    const { issuer, audiences } = this.policy;
-    if (issuer !== undefined && claims['iss'] !== undefined && claims['iss'] !== issuer)
-      throw invalidToken('unknown_issuer', this.policy.issuerName);
-    const datesOk = ['exp', 'nbf', 'iat'].every(
-      (name) => claims[name] === undefined || numberOf(claims[name]) !== undefined,
-    );
+    const { issuerName, audiences } = this.policy;
+    this.#checkIssuer(claims['iss']);
+    const wellTyped =
+      ['exp', 'nbf', 'iat'].every(
+        (name) => claims[name] === undefined || numberOf(claims[name]) !== undefined,
+      ) &&
+      ['sub', 'client_id', 'jti', 'sid'].every(
+        (name) => (claims[name] ?? null) === null || textClaim(claims, name) !== undefined,
+      );
     const required = this.#requiredClaims.every((path) => (claimAt(claims, path) ?? null) !== null);
-    if (!datesOk || !required) throw invalidToken('claim', this.policy.issuerName);
+    if (!wellTyped || !required) throw invalidToken('claim', issuerName);
     if (audiences !== undefined) {
       const audience = audienceOf(claims['aud']);
       if (audience === undefined || !audiences.some((ours) => audience.includes(ours)))
-        throw invalidToken('wrong_audience', this.policy.issuerName);
+        throw invalidToken('wrong_audience', issuerName);
     }
-    if (claims['cnf'] !== undefined) throw invalidToken('binding', this.policy.issuerName);
+    const issuedAt = numberOf(claims['iat']) ?? 0;
+    if (issuedAt > this.#clock.nowMs() / 1000 + this.policy.futureIatSeconds)
+      throw invalidToken('not_yet_valid', issuerName);
+    // Bound to a key or a certificate; RFC 9449 section 6.2 says so in token_type, too.
+    const tokenType = claims['token_type'];
+    if (claims['cnf'] !== undefined || (typeof tokenType === 'string' && tokenType.toLowerCase() === 'dpop'))
+      throw invalidToken('binding', issuerName);
+  }
+
+  #checkIssuer(iss: JsonValue | undefined): void {
+    if (iss === undefined) return;
+    const { issuer, issuerName, foreignIssuers } = this.policy;
+    const ours =
+      typeof iss === 'string' && (issuer === undefined ? !foreignIssuers.has(iss) : iss === issuer);
+    if (!ours) throw invalidToken('unknown_issuer', issuerName);
   }
 }

@@ -12,8 +12,7 @@ import { importKeySet, type VerificationKey } from './verification-key.ts';
 
 /** A flood of unknown kids causes at most one fetch in this time, whether the last one worked or failed. */
 const REFETCH_INTERVAL_MS = 5_000;
-/** While the endpoint is down it is asked again after this, then twice that, up to the refresh interval. */
-const FIRST_RETRY_MS = 2_000;
+/** While the endpoint is down it is asked again after the interval above, then twice that, up to this. */
 const MAX_RETRY_MS = 30_000;
 /** Gateways that started together must not ask together. */
 const JITTER = 0.1;
@@ -120,9 +119,10 @@ export class RemoteKeySet implements KeySet {
     this.#cancelRefresh();
     if (this.#stopped) return;
     const { refreshMs, clock } = this.#options;
-    const backoffMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failures - 1), MAX_RETRY_MS, refreshMs);
+    const backoffMs = Math.min(REFETCH_INTERVAL_MS * 2 ** (this.#failures - 1), MAX_RETRY_MS);
     const delayMs = this.#failures === 0 ? refreshMs : backoffMs;
-    const spread = 1 - JITTER * Math.random();
+    // Retries spread upwards, so that none comes before its interval.
+    const spread = (this.#failures === 0 ? 1 - JITTER : 1) + JITTER * Math.random();
     this.#cancelRefresh = clock.after(delayMs * spread, () => void this.#fetch());
   }
 

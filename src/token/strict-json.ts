@@ -39,7 +39,34 @@ const ESCAPES: Readonly<Record<string, string>> = {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Parses strict JSON. Objects have no prototype.
+ * What JSON.parse makes of a text that is just as JSON.stringify would write it: then it has one reading, every name
+ * once, and numbers that keep their digits. Most tokens are written so, and this is several times as fast.
+ *
+ * @returns undefined where nobody knows yet
+ */
+function parseCompact(text: string): JsonValue | undefined {
+  // Escapes may hide lone surrogates, which JSON.stringify would write back.
+  if (text.includes('\\u') || maybeDeep(text)) return undefined;
+  try {
+    const value = JSON.parse(text) as JsonValue;
+    return JSON.stringify(value) === text ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** More opening brackets than the depth allows: maybe one in another. */
+function maybeDeep(text: string): boolean {
+  let brackets = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if ((code === 0x7b || code === 0x5b) && ++brackets > MAX_DEPTH) return true;
+  }
+  return false;
+}
+
+/**
+ * Parses strict JSON. Of objects, only their own members count: they may have a prototype.
  *
  * @throws SyntaxError without any of the input in its message
  */
@@ -50,7 +77,7 @@ export function parseStrictJson(bytes: Uint8Array): JsonValue {
   } catch {
     throw new SyntaxError('JSON is not UTF-8');
   }
-  return new Parser(text).parse();
+  return parseCompact(text) ?? new Parser(text).parse();
 }
 
 class Parser {

@@ -12,6 +12,6 @@ export function presentedDigest(token: string): string {
  * SHA-256 of `header.payload`, base64url: identifies a JWT without `jti`. Never of the whole JWT, since several
  * signatures verify for one payload (rule J0).
  */
-export function signedContentDigest(token: string): string {
-  return hash('sha256', token.slice(0, token.lastIndexOf('.')), 'base64url');
+export function signedContentDigest(content: string): string {
+  return hash('sha256', content, 'base64url');
 }

@@ -2,7 +2,7 @@
  * What verifying a token means and what it yields. The interface behind which JWTs, opaque tokens and caches
  * stand.
  */
-import type { RevocationKeys, RevocationTarget } from '../revocation/revocation-target.ts';
+import type { RevocableToken } from '../revocation/revocation-target.ts';
 import type { JsonObject } from './claims.ts';
 
 /**
@@ -18,16 +18,12 @@ export interface AuthenticToken {
   readonly scopes: ReadonlySet<string>;
   readonly subject: string | undefined;
   readonly clientId: string | undefined;
-  /** What the log tells tokens apart by: `jti`, or the digest that stands for it. Hashed before it is logged. */
-  readonly tokenId: string;
   /** NumericDates, in seconds; undefined where the token has none. */
   readonly expiresAt: number | undefined;
   readonly notBefore: number | undefined;
   readonly issuedAt: number | undefined;
   readonly clockSkewSeconds: number;
-  readonly revocation: RevocationKeys;
-  /** The entry that would revoke this one token. */
-  readonly target: RevocationTarget;
+  readonly revocable: RevocableToken;
   /** Results that later stages derive from this token and a piece of the policy; they live as long as it does. */
   readonly derived: Map<object, unknown>;
 }

@@ -34,8 +34,8 @@ function importKey(
   if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return 'its kty is not RSA, EC or OKP';
   if (PRIVATE_MEMBERS.some((member) => member in jwk)) return 'it is a private key';
   if (use !== undefined && use !== 'sig') return 'its use is not sig';
-  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) {
-    return 'its key_ops lack verify';
+  if (operations !== undefined && !isForVerifying(operations)) {
+    return 'its key_ops are not those of a key that verifies';
   }
   if (kid !== undefined && (typeof kid !== 'string' || kid.length > 128))
     return 'its kid is no string of at most 128 characters';
@@ -56,6 +56,8 @@ function importKey(
     const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
     if (modulusLength < MIN_RSA_BITS) return `its modulus is shorter than ${MIN_RSA_BITS} bits`;
     if (publicExponent < 3n || publicExponent % 2n === 0n) return 'its exponent is even or less than 3';
+    if (hasRocaMark(jwk['n']))
+      return 'its modulus is of a generator whose keys can be factored (CVE-2017-15361)';
   }
   return {
     keyId: kid,
@@ -66,6 +68,37 @@ function importKey(
   };
 }
 
+/** The odd primes up to 167, by which moduli of the broken generator are known. */
+const ROCA_PRIMES = Array.from({ length: 165 }, (_, index) => index + 3).filter(
+  (candidate) =>
+    !Array.from({ length: candidate - 2 }, (_, index) => index + 2).some((d) => candidate % d === 0),
+);
+
+/**
+ * CVE-2017-15361 (ROCA): modulo each of these primes, such a modulus is a power of 65537. One sound modulus in some
+ * hundred million is, too.
+ */
+function hasRocaMark(modulus: unknown): boolean {
+  const n = BigInt(`0x${Buffer.from(String(modulus), 'base64url').toString('hex')}`);
+  return ROCA_PRIMES.every((prime) => {
+    const rest = Number(n % BigInt(prime));
+    for (let power = 1, tries = 0; tries < prime; tries++, power = (power * 65_537) % prime)
+      if (power === rest) return true;
+    return false;
+  });
+}
+
+/** RFC 7517 section 4.3: no operation twice, and none that has nothing to do with the others. */
+function isForVerifying(operations: unknown): boolean {
+  return (
+    Array.isArray(operations) &&
+    operations.includes('verify') &&
+    operations.every((operation, index) => SIGNING.has(operation) && operations.indexOf(operation) === index)
+  );
+}
+
+const SIGNING: ReadonlySet<unknown> = new Set(['sign', 'verify']);
+
 /** EdDSA and Ed25519 name the same algorithm (RFC 9864). */
 function agrees(declared: unknown, algorithm: SignatureAlgorithm): boolean {
   const normal = (name: unknown): unknown => (name === 'Ed25519' ? 'EdDSA' : name);
@@ -73,11 +106,14 @@ function agrees(declared: unknown, algorithm: SignatureAlgorithm): boolean {
 }
 
 /** A shared secret as a key. The configuration has checked its length (RFC 7518 section 3.2). */
-export function secretKey(secret: string, algorithms: readonly SignatureAlgorithm[]): VerificationKey {
+export function secretKey(
+  secret: string | Buffer,
+  algorithms: readonly SignatureAlgorithm[],
+): VerificationKey {
   return {
     keyId: undefined,
     algorithms: new Set(algorithms),
-    key: createSecretKey(Buffer.from(secret, 'utf8')),
+    key: createSecretKey(typeof secret === 'string' ? Buffer.from(secret, 'utf8') : secret),
     fingerprint: 'secret',
     current: true,
   };

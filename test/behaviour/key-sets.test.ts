@@ -1,13 +1,11 @@
 /** Keys behind a URL: loaded at start, found by discovery, rotated, withdrawn, unreachable. Rules K1 to K5. */
 import t, { type Test } from 'tap';
-import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { send } from '../support/client.ts';
-import { startGateway, until, type TestGateway } from '../support/gateway.ts';
+import { startGateway, advance, until, type TestGateway } from '../support/gateway.ts';
 import { AUDIENCE, claimsOf, createKey, ISSUER, mint, type SigningKey } from '../support/tokens.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { startServer, startUpstream } from '../support/upstream.ts';
 
 const upstream = await startUpstream(t);
 
@@ -21,7 +19,7 @@ interface KeyServer {
 }
 
 async function startKeyServer(t: Test, ...keys: SigningKey[]): Promise<KeyServer> {
-  const server = createServer((request, response) => {
+  const url = await startServer(t, (request, response) => {
     if (request.url?.includes('.well-known') === true) {
       const body = { issuer: state.metadataIssuer ?? state.url, jwks_uri: `${state.url}/jwks` };
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
@@ -34,14 +32,8 @@ async function startKeyServer(t: Test, ...keys: SigningKey[]): Promise<KeyServer
         .writeHead(200, { 'content-type': 'application/json' })
         .end(JSON.stringify({ keys: state.keys.map(({ jwk }) => jwk) }));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
   const state: KeyServer = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url,
     keys,
     instead: undefined,
     fetches: 0,
@@ -60,11 +52,6 @@ const gatewayFor = (t: Test, issuer: Record<string, unknown>, clock?: ManualCloc
     },
     clock ? { clock } : {},
   );
-/** Time passes; the revocation list, which ages with it, is fresh again before the test goes on. */
-async function advance(gateway: TestGateway, clock: ManualClock, ms: number): Promise<void> {
-  clock.advance(ms);
-  await until(() => gateway.instance.view.ageMs < 1_000);
-}
 const statusOf = async (gateway: TestGateway, token: string): Promise<number> =>
   (await send(gateway.url, '/', { token })).status;
 

@@ -1,13 +1,11 @@
 /** Opaque tokens, checked by a validation service. Rules I3 to I9. */
 import t, { type Test } from 'tap';
-import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { send } from '../support/client.ts';
-import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
+import { loginIssuer, startGateway, advance, until, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { createKey, mint, nowSeconds } from '../support/tokens.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { startServer, startUpstream } from '../support/upstream.ts';
 
 const upstream = await startUpstream(t);
 const key = createKey();
@@ -21,7 +19,7 @@ interface Validator {
 
 /** Knows every token that begins with "good". */
 async function startValidator(t: Test): Promise<Validator> {
-  const server = createServer((request, response) => {
+  const url = await startServer(t, (request, response) => {
     let body = '';
     request.on('data', (chunk: Buffer) => (body += chunk.toString()));
     request.on('end', () => {
@@ -35,14 +33,8 @@ async function startValidator(t: Test): Promise<Validator> {
           .end(JSON.stringify({ data: { claims: state.claims } }));
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
   const state: Validator = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/validate`,
+    url: `${url}/validate`,
     asked: [],
     claims: { sub: 'olga', scope: 'a b' },
     instead: undefined,
@@ -92,11 +84,6 @@ async function start(
     { clock },
   );
   return { gateway, clock };
-}
-/** Time passes; the revocation list, which ages with it, is fresh again before the test goes on. */
-async function advance(gateway: TestGateway, clock: ManualClock, ms: number): Promise<void> {
-  clock.advance(ms);
-  await until(() => gateway.instance.view.ageMs < 1_000);
 }
 const get = (gateway: TestGateway, token: string, path = '/') => send(gateway.url, path, { token });
 
@@ -235,3 +222,90 @@ t.test('with several opaque issuers, the prefix says whose a token is', async (t
   t.equal((await get(gateway, 'c_good')).status, 401);
   t.strictSame([a.asked, b.asked], [['a_good'], ['b_good']]);
 });
+
+t.test(
+  'services of other kinds: where the token goes, what statuses mean, where the claims are',
+  async (t) => {
+    const seen: { method: string; headers: IncomingHttpHeaders; body: string }[] = [];
+    let answer: [number, unknown] = [200, {}];
+    const url = await startServer(t, (request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      request.on('end', () => {
+        seen.push({ method: request.method ?? '', headers: request.headers, body });
+        response.writeHead(answer[0], { 'content-type': 'application/json' }).end(JSON.stringify(answer[1]));
+      });
+    });
+    const service = (validation: Record<string, unknown>): Record<string, unknown> => ({
+      validation: { url, cache: '0s', negative_cache: '0s', ...validation },
+    });
+    const issuers = {
+      form: service({ send: { in: 'form', name: 'access' }, headers: { 'X-Api-Key': 'k' } }),
+      header: service({ method: 'GET', send: { in: 'header' } }),
+      custom: service({ send: { in: 'header', name: 'X-Session', value: 'sid={token}' } }),
+      statuses: service({ valid: [204, 200], invalid: ['4xx'] }),
+      pointers: service({
+        active: '/ok',
+        claims: '/user',
+        claim_pointers: { sub: '/user/id', scope: '/grants/0/scopes', 'a/b': '/x~1y' },
+      }),
+    };
+    const gateway = await startGateway(t, {
+      issuers,
+      identity: { headers: { 'X-User-Id': 'sub', 'X-Scopes': 'scope', 'X-Odd': 'a/b', 'X-Name': 'name' } },
+      routes: Object.keys(issuers).map((name) => ({
+        name,
+        match: { path_prefix: `/${name}` },
+        upstream: 'u',
+        auth: { issuers: [name] },
+      })),
+      upstreams: { u: { targets: [upstream.url] } },
+    });
+    const status = async (path: string, token: string): Promise<number> =>
+      (await get(gateway, token, path)).status;
+
+    t.equal(await status('/form', 'a+/b=='), 200);
+    t.match(seen.at(-1), { method: 'POST', body: 'access=a%2B%2Fb%3D%3D', headers: { 'x-api-key': 'k' } });
+    t.equal(await status('/header', 'tok'), 200);
+    t.match(seen.at(-1), { method: 'GET', body: '', headers: { authorization: 'Bearer tok' } });
+    t.equal(await status('/custom', 'tok'), 200);
+    t.match(seen.at(-1), { headers: { 'x-session': 'sid=tok' } });
+
+    for (const [code, expected] of [
+      [200, 200],
+      [201, 503],
+      [418, 401],
+      [500, 503],
+    ] as const) {
+      answer = [code, {}];
+      t.equal(await status('/statuses', 'tok'), expected, `${code} from the service`);
+    }
+
+    answer = [200, []];
+    t.equal(await status('/pointers', 'tok'), 503, 'nothing where it should be');
+    const document = {
+      ok: true,
+      user: { id: 42, name: 'Zoë' },
+      grants: [{ scopes: ['a', 'b'] }],
+      'x/y': true,
+    };
+    answer = [200, document];
+    t.equal(await status('/pointers', 'tok'), 200);
+    t.match(upstream.seen.at(-1)?.headers, {
+      'x-user-id': '42',
+      'x-scopes': 'a,b',
+      'x-odd': 'true',
+      'x-name': 'Zo%C3%AB',
+    });
+    t.equal(
+      (await gateway.admin('POST', '/v1/revocations', { issuer: 'pointers', subject: '42' })).status,
+      201,
+      'a numeric subject can be revoked by its digits',
+    );
+    await until(async () => (await status('/pointers', 'tok')) === 401);
+    answer = [200, { ...document, ok: false }];
+    t.equal(await status('/pointers', 'tok2'), 401);
+    answer = [200, { ...document, ok: 'true' }];
+    t.equal(await status('/pointers', 'tok3'), 503, 'only a boolean says it');
+  },
+);

@@ -300,3 +300,63 @@ t.test('the starter configuration is valid', async (t) => {
     configuration: { routes: [{ name: 'orders' }, { name: 'health' }] },
   });
 });
+
+t.test('issuers of opaque tokens: one way to ask, and all that it needs', async (t) => {
+  const issuer = (text: string): readonly string[] =>
+    problemsOf(`${minimal}issuers: { o: { ${text} } }`).map((problem) => problem.replace(/^[^ ]+ /, ''));
+  const introspection = 'introspection: { url: "https://as/i", client_id: g, client_secret: s }';
+  const validation = 'validation: { url: "https://v/" }';
+  t.strictSame(issuer(introspection), []);
+  t.strictSame(issuer(validation), []);
+  t.match(issuer(`${introspection}, ${validation}`), [/introspection and validation exclude each other/]);
+  t.match(issuer(`${introspection}, jwks_url: "https://as/jwks"`), [/jwks_url: is for JWTs/]);
+  t.match(issuer(`${introspection}, max_lifetime: 1h`), [/max_lifetime: is for JWTs/]);
+  t.match(issuer('introspection: { url: "https://as/i", client_id: g }'), [/has no client_secret/]);
+  t.match(issuer('introspection: { url: "http://as/i", client_id: g, client_secret: s }'), [/must be https/]);
+  t.match(
+    issuer('introspection: { url: "https://as/i", client_id: g, client_secret: s, auth_method: none }'),
+    [/client_secret_basic or client_secret_post/],
+  );
+  t.match(issuer('validation: { url: "https://v/", method: GET }'), [/GET has no body/]);
+  t.match(issuer('validation: { url: "https://v/", send: { in: header, name: "a b" } }'), [/no header name/]);
+  t.match(issuer('validation: { url: "https://v/", send: { value: x } }'), [/with \{token\} in it/]);
+  t.match(issuer('validation: { url: "https://v/", valid: [200, 404] }'), [/404 is in valid and in invalid/]);
+  t.match(issuer('validation: { url: "https://v/", invalid: [600] }'), [
+    /invalid\[0\]: expected number to be <=599/,
+  ]);
+  t.match(issuer('validation: { url: "https://v/", claims: x }'), [/JSON pointer/]);
+});
+
+t.test('a logout endpoint hides no route, and is a place of its own', async (t) => {
+  const login = (name: string, path: string): string =>
+    `${name}: { issuer: "https://${name}", jwks_url: "https://l/j", backchannel_logout: { host: api.example.com, path: ${path}, client_ids: [c] } }`;
+  const route = (match: string): string =>
+    `routes: [{ name: a, match: { ${match} }, upstream: u, auth: { mode: none } }]\n${UPSTREAMS}\nissuers: { ${login('l', '/logout')} }`;
+  t.strictSame(problemsOf(route('path_prefix: /')), []);
+  t.strictSame(problemsOf(route('path: /logout, hosts: [other.example.com]')), []);
+  t.match(problemsOf(route('path: /logout')), [/backchannel_logout: hides the route "a"/]);
+  t.match(problemsOf(route('path_prefix: /logout/, hosts: ["*.example.com"]')), [/hides the route "a"/]);
+  t.match(problemsOf(`${minimal}issuers: { ${login('l', '/x')}, ${login('m', '/x')} }`), [
+    /is the same place as that of issuers.l/,
+  ]);
+});
+
+t.test('Redis by Sentinel and as a cluster', async (t) => {
+  const store = (text: string): Configuration['revocation']['store'] =>
+    parse(`${minimal}revocation: { store: ${text} }`).revocation.store;
+  t.match(store('{ sentinels: ["s1:26379", "[::1]:26379"], name: main, password: p }'), {
+    sentinels: ['s1:26379', '[::1]:26379'],
+    name: 'main',
+    db: 0,
+    tls: false,
+  });
+  t.match(store('{ cluster: ["c1:6379"], tls: true }'), { cluster: ['c1:6379'], tls: true });
+  for (const text of [
+    '{ sentinels: ["s1"], name: main }',
+    '{ sentinels: ["s1:1"] }',
+    '{ cluster: [] }',
+    'mysql:x',
+  ])
+    t.ok(problemsOf(`${minimal}revocation: { store: ${text} }`).length > 0, text);
+  t.match(problemsOf(`${minimal}revocation: { key_prefix: "{x}" }`), [/key_prefix: must be 1 to 64/]);
+});

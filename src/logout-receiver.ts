@@ -1,0 +1,88 @@
+/**
+ * Receives OpenID Connect back-channel logouts on the public listeners: a POST with a logout token, which becomes a
+ * revocation. CONTRACT.md section 6.
+ */
+import type { IncomingMessage } from 'node:http';
+import { BODY_TOO_LARGE, INVALID_LOGOUT_TOKEN, METHOD_REFUSED, REVOCATION_NOT_STORED } from './errors.ts';
+import { RevocationRefused, type Revoker } from './revocation/revoker.ts';
+import type { AuditLog } from './telemetry/audit-log.ts';
+import type { LogoutVerifier } from './token/logout-verifier.ts';
+
+export interface LogoutEndpoint {
+  /** Lower-case, without port. */
+  readonly host: string;
+  readonly path: string;
+  readonly issuerName: string;
+  readonly verifier: LogoutVerifier;
+}
+
+const MAX_BODY_BYTES = 16 * 1024;
+
+export class LogoutReceiver {
+  readonly #endpoints: readonly LogoutEndpoint[];
+  readonly #revoker: Revoker;
+  readonly #audit: AuditLog;
+
+  constructor(endpoints: readonly LogoutEndpoint[], revoker: Revoker, audit: AuditLog) {
+    this.#endpoints = endpoints;
+    this.#revoker = revoker;
+    this.#audit = audit;
+  }
+
+  /** Undefined for every request but those for a configured host and path. */
+  endpointOf(head: { readonly hostname: string; readonly path: string }): LogoutEndpoint | undefined {
+    if (this.#endpoints.length === 0) return undefined;
+    return this.#endpoints.find(({ host, path }) => path === head.path && host === head.hostname);
+  }
+
+  /**
+   * Resolves once the store has the revocation.
+   *
+   * @throws GatewayError 400, 405, 413; 503 where keys or the store cannot be had
+   */
+  async receive(endpoint: LogoutEndpoint, request: IncomingMessage, from: string): Promise<void> {
+    if (request.method !== 'POST') throw METHOD_REFUSED;
+    const contentType = headerOf(request, 'content-type').split(';')[0]?.trim().toLowerCase();
+    if (contentType !== 'application/x-www-form-urlencoded') throw INVALID_LOGOUT_TOKEN;
+    const tokens = new URLSearchParams(await readBody(request)).getAll('logout_token');
+    const [token] = tokens;
+    if (token === undefined || tokens.length > 1) throw INVALID_LOGOUT_TOKEN;
+    const logout = await endpoint.verifier.verify(token);
+    const { issuer, kind, value, issuedAt } = logout;
+    const by = `backchannel-logout:${endpoint.issuerName}`;
+    try {
+      const outcome = await this.#revoker.revoke({
+        target: { issuer, kind, value },
+        issuedBefore: issuedAt,
+        createdBy: by,
+        reason: 'logged out',
+      });
+      this.#audit.write({
+        action: 'revoke',
+        by,
+        from,
+        entry: outcome.entry,
+        changed: outcome.kind !== 'repeated',
+      });
+    } catch (error) {
+      throw error instanceof RevocationRefused ? INVALID_LOGOUT_TOKEN : REVOCATION_NOT_STORED;
+    }
+    endpoint.verifier.spend(logout);
+  }
+}
+
+function headerOf({ rawHeaders }: IncomingMessage, name: string): string {
+  const at = rawHeaders.findIndex((header, index) => index % 2 === 0 && header.toLowerCase() === name);
+  return at < 0 ? '' : (rawHeaders[at + 1] ?? '');
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) throw BODY_TOO_LARGE;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

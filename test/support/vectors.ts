@@ -1,0 +1,22 @@
+/** Test vectors of others, read from beside the checkout; they are not part of it. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const folder =
+  process.env['SALLYPORT_VECTORS'] ?? new URL('../../../shared/vectors', import.meta.url).pathname;
+
+/** For a test's options: false, or why it is skipped. */
+export const vectorsMissing: string | false = existsSync(folder)
+  ? false
+  : `there are no vectors at ${folder}; set SALLYPORT_VECTORS`;
+
+export function readVectors<T>(file: string): T {
+  return JSON.parse(readFileSync(join(folder, file), 'utf8')) as T;
+}
+
+/** Paths of the JSON files in a folder of the vectors. */
+export function vectorFiles(name: string): string[] {
+  return readdirSync(join(folder, name))
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => `${name}/${file}`);
+}
