@@ -37,10 +37,10 @@ t.test('there are files to look at', async (t) => {
 
 t.test('a package that does outside work is imported in one place only', async (t) => {
   const homes: Record<string, RegExp> = {
-    ioredis: /^revocation\/redis-store\.ts$/,
+    ioredis: /^revocation\/redis-connection\.ts$/,
     '@prometheus-io/client': /^telemetry\/metrics\.ts$/,
     jose: /^token\//,
-    undici: /^(?:upstream\/undici-forwarder|token\/authority-fetch)\.ts$/,
+    undici: /^(?:token\/authority-fetch)\.ts$/,
     'node:sqlite': /^revocation\/sqlite-store\.ts$/,
     'lru-cache': /^token\/token-caches\.ts$/,
     zod: /^(?:config|admin)\//,
@@ -74,7 +74,7 @@ t.test('stages do not import each other’s code', async (t) => {
 
 t.test('the pipeline and its stages know interfaces, never adapters', async (t) => {
   const adapters =
-    /^(?:admin\/|cli\/|demo\/|revocation\/(?:memory|sqlite|redis)-|upstream\/(?:undici-forwarder|upgrade)|token\/(?:remote-key-set|validation-call|authority-fetch|accepted-issuers)|assemble|issuers)/;
+    /^(?:admin\/|cli\/|demo\/|revocation\/(?:memory|sqlite|redis)-|upstream\/(?:upstream-connection|upgrade)|token\/(?:remote-key-set|validation-call|authority-fetch|accepted-issuers)|assemble|issuers)/;
   t.strictSame(
     offenders(
       ({ from, of }) =>
@@ -86,7 +86,7 @@ t.test('the pipeline and its stages know interfaces, never adapters', async (t) 
 
 t.test('adapters are constructed in assemble and issuers only', async (t) => {
   const adapters =
-    /^(?:revocation\/(?:memory|sqlite)-store|upstream\/undici-forwarder|token\/(?:remote-key-set|validation-call|assertion-signer))\.ts$/;
+    /^(?:revocation\/(?:memory|sqlite)-store|upstream\/http1-forwarder|token\/(?:remote-key-set|validation-call|assertion-signer))\.ts$/;
   t.strictSame(
     offenders(
       ({ from, of, typeOnly }) => adapters.test(of) && !typeOnly && !/^(?:assemble|issuers)\.ts$/.test(from),

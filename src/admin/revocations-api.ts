@@ -210,8 +210,9 @@ function outcomeJson(outcome: RevocationOutcome): object {
 function entryJson(entry: Omit<RevocationEntry, 'version'>): object {
   return {
     id: entry.id,
-    issuer: entry.target.issuer,
-    target: targetJson(entry.target),
+    // Null for an entry that a gateway has put back after the store had lost it: only its id is known.
+    issuer: entry.target?.issuer ?? null,
+    target: entry.target ? targetJson(entry.target) : null,
     issued_before: entry.issuedBefore,
     expires_at: entry.expiresAt,
     created_at: entry.createdAt,

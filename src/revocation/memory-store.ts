@@ -8,7 +8,9 @@ import {
   formatVersion,
   nextVersion,
   parseVersion,
-  raisedCutoff,
+  restoredEntry,
+  revise,
+  supersedes,
   type Batch,
   type Page,
   type Position,
@@ -38,18 +40,8 @@ export class MemoryStore implements RevocationStore {
   async revoke(request: RevocationRequest): Promise<{ entry: RevocationEntry; created: boolean }> {
     this.#dropExpired();
     const current = this.#entries.get(request.id);
-    if (current?.revoked === true) {
-      const issuedBefore = raisedCutoff(request.target, current.issuedBefore, request.issuedBefore);
-      const expiresAt = Math.max(current.expiresAt, request.expiresAt);
-      if (issuedBefore === current.issuedBefore && expiresAt === current.expiresAt)
-        return { entry: current, created: false };
-      return { entry: this.#put({ ...current, issuedBefore, expiresAt }), created: false };
-    }
-    const createdAt = Math.floor(this.#clock.nowMs() / 1000);
-    return {
-      entry: this.#put({ ...request, revoked: true, createdAt, version: this.#version }),
-      created: true,
-    };
+    const { entry, created, changed } = revise(current, request, Math.floor(this.#clock.nowMs() / 1000));
+    return { entry: changed || !current ? this.#put(entry) : current, created };
   }
 
   async undo(id: string): Promise<RevocationMark | undefined> {
@@ -76,7 +68,7 @@ export class MemoryStore implements RevocationStore {
     const matching = [...this.#entries.values()]
       .filter((entry) => entry.revoked && (cursor === undefined || entry.id > cursor))
       .filter(
-        ({ target }) => subject === undefined || (target.kind === 'subject' && target.value === subject),
+        ({ target }) => subject === undefined || (target?.kind === 'subject' && target.value === subject),
       )
       .sort((a, b) => (a.id < b.id ? -1 : 1));
     const entries = matching.slice(0, limit);
@@ -114,7 +106,12 @@ export class MemoryStore implements RevocationStore {
           await promise;
           cancel();
         }
-        yield { marks: waiting.splice(0), askedAtMs };
+        yield {
+          marks: waiting.splice(0),
+          askedAtMs,
+          position: formatVersion(this.#version),
+          complete: 'everything',
+        };
       }
     } finally {
       signal.removeEventListener('abort', stop);
@@ -122,11 +119,21 @@ export class MemoryStore implements RevocationStore {
     }
   }
 
+  async merge(marks: readonly RevocationMark[]): Promise<void> {
+    for (const mark of marks) {
+      const current = this.#entries.get(mark.id);
+      if (mark.expiresAt < this.#clock.nowMs() / 1000 || (current && !supersedes(mark, current))) continue;
+      this.#entries.set(mark.id, current ? { ...current, ...mark } : restoredEntry(mark));
+      if (compareVersions(mark.version, this.#version) > 0) this.#version = mark.version;
+      for (const follower of this.#followers) follower([mark]);
+    }
+  }
+
   async close(): Promise<void> {
     this.#entries.clear();
   }
 
-  #put(entry: RevocationEntry): RevocationEntry {
+  #put(entry: Omit<RevocationEntry, 'version'>): RevocationEntry {
     this.#version = nextVersion(this.#version, this.#clock.nowMs());
     const stored = { ...entry, version: this.#version };
     this.#entries.set(stored.id, stored);

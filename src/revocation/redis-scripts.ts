@@ -1,17 +1,21 @@
 /**
- * The one script that changes the list in Redis, atomically: state, detail, expiry index, version and log.
+ * The scripts that change and describe the list in Redis, each atomic: state, detail, expiry index, version, count,
+ * checksum and log.
  *
  * Keys (one hash tag, so that they share a slot): state {id → mark}, detail {id → who and why},
- * expiry (id by expires_at), clock {the last version}, log (a stream of marks).
- * A mark is `revoked|issued_before|expires_at|time_ms-counter`, issued_before empty for one token.
+ * expiry (id by expires_at), clock {the last version, count and checksum}, log (a stream of marks).
+ * A mark is `revoked|issued_before|expires_at|time_ms-counter`, issued_before empty for one token. The checksum is the
+ * sum of the first 48 bits of SHA-1 over `id|mark` of every mark, modulo 2^48: whatever the order, and found by every
+ * gateway for itself (mark-table.ts).
  *
- * Redis 7.0 cannot expire the members of a hash, so every change trims what has expired.
+ * Redis 7.0 cannot expire the members of a hash, so every change trims what has expired, and so does whoever asks for
+ * the inventory.
  */
 export const KEY_NAMES = ['state', 'detail', 'expiry', 'clock', 'log'] as const;
 
-/** Expired entries removed with each change: more than one, so that the list shrinks faster than it grows. */
-const TRIM_PER_CHANGE = 20;
-/** Changes kept in the log. A gateway that was away for longer loads a snapshot. */
+/** Expired entries removed with each call: more than one, so that the list shrinks faster than it grows. */
+const TRIM_PER_CALL = 20;
+/** Changes kept in the log. A gateway that was away for longer compares itself with the whole list. */
 const LOG_LENGTH = 100_000;
 
 const COMMON = `
@@ -19,10 +23,25 @@ local state, detail, expiry, clock, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KE
 local t = redis.call('TIME')
 local now_ms = t[1] * 1000 + math.floor(t[2] / 1000)
 local now_s = tonumber(t[1])
-for _, old in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', '(' .. now_s, 'LIMIT', 0, ${TRIM_PER_CHANGE})) do
-  redis.call('HDEL', state, old)
-  redis.call('HDEL', detail, old)
-  redis.call('ZREM', expiry, old)
+local function checksum_of(id, mark)
+  return tonumber(string.sub(redis.sha1hex(id .. '|' .. mark), 1, 12), 16)
+end
+local function account(id, old, new)
+  local sum = tonumber(redis.call('HGET', clock, 'checksum') or '0')
+  if old then sum = sum - checksum_of(id, old) end
+  if new then sum = sum + checksum_of(id, new) end
+  redis.call('HSET', clock, 'checksum', string.format('%.0f', sum % 281474976710656))
+  redis.call('HINCRBY', clock, 'count', (new and 1 or 0) - (old and 1 or 0))
+end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', '(' .. now_s, 'LIMIT', 0, ${TRIM_PER_CALL})) do
+  local mark = redis.call('HGET', state, id)
+  if mark then
+    account(id, mark, nil)
+    redis.call('XADD', log, 'MAXLEN', '~', ${LOG_LENGTH}, '*', 'id', id, 'dropped', mark)
+  end
+  redis.call('HDEL', state, id)
+  redis.call('HDEL', detail, id)
+  redis.call('ZREM', expiry, id)
 end
 local function next_version()
   local last_ms = tonumber(redis.call('HGET', clock, 'time_ms') or '0')
@@ -35,19 +54,26 @@ local function next_version()
   redis.call('HSET', clock, 'time_ms', string.format('%.0f', last_ms), 'counter', counter)
   return string.format('%.0f-%d', last_ms, counter)
 end
-local function put(id, revoked, issued_before, expires_at)
-  local mark = revoked .. '|' .. issued_before .. '|' .. expires_at .. '|' .. next_version()
+local function put(id, mark, expires_at)
+  account(id, redis.call('HGET', state, id), mark)
   redis.call('HSET', state, id, mark)
   redis.call('ZADD', expiry, expires_at, id)
   redis.call('XADD', log, 'MAXLEN', '~', ${LOG_LENGTH}, '*', 'id', id, 'mark', mark)
   return mark
 end
+local function put_now(id, revoked, issued_before, expires_at)
+  return put(id, revoked .. '|' .. issued_before .. '|' .. expires_at .. '|' .. next_version(), expires_at)
+end
+local function parse(mark)
+  local revoked, issued_before, expires_at, time_ms, counter = string.match(mark, '^(%d)|(%d*)|(%d+)|(%d+)-(%d+)$')
+  return { mark = mark, revoked = revoked, issued_before = issued_before, expires_at = expires_at,
+    time_ms = tonumber(time_ms), counter = tonumber(counter) }
+end
 local function read(id)
   local mark = redis.call('HGET', state, id)
-  if not mark then return nil end
-  local revoked, issued_before, expires_at = string.match(mark, '^(%d)|(%d*)|(%d+)|')
-  if tonumber(expires_at) < now_s then return nil end
-  return { mark = mark, revoked = revoked, issued_before = issued_before, expires_at = expires_at }
+  local current = mark and parse(mark)
+  if not current or tonumber(current.expires_at) < now_s then return nil end
+  return current
 end
 `;
 
@@ -55,26 +81,81 @@ end
 export const REVOKE_SCRIPT = `${COMMON}
 local id, issued_before, expires_at = ARGV[1], ARGV[2], ARGV[3]
 local current = read(id)
-if current and current.revoked == '1' then
+local known = redis.call('HGET', detail, id)
+if current and current.revoked == '1' and known and not string.find(known, '"restored":true', 1, true) then
   local raised = false
   if issued_before ~= '' and tonumber(issued_before) > tonumber(current.issued_before) then raised = true
   else issued_before = current.issued_before end
   if tonumber(expires_at) > tonumber(current.expires_at) then raised = true
   else expires_at = current.expires_at end
   local mark = current.mark
-  if raised then mark = put(id, '1', issued_before, expires_at) end
-  return { 0, mark, redis.call('HGET', detail, id) or '' }
+  if raised then mark = put_now(id, '1', issued_before, expires_at) end
+  return { 0, mark, known }
+end
+if current and current.revoked == '1' then
+  -- Restored: whoever revokes it again says what it is.
+  if issued_before ~= '' then issued_before = string.format('%.0f', math.max(tonumber(issued_before), tonumber(current.issued_before))) end
+  expires_at = string.format('%.0f', math.max(tonumber(expires_at), tonumber(current.expires_at)))
 end
 local who = cjson.decode(ARGV[4])
 who.created_at = now_s
 local text = cjson.encode(who)
 redis.call('HSET', detail, id, text)
-return { 1, put(id, '1', issued_before, expires_at), text }
+return { (current and current.revoked == '1') and 0 or 1, put_now(id, '1', issued_before, expires_at), text }
 `;
 
 /** ARGV: id. → the tombstone's mark, or nil where nothing is revoked under it */
 export const UNDO_SCRIPT = `${COMMON}
 local current = read(ARGV[1])
 if not current or current.revoked ~= '1' then return nil end
-return put(ARGV[1], '0', current.issued_before, current.expires_at)
+return put_now(ARGV[1], '0', current.issued_before, current.expires_at)
+`;
+
+/**
+ * ARGV: id and mark in turn. Puts back what was lost: the higher version wins, a tie revokes. → how many were put back
+ */
+export const MERGE_SCRIPT = `${COMMON}
+local merged = 0
+local last_ms = tonumber(redis.call('HGET', clock, 'time_ms') or '0')
+local last_counter = tonumber(redis.call('HGET', clock, 'counter') or '0')
+for index = 1, #ARGV, 2 do
+  local id, mark = ARGV[index], parse(ARGV[index + 1])
+  local present = redis.call('HGET', state, id)
+  local current = present and parse(present)
+  local newer = not current or mark.time_ms > current.time_ms
+    or (mark.time_ms == current.time_ms and (mark.counter > current.counter
+      or (mark.counter == current.counter and mark.revoked == '1' and current.revoked == '0')))
+  if newer and tonumber(mark.expires_at) >= now_s then
+    put(id, mark.mark, mark.expires_at)
+    redis.call('HSETNX', detail, id, cjson.encode({ restored = true, created_at = math.floor(mark.time_ms / 1000) }))
+    if mark.time_ms > last_ms or (mark.time_ms == last_ms and mark.counter > last_counter) then
+      last_ms, last_counter = mark.time_ms, mark.counter
+    end
+    merged = merged + 1
+  end
+end
+-- Whatever is changed next must beat what was put back.
+if merged > 0 then
+  redis.call('HSET', clock, 'time_ms', string.format('%.0f', last_ms), 'counter', last_counter)
+end
+return merged
+`;
+
+/**
+ * What a gateway compares itself with. Where the count is not that of the state itself (part of the list was evicted),
+ * count and checksum are worked out anew first. → [last id of the log, count, checksum]
+ */
+export const INVENTORY_SCRIPT = `${COMMON}
+local size = redis.call('HLEN', state)
+if size ~= tonumber(redis.call('HGET', clock, 'count') or '0') then
+  local all, sum = redis.call('HGETALL', state), 0
+  for index = 1, #all, 2 do sum = (sum + checksum_of(all[index], all[index + 1])) % 281474976710656 end
+  redis.call('HSET', clock, 'count', size, 'checksum', string.format('%.0f', sum))
+end
+local last = '0-0'
+if redis.call('EXISTS', log) == 1 then
+  local info = redis.call('XINFO', 'STREAM', log)
+  for index = 1, #info, 2 do if info[index] == 'last-generated-id' then last = info[index + 1] end end
+end
+return { last, size, redis.call('HGET', clock, 'checksum') or '0' }
 `;

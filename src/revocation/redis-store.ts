@@ -1,38 +1,40 @@
 /**
  * Revocations in Redis: the store of a fleet. One script changes everything at once; a stream tells every
- * gateway of each change as it happens. Rules V5, V7, V9.
- *
- * The only file that imports the Redis client.
+ * gateway of each change as it happens. Rules V5, V6, V7, V9.
  */
-import { Redis } from 'ioredis';
 import type { Clock } from '../clock.ts';
-import { KEY_NAMES, REVOKE_SCRIPT, UNDO_SCRIPT } from './redis-scripts.ts';
-import type {
-  Batch,
-  Page,
-  Position,
-  RevocationEntry,
-  RevocationMark,
-  RevocationRequest,
-  RevocationStore,
+import { markText } from './mark-table.ts';
+import { connectRedis, type RedisLocation, type ScriptedRedis } from './redis-connection.ts';
+import { KEY_NAMES } from './redis-scripts.ts';
+import {
+  compareVersions,
+  parseVersion,
+  PositionLost,
+  restoredEntry,
+  type Batch,
+  type Page,
+  type Position,
+  type RevocationEntry,
+  type RevocationMark,
+  type RevocationRequest,
+  type RevocationStore,
 } from './revocation-store.ts';
 import type { RevocationTarget } from './revocation-target.ts';
 
-/** All keys share one slot of a cluster. */
-const KEY_PREFIX = '{sallyport}:revocation:';
-
+/** How long a command waits for a connection that is being made. */
 const CONNECT_TIMEOUT_MS = 2_000;
-/** Redis does not answer the closing of a connection that waits in XREAD: no reason to wait for it at the end. */
-const DISCONNECT_TIMEOUT_MS = 50;
 const COMMAND_TIMEOUT_MS = 2_000;
-/** XREAD waits this long for news; its silence beyond the watchdog's limit means the connection is dead. */
-const BLOCK_MS = 1_000;
-const WATCHDOG_MS = 2_500;
+/** How often a gateway compares itself with the list. XREAD waits for news no longer than that. */
+const COMPARE_MS = 1_000;
+/** No answer for so long means that the connection is dead: noticed within 3 s (rule V9). */
+const WATCHDOG_MS = 1_800;
 const BATCH_ENTRIES = 1_000;
-const SCAN_COUNT = '1000';
-const MAX_RECONNECT_DELAY_MS = 500;
+const SCAN_COUNT = '2000';
 
-interface Detail {
+type Detail = KnownDetail | { readonly restored: true };
+
+interface KnownDetail {
+  readonly restored?: undefined;
   readonly target: RevocationTarget;
   readonly created_at: number;
   readonly created_by: string;
@@ -40,26 +42,20 @@ interface Detail {
   readonly reason?: string;
 }
 
-interface ScriptedRedis extends Redis {
-  sallyportRevoke(...args: string[]): Promise<[created: number, mark: string, detail: string]>;
-  sallyportUndo(...args: string[]): Promise<string | null>;
-}
-
 export class RedisStore implements RevocationStore {
-  readonly #url: string;
+  readonly #location: RedisLocation;
   readonly #clock: Clock;
-  readonly #commands: ScriptedRedis;
-  readonly #keys = KEY_NAMES.map((name) => `${KEY_PREFIX}${name}`);
-  readonly #followers = new Set<Redis>();
+  #commands: ScriptedRedis;
+  readonly #keys: readonly string[];
+  readonly #followers = new Set<ScriptedRedis>();
 
   /** Connects in the background; each method says for itself whether Redis could be had. */
-  constructor(url: string, clock: Clock) {
-    this.#url = url;
+  constructor(location: RedisLocation, clock: Clock) {
+    this.#location = location;
     this.#clock = clock;
-    const redis = this.#connect(COMMAND_TIMEOUT_MS);
-    redis.defineCommand('sallyportRevoke', { numberOfKeys: KEY_NAMES.length, lua: REVOKE_SCRIPT });
-    redis.defineCommand('sallyportUndo', { numberOfKeys: KEY_NAMES.length, lua: UNDO_SCRIPT });
-    this.#commands = redis as ScriptedRedis;
+    // Braces make a hash tag: all keys share one slot of a cluster, so that one script can use them.
+    this.#keys = KEY_NAMES.map((name) => `{${location.keyPrefix}}:revocation:${name}`);
+    this.#commands = connectRedis(location, COMMAND_TIMEOUT_MS);
   }
 
   async nowMs(): Promise<number> {
@@ -148,38 +144,70 @@ export class RedisStore implements RevocationStore {
   }
 
   async *snapshot(): AsyncGenerator<readonly RevocationMark[]> {
-    let cursor = '0';
-    do {
-      const [next, fields] = await this.#whenReady((redis) =>
-        redis.hscan(this.#keys[0] ?? '', cursor, 'COUNT', SCAN_COUNT),
-      );
-      cursor = next;
+    const scan = (cursor: string): Promise<[cursor: string, fields: string[]]> => {
+      const page = this.#whenReady((redis) => redis.hscan(this.#keys[0] ?? '', cursor, 'COUNT', SCAN_COUNT));
+      // Whoever stops reading never looks at the page that was asked for ahead.
+      page.catch(() => undefined);
+      return page;
+    };
+    for (let next: ReturnType<typeof scan> | undefined = scan('0'); next !== undefined;) {
+      const [cursor, fields]: [string, string[]] = await next;
+      // Redis works on the next page while this one is taken in.
+      next = cursor === '0' ? undefined : scan(cursor);
       const marks: RevocationMark[] = [];
-      for (let index = 0; index < fields.length; index += 2) {
+      for (let index = 0; index < fields.length; index += 2)
         marks.push(parseMark(fields[index] ?? '', fields[index + 1] ?? ''));
-      }
       yield marks;
-    } while (cursor !== '0');
+    }
+  }
+
+  async merge(marks: readonly RevocationMark[]): Promise<void> {
+    const args = marks.flatMap((mark) => [mark.id, markText(mark)]);
+    await this.#whenReady((redis) => redis.sallyportMerge(...this.#keys, ...args));
   }
 
   async *follow(position: Position, signal: AbortSignal): AsyncGenerator<Batch> {
     // XREAD BLOCK holds its connection, and commandTimeout would end it: one of its own, with a watchdog.
-    const redis = this.#connect();
+    const redis = connectRedis(this.#location);
     this.#followers.add(redis);
     const stop = (): void => redis.disconnect();
     signal.addEventListener('abort', stop);
+    const log = this.#keys[4] ?? '';
     try {
       await this.#guarded(redis, redis.connect());
       let last = position;
+      let comparedAtMs = -Infinity;
       while (!signal.aborted) {
         const askedAtMs = this.#clock.monotonicMs();
-        const answer = await this.#guarded(
-          redis,
-          redis.xread('COUNT', BATCH_ENTRIES, 'BLOCK', BLOCK_MS, 'STREAMS', this.#keys[4] ?? '', last),
-        );
-        const changes = answer?.[0]?.[1] ?? [];
-        last = changes.at(-1)?.[0] ?? last;
-        yield { marks: changes.map(([, fields]) => parseMark(fields[1] ?? '', fields[3] ?? '')), askedAtMs };
+        const untilCompareMs = comparedAtMs + COMPARE_MS - askedAtMs;
+        if (untilCompareMs > 0) {
+          const answer = await this.#guarded(
+            redis,
+            redis.xread('COUNT', BATCH_ENTRIES, 'BLOCK', Math.ceil(untilCompareMs), 'STREAMS', log, last),
+          );
+          const changes = answer?.[0]?.[1] ?? [];
+          last = changes.at(-1)?.[0] ?? last;
+          if (changes.length > 0) yield batchOf(changes, last, askedAtMs);
+          continue;
+        }
+        comparedAtMs = askedAtMs;
+        const [end, count, checksum] = await this.#guarded(redis, redis.sallyportInventory(...this.#keys));
+        if (compareIds(end, last) < 0) throw new PositionLost('the log ends before the position');
+        // Exactly up to where the inventory was taken: what came later is not in it.
+        while (compareIds(last, end) < 0) {
+          const changes = await this.#guarded(
+            redis,
+            redis.xrange(log, `(${last}`, end, 'COUNT', BATCH_ENTRIES),
+          );
+          last = changes.at(-1)?.[0] ?? end;
+          yield batchOf(changes, last, askedAtMs);
+        }
+        yield {
+          marks: [],
+          askedAtMs,
+          position: last,
+          complete: { count, checksum: Number(checksum) },
+        };
       }
     } finally {
       signal.removeEventListener('abort', stop);
@@ -192,11 +220,23 @@ export class RedisStore implements RevocationStore {
     for (const redis of [...this.#followers, this.#commands]) redis.disconnect();
   }
 
-  /** Waits for an answer no longer than the watchdog allows: a half-open connection never answers. */
-  async #guarded<T>(redis: Redis, answer: Promise<T>): Promise<T> {
-    const cancel = this.#clock.after(WATCHDOG_MS, () => redis.disconnect());
+  /** Waits for a follower's answer no longer than the watchdog allows: a half-open connection never answers. */
+  async #guarded<T>(redis: ScriptedRedis, answer: Promise<T>): Promise<T> {
+    return this.#within(WATCHDOG_MS, answer, () => redis.disconnect());
+  }
+
+  /** Not even the end of a connection that is being made ends the wait for it: only the clock does. */
+  async #within<T>(limitMs: number, answer: Promise<T>, tooLate: () => void): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const cancel = this.#clock.after(limitMs, () => {
+      tooLate();
+      reject(new Error('Redis did not answer in time'));
+    });
+    // Whoever is overtaken has nobody to tell.
+    answer.catch(() => undefined);
+    late.catch(() => undefined);
     try {
-      return await answer;
+      return await Promise.race([answer, late]);
     } finally {
       cancel();
     }
@@ -213,49 +253,42 @@ export class RedisStore implements RevocationStore {
       return await command(redis);
     } catch (error) {
       // No answer in time: the connection may be half open, and only a new one can tell.
-      if (error instanceof Error && error.message === 'Command timed out') redis.disconnect(true);
+      // A replica that was a primary takes no change: a new connection finds the one that does.
+      if (error instanceof Error && /^Command timed out$|READONLY/.test(error.message))
+        redis.disconnect(true);
       throw error;
     }
   }
 
   async #ready(): Promise<void> {
     const redis = this.#commands;
-    if (redis.status === 'wait') {
-      await redis.connect();
-      return;
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const cancel = this.#clock.after(CONNECT_TIMEOUT_MS, () => reject(new Error('Redis cannot be reached')));
+    const { promise: ready, resolve } = Promise.withResolvers<void>();
     redis.once('ready', resolve);
     try {
-      await promise;
+      await this.#within(CONNECT_TIMEOUT_MS, redis.status === 'wait' ? redis.connect() : ready, () => {
+        // An attempt that does not end would keep all others from being made.
+        if (redis.status === 'connecting') redis.disconnect(true);
+      });
     } finally {
       redis.off('ready', resolve);
-      cancel();
     }
   }
+}
 
-  /** @param commandTimeoutMs undefined for a follower, whose one command waits by design */
-  #connect(commandTimeoutMs?: number): Redis {
-    const redis = new Redis(this.#url, {
-      lazyConnect: true,
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      disconnectTimeout: DISCONNECT_TIMEOUT_MS,
-      maxRetriesPerRequest: 0,
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      reconnectOnError: (error) => error.message.startsWith('READONLY'),
-      ...(commandTimeoutMs === undefined
-        ? { retryStrategy: () => null }
-        : {
-            commandTimeout: commandTimeoutMs,
-            retryStrategy: (times: number) => Math.min(50 * times, MAX_RECONNECT_DELAY_MS),
-          }),
-    });
-    // Without a listener ioredis prints every failed connection; the view reports what matters.
-    redis.on('error', () => undefined);
-    return redis;
-  }
+/** Changes as the log holds them: id, and `mark` or `dropped`. */
+function batchOf(
+  changes: readonly (readonly [id: string, fields: readonly string[]])[],
+  position: Position,
+  askedAtMs: number,
+): Batch {
+  const of = (kind: string): RevocationMark[] =>
+    changes.flatMap(([, [, id = '', field, mark = '']]) => (field === kind ? [parseMark(id, mark)] : []));
+  return { marks: of('mark'), dropped: of('dropped'), askedAtMs, position, complete: undefined };
+}
+
+/** Ids of a stream are `milliseconds-counter`. */
+function compareIds(a: Position, b: Position): number {
+  return compareVersions(parseVersion(a), parseVersion(b));
 }
 
 const MARK = /^([01])\|(\d*)\|(\d+)\|(\d+)-(\d+)$/;
@@ -275,6 +308,7 @@ function parseMark(id: string, text: string): RevocationMark {
 
 function entryOf(mark: RevocationMark, detail: string): RevocationEntry {
   const who = JSON.parse(detail) as Detail;
+  if (who.restored === true) return restoredEntry(mark);
   return {
     ...mark,
     target: who.target,
@@ -291,7 +325,7 @@ function liveEntry(mark: RevocationMark, detail: string | null, nowMs: number): 
 }
 
 function isSubject({ target }: RevocationEntry, subject: string): boolean {
-  return target.kind === 'subject' && target.value === subject;
+  return target?.kind === 'subject' && target.value === subject;
 }
 
 function pairs(flat: readonly string[]): [id: string, score: number][] {
@@ -311,40 +345,4 @@ function parseCursor(cursor: string | undefined): [expiresAt: number, id: string
   const [, expiresAt, id] = /^(\d{1,15})\.([A-Za-z0-9_-]{1,64})$/.exec(cursor) ?? [];
   if (expiresAt === undefined || id === undefined) throw new RangeError('the cursor is none of ours');
   return [Number(expiresAt), id];
-}
-
-/** What a Redis is, for whoever checks a configuration. */
-export interface RedisFacts {
-  readonly version: string;
-  /** Does it write to disk (append-only file, or snapshots)? */
-  readonly persistent: boolean;
-  readonly evictionPolicy: string;
-}
-
-/** Connects once, asks, and closes. */
-export async function probeRedis(url: string): Promise<RedisFacts> {
-  const redis = new Redis(url, {
-    lazyConnect: true,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    retryStrategy: () => null,
-    maxRetriesPerRequest: 0,
-  });
-  redis.on('error', () => undefined);
-  try {
-    await redis.connect();
-    const info = await redis.info();
-    const field = (name: string): string => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim() ?? '';
-    // Hosted servers may forbid CONFIG: INFO tells enough.
-    const saves = await redis.config('GET', 'save').then(
-      (answer) => answer[1] !== '',
-      () => field('rdb_last_save_time') !== '0',
-    );
-    return {
-      version: field('redis_version'),
-      persistent: field('aof_enabled') === '1' || saves,
-      evictionPolicy: field('maxmemory_policy') || 'noeviction',
-    };
-  } finally {
-    redis.disconnect();
-  }
 }

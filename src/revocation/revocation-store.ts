@@ -17,6 +17,12 @@ export function compareVersions(a: Version, b: Version): number {
   return a.timeMs - b.timeMs || a.counter - b.counter;
 }
 
+/** Does the first mark win over the second? The higher version does; a tie revokes (rule V6). */
+export function supersedes(a: RevocationMark, b: RevocationMark): boolean {
+  const order = compareVersions(a.version, b.version);
+  return order > 0 || (order === 0 && a.revoked && !b.revoked);
+}
+
 /** What a gateway must know of an entry to act on it. An undone entry is a tombstone that lives as long. */
 export interface RevocationMark {
   readonly id: string;
@@ -33,7 +39,8 @@ export interface RevocationMark {
 
 /** An entry as the API shows it. Dates are NumericDates in whole seconds. */
 export interface RevocationEntry extends RevocationMark {
-  readonly target: RevocationTarget;
+  /** Undefined for an entry that a gateway has put back after the store had lost it: only its id is known. */
+  readonly target: RevocationTarget | undefined;
   readonly createdAt: number;
   readonly createdBy: string;
   readonly reason: string | null;
@@ -55,11 +62,32 @@ export interface Page {
   readonly cursor: string | undefined;
 }
 
-/** Changes since the last batch, and how fresh that makes a view that has applied them. */
+/** Changes since the last batch. */
 export interface Batch {
   readonly marks: readonly RevocationMark[];
-  /** When the store was asked, on the monotonic clock: the view is at least as fresh as that. */
+  /** Marks that the store has dropped, since no token can match them any more. */
+  readonly dropped?: readonly RevocationMark[];
+  /** When the store was asked, on the monotonic clock. */
   readonly askedAtMs: number;
+  /** Where the log is read to with this batch. */
+  readonly position: Position;
+  /**
+   * What a view has that has applied all of it: then it is as fresh as `askedAtMs`, else it has missed something.
+   * Undefined where nobody has looked yet. A store that cannot lose anything says `everything`.
+   */
+  readonly complete: Inventory | 'everything' | undefined;
+}
+
+/** What is in a list, without its order. */
+export interface Inventory {
+  readonly count: number;
+  /** Sum of the checksums of all marks (mark-table.ts). */
+  readonly checksum: number;
+}
+
+/** The log does not reach back to the position, or is another log: only a full comparison helps. */
+export class PositionLost extends Error {
+  override readonly name = 'PositionLost';
 }
 
 /** A place in the store's log of changes; opaque to everyone else. */
@@ -85,21 +113,46 @@ export interface RevocationStore {
   list(query: { readonly cursor?: string; readonly limit: number; readonly subject?: string }): Promise<Page>;
   /** The end of the log. Taken before a snapshot, so that following from it loses nothing. */
   position(): Promise<Position>;
-  /** Every mark, tombstones too, in batches. */
+  /** Every mark, tombstones too, in batches. A mark may come twice. */
   snapshot(): AsyncIterable<readonly RevocationMark[]>;
   /**
-   * The changes after a position, as they come, and an empty batch at least once a second.
+   * Puts marks back that the store has lost. The higher version wins, a tie revokes; marks that have expired are
+   * left out. Idempotent: several gateways may do it at once.
+   */
+  merge(marks: readonly RevocationMark[]): Promise<void>;
+  /**
+   * The changes after a position, as they come, and a complete batch at least once a second.
    *
-   * Ends with an error when the store is lost, or when the log no longer reaches back to the position; then a
-   * snapshot is due.
+   * @throws PositionLost; any other Error when the store is lost
    */
   follow(position: Position, signal: AbortSignal): AsyncIterable<Batch>;
   close(): Promise<void>;
 }
 
-/** The later of two cutoffs; an exact target has none. */
-export function raisedCutoff(target: RevocationTarget, a: number | null, b: number | null): number | null {
-  return isExact(target.kind) ? null : Math.max(a ?? 0, b ?? 0);
+/** What a request makes of the entry that is there. */
+export interface Revision {
+  readonly entry: Omit<RevocationEntry, 'version'>;
+  readonly created: boolean;
+  /** False: the entry stays as it is, with its version. */
+  readonly changed: boolean;
+}
+
+/** Repeating raises the cutoff and the expiry, never lowers them, and keeps who was first. */
+export function revise(
+  current: RevocationEntry | undefined,
+  request: RevocationRequest,
+  createdAt: number,
+): Revision {
+  const fresh = { ...request, revoked: true, createdAt };
+  if (current?.revoked !== true) return { entry: fresh, created: true, changed: true };
+  const issuedBefore = isExact(request.target.kind)
+    ? null
+    : Math.max(current.issuedBefore ?? 0, request.issuedBefore ?? 0);
+  const expiresAt = Math.max(current.expiresAt, request.expiresAt);
+  // Of an entry that was put back nobody knows whom it is aimed at: now somebody says so.
+  const base = current.target ? current : fresh;
+  const changed = base === fresh || issuedBefore !== current.issuedBefore || expiresAt !== current.expiresAt;
+  return { entry: { ...base, issuedBefore, expiresAt }, created: false, changed };
 }
 
 /** A version as a position in a log that is ordered by versions. */
@@ -117,4 +170,15 @@ export function nextVersion(last: Version, nowMs: number): Version {
   return nowMs > last.timeMs
     ? { timeMs: nowMs, counter: 0 }
     : { timeMs: last.timeMs, counter: last.counter + 1 };
+}
+
+/** An entry of which only the mark is known, since a gateway has put it back. */
+export function restoredEntry(mark: RevocationMark): RevocationEntry {
+  return {
+    ...mark,
+    target: undefined,
+    createdAt: Math.floor(mark.version.timeMs / 1000),
+    createdBy: 'restored',
+    reason: 'restored',
+  };
 }

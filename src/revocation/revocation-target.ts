@@ -22,29 +22,46 @@ export function isExact(kind: TargetKind): boolean {
   return kind === 'token' || kind === 'token_id';
 }
 
-/** 128 bits of a digest: enough that nobody finds a second target with the same id, short enough to type. */
-const ID_BYTES = 16;
+/** 128 bits of a digest: enough that nobody finds a second target with the same key, short enough to type. */
+const KEY_BYTES = 16;
 
-/** The id of the one entry that a target has: the same on every gateway. 22 characters, base64url. */
-export function targetId({ issuer, kind, value }: RevocationTarget): string {
-  return hash('sha256', JSON.stringify([issuer, kind, value]), 'buffer').toString('base64url', 0, ID_BYTES);
+/** What stands for a target wherever it is looked up: 128 bits, as four words. */
+export type TargetKey = Uint32Array;
+
+function targetDigest({ issuer, kind, value }: RevocationTarget): Buffer {
+  return hash('sha256', JSON.stringify([issuer, kind, value]), 'buffer').subarray(0, KEY_BYTES);
 }
 
-/** The ids under which a token may have been revoked, worked out once when it is verified. */
-export interface RevocationKeys {
-  /** Entries that name this token. */
-  readonly exact: readonly string[];
-  /** Entries that end every matching token issued up to their cutoff. */
-  readonly cutoffs: readonly string[];
+/** The id of the one entry that a target has: the same on every gateway. 22 characters, base64url. */
+export function targetId(target: RevocationTarget): string {
+  return targetDigest(target).toString('base64url');
+}
+
+/** The key behind an id. */
+export function keyOfId(id: string): TargetKey {
+  return wordsOf(Buffer.from(id, 'base64url'));
+}
+
+/** The id behind a key. */
+export function idOfKey(key: TargetKey): string {
+  const bytes = Buffer.alloc(KEY_BYTES);
+  for (let word = 0; word < key.length; word++) bytes.writeUInt32LE(key[word] ?? 0, 4 * word);
+  return bytes.toString('base64url');
+}
+
+function wordsOf(bytes: Buffer): TargetKey {
+  const words = new Uint32Array(KEY_BYTES / 4);
+  for (let word = 0; word < words.length; word++) words[word] = bytes.readUInt32LE(4 * word);
+  return words;
 }
 
 /** What of a token can be revoked. */
-export interface RevocableToken {
+export interface RevocableFacts {
   readonly issuer: string;
   /** `jti`, where it has one. */
   readonly tokenId: string | undefined;
   /** SHA-256 of `header.payload` of a JWT, or of an opaque token. */
-  readonly digest: string;
+  readonly digest: () => string;
   readonly subject: string | undefined;
   readonly session: string | undefined;
   readonly clientId: string | undefined;
@@ -52,28 +69,53 @@ export interface RevocableToken {
   readonly claims: readonly (readonly [path: string, text: string])[];
 }
 
-export function revocationKeys(token: RevocableToken): RevocationKeys {
-  const { issuer } = token;
-  const idOf = (kind: TargetKind, value: string | undefined): string[] =>
-    value === undefined ? [] : [targetId({ issuer, kind, value })];
-  return {
-    exact: [...idOf('token', token.digest), ...idOf('token_id', token.tokenId)],
-    cutoffs: [
-      ...idOf('subject', token.subject),
-      ...idOf('session', token.session),
-      ...idOf('client', token.clientId),
-      ...token.claims.flatMap(([path, text]) => idOf('claim', claimTargetValue(path, text))),
-    ],
-  };
+/** A token as the revocation list knows it. Its keys are worked out when somebody asks for them, and once. */
+export class RevocableToken {
+  readonly #facts: RevocableFacts;
+  #digest: string | undefined;
+  #exact: readonly TargetKey[] | undefined;
+  #cutoffs: readonly TargetKey[] | undefined;
+
+  constructor(facts: RevocableFacts) {
+    this.#facts = facts;
+  }
+
+  /** Keys of entries that name this token. */
+  get exact(): readonly TargetKey[] {
+    return (this.#exact ??= [
+      ...this.#keysOf('token', this.#contentDigest),
+      ...this.#keysOf('token_id', this.#facts.tokenId),
+    ]);
+  }
+
+  /** Keys of entries that end every matching token issued up to their cutoff. */
+  get cutoffs(): readonly TargetKey[] {
+    const { subject, session, clientId, claims } = this.#facts;
+    return (this.#cutoffs ??= [
+      ...this.#keysOf('subject', subject),
+      ...this.#keysOf('session', session),
+      ...this.#keysOf('client', clientId),
+      ...claims.flatMap(([path, text]) => this.#keysOf('claim', claimTargetValue(path, text))),
+    ]);
+  }
+
+  /** The entry that revokes this one token: by its `jti`, or by its digest where it has none. */
+  get target(): RevocationTarget {
+    const { issuer, tokenId } = this.#facts;
+    return tokenId === undefined
+      ? { issuer, kind: 'token', value: this.#contentDigest }
+      : { issuer, kind: 'token_id', value: tokenId };
+  }
+
+  get #contentDigest(): string {
+    return (this.#digest ??= this.#facts.digest());
+  }
+
+  #keysOf(kind: TargetKind, value: string | undefined): TargetKey[] {
+    return value === undefined ? [] : [wordsOf(targetDigest({ issuer: this.#facts.issuer, kind, value }))];
+  }
 }
 
 export function claimTargetValue(path: string, text: string): string {
   return JSON.stringify([path, text]);
-}
-
-/** The entry that revokes this one token: by its `jti`, or by its digest where it has none. */
-export function targetOfToken({ issuer, tokenId, digest }: RevocableToken): RevocationTarget {
-  return tokenId === undefined
-    ? { issuer, kind: 'token', value: digest }
-    : { issuer, kind: 'token_id', value: tokenId };
 }

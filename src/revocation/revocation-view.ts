@@ -2,22 +2,39 @@
  * The local copy of the revocation list: answers on every request, synchronously, and knows how old it may be.
  *
  * It notes the end of the store's log, loads a snapshot, then follows the log from there, so that nothing falls
- * between. Marks may come twice and in any order: the higher version wins. Rules V1 to V5, V8.
+ * between. About once a second it compares itself with the store; where they differ, it compares every mark, takes
+ * what it lacks and puts back what the store has lost. Rules V1 to V6, V8.
  */
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../clock.ts';
-import type { RevocationKeys } from './revocation-target.ts';
-import { compareVersions, type RevocationMark, type RevocationStore } from './revocation-store.ts';
+import { listRead } from '../spent-memory.ts';
+import { MarkTable } from './mark-table.ts';
+import type { RevocableToken, TargetKey } from './revocation-target.ts';
+import {
+  PositionLost,
+  supersedes,
+  type Batch,
+  type Inventory,
+  type Position,
+  type RevocationMark,
+  type RevocationStore,
+} from './revocation-store.ts';
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;
 const SWEEP_MS = 60_000;
+/** Marks put back with one call. */
+const MERGE_MARKS = 500;
+/** How often comparisons may differ in a row before a full one: the log may be on its way. */
+const DIFFERENCES_ALLOWED = 1;
 
 interface ViewEvents {
   /** The list was loaded from the store, at start or after it had been lost. */
   loaded: [];
   /** The store cannot be had. Once for each loss, not for each try. */
   lost: [error: unknown];
+  /** The store had lost marks, and has them again. */
+  restored: [marks: number];
   /** Marks were applied; by how much the news was late, in milliseconds of the store's clock. */
   applied: [marks: readonly RevocationMark[]];
 }
@@ -25,8 +42,20 @@ interface ViewEvents {
 export class RevocationView extends EventEmitter<ViewEvents> {
   readonly #store: RevocationStore;
   readonly #clock: Clock;
-  readonly #marks = new Map<string, RevocationMark>();
+  /** As far as the log was read. */
+  readonly #marks = new MarkTable();
+  /**
+   * Changes that this gateway has made and the log has not brought yet. In force at once; apart, so that the table
+   * can be compared with the store at a place of the log.
+   */
+  readonly #own = new MarkTable();
+  /** When they were made, by id, on the monotonic clock. */
+  readonly #ownMadeAtMs = new Map<string, number>();
   readonly #stopping = new AbortController();
+  #position: Position | undefined;
+  #differences = 0;
+  /** The store tells of what it drops, and is compared with the view: the view drops nothing by itself. */
+  #isCompared = false;
   #freshAtMs = -Infinity;
   #connected = false;
   #lossTold = false;
@@ -62,38 +91,47 @@ export class RevocationView extends EventEmitter<ViewEvents> {
 
   /** Entries in force. */
   get size(): number {
-    let size = 0;
-    for (const { revoked } of this.#marks.values()) if (revoked) size++;
+    let size = this.#marks.revoked;
+    for (const { id, revoked } of this.#own.values())
+      size += Number(revoked) - Number(this.#marks.get(id)?.revoked ?? false);
     return size;
   }
 
   /**
-   * Has a token with these keys been revoked?
+   * Has this token been revoked?
    *
    * @param issuedAt its `iat` in seconds; a token without one matches every cutoff
    */
-  isRevoked(keys: RevocationKeys, issuedAt: number | undefined): boolean {
-    if (this.#marks.size === 0) return false;
-    for (const id of keys.exact) {
-      if (this.#marks.get(id)?.revoked === true) return true;
+  isRevoked(token: RevocableToken, issuedAt: number | undefined): boolean {
+    // A token's keys are looked for only where there is something of their kind to be found.
+    return (
+      (this.#marks.exact + this.#own.exact > 0 && this.#anyRevokes(token.exact, undefined)) ||
+      (this.#marks.cutoffs + this.#own.cutoffs > 0 && this.#anyRevokes(token.cutoffs, issuedAt))
+    );
+  }
+
+  /** Takes in a change that this gateway has made. It counts at once, before the log brings it. */
+  apply(marks: readonly RevocationMark[]): void {
+    for (const mark of marks) {
+      const known = this.#own.get(mark.id) ?? this.#marks.get(mark.id);
+      if (known && !supersedes(mark, known)) continue;
+      this.#own.set(mark);
+      this.#ownMadeAtMs.set(mark.id, this.#clock.monotonicMs());
     }
-    for (const id of keys.cutoffs) {
-      const mark = this.#marks.get(id);
-      if (mark?.revoked !== true) continue;
-      // Both cut to whole seconds: a login within the second of the cutoff is ended too, the next one lives.
-      if (issuedAt === undefined || Math.floor(issuedAt) <= (mark.issuedBefore ?? Infinity)) return true;
+    if (marks.length > 0) this.emit('applied', marks);
+  }
+
+  #anyRevokes(keys: readonly TargetKey[], issuedAt: number | undefined): boolean {
+    for (const key of keys) {
+      const own = this.#own.size === 0 ? undefined : this.#own.verdict(key, issuedAt);
+      if (own ?? this.#marks.verdict(key, issuedAt) ?? false) return true;
     }
     return false;
   }
 
-  /** Takes in what the store has said: from its log, or in answer to a change that this gateway made. */
-  apply(marks: readonly RevocationMark[]): void {
-    for (const mark of marks) {
-      const known = this.#marks.get(mark.id);
-      const order = known === undefined ? 1 : compareVersions(mark.version, known.version);
-      if (order > 0 || (order === 0 && mark.revoked)) this.#marks.set(mark.id, mark);
-    }
-    if (marks.length > 0) this.emit('applied', marks);
+  #forgetOwn(id: string): void {
+    this.#own.delete(id);
+    this.#ownMadeAtMs.delete(id);
   }
 
   async #run(): Promise<void> {
@@ -102,6 +140,10 @@ export class RevocationView extends EventEmitter<ViewEvents> {
       try {
         await this.#follow(() => (failures = 0));
       } catch (error) {
+        if (error instanceof PositionLost) {
+          this.#position = undefined;
+          continue;
+        }
         this.#connected = false;
         if (signal.aborted) return;
         if (!this.#lossTold) this.emit('lost', error);
@@ -112,22 +154,93 @@ export class RevocationView extends EventEmitter<ViewEvents> {
   }
 
   async #follow(succeeded: () => void): Promise<void> {
-    const askedAtMs = this.#clock.monotonicMs();
-    const position = await this.#store.position();
-    for await (const marks of this.#store.snapshot()) this.apply(marks);
-    this.#fresh(askedAtMs);
-    this.#lossTold = false;
-    succeeded();
-    this.emit('loaded');
-    for await (const batch of this.#store.follow(position, this.#stopping.signal)) {
-      this.apply(batch.marks);
-      this.#fresh(batch.askedAtMs);
+    this.#position ??= await this.#compareAll();
+    for await (const batch of this.#store.follow(this.#position, this.#stopping.signal)) {
+      this.#applyBatch(batch);
+      const { complete, askedAtMs } = batch;
+      if (complete === undefined) continue;
+      this.#isCompared = complete !== 'everything';
+      succeeded();
+      if (this.#agreesWith(complete, askedAtMs)) this.#fresh(askedAtMs);
+      else if (++this.#differences > DIFFERENCES_ALLOWED)
+        throw new PositionLost('the view differs from the store');
     }
   }
 
+  #applyBatch({ marks, dropped, position }: Batch): void {
+    const news: RevocationMark[] = [];
+    for (const mark of marks) {
+      const known = this.#marks.get(mark.id);
+      if (!known || supersedes(mark, known)) this.#marks.set(mark);
+      const own = this.#own.get(mark.id);
+      if (own && !supersedes(own, mark)) this.#forgetOwn(mark.id);
+      else if (!own) news.push(mark);
+    }
+    for (const mark of dropped ?? []) {
+      const known = this.#marks.get(mark.id);
+      if (known && !supersedes(known, mark)) this.#marks.delete(mark.id);
+    }
+    this.#position = position;
+    if (news.length > 0) this.emit('applied', news);
+  }
+
+  /** Has everything arrived that was in the store when it was asked? */
+  #agreesWith(complete: Inventory | 'everything', askedAtMs: number): boolean {
+    const { size, checksum } = this.#marks;
+    const same = complete === 'everything' || (complete.count === size && complete.checksum === checksum);
+    // What this gateway changed before the store was asked must have come back by its log.
+    return same && [...this.#ownMadeAtMs.values()].every((madeAtMs) => madeAtMs >= askedAtMs);
+  }
+
+  /**
+   * Compares every mark with the store's: takes what is new here, puts back what is missing there.
+   *
+   * @returns the place in the log to go on from
+   */
+  async #compareAll(): Promise<Position> {
+    const askedAtMs = this.#clock.monotonicMs();
+    const position = await this.#store.position();
+    const lacking: RevocationMark[] = [];
+    this.#marks.unseeAll();
+    let read = 0;
+    for await (const marks of this.#store.snapshot()) {
+      read += marks.length;
+      for (const mark of marks) {
+        const known = this.#marks.get(mark.id);
+        if (!known || supersedes(mark, known)) {
+          this.#marks.set(mark);
+          continue;
+        }
+        this.#marks.see(mark.id);
+        if (supersedes(known, mark)) lacking.push(known);
+      }
+    }
+    const nowSeconds = (await this.#store.nowMs()) / 1000;
+    for (const mark of [...this.#marks.unseen()]) {
+      // The store drops what has expired, and so does the view, to be comparable.
+      if (mark.expiresAt < nowSeconds) this.#marks.delete(mark.id);
+      else lacking.push(mark);
+    }
+    for (const own of [...this.#own.values()]) {
+      const known = this.#marks.get(own.id);
+      if (known && !supersedes(own, known)) this.#forgetOwn(own.id);
+      else lacking.push(own);
+    }
+    for (let from = 0; from < lacking.length; from += MERGE_MARKS)
+      await this.#store.merge(lacking.slice(from, from + MERGE_MARKS));
+    if (lacking.length > 0) this.emit('restored', lacking.length);
+    listRead(read);
+    this.#fresh(askedAtMs);
+    return position;
+  }
+
   #fresh(askedAtMs: number): void {
+    const first = this.#freshAtMs === -Infinity || this.#lossTold;
+    this.#differences = 0;
     this.#connected = true;
+    this.#lossTold = false;
     this.#freshAtMs = Math.max(this.#freshAtMs, askedAtMs);
+    if (first) this.emit('loaded');
   }
 
   async #pause(delayMs: number): Promise<void> {
@@ -138,11 +251,15 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     cancel();
   }
 
-  /** Entries that no valid token can match any more are forgotten. */
+  /** Where the store tells of nothing that it drops, what has expired goes by our own clock. */
   #scheduleSweep(): void {
     this.#cancelSweep = this.#clock.after(SWEEP_MS, () => {
       const nowSeconds = this.#clock.nowMs() / 1000;
-      for (const [id, { expiresAt }] of this.#marks) if (expiresAt < nowSeconds) this.#marks.delete(id);
+      for (const { id, expiresAt } of [...this.#own.values()])
+        if (expiresAt < nowSeconds) this.#forgetOwn(id);
+      if (!this.#isCompared || !this.#connected)
+        for (const { id, expiresAt } of [...this.#marks.values()])
+          if (expiresAt < nowSeconds) this.#marks.delete(id);
       if (!this.#stopping.signal.aborted) this.#scheduleSweep();
     });
   }

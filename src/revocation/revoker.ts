@@ -68,7 +68,9 @@ export class Revoker {
 
   /** What a wish would revoke, without revoking it. A token is verified for that, as it would be. */
   async targetOf(wish: RevocationWish): Promise<RevocationTarget> {
-    return 'token' in wish ? (await this.#parts.verifyAny(wish.token, wish.issuerName)).target : wish.target;
+    return 'token' in wish
+      ? (await this.#parts.verifyAny(wish.token, wish.issuerName)).revocable.target
+      : wish.target;
   }
 
   async undo(id: string): Promise<RevocationMark | undefined> {
@@ -96,9 +98,10 @@ export class Revoker {
       token.expiresAt === undefined
         ? nowSeconds + keepSeconds
         : Math.ceil(token.expiresAt + token.clockSkewSeconds);
+    const { target } = token.revocable;
     const request = {
-      id: targetId(token.target),
-      target: token.target,
+      id: targetId(target),
+      target,
       issuedBefore: null,
       expiresAt,
       createdBy: wish.createdBy,

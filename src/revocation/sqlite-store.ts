@@ -9,7 +9,9 @@ import {
   formatVersion,
   nextVersion,
   parseVersion,
-  raisedCutoff,
+  restoredEntry,
+  revise,
+  supersedes,
   type Batch,
   type Page,
   type Position,
@@ -32,9 +34,9 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS revocation (
     id TEXT PRIMARY KEY,
     revoked INTEGER NOT NULL,
-    issuer TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    value TEXT NOT NULL,
+    issuer TEXT,
+    kind TEXT,
+    value TEXT,
     issued_before INTEGER,
     expires_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
@@ -52,9 +54,10 @@ const SCHEMA = `
 interface Row {
   readonly id: string;
   readonly revoked: number;
-  readonly issuer: string;
-  readonly kind: TargetKind;
-  readonly value: string;
+  /** The three of the target are null together: of an entry that was put back. */
+  readonly issuer: string | null;
+  readonly kind: TargetKind | null;
+  readonly value: string | null;
   readonly issued_before: number | null;
   readonly expires_at: number;
   readonly created_at: number;
@@ -84,16 +87,8 @@ export class SqliteStore implements RevocationStore {
     return this.#transaction(() => {
       this.#run('DELETE FROM revocation WHERE expires_at < ?', this.#nowSeconds());
       const current = this.#entry(request.id);
-      if (current?.revoked === true) {
-        const issuedBefore = raisedCutoff(request.target, current.issuedBefore, request.issuedBefore);
-        const expiresAt = Math.max(current.expiresAt, request.expiresAt);
-        const same = issuedBefore === current.issuedBefore && expiresAt === current.expiresAt;
-        return { entry: same ? current : this.#put({ ...current, issuedBefore, expiresAt }), created: false };
-      }
-      return {
-        entry: this.#put({ ...request, revoked: true, createdAt: this.#nowSeconds() }),
-        created: true,
-      };
+      const { entry, created, changed } = revise(current, request, this.#nowSeconds());
+      return { entry: changed || !current ? this.#put(entry) : current, created };
     });
   }
 
@@ -164,7 +159,7 @@ export class SqliteStore implements RevocationStore {
         ).map(entryOf);
         last = marks.at(-1)?.version ?? last;
         toldAtMs = askedAtMs;
-        yield { marks, askedAtMs };
+        yield { marks, askedAtMs, position: formatVersion(last), complete: 'everything' };
         if (marks.length === BATCH_ROWS) seenDataVersion = undefined;
       } else {
         const { promise, resolve } = Promise.withResolvers<void>();
@@ -172,6 +167,16 @@ export class SqliteStore implements RevocationStore {
         await promise;
       }
     }
+  }
+
+  async merge(marks: readonly RevocationMark[]): Promise<void> {
+    this.#transaction(() => {
+      for (const mark of marks) {
+        const current = this.#entry(mark.id);
+        if (mark.expiresAt < this.#nowSeconds() || (current && !supersedes(mark, current))) continue;
+        this.#write(current ? { ...current, ...mark } : restoredEntry(mark));
+      }
+    });
   }
 
   async close(): Promise<void> {
@@ -195,15 +200,18 @@ export class SqliteStore implements RevocationStore {
   }
 
   #put(entry: Omit<RevocationEntry, 'version'>): RevocationEntry {
-    const version = nextVersion(this.#lastVersion(), this.#clock.nowMs());
-    const { id, revoked, target, issuedBefore, expiresAt, createdAt, createdBy, reason } = entry;
+    return this.#write({ ...entry, version: nextVersion(this.#lastVersion(), this.#clock.nowMs()) });
+  }
+
+  #write(entry: RevocationEntry): RevocationEntry {
+    const { id, revoked, target, issuedBefore, expiresAt, createdAt, createdBy, reason, version } = entry;
     this.#run(
       'INSERT OR REPLACE INTO revocation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
       id,
       revoked ? 1 : 0,
-      target.issuer,
-      target.kind,
-      target.value,
+      target?.issuer ?? null,
+      target?.kind ?? null,
+      target?.value ?? null,
       issuedBefore,
       expiresAt,
       createdAt,
@@ -212,7 +220,7 @@ export class SqliteStore implements RevocationStore {
       version.timeMs,
       version.counter,
     );
-    return { ...entry, version };
+    return entry;
   }
 
   #lastVersion(): { timeMs: number; counter: number } {
@@ -254,7 +262,10 @@ function entryOf(row: Row): RevocationEntry {
   return {
     id: row.id,
     revoked: row.revoked === 1,
-    target: { issuer: row.issuer, kind: row.kind, value: row.value },
+    target:
+      row.issuer === null || row.kind === null || row.value === null
+        ? undefined
+        : { issuer: row.issuer, kind: row.kind, value: row.value },
     issuedBefore: row.issued_before,
     expiresAt: row.expires_at,
     createdAt: row.created_at,

@@ -6,7 +6,7 @@
  */
 import { invalidToken, unavailable } from '../errors.ts';
 import type { Route } from '../policy.ts';
-import type { RevocationKeys } from '../revocation/revocation-target.ts';
+import type { RevocableToken } from '../revocation/revocation-target.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { VerifiedToken } from './verify-token.ts';
 
@@ -14,7 +14,7 @@ import type { VerifiedToken } from './verify-token.ts';
 export interface Revocations {
   /** Milliseconds since it was last known to be complete. */
   readonly ageMs: number;
-  isRevoked(keys: RevocationKeys, issuedAt: number | undefined): boolean;
+  isRevoked(token: RevocableToken, issuedAt: number | undefined): boolean;
 }
 
 /** A token that is not revoked as far as the list goes, or none on a route that allows that. */
@@ -46,7 +46,7 @@ export function checkRevocation(
   const { token } = verified;
   if (!token) return new UnrevokedToken(undefined, false);
   // What is known to be revoked stays so, however old the list.
-  if (revocations.isRevoked(token.revocation, token.issuedAt)) throw invalidToken('revoked');
+  if (revocations.isRevoked(token.revocable, token.issuedAt)) throw invalidToken('revoked');
   const stale = revocations.ageMs > maxViewAgeMs;
   if (stale && route.whenStale === 'deny') throw unavailable('revocation_unavailable', RETRY_AFTER_SECONDS);
   return new UnrevokedToken(token, stale);

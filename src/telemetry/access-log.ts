@@ -62,11 +62,11 @@ export class AccessLog {
   #aboutToken(token: AuthenticToken): string {
     const known = token.derived.get(this) as string | undefined;
     if (known !== undefined) return known;
-    const { clientId, subject, tokenId } = token;
+    const { clientId, subject, revocable } = token;
     let text = '';
     if (clientId !== undefined) text += `,"client_id":${quoted(clientId)}`;
     if (subject !== undefined) text += `,"sub_hash":"${this.#hash(subject)}"`;
-    text += `,"jti_hash":"${this.#hash(tokenId)}"`;
+    text += `,"jti_hash":"${this.#hash(revocable.target.value)}"`;
     token.derived.set(this, text);
     return text;
   }

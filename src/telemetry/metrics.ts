@@ -84,6 +84,11 @@ export class Metrics {
     ['route'],
   );
   readonly retries = this.#counter('sallyport_upstream_retries_total', 'Requests tried again.', ['upstream']);
+  readonly streamsClosed = this.#counter(
+    'sallyport_streams_closed_total',
+    'Tunnels, streams and transfers that were ended with their token.',
+    ['reason'],
+  );
   readonly propagationSeconds = this.#histogram(
     'sallyport_revocation_propagation_seconds',
     'Time from a revocation in the store to its effect in this gateway, by both clocks.',

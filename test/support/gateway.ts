@@ -5,6 +5,7 @@ import { Instance } from '../../src/assemble.ts';
 import { systemClock, type Clock } from '../../src/clock.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { createLog } from '../../src/telemetry/logger.ts';
+import type { ManualClock } from './manual-clock.ts';
 import { AUDIENCE, ISSUER, type SigningKey } from './tokens.ts';
 
 export const ADMIN_TOKEN = 'admin-token-of-the-tests';
@@ -97,4 +98,10 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
     setImmediate(resolve);
     await promise;
   }
+}
+
+/** Time passes; the revocation list, which ages with it, is fresh again before the test goes on. */
+export async function advance(gateway: TestGateway, clock: ManualClock, ms: number): Promise<void> {
+  clock.advance(ms);
+  await until(() => gateway.instance.view.ageMs < 1_000);
 }

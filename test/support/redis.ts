@@ -1,7 +1,7 @@
 /** A real redis-server that the test starts, kills and cuts off. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,10 @@ export interface TestRedis {
   readonly port: number;
   kill(): Promise<void>;
   start(): Promise<void>;
+  /** It is there, but does nothing until it is thawed. */
+  freeze(): void;
+  thaw(): void;
+  command(...words: string[]): Promise<string>;
 }
 
 export async function freePort(): Promise<number> {
@@ -23,7 +27,11 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-export async function startRedis(t: Test, { running = true } = {}): Promise<TestRedis> {
+/** Keeps everything on disk unless told otherwise. */
+export async function startRedis(
+  t: Test,
+  { running = true, options = [] as readonly string[], persistent = true } = {},
+): Promise<TestRedis> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-redis-'));
   const port = await freePort();
   let server: ChildProcess | undefined;
@@ -33,32 +41,56 @@ export async function startRedis(t: Test, { running = true } = {}): Promise<Test
     await once(server, 'exit');
   };
   const start = async (): Promise<void> => {
-    server = spawn(
-      'redis-server',
+    const config = join(folder, 'redis.conf');
+    // A file, since Sentinel rewrites its own.
+    writeFileSync(
+      config,
       [
-        '--port',
-        String(port),
-        '--bind',
-        '127.0.0.1',
-        '--dir',
-        folder,
-        '--appendonly',
-        'yes',
-        '--appendfsync',
-        'always',
-        '--save',
-        '',
-      ],
-      { stdio: 'ignore' },
+        `port ${port}`,
+        'bind 127.0.0.1',
+        `dir ${folder}`,
+        ...(persistent ? ['appendonly yes', 'appendfsync always'] : []),
+        'save ""',
+        ...options,
+      ].join('\n'),
     );
+    server = spawn('redis-server', [config, ...(options.some(isSentinelLine) ? ['--sentinel'] : [])], {
+      stdio: 'ignore',
+    });
     await answering(port);
   };
   t.teardown(async () => {
+    server?.kill('SIGCONT');
     await kill();
     rmSync(folder, { recursive: true, force: true });
   });
   if (running) await start();
-  return { url: `redis://127.0.0.1:${port}/0`, port, kill, start };
+  return {
+    url: `redis://127.0.0.1:${port}/0`,
+    port,
+    kill,
+    start,
+    freeze: () => void server?.kill('SIGSTOP'),
+    thaw: () => void server?.kill('SIGCONT'),
+    command: (...words) => redisCommand(port, words),
+  };
+}
+
+const isSentinelLine = (line: string): boolean => line.startsWith('sentinel ');
+
+/** One command; the answer as Redis wrote it, empty where there was none. */
+async function redisCommand(port: number, words: readonly string[]): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+  socket.end(`*${words.length}\r\n${parts.join('')}*1\r\n$4\r\nQUIT\r\n`);
+  let answer = '';
+  socket.on('data', (chunk) => (answer += chunk.toString('latin1')));
+  // One that is being started or stopped answers nothing.
+  socket.on('error', () => undefined);
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  socket.on('close', resolve);
+  await closed;
+  return answer.replace(/\+OK\r\n$/, '');
 }
 
 async function answering(port: number): Promise<void> {

@@ -1,0 +1,148 @@
+/**
+ * Connections to Redis: one server, one found through Sentinel, or a cluster. No command hangs, and none waits in a
+ * queue for a connection that may never come.
+ *
+ * The only file that imports the Redis client.
+ */
+import { Cluster, Redis, type RedisOptions as AnyRedisOptions } from 'ioredis';
+import { INVENTORY_SCRIPT, KEY_NAMES, MERGE_SCRIPT, REVOKE_SCRIPT, UNDO_SCRIPT } from './redis-scripts.ts';
+
+/** Answers are mapped as ever: with exactOptionalPropertyTypes, ioredis' type allows no undefined there. */
+type RedisOptions = Omit<AnyRedisOptions, 'replyMapping'>;
+
+/** Where Redis is. Nodes are `host:port`. */
+export type RedisLocation = { readonly keyPrefix: string } & (
+  | { readonly url: string }
+  | ({ readonly sentinels: readonly string[]; readonly name: string; readonly db: number } & SentinelLogin &
+      RedisLogin)
+  | ({ readonly cluster: readonly string[] } & RedisLogin)
+);
+
+interface RedisLogin {
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly tls: boolean;
+}
+
+interface SentinelLogin {
+  readonly sentinelUsername: string | undefined;
+  readonly sentinelPassword: string | undefined;
+}
+
+interface Scripts {
+  sallyportRevoke(...args: string[]): Promise<[created: number, mark: string, detail: string]>;
+  sallyportUndo(...args: string[]): Promise<string | null>;
+  sallyportMerge(...args: string[]): Promise<number>;
+  sallyportInventory(...args: string[]): Promise<[lastId: string, count: number, checksum: string]>;
+}
+/** A connection that knows our scripts. */
+export type ScriptedRedis = (Redis | Cluster) & Scripts;
+
+const SCRIPTS: Readonly<Record<keyof Scripts, string>> = {
+  sallyportRevoke: REVOKE_SCRIPT,
+  sallyportUndo: UNDO_SCRIPT,
+  sallyportMerge: MERGE_SCRIPT,
+  sallyportInventory: INVENTORY_SCRIPT,
+};
+
+const CONNECT_TIMEOUT_MS = 2_000;
+/** Redis does not answer the closing of a connection that waits in XREAD: no reason to wait for it at the end. */
+const DISCONNECT_TIMEOUT_MS = 50;
+const MAX_RECONNECT_DELAY_MS = 500;
+
+const reconnectDelayMs = (times: number): number => Math.min(50 * times, MAX_RECONNECT_DELAY_MS);
+
+/**
+ * @param commandTimeoutMs undefined for a follower, whose commands wait by design, and which is made anew when it is lost
+ */
+export function connectRedis(location: RedisLocation, commandTimeoutMs?: number): ScriptedRedis {
+  const redis = openRedis(location, {
+    lazyConnect: true,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    // After a failover the old primary is a replica: the new one is found by connecting again.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    ...(commandTimeoutMs === undefined
+      ? { retryStrategy: () => null }
+      : { commandTimeout: commandTimeoutMs, retryStrategy: reconnectDelayMs }),
+  });
+  // Without a listener ioredis prints every failed connection; the view reports what matters.
+  redis.on('error', () => undefined);
+  for (const [name, lua] of Object.entries(SCRIPTS))
+    redis.defineCommand(name, { numberOfKeys: KEY_NAMES.length, lua });
+  return redis as ScriptedRedis;
+}
+
+function openRedis(location: RedisLocation, options: RedisOptions): Redis | Cluster {
+  if ('url' in location) return new Redis(location.url, options);
+  const { username, password, tls } = location;
+  const login: RedisOptions = {
+    ...options,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(tls && { tls: {} }),
+  };
+  if ('cluster' in location) {
+    const retries = options.retryStrategy;
+    return new Cluster(location.cluster.map(nodeOf), {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      redisOptions: login,
+      slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
+      clusterRetryStrategy: (times) => retries?.(times) ?? null,
+    });
+  }
+  const { sentinels, name, db, sentinelUsername, sentinelPassword } = location;
+  return new Redis({
+    ...login,
+    sentinels: sentinels.map(nodeOf),
+    name,
+    db,
+    failoverDetector: true,
+    // A sentinel that is there but says nothing is passed over.
+    sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
+    sentinelRetryStrategy: (times) => (options.commandTimeout === undefined ? null : reconnectDelayMs(times)),
+    ...(sentinelUsername !== undefined && { sentinelUsername }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+    ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+  });
+}
+
+/** `host:port`; an IPv6 address stands in brackets. */
+function nodeOf(node: string): { host: string; port: number } {
+  const colon = node.lastIndexOf(':');
+  return { host: node.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(node.slice(colon + 1)) };
+}
+
+/** What a Redis is, for whoever checks a configuration. */
+export interface RedisFacts {
+  readonly version: string;
+  /** Does it write to disk (append-only file, or snapshots)? */
+  readonly persistent: boolean;
+  readonly evictionPolicy: string;
+}
+
+/** Connects once, asks, and closes. */
+export async function probeRedis(location: RedisLocation): Promise<RedisFacts> {
+  const redis = connectRedis(location);
+  try {
+    await redis.connect();
+    const info = await redis.info();
+    const field = (name: string): string => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim() ?? '';
+    // Hosted servers may forbid CONFIG: INFO tells enough.
+    const saves = await redis.config('GET', 'save').then(
+      (answer) => answer[1] !== '',
+      () => field('rdb_last_save_time') !== '0',
+    );
+    return {
+      version: field('redis_version'),
+      persistent: field('aof_enabled') === '1' || saves,
+      evictionPolicy: field('maxmemory_policy') || 'noeviction',
+    };
+  } finally {
+    redis.disconnect();
+  }
+}

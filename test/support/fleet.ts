@@ -1,0 +1,92 @@
+/**
+ * Members of a fleet: what a gateway has for revocations, a store and a view, without the rest.
+ */
+import { once } from 'node:events';
+import type { Test } from 'tap';
+import { systemClock } from '../../src/clock.ts';
+import type { RedisLocation } from '../../src/revocation/redis-connection.ts';
+import { RedisStore } from '../../src/revocation/redis-store.ts';
+import { RevocableToken, targetId } from '../../src/revocation/revocation-target.ts';
+import { RevocationView } from '../../src/revocation/revocation-view.ts';
+import { until } from './gateway.ts';
+import { ISSUER, nowSeconds } from './tokens.ts';
+
+export const REVOCATIONS = 500;
+
+export interface Member {
+  readonly store: RedisStore;
+  readonly view: RevocationView;
+  stop(): Promise<void>;
+}
+
+export async function join(t: Test, location: RedisLocation): Promise<Member> {
+  const store = new RedisStore(location, systemClock);
+  const view = new RevocationView(store, systemClock);
+  const stop = async (): Promise<void> => {
+    await view.stop();
+    await store.close();
+  };
+  t.teardown(stop);
+  view.start();
+  await once(view, 'loaded');
+  return { store, view, stop };
+}
+
+const tokenWith = (tokenId: string): RevocableToken =>
+  new RevocableToken({
+    issuer: ISSUER,
+    tokenId,
+    digest: () => 'none',
+    subject: undefined,
+    session: undefined,
+    clientId: undefined,
+    claims: [],
+  });
+
+/** Revokes as the admin API does: acknowledged once the store has it. Returns what was acknowledged. */
+export async function revokeMany(by: Member, prefix: string, count = REVOCATIONS): Promise<string[]> {
+  const acknowledged: string[] = [];
+  const revoke = async (tokenId: string): Promise<void> => {
+    const target = { issuer: ISSUER, kind: 'token_id' as const, value: tokenId };
+    try {
+      const { entry } = await by.store.revoke({
+        id: targetId(target),
+        target,
+        issuedBefore: null,
+        expiresAt: nowSeconds() + 3_600,
+        createdBy: 'alice',
+        reason: null,
+      });
+      by.view.apply([entry]);
+      acknowledged.push(tokenId);
+    } catch {
+      // Not acknowledged: nobody was promised anything.
+    }
+  };
+  const ids = Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
+  for (let from = 0; from < ids.length; from += 50) await Promise.all(ids.slice(from, from + 50).map(revoke));
+  return acknowledged;
+}
+
+export const lostAt = ({ view }: Member, tokenIds: readonly string[]): number =>
+  tokenIds.filter((tokenId) => !view.isRevoked(tokenWith(tokenId), undefined)).length;
+
+/** Everything that was acknowledged is known to all, and to a gateway that starts now. */
+export async function expectNoneLost(
+  t: Test,
+  name: string,
+  members: readonly Member[],
+  location: RedisLocation,
+  acknowledged: readonly string[],
+): Promise<void> {
+  for (const member of members) t.equal(lostAt(member, acknowledged), 0, `${name}: 0 lost while it lasted`);
+  await until(() => members.every(({ view }) => view.connected && view.ageMs < 1_000));
+  // What was put back is there for one who knows nothing. It may take a comparison or two.
+  await until(async () => {
+    const fresh = await join(t, location);
+    const lost = lostAt(fresh, acknowledged);
+    await fresh.stop();
+    return lost === 0;
+  });
+  t.pass(`${name}: 0 of ${acknowledged.length} lost`);
+}
