@@ -9,6 +9,8 @@ import type { Credentials } from './credentials.ts';
 export interface Contestant {
   readonly name: string;
   readonly authenticates: boolean;
+  /** Whether each request brings a token that the proxy does not know from the one before. */
+  readonly newTokens: boolean;
   /** Undefined where it is not on this machine. */
   readonly version: string | undefined;
   /** Writes what it needs into the folder and returns how to start it, listening on the port. */
@@ -52,9 +54,10 @@ http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
   return ['nginx', '-c', file, '-p', folder];
 }
 
-const sallyport = (name: string, accessLog: boolean): Contestant => ({
+const sallyport = (name: string, { accessLog = false, newTokens = false } = {}): Contestant => ({
   name,
   authenticates: true,
+  newTokens,
   version: packageVersion('../'),
   command(folder, port, upstreamPort, credentials) {
     const file = join(folder, `${name}.json`);
@@ -64,6 +67,8 @@ const sallyport = (name: string, accessLog: boolean): Contestant => ({
       JSON.stringify({
         realm: 'bench',
         access_log: accessLog,
+        // The tokens come round again: a cache of one has forgotten them by then.
+        ...(newTokens && { caches: { tokens: { entries: 1 } } }),
         listeners: [{ host: '127.0.0.1', port }],
         admin: { port: 0 },
         issuers: {
@@ -87,6 +92,7 @@ const sallyport = (name: string, accessLog: boolean): Contestant => ({
 const nginxProxy: Contestant = {
   name: 'nginx proxy_pass',
   authenticates: false,
+  newTokens: false,
   version: nginxVersion,
   command(folder, port, upstreamPort) {
     const file = join(folder, 'proxy.conf');
@@ -106,6 +112,8 @@ http { access_log off; keepalive_requests 1000000000;
 const haproxy: Contestant = {
   name: 'HAProxy jwt_verify RS256',
   authenticates: true,
+  // It verifies every token anew, known or not.
+  newTokens: false,
   version: haproxyVersion,
   command(folder, port, upstreamPort, credentials) {
     const file = join(folder, 'haproxy.cfg');
@@ -148,6 +156,7 @@ backend out
 const httpProxy: Contestant = {
   name: 'http-proxy',
   authenticates: false,
+  newTokens: false,
   version: packageVersion('http-proxy'),
   command(_folder, port, upstreamPort) {
     return [
@@ -160,8 +169,9 @@ const httpProxy: Contestant = {
 };
 
 export const CONTESTANTS: readonly Contestant[] = [
-  sallyport('sallyport', false),
-  sallyport('sallyport, access log', true),
+  sallyport('sallyport'),
+  sallyport('sallyport, access log', { accessLog: true }),
+  sallyport('sallyport, new tokens', { newTokens: true }),
   haproxy,
   nginxProxy,
   httpProxy,

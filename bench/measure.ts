@@ -2,7 +2,7 @@
  * Measures one proxy under load: CPU from /proc of all its processes over the requests that wrk counted.
  */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
@@ -42,18 +42,42 @@ function processTree(root: number): number[] {
   return tree;
 }
 
+/** One token for all requests, or a script of wrk's that sends many in turn. */
+export type Tokens = { readonly token: string } | { readonly script: string };
+
+/** Writes a script with which wrk sends these tokens in turn. */
+export function writeTokenScript(file: string, tokens: readonly string[]): Tokens {
+  writeFileSync(
+    file,
+    `local tokens = { ${tokens.map((token) => JSON.stringify(`Bearer ${token}`)).join(', ')} }
+local requests, next = {}, 0
+function init()
+  for index, token in ipairs(tokens) do
+    wrk.headers["Authorization"] = token
+    requests[index] = wrk.format()
+  end
+end
+function request()
+  next = next % #requests + 1
+  return requests[next]
+end
+`,
+  );
+  return { script: file };
+}
+
 /** @throws Error where an answer was anything but 2xx: a refusal is cheap, and would pass for speed */
 export async function measure(
   pid: number,
   port: number,
-  token: string,
+  tokens: Tokens,
   seconds: number,
   core: number,
 ): Promise<Measurement> {
   const before = cpuMicros(pid);
   const { stdout } = await execute('taskset', [
     ...['-c', String(core), 'wrk', '-t1', '-c32', `-d${seconds}s`],
-    ...['-H', `Authorization: Bearer ${token}`],
+    ...('script' in tokens ? ['-s', tokens.script] : ['-H', `Authorization: Bearer ${tokens.token}`]),
     ...['-H', 'Accept: application/json', '-H', 'Accept-Language: en', '-H', 'Accept-Encoding: gzip'],
     ...['-H', 'User-Agent: bench/1.0', '-H', 'Cache-Control: no-cache', '-H', 'X-Trace: 1'],
     `http://127.0.0.1:${port}/orders`,
