@@ -48,35 +48,53 @@ const SCRIPTS: Readonly<Record<keyof Scripts, string>> = {
 const CONNECT_TIMEOUT_MS = 2_000;
 /** Redis does not answer the closing of a connection that waits in XREAD: no reason to wait for it at the end. */
 const DISCONNECT_TIMEOUT_MS = 50;
-const MAX_RECONNECT_DELAY_MS = 500;
 
-const reconnectDelayMs = (times: number): number => Math.min(50 * times, MAX_RECONNECT_DELAY_MS);
+/** A connection that is being made, or is there, until it is lost. It never comes back: a new one is made instead. */
+export interface RedisConnection {
+  readonly redis: ScriptedRedis;
+  /** Rejects with what kept it from being made. */
+  readonly ready: Promise<void>;
+}
 
 /**
- * @param commandTimeoutMs undefined for a follower, whose commands wait by design, and which is made anew when it is lost
+ * Begins to connect.
+ *
+ * @param commandTimeoutMs undefined for a follower, whose commands wait by design
  */
-export function connectRedis(location: RedisLocation, commandTimeoutMs?: number): ScriptedRedis {
-  const redis = openRedis(location, {
+export function connectRedis(location: RedisLocation, commandTimeoutMs?: number): RedisConnection {
+  const redis = createClient(location, {
     lazyConnect: true,
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    // After a failover the old primary is a replica: the new one is found by connecting again.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    ...(commandTimeoutMs === undefined
-      ? { retryStrategy: () => null }
-      : { commandTimeout: commandTimeoutMs, retryStrategy: reconnectDelayMs }),
-  });
-  // Without a listener ioredis prints every failed connection; the view reports what matters.
-  redis.on('error', () => undefined);
+    retryStrategy: () => null,
+    ...(commandTimeoutMs !== undefined && { commandTimeout: commandTimeoutMs }),
+  }) as ScriptedRedis;
   for (const [name, lua] of Object.entries(SCRIPTS))
     redis.defineCommand(name, { numberOfKeys: KEY_NAMES.length, lua });
-  return redis as ScriptedRedis;
+  // ioredis tells the cause here, and then rejects with "Connection is closed."
+  let cause: unknown;
+  redis.on('error', (error) => (cause = causeOf(error)));
+  const connect = async (): Promise<void> => {
+    try {
+      await redis.connect();
+    } catch (error) {
+      throw cause ?? error;
+    }
+  };
+  return { redis, ready: connect() };
 }
 
-function openRedis(location: RedisLocation, options: RedisOptions): Redis | Cluster {
+/** A cluster tells only that no node answered; why, its last node knows. */
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && 'lastNodeError' in error && error.lastNodeError instanceof Error
+    ? error.lastNodeError
+    : error;
+}
+
+function createClient(location: RedisLocation, options: RedisOptions): Redis | Cluster {
   if ('url' in location) return new Redis(location.url, options);
   const { username, password, tls } = location;
   const login: RedisOptions = {
@@ -86,13 +104,12 @@ function openRedis(location: RedisLocation, options: RedisOptions): Redis | Clus
     ...(tls && { tls: {} }),
   };
   if ('cluster' in location) {
-    const retries = options.retryStrategy;
     return new Cluster(location.cluster.map(nodeOf), {
       lazyConnect: true,
       enableOfflineQueue: false,
       redisOptions: login,
       slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
-      clusterRetryStrategy: (times) => retries?.(times) ?? null,
+      clusterRetryStrategy: () => null,
     });
   }
   const { sentinels, name, db, sentinelUsername, sentinelPassword } = location;
@@ -104,7 +121,7 @@ function openRedis(location: RedisLocation, options: RedisOptions): Redis | Clus
     failoverDetector: true,
     // A sentinel that is there but says nothing is passed over.
     sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
-    sentinelRetryStrategy: (times) => (options.commandTimeout === undefined ? null : reconnectDelayMs(times)),
+    sentinelRetryStrategy: () => null,
     ...(sentinelUsername !== undefined && { sentinelUsername }),
     ...(sentinelPassword !== undefined && { sentinelPassword }),
     ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
@@ -127,9 +144,9 @@ export interface RedisFacts {
 
 /** Connects once, asks, and closes. */
 export async function probeRedis(location: RedisLocation): Promise<RedisFacts> {
-  const redis = connectRedis(location);
+  const { redis, ready } = connectRedis(location);
   try {
-    await redis.connect();
+    await ready;
     const info = await redis.info();
     const field = (name: string): string => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim() ?? '';
     // Hosted servers may forbid CONFIG: INFO tells enough.

@@ -4,7 +4,8 @@
  */
 import type { Clock } from '../clock.ts';
 import { markText } from './mark-table.ts';
-import { connectRedis, type RedisLocation, type ScriptedRedis } from './redis-connection.ts';
+import type { RedisLocation } from './redis-connection.ts';
+import { RedisLink } from './redis-link.ts';
 import { KEY_NAMES } from './redis-scripts.ts';
 import {
   compareVersions,
@@ -21,13 +22,8 @@ import {
 } from './revocation-store.ts';
 import type { RevocationTarget } from './revocation-target.ts';
 
-/** How long a command waits for a connection that is being made. */
-const CONNECT_TIMEOUT_MS = 2_000;
-const COMMAND_TIMEOUT_MS = 2_000;
 /** How often a gateway compares itself with the list. XREAD waits for news no longer than that. */
 const COMPARE_MS = 1_000;
-/** No answer for so long means that the connection is dead: noticed within 3 s (rule V9). */
-const WATCHDOG_MS = 1_800;
 const BATCH_ENTRIES = 1_000;
 const SCAN_COUNT = '2000';
 
@@ -43,30 +39,27 @@ interface KnownDetail {
 }
 
 export class RedisStore implements RevocationStore {
-  readonly #location: RedisLocation;
   readonly #clock: Clock;
-  #commands: ScriptedRedis;
+  readonly #link: RedisLink;
   readonly #keys: readonly string[];
-  readonly #followers = new Set<ScriptedRedis>();
 
-  /** Connects in the background; each method says for itself whether Redis could be had. */
+  /** Connects when it is first asked; each method says for itself whether Redis could be had. */
   constructor(location: RedisLocation, clock: Clock) {
-    this.#location = location;
     this.#clock = clock;
+    this.#link = new RedisLink(location, clock);
     // Braces make a hash tag: all keys share one slot of a cluster, so that one script can use them.
     this.#keys = KEY_NAMES.map((name) => `{${location.keyPrefix}}:revocation:${name}`);
-    this.#commands = connectRedis(location, COMMAND_TIMEOUT_MS);
   }
 
   async nowMs(): Promise<number> {
-    const [seconds, microseconds] = await this.#whenReady((redis) => redis.time());
+    const [seconds, microseconds] = await this.#link.run((redis) => redis.time());
     return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
   }
 
   async revoke(request: RevocationRequest): Promise<{ entry: RevocationEntry; created: boolean }> {
     const { id, target, issuedBefore, expiresAt, createdBy, reason } = request;
     const who = { target, created_by: createdBy, ...(reason === null ? {} : { reason }) };
-    const [created, mark, detail] = await this.#whenReady((redis) =>
+    const [created, mark, detail] = await this.#link.run((redis) =>
       redis.sallyportRevoke(
         ...this.#keys,
         id,
@@ -79,14 +72,14 @@ export class RedisStore implements RevocationStore {
   }
 
   async undo(id: string): Promise<RevocationMark | undefined> {
-    const mark = await this.#whenReady((redis) => redis.sallyportUndo(...this.#keys, id));
+    const mark = await this.#link.run((redis) => redis.sallyportUndo(...this.#keys, id));
     return mark === null ? undefined : parseMark(id, mark);
   }
 
   async find(id: string): Promise<RevocationEntry | undefined> {
     const nowMs = await this.nowMs();
     const [state = '', detail = ''] = this.#keys;
-    const [mark, who] = await this.#whenReady((redis) =>
+    const [mark, who] = await this.#link.run((redis) =>
       Promise.all([redis.hget(state, id), redis.hget(detail, id)]),
     );
     return mark === null ? undefined : liveEntry(parseMark(id, mark), who, nowMs);
@@ -108,7 +101,7 @@ export class RedisStore implements RevocationStore {
     let [score, lastId] = parseCursor(cursor);
     for (let offset = 0; ;) {
       const page = pairs(
-        await this.#whenReady((redis) =>
+        await this.#link.run((redis) =>
           redis.zrangebyscore(expiry, score, '+inf', 'WITHSCORES', 'LIMIT', offset, BATCH_ENTRIES),
         ),
       );
@@ -118,7 +111,7 @@ export class RedisStore implements RevocationStore {
       const [marks, details] =
         ids.length === 0
           ? [[], []]
-          : await this.#whenReady((redis) =>
+          : await this.#link.run((redis) =>
               Promise.all([redis.hmget(state, ...ids), redis.hmget(detail, ...ids)]),
             );
       const scoreBefore = score;
@@ -139,13 +132,13 @@ export class RedisStore implements RevocationStore {
   }
 
   async position(): Promise<Position> {
-    const last = await this.#whenReady((redis) => redis.xrevrange(this.#keys[4] ?? '', '+', '-', 'COUNT', 1));
+    const last = await this.#link.run((redis) => redis.xrevrange(this.#keys[4] ?? '', '+', '-', 'COUNT', 1));
     return last[0]?.[0] ?? '0-0';
   }
 
   async *snapshot(): AsyncGenerator<readonly RevocationMark[]> {
     const scan = (cursor: string): Promise<[cursor: string, fields: string[]]> => {
-      const page = this.#whenReady((redis) => redis.hscan(this.#keys[0] ?? '', cursor, 'COUNT', SCAN_COUNT));
+      const page = this.#link.run((redis) => redis.hscan(this.#keys[0] ?? '', cursor, 'COUNT', SCAN_COUNT));
       // Whoever stops reading never looks at the page that was asked for ahead.
       page.catch(() => undefined);
       return page;
@@ -163,26 +156,21 @@ export class RedisStore implements RevocationStore {
 
   async merge(marks: readonly RevocationMark[]): Promise<void> {
     const args = marks.flatMap((mark) => [mark.id, markText(mark)]);
-    await this.#whenReady((redis) => redis.sallyportMerge(...this.#keys, ...args));
+    await this.#link.run((redis) => redis.sallyportMerge(...this.#keys, ...args));
   }
 
   async *follow(position: Position, signal: AbortSignal): AsyncGenerator<Batch> {
-    // XREAD BLOCK holds its connection, and commandTimeout would end it: one of its own, with a watchdog.
-    const redis = connectRedis(this.#location);
-    this.#followers.add(redis);
-    const stop = (): void => redis.disconnect();
-    signal.addEventListener('abort', stop);
+    // XREAD BLOCK holds its connection: one of its own.
+    const follower = this.#link.follow(signal);
     const log = this.#keys[4] ?? '';
     try {
-      await this.#guarded(redis, redis.connect());
       let last = position;
       let comparedAtMs = -Infinity;
       while (!signal.aborted) {
         const askedAtMs = this.#clock.monotonicMs();
         const untilCompareMs = comparedAtMs + COMPARE_MS - askedAtMs;
         if (untilCompareMs > 0) {
-          const answer = await this.#guarded(
-            redis,
+          const answer = await follower.run((redis) =>
             redis.xread('COUNT', BATCH_ENTRIES, 'BLOCK', Math.ceil(untilCompareMs), 'STREAMS', log, last),
           );
           const changes = answer?.[0]?.[1] ?? [];
@@ -191,12 +179,11 @@ export class RedisStore implements RevocationStore {
           continue;
         }
         comparedAtMs = askedAtMs;
-        const [end, count, checksum] = await this.#guarded(redis, redis.sallyportInventory(...this.#keys));
+        const [end, count, checksum] = await follower.run((redis) => redis.sallyportInventory(...this.#keys));
         if (compareIds(end, last) < 0) throw new PositionLost('the log ends before the position');
         // Exactly up to where the inventory was taken: what came later is not in it.
         while (compareIds(last, end) < 0) {
-          const changes = await this.#guarded(
-            redis,
+          const changes = await follower.run((redis) =>
             redis.xrange(log, `(${last}`, end, 'COUNT', BATCH_ENTRIES),
           );
           last = changes.at(-1)?.[0] ?? end;
@@ -210,68 +197,12 @@ export class RedisStore implements RevocationStore {
         };
       }
     } finally {
-      signal.removeEventListener('abort', stop);
-      this.#followers.delete(redis);
-      redis.disconnect();
+      follower.close();
     }
   }
 
   async close(): Promise<void> {
-    for (const redis of [...this.#followers, this.#commands]) redis.disconnect();
-  }
-
-  /** Waits for a follower's answer no longer than the watchdog allows: a half-open connection never answers. */
-  async #guarded<T>(redis: ScriptedRedis, answer: Promise<T>): Promise<T> {
-    return this.#within(WATCHDOG_MS, answer, () => redis.disconnect());
-  }
-
-  /** Not even the end of a connection that is being made ends the wait for it: only the clock does. */
-  async #within<T>(limitMs: number, answer: Promise<T>, tooLate: () => void): Promise<T> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const cancel = this.#clock.after(limitMs, () => {
-      tooLate();
-      reject(new Error('Redis did not answer in time'));
-    });
-    // Whoever is overtaken has nobody to tell.
-    answer.catch(() => undefined);
-    late.catch(() => undefined);
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      cancel();
-    }
-  }
-
-  /**
-   * Runs a command on a connection that is there. Commands are never queued for one that is not: they wait a
-   * moment for one that is being made, or fail.
-   */
-  async #whenReady<T>(command: (redis: ScriptedRedis) => Promise<T>): Promise<T> {
-    const redis = this.#commands;
-    if (redis.status !== 'ready') await this.#ready();
-    try {
-      return await command(redis);
-    } catch (error) {
-      // No answer in time: the connection may be half open, and only a new one can tell.
-      // A replica that was a primary takes no change: a new connection finds the one that does.
-      if (error instanceof Error && /^Command timed out$|READONLY/.test(error.message))
-        redis.disconnect(true);
-      throw error;
-    }
-  }
-
-  async #ready(): Promise<void> {
-    const redis = this.#commands;
-    const { promise: ready, resolve } = Promise.withResolvers<void>();
-    redis.once('ready', resolve);
-    try {
-      await this.#within(CONNECT_TIMEOUT_MS, redis.status === 'wait' ? redis.connect() : ready, () => {
-        // An attempt that does not end would keep all others from being made.
-        if (redis.status === 'connecting') redis.disconnect(true);
-      });
-    } finally {
-      redis.off('ready', resolve);
-    }
+    this.#link.close();
   }
 }
 

@@ -309,7 +309,9 @@ t.test(
     await gateway.instance.ready();
     t.equal((await fetch(`${gateway.adminUrl}/readyz?verbose`)).status, 200);
     t.equal(await statusOf(gateway, mint(key)), 200);
-    t.equal(gateway.log.filter(({ level }) => level === 'error').length, 1, 'said once');
+    const said = gateway.log.filter(({ level }) => level === 'error');
+    t.equal(said.length, 1, 'said once');
+    t.match(said[0]?.['error'], new RegExp(`ECONNREFUSED 127\\.0\\.0\\.1:${redis.port}`), 'and why');
   },
 );
 
@@ -351,6 +353,48 @@ t.test('V8 Redis is gone later: the view serves until max_view_age, then as the 
   );
   t.equal(await gateway.metric('sallyport_revocation_store_connected'), 0);
   t.ok((await gateway.metric('sallyport_revocation_view_age_seconds')) >= 31);
+});
+
+t.test('V8 ten minutes without Redis, second by second', async (t) => {
+  const redis = await startRedis(t);
+  let seconds = 0;
+  // Time stands still unless the test moves it.
+  const clock: Clock = { ...systemClock, monotonicMs: () => seconds * 1000 };
+  // One second of this clock may be a millisecond of the upstream's.
+  const patient = { upstream: 'u', timeouts: { response: '24h', idle: '24h' } };
+  const gateway = await startGateway(
+    t,
+    {
+      ...configuration({ store: redis.url, max_view_age: '30s' }),
+      routes: [
+        { name: 'deny', match: { path_prefix: '/' }, ...patient },
+        { name: 'allow', match: { path_prefix: '/allow' }, ...patient, when_stale: 'allow' },
+      ],
+    },
+    { clock },
+  );
+  const [good, revoked] = [mint(key), mint(key)];
+  await revoke(gateway, { token: revoked });
+  await redis.kill();
+  await until(() => !gateway.instance.view.connected);
+  const counts: Record<string, number> = {};
+  const count = async (name: string, path: string, token: string): Promise<void> => {
+    const { status } = await send(gateway.url, path, { token });
+    counts[`${name} ${status}`] = (counts[`${name} ${status}`] ?? 0) + 1;
+  };
+  while (seconds++ < 600) {
+    await count('deny', '/', good);
+    await count('allow', '/allow', good);
+    await count('revoked', seconds % 2 === 0 ? '/allow' : '/', revoked);
+  }
+  t.strictSame(counts, { 'deny 200': 30, 'deny 503': 570, 'allow 200': 600, 'revoked 401': 600 });
+  t.equal(
+    await gateway.metric(
+      'sallyport_auth_decisions_total{route="allow",issuer="login",decision="fail_open",reason="ok"}',
+    ),
+    570,
+    'each that passed unchecked is counted',
+  );
 });
 
 /** Revokes through one gateway and waits for the other to refuse. Returns how long that took. */

@@ -91,11 +91,14 @@ export async function startGateway(
   };
 }
 
-/** Resolves when the condition holds; looks again at every turn of the event loop. */
+/** Between two looks at a condition: processes that tests wait for need the processor too. */
+const LOOK_AGAIN_MS = 3;
+
+/** Resolves when the condition holds. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) {
     const { promise, resolve } = Promise.withResolvers<void>();
-    setImmediate(resolve);
+    setTimeout(resolve, LOOK_AGAIN_MS);
     await promise;
   }
 }

@@ -1,11 +1,13 @@
 /** A real redis-server that the test starts, kills and cuts off. */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { until } from './gateway.ts';
 
 export interface TestRedis {
   readonly url: string;
@@ -18,13 +20,29 @@ export interface TestRedis {
   command(...words: string[]): Promise<string>;
 }
 
+/** Below the ports that systems give to outgoing connections. */
+const FIRST_PORT = 10_000;
+const PORTS = 20_000;
+
+/**
+ * A port on which nothing listens, for a server that comes, goes and comes back on the same one.
+ *
+ * Port 0 would give one that outgoing connections get as well: then somebody else, or even an attempt to connect to
+ * that very port (TCP lets it meet itself), holds it when the server comes back.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = FIRST_PORT + randomInt(PORTS);
+    const server = createServer();
+    const free = Promise.withResolvers<boolean>();
+    server.once('listening', () => free.resolve(true));
+    server.once('error', () => free.resolve(false));
+    server.listen(port, '127.0.0.1');
+    if (!(await free.promise)) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** Keeps everything on disk unless told otherwise. */
@@ -57,7 +75,7 @@ export async function startRedis(
     server = spawn('redis-server', [config, ...(options.some(isSentinelLine) ? ['--sentinel'] : [])], {
       stdio: 'ignore',
     });
-    await answering(port);
+    await answering(port, server);
   };
   t.teardown(async () => {
     server?.kill('SIGCONT');
@@ -93,19 +111,9 @@ async function redisCommand(port: number, words: readonly string[]): Promise<str
   return answer.replace(/\+OK\r\n$/, '');
 }
 
-async function answering(port: number): Promise<void> {
-  for (;;) {
-    const socket = connect(port, '127.0.0.1');
-    socket.on('error', () => undefined);
-    socket.write('PING\r\n');
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    socket.on('data', (chunk) => resolve(chunk.toString().startsWith('+PONG')));
-    socket.on('close', () => resolve(false));
-    const ready = await promise;
-    socket.destroy();
-    if (ready) return;
-    const turn = Promise.withResolvers<void>();
-    setImmediate(turn.resolve);
-    await turn.promise;
-  }
+async function answering(port: number, server: ChildProcess): Promise<void> {
+  await until(async () => {
+    if (server.exitCode !== null) throw new Error(`redis-server on port ${port} ended at once`);
+    return (await redisCommand(port, ['PING'])).startsWith('+PONG');
+  });
 }
