@@ -1,5 +1,5 @@
 /**
- * Puts a gateway together from its configuration: the only file (with issuers.ts) that constructs adapters.
+ * Puts a gateway together from its configuration: the only file (with issuers.ts and opaque-issuers.ts) that constructs adapters.
  */
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
@@ -9,11 +9,12 @@ import { AdminServer, type Readiness } from './admin/server.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
 import { Gateway } from './gateway.ts';
-import { Issuers, parseJson, type IssuerObserver } from './issuers.ts';
+import { Issuers, parseJson } from './issuers.ts';
 import { Listener } from './listener.ts';
 import { LiveStreams } from './live-streams.ts';
 import { LogoutReceiver } from './logout-receiver.ts';
 import { compilePolicy, type Policy } from './policy.ts';
+import { exposeGauges, issuerObserver, reportStore } from './reports.ts';
 import { MemoryStore } from './revocation/memory-store.ts';
 import { redisLocation } from './config/redis-location.ts';
 import { RedisStore } from './revocation/redis-store.ts';
@@ -28,7 +29,7 @@ import { describeError, type Log, type Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { JwtAssertionSigner } from './token/assertion-signer.ts';
 import { AuthorityClient } from './token/authority-fetch.ts';
-import { CACHE_NAMES, TokenCaches } from './token/token-caches.ts';
+import { TokenCaches } from './token/token-caches.ts';
 import { Http1Forwarder } from './upstream/http1-forwarder.ts';
 import { VERSION } from './version.ts';
 import type { Reception } from './visit.ts';
@@ -66,7 +67,7 @@ export class Instance {
       client: this.#client,
       caches,
       clock,
-      observer: this.#issuerObserver(),
+      observer: issuerObserver(this.metrics, log.logger, clock, this.#keySuccessAtMs),
     });
     const signer = assertionSigner(loaded, clock);
     this.#store = openStore(loaded, clock);
@@ -108,8 +109,8 @@ export class Instance {
     };
     this.listeners = configuration.listeners.map((options) => this.#listener(options, reception));
     this.admin = this.#adminServer(signer, revoker, audit);
-    this.#exposeGauges(caches);
-    this.#reportStore();
+    exposeGauges(this.metrics, { caches, view: this.view, keySuccessAtMs: this.#keySuccessAtMs });
+    reportStore(this.view, this.metrics, log.logger, clock, configuration.revocation);
   }
 
   /** Listens at once; is ready when the revocation list is loaded and the keys were asked for. */
@@ -249,90 +250,6 @@ export class Instance {
         store_connected: this.view.connected,
       },
     };
-  }
-
-  #issuerObserver(): IssuerObserver {
-    const { metrics } = this;
-    return {
-      keysRefreshed: (issuer, skipped) => {
-        metrics.jwksRefreshes.child(issuer, 'success').value++;
-        this.#keySuccessAtMs.set(issuer, this.#clock.nowMs());
-        if (skipped.length > 0)
-          this.#logger.warn({ issuer, skipped }, 'the key set holds keys that cannot be used');
-      },
-      keysFailed: (issuer, error) => {
-        metrics.jwksRefreshes.child(issuer, 'failure').value++;
-        this.#logger.warn(
-          { issuer, error: describeError(error) },
-          'the key set cannot be fetched; keys that are known stay in use',
-        );
-      },
-      asked: (issuer, result, error) => {
-        metrics.introspections.child(issuer, result).value++;
-        if (error !== undefined)
-          this.#logger.warn({ issuer, error: describeError(error) }, 'an opaque token cannot be checked');
-      },
-    };
-  }
-
-  #exposeGauges(caches: TokenCaches): void {
-    const { metrics, view } = this;
-    metrics.counterOf(
-      'sallyport_cache_lookups_total',
-      'Look-ups in the local caches.',
-      ['cache', 'result'],
-      (counter) => {
-        for (const cache of CACHE_NAMES) {
-          counter.child(cache, 'hit').value = caches.lookups[cache].hit;
-          counter.child(cache, 'miss').value = caches.lookups[cache].miss;
-        }
-      },
-    );
-    metrics.gauge('sallyport_cache_entries', 'Entries of the local caches.', ['cache'], (set) => {
-      for (const cache of CACHE_NAMES) set(caches.entries(cache), cache);
-    });
-    metrics.gauge(
-      'sallyport_jwks_last_success_timestamp_seconds',
-      'When the key set was last fetched.',
-      ['issuer'],
-      (set) => {
-        for (const [issuer, atMs] of this.#keySuccessAtMs) set(atMs / 1000, issuer);
-      },
-    );
-    metrics.gauge('sallyport_revocation_entries', 'Revocations in force in the local view.', [], (set) =>
-      set(view.size),
-    );
-    metrics.gauge(
-      'sallyport_revocation_view_age_seconds',
-      'Time since the local view was last known to be complete.',
-      [],
-      (set) => set(view.ageMs / 1000),
-    );
-    metrics.gauge('sallyport_revocation_store_connected', '1 while the store answers.', [], (set) =>
-      set(view.connected ? 1 : 0),
-    );
-  }
-
-  #reportStore(): void {
-    this.view.on('loaded', () =>
-      this.#logger.info({ entries: this.view.size }, 'the revocation list is loaded'),
-    );
-    this.view.on('lost', (error) => {
-      const { max_view_age, when_stale } = this.#loaded.configuration.revocation;
-      const then =
-        when_stale === 'deny' ? 'routes that ask for a token answer 503' : 'requests pass unchecked';
-      this.#logger.error(
-        { error: describeError(error) },
-        `the revocation store cannot be had; the local view serves for ${max_view_age / 1000} s, then ${then}`,
-      );
-    });
-    this.view.on('applied', (marks) => {
-      const nowMs = this.#clock.nowMs();
-      for (const { version } of marks) {
-        if (this.view.connected)
-          this.metrics.propagationSeconds.observe(Math.max(0, nowMs - version.timeMs) / 1000);
-      }
-    });
   }
 }
 

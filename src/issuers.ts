@@ -1,38 +1,33 @@
 /**
  * The issuers of a configuration as verifiers, and what of them lives: key sets that refresh, a client to their
- * servers. With assemble.ts the only place where adapters of token/ are made.
+ * servers. With assemble.ts and opaque-issuers.ts the only place where adapters of token/ are made.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Clock } from './clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
-import { isLoopback, minSecretBytes, weakSecret } from './config/references.ts';
-import { isOpaqueIssuer, type Configuration, type IssuerConfiguration } from './config/schema.ts';
+import { isLoopback, minSecretBytes, weakSecret } from './config/issuer-problems.ts';
+import { isOpaqueIssuer } from './config/issuer-schema.ts';
+import type { IssuerConfiguration } from './config/schema.ts';
 import type { RevocableIssuer } from './revocation/revoker.ts';
 import { invalidToken } from './errors.ts';
 import type { LogoutEndpoint } from './logout-receiver.ts';
+import { opaqueAuthority, opaquePolicy } from './opaque-issuers.ts';
 import { AcceptedIssuers } from './token/accepted-issuers.ts';
 import { DEFAULT_ALGORITHMS, DEFAULT_HMAC_ALGORITHMS, type SignatureAlgorithm } from './token/algorithms.ts';
 import { revocableClaims, type RevocableClaim } from './token/authentic-token.ts';
 import type { AuthorityClient } from './token/authority-fetch.ts';
 import { stringClaim } from './token/claims.ts';
-import { IntrospectionCall } from './token/introspection-call.ts';
 import { JwtVerifier } from './token/jwt-verifier.ts';
 import { discoverKeySet, fetchKeySet } from './token/key-discovery.ts';
 import { StaticKeySet, type KeySet } from './token/key-set.ts';
 import { readJwt } from './token/lexical-gate.ts';
 import { LogoutVerifier } from './token/logout-verifier.ts';
-import {
-  OpaqueVerifier,
-  type OpaqueAuthority,
-  type OpaqueCallResult,
-  type OpaquePolicy,
-} from './token/opaque-verifier.ts';
+import { OpaqueVerifier, type OpaqueCallResult } from './token/opaque-verifier.ts';
 import { RemoteKeySet } from './token/remote-key-set.ts';
 import type { TokenCaches } from './token/token-caches.ts';
 import { presentedDigest, signedContentDigest } from './token/token-digest.ts';
 import type { AuthenticToken } from './token/token-verifier.ts';
-import { ValidationCall } from './token/validation-call.ts';
 import { importKeySet, secretKey } from './token/verification-key.ts';
 
 /** What happens to issuers, for metrics and logs. */
@@ -256,75 +251,4 @@ function jwtPolicy(name: string, issuer: IssuerConfiguration, claims: readonly R
     maxLifetimeSeconds: issuer.max_lifetime / 1000,
     revocableClaims: claims,
   };
-}
-
-function opaquePolicy(
-  name: string,
-  issuers: Configuration['issuers'],
-  claims: readonly RevocableClaim[],
-): OpaquePolicy {
-  const issuer = issuers[name];
-  const answers = issuer?.introspection ?? issuer?.validation;
-  if (!issuer || !answers) throw new TypeError('it has nobody to ask');
-  return {
-    issuerName: name,
-    issuer: issuer.issuer,
-    audiences: issuer.audiences,
-    requiredClaims: issuer.required_claims,
-    clockSkewSeconds: issuer.clock_skew / 1000,
-    futureIatSeconds: issuer.future_iat / 1000,
-    foreignIssuers: new Set(
-      Object.entries(issuers).flatMap(([other, { issuer: iss }]) =>
-        other === name || iss === undefined || sameOrigin(iss, answers.url) ? [] : [iss],
-      ),
-    ),
-    acceptsJwt: issuer.introspection?.jwt ?? false,
-    prefix: issuer.token_prefix,
-    cacheMs: answers.cache,
-    negativeCacheMs: answers.negative_cache,
-    revocableClaims: claims,
-  };
-}
-
-/** One server may well issue JWTs and opaque tokens, under two names here. */
-function sameOrigin(issuer: string, url: string): boolean {
-  return URL.canParse(issuer) && new URL(issuer).origin === new URL(url).origin;
-}
-
-/** Undefined for an issuer of JWTs that the gateway verifies itself. */
-export function opaqueAuthority(
-  { introspection, validation }: IssuerConfiguration,
-  client: AuthorityClient,
-): OpaqueAuthority | undefined {
-  if (introspection) {
-    return new IntrospectionCall(
-      {
-        url: introspection.url,
-        clientId: introspection.client_id,
-        clientSecret: introspection.client_secret ?? '',
-        authMethod: introspection.auth_method,
-        timeoutMs: introspection.timeout,
-      },
-      client,
-    );
-  }
-  if (!validation) return undefined;
-  const { send } = validation;
-  const name = send.name ?? (send.in === 'header' ? 'Authorization' : 'token');
-  const bearer = send.in === 'header' && name.toLowerCase() === 'authorization';
-  return new ValidationCall(
-    {
-      url: validation.url,
-      method: validation.method,
-      send: { in: send.in, name, value: send.value ?? (bearer ? 'Bearer {token}' : '{token}') },
-      headers: validation.headers,
-      validStatuses: validation.valid,
-      invalidStatuses: validation.invalid,
-      activePointer: validation.active,
-      claimsPointer: validation.claims,
-      claimPointers: validation.claim_pointers,
-      timeoutMs: validation.timeout,
-    },
-    client,
-  );
 }

@@ -2,7 +2,8 @@
  * What the configuration means once it is compiled: the routes and everything that a request is decided by.
  * Immutable; a new configuration makes a new policy. Pure.
  */
-import { isOpaqueIssuer, type Configuration, type RouteConfiguration } from './config/schema.ts';
+import { isOpaqueIssuer } from './config/issuer-schema.ts';
+import type { Configuration, RouteConfiguration } from './config/schema.ts';
 import { TrustedPeers } from './http/client-address.ts';
 import { HeaderTable } from './http/header-names.ts';
 import type { IdentityHeader } from './http/identity-headers.ts';

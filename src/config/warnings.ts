@@ -4,7 +4,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { LoadedConfiguration } from './load.ts';
-import { isLoopback } from './references.ts';
+import { isLoopback } from './issuer-problems.ts';
 
 const DEFAULT_MAX_LIFETIME_MS = 24 * 3_600_000;
 

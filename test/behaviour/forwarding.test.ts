@@ -638,6 +638,7 @@ t.test('an answer that pauses for longer than timeouts.idle is broken off', asyn
   clock.advance(6_000);
   await closed;
   t.notMatch(received, /504/);
+  await until(() => gateway.log.some(({ msg }) => msg === 'request'));
   t.equal(gateway.log.at(-1)?.['error'], 'upstream_timeout');
 });
 

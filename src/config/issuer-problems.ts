@@ -1,0 +1,217 @@
+/** What is wrong with issuers beyond their shape: keys that exclude each other, weak secrets, endpoints in the way. Pure. */
+import ipaddr from 'ipaddr.js';
+import {
+  isHmac,
+  KEY_REQUIREMENTS,
+  SIGNATURE_ALGORITHMS,
+  type SignatureAlgorithm,
+} from '../token/algorithms.ts';
+import { isOpaqueIssuer, OPAQUE_SOURCES } from './issuer-schema.ts';
+import type { Problem } from './load.ts';
+import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
+import { prefixText } from './route-problems.ts';
+
+const KEY_SOURCES = [
+  'discovery',
+  'jwks_url',
+  'jwks_file',
+  'jwks',
+  'hmac_secret',
+  'hmac_secret_file',
+] as const;
+
+/** Beside the sources of keys. */
+const JWT_ONLY = ['algorithms', 'token_type', 'max_lifetime', 'keys', 'backchannel_logout'] as const;
+
+export function issuerProblems(issuer: Raw, path: Path): Problem[] {
+  const problems: Problem[] = [];
+  const sources = KEY_SOURCES.filter((key) => issuer[key] !== undefined);
+  const opaque = isOpaqueIssuer(issuer);
+  if (opaque) {
+    const [kind = '', second] = OPAQUE_SOURCES.filter((source) => issuer[source] !== undefined);
+    if (second !== undefined) {
+      problems.push({
+        path: [...path, second],
+        atKey: true,
+        message: `${kind} and ${second} exclude each other; keep one`,
+      });
+    }
+    for (const key of [...sources, ...JWT_ONLY].filter((k) => issuer[k] !== undefined)) {
+      problems.push({
+        path: [...path, key],
+        atKey: true,
+        message: `is for JWTs and has no meaning beside ${kind}; remove one of them`,
+      });
+    }
+    problems.push(...introspectionProblems(issuer, path), ...validationProblems(issuer, path));
+  } else if (sources.length === 0) {
+    problems.push({
+      path,
+      message: `has no source of keys; add one of discovery: true, jwks_url, jwks_file, jwks, hmac_secret_file (or introspection or validation, for opaque tokens)`,
+    });
+  } else if (sources.length > 1) {
+    problems.push({
+      path: [...path, sources[1] ?? ''],
+      atKey: true,
+      message: `${sources.join(' and ')} exclude each other; keep one`,
+    });
+  }
+  if (!opaque && issuer['issuer'] === undefined) {
+    problems.push({ path, message: 'has no issuer; add issuer: the exact iss of its tokens' });
+  }
+  if (!opaque && issuer['token_prefix'] !== undefined) {
+    problems.push({
+      path: [...path, 'token_prefix'],
+      atKey: true,
+      message: 'is for opaque tokens only; remove it',
+    });
+  }
+  problems.push(...urlProblems(issuer, path), ...algorithmProblems(issuer, path));
+  return problems;
+}
+
+function introspectionProblems(issuer: Raw, path: Path): Problem[] {
+  if (issuer['introspection'] === undefined) return [];
+  const { client_secret: secret, client_secret_file: file } = rawOf(issuer['introspection']);
+  return secret === undefined && file === undefined
+    ? [{ path: [...path, 'introspection'], message: 'has no client_secret; add client_secret_file' }]
+    : [];
+}
+
+function validationProblems(issuer: Raw, path: Path): Problem[] {
+  const { method, send, valid = ['2xx'], invalid = [401, 403, 404] } = rawOf(issuer['validation']);
+  const { in: place = 'json', name } = rawOf(send);
+  const problems: Problem[] = [];
+  if (method === 'GET' && place !== 'header') {
+    problems.push({
+      path: [...path, 'validation', 'method'],
+      message: 'GET has no body to carry the token; add send: { in: header }, or use POST',
+    });
+  }
+  if (place === 'header' && typeof name === 'string' && !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
+    problems.push({
+      path: [...path, 'validation', 'send', 'name'],
+      message: 'is no header name; correct it',
+    });
+  }
+  const both = listOf(invalid).find((status) => listOf(valid).includes(status));
+  if (both !== undefined) {
+    problems.push({
+      path: [...path, 'validation'],
+      message: `${JSON.stringify(both)} is in valid and in invalid; keep it in one`,
+    });
+  }
+  return problems;
+}
+
+/** Keys and answers decide who may pass: they travel encrypted, or do not leave the machine (rule K4). */
+function urlProblems(issuer: Raw, path: Path): Problem[] {
+  const urls: [Path, unknown][] = [
+    [[...path, 'jwks_url'], issuer['jwks_url']],
+    ...OPAQUE_SOURCES.map((source): [Path, unknown] => [
+      [...path, source, 'url'],
+      rawOf(issuer[source])['url'],
+    ]),
+  ];
+  if (issuer['discovery'] === true) urls.push([[...path, 'issuer'], issuer['issuer']]);
+  return urls.flatMap(([where, url]) => {
+    if (typeof url !== 'string') return [];
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+      return where.at(-1) === 'issuer'
+        ? [
+            {
+              path: where,
+              message: 'must be an https:// URL, since discovery starts from it; correct it, or use jwks_url',
+            },
+          ]
+        : [];
+    }
+    const { protocol, hostname } = new URL(url);
+    if (protocol === 'https:' || isLoopback(hostname) || issuer['allow_http'] === true) return [];
+    return [
+      {
+        path: where,
+        message: 'must be https:// or loopback; change it, or set allow_http: true and know the risk',
+      },
+    ];
+  });
+}
+
+/** Is this the name or address of this very machine? */
+export function isLoopback(hostname: string): boolean {
+  const bare = hostname.replace(/^\[|\]$/g, '');
+  return bare === 'localhost' || (ipaddr.isValid(bare) && ipaddr.process(bare).range() === 'loopback');
+}
+
+function algorithmProblems(issuer: Raw, path: Path): Problem[] {
+  const algorithms = stringsOf(issuer['algorithms']).filter((a): a is SignatureAlgorithm =>
+    (SIGNATURE_ALGORITHMS as readonly string[]).includes(a),
+  );
+  const shared = issuer['hmac_secret'] !== undefined || issuer['hmac_secret_file'] !== undefined;
+  const misplaced = algorithms.filter((algorithm) => isHmac(algorithm) !== shared);
+  if (misplaced.length > 0) {
+    const why = shared
+      ? `${misplaced.join(', ')} cannot be used with a shared secret; keep HS256, HS384, HS512 only`
+      : `${misplaced.join(', ')} needs a shared secret; remove it, or configure hmac_secret_file`;
+    return [{ path: [...path, 'algorithms'], message: why }];
+  }
+  const secret = issuer['hmac_secret'];
+  if (typeof secret !== 'string') return [];
+  const needed = minSecretBytes(algorithms);
+  return Buffer.byteLength(secret) < needed
+    ? [{ path: [...path, 'hmac_secret'], message: weakSecret(needed) }]
+    : [];
+}
+
+/** The shortest secret that serves all these algorithms, in bytes (RFC 7518 section 3.2). */
+export function minSecretBytes(algorithms: readonly SignatureAlgorithm[]): number {
+  return Math.max(32, ...algorithms.map((algorithm) => KEY_REQUIREMENTS[algorithm].minSecretBytes ?? 0));
+}
+export function weakSecret(neededBytes: number): string {
+  return `is too short: these algorithms need at least ${neededBytes} bytes (RFC 7518 section 3.2); make one with: openssl rand -base64 48`;
+}
+
+export function duplicateIssuers(issuers: Raw): Problem[] {
+  const seen = new Map<string, string>();
+  return Object.entries(issuers).flatMap(([name, value]) => {
+    const { issuer } = rawOf(value);
+    if (typeof issuer !== 'string' || isOpaqueIssuer(rawOf(value))) return [];
+    const other = seen.get(issuer);
+    seen.set(issuer, name);
+    return other === undefined
+      ? []
+      : [
+          {
+            path: ['issuers', name, 'issuer'],
+            message: `is the same as that of issuers.${other}; merge the two`,
+          },
+        ];
+  });
+}
+
+/** A logout endpoint stands before all routes: it must not hide one, nor another endpoint. */
+export function logoutProblems(issuers: Raw, routes: readonly unknown[]): Problem[] {
+  const seen = new Map<string, string>();
+  return Object.entries(issuers).flatMap(([name, issuer]) => {
+    const { host, path } = rawOf(rawOf(issuer)['backchannel_logout']);
+    if (typeof host !== 'string' || typeof path !== 'string') return [];
+    const where = ['issuers', name, 'backchannel_logout'];
+    const other = seen.get(`${host}${path}`);
+    seen.set(`${host}${path}`, name);
+    if (other !== undefined)
+      return [{ path: where, message: `is the same place as that of issuers.${other}; change one` }];
+    const hidden = routes.map(rawOf).find((route) => isHidden(rawOf(route['match']), host, path));
+    return hidden
+      ? [{ path: where, message: `hides the route "${textOf(hidden['name'])}"; choose another path` }]
+      : [];
+  });
+}
+
+/** Does everything that the route matches on this host go to the endpoint? */
+function isHidden(match: Raw, host: string, path: string): boolean {
+  const hosts = stringsOf(match['hosts']);
+  const serves =
+    hosts.length === 0 ||
+    hosts.some((name) => name === host || (name.startsWith('*.') && host.endsWith(name.slice(1))));
+  return serves && (match['path'] === path || (path !== '/' && prefixText(match['path_prefix']) === path));
+}

@@ -1,0 +1,133 @@
+/** What is wrong with routes beyond their shape: names that are not there, choices left open, routes that tie. Pure. */
+import { isOpaqueIssuer } from './issuer-schema.ts';
+import type { Problem } from './load.ts';
+import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
+import { nearest } from './suggest.ts';
+
+export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
+  const problems: Problem[] = [];
+  const known = (what: string, name: unknown, where: Path): void => {
+    const names = Object.keys(rawOf(raw[what]));
+    if (typeof name !== 'string' || names.includes(name)) return;
+    const guess = nearest(name, names);
+    problems.push({
+      path: where,
+      message: `"${name}" is not in ${what}; ${guess === undefined ? `add it there${names.length > 0 ? ` (there are: ${names.join(', ')})` : ''}` : `did you mean ${guess}?`}`,
+    });
+  };
+  known('upstreams', route['upstream'], [...path, 'upstream']);
+  const auth = rawOf(route['auth']);
+  listOf(auth['issuers']).forEach((name, index) =>
+    known('issuers', name, [...path, 'auth', 'issuers', index]),
+  );
+  problems.push(
+    ...opaqueChoiceProblems(rawOf(raw['issuers']), auth, path),
+    ...authProblems(rawOf(raw['issuers']), auth, path),
+    ...rewriteProblems(route, path),
+  );
+  return problems;
+}
+
+function authProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
+  if (auth['mode'] === 'none') {
+    return ['issuers', 'scopes', 'claims']
+      .filter((key) => auth[key] !== undefined)
+      .map((key) => ({
+        path: [...path, 'auth', key],
+        atKey: true,
+        message: 'has no meaning with mode: none; remove one of them',
+      }));
+  }
+  if (auth['issuers'] !== undefined) return [];
+  const verifying = Object.values(issuers).filter((issuer) => !isOpaqueIssuer(rawOf(issuer)));
+  return verifying.length > 0
+    ? []
+    : [
+        {
+          path: [...path, 'auth'],
+          message:
+            'asks for a token, but no issuer can verify one; add one to issuers, name opaque ones in auth.issuers, or set auth.mode: none',
+        },
+      ];
+}
+
+/** A token must never be offered to two authorization servers: one of them would learn the other's tokens. */
+function opaqueChoiceProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
+  const opaque = stringsOf(auth['issuers']).filter((name) => isOpaqueIssuer(rawOf(issuers[name])));
+  if (opaque.length < 2) return [];
+  const prefixes = opaque.map((name) => textOf(rawOf(issuers[name])['token_prefix']));
+  const ambiguous = prefixes.some((prefix, index) =>
+    prefixes.some((other, at) => at !== index && other.startsWith(prefix)),
+  );
+  return ambiguous
+    ? [
+        {
+          path: [...path, 'auth', 'issuers'],
+          message: `${opaque.join(' and ')} all take opaque tokens; give each a token_prefix that none of the others begins with`,
+        },
+      ]
+    : [];
+}
+
+function rewriteProblems(route: Raw, path: Path): Problem[] {
+  const strip = rawOf(route['rewrite'])['strip_prefix'];
+  if (typeof strip !== 'string') return [];
+  const { path: exact, path_prefix: prefix } = rawOf(route['match']);
+  const matched = typeof exact === 'string' ? exact : typeof prefix === 'string' ? prefix : '/';
+  const stripped = strip.replace(/\/$/, '');
+  return matched === stripped || matched.startsWith(`${stripped}/`)
+    ? []
+    : [
+        {
+          path: [...path, 'rewrite', 'strip_prefix'],
+          message: `is no prefix of what the route matches (${matched}); make it one`,
+        },
+      ];
+}
+
+export function duplicateNames(routes: readonly unknown[]): Problem[] {
+  const seen = new Map<unknown, number>();
+  return routes.flatMap((route, index) => {
+    const name = rawOf(route)['name'];
+    const first = seen.get(name);
+    if (first === undefined) seen.set(name, index);
+    return first === undefined || name === undefined
+      ? []
+      : [{ path: ['routes', index, 'name'], message: `is the name of routes[${first}] too; rename one` }];
+  });
+}
+
+/** Two routes that match the same requests with the same precedence: which one serves would be an accident. */
+export function tiedRoutes(routes: readonly unknown[]): Problem[] {
+  const seen = new Map<string, string>();
+  return routes.flatMap((route, index) => {
+    const { match: rawMatch, name } = rawOf(route);
+    const match = rawOf(rawMatch);
+    const hosts = stringsOf(match['hosts']);
+    const methods = stringsOf(match['methods']);
+    const headers = Object.entries(rawOf(match['headers']))
+      .map(([header, value]) => `${header.toLowerCase()}=${String(value)}`)
+      .sort();
+    const path =
+      typeof match['path'] === 'string' ? `= ${match['path']}` : `^ ${prefixText(match['path_prefix'])}`;
+    let tied: string | undefined;
+    for (const host of hosts.length > 0 ? hosts : ['']) {
+      for (const method of methods.length > 0 ? methods : ['']) {
+        const key = JSON.stringify([host, path, method, headers]);
+        tied ??= seen.get(key);
+        seen.set(key, seen.get(key) ?? `"${String(name)}"`);
+      }
+    }
+    return tied === undefined
+      ? []
+      : [
+          {
+            path: ['routes', index, 'match'],
+            message: `ties with route ${tied}: both match the same requests; make one more specific`,
+          },
+        ];
+  });
+}
+
+export const prefixText = (prefix: unknown): string =>
+  typeof prefix === 'string' && prefix !== '/' ? prefix.replace(/\/$/, '') : '/';

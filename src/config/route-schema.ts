@@ -1,0 +1,143 @@
+/** The shape of `routes` in the configuration file: which requests, who may pass, and how they go on. Pure. */
+import { z } from 'zod';
+import {
+  count,
+  headerName,
+  HOST_NAME,
+  identityHeaders,
+  name,
+  positiveDuration,
+  routePath,
+  text,
+  whenStale,
+} from './scalars.ts';
+
+const scopes = z.union(
+  [
+    z.array(text),
+    z.strictObject({
+      all: z.array(text).optional().describe('Every one of these.'),
+      any: z.array(text).min(1).optional().describe('At least one of these.'),
+    }),
+  ],
+  'must be a list of scopes, or { all: [...], any: [...] }',
+);
+
+const auth = z
+  .strictObject({
+    mode: z
+      .enum(['required', 'optional', 'none'], 'must be required, optional or none')
+      .prefault('required')
+      .describe(
+        'required: a token must be sent. optional: no credentials pass as anonymous. none: nothing is examined.',
+      ),
+    issuers: z
+      .array(name)
+      .min(1)
+      .optional()
+      .describe('Whose tokens are accepted. Default: every JWT issuer.'),
+    scopes: scopes.prefault([]).describe('Scopes that the token must have.'),
+    claims: z
+      .record(text, z.array(z.union([z.string(), z.number(), z.boolean()])).min(1))
+      .prefault({})
+      .describe('Claim path to allowed values: each claim must equal, or contain, one of them.'),
+  })
+  .describe('Who may pass.');
+
+const match = z
+  .strictObject({
+    hosts: z
+      .array(
+        z
+          .string()
+          .regex(new RegExp(`^(\\*\\.)?${HOST_NAME}$`), 'must be a lower-case host name, or *. and one'),
+      )
+      .min(1)
+      .optional()
+      .describe('Host names, without port; *.example.com covers every name below it.'),
+    path: routePath.optional().describe('The exact path.'),
+    path_prefix: routePath.optional().describe('A prefix of the path, by whole segments.'),
+    methods: z
+      .array(z.string().regex(/^[A-Z][A-Z-]*$/, 'must be a method in capitals'))
+      .min(1)
+      .optional()
+      .describe('Methods.'),
+    headers: z
+      .record(headerName, z.string())
+      .optional()
+      .describe('Headers that must have exactly this value.'),
+  })
+  .refine(
+    (m) => !(m.path !== undefined && m.path_prefix !== undefined),
+    'path and path_prefix exclude each other; keep one',
+  );
+
+export const route = z.strictObject({
+  name: name.describe('The only name used in metrics and logs.'),
+  match: match.describe('Which requests (Kubernetes Gateway API precedence).'),
+  upstream: name.describe('Where they go: a key of upstreams.'),
+  auth: auth.prefault({}),
+  when_stale: whenStale.optional().describe('Overrides revocation.when_stale.'),
+  paths: z
+    .strictObject({
+      allow: z
+        .array(
+          z.enum(
+            ['encoded_slash', 'empty_segments', 'double_encoding'],
+            'must be encoded_slash, empty_segments or double_encoding',
+          ),
+        )
+        .prefault([])
+        .describe('Spellings that are 400 by default: %2F, // and %25XX.'),
+    })
+    .prefault({})
+    .describe('The path policy.'),
+  rewrite: z
+    .strictObject({
+      strip_prefix: routePath.optional().describe('Taken from the front of the path, by whole segments.'),
+      add_prefix: routePath.optional().describe('Put in front of the path.'),
+      host: z
+        .literal('preserve')
+        .optional()
+        .describe("preserve: the upstream gets the client's Host instead of its own."),
+    })
+    .prefault({})
+    .describe('How the request changes on its way.'),
+  timeouts: z
+    .strictObject({
+      response: positiveDuration
+        .prefault('30s')
+        .describe('How long the upstream may take to begin its answer; beyond it 504.'),
+      idle: positiveDuration.prefault('60s').describe('How long its body may pause.'),
+    })
+    .prefault({})
+    .describe("Timeouts of the upstream's answer."),
+  retries: z
+    .strictObject({ attempts: count.max(10).prefault(1).describe('Extra tries after the first.') })
+    .prefault({})
+    .describe(
+      'Only for idempotent methods without a body, on a connection error before any byte of an answer.',
+    ),
+  identity: z
+    .strictObject({
+      headers: identityHeaders.prefault({}).describe('Added to the global ones.'),
+      forward_authorization: z.boolean().optional().describe('Overrides identity.forward_authorization.'),
+    })
+    .prefault({})
+    .describe('Identity headers of this route.'),
+  upgrade: z
+    .array(z.literal('websocket', 'must be websocket'))
+    .optional()
+    .describe('Protocols that the route may switch to.'),
+  streams: z
+    .strictObject({
+      expired: z
+        .enum(['close', 'keep'], 'must be close or keep')
+        .prefault('close')
+        .describe(
+          'What becomes of WebSocket tunnels, event streams and gRPC when their token expires. A revoked token ends them always.',
+        ),
+    })
+    .prefault({})
+    .describe('Answers without an end of their own.'),
+});

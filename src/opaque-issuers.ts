@@ -1,0 +1,78 @@
+/** Issuers of opaque tokens: who is asked about them, and by which policy their answers are judged. */
+import type { Configuration, IssuerConfiguration } from './config/schema.ts';
+import type { RevocableClaim } from './token/authentic-token.ts';
+import type { AuthorityClient } from './token/authority-fetch.ts';
+import { IntrospectionCall } from './token/introspection-call.ts';
+import type { OpaqueAuthority, OpaquePolicy } from './token/opaque-verifier.ts';
+import { ValidationCall } from './token/validation-call.ts';
+
+export function opaquePolicy(
+  name: string,
+  issuers: Configuration['issuers'],
+  claims: readonly RevocableClaim[],
+): OpaquePolicy {
+  const issuer = issuers[name];
+  const answers = issuer?.introspection ?? issuer?.validation;
+  if (!issuer || !answers) throw new TypeError('it has nobody to ask');
+  return {
+    issuerName: name,
+    issuer: issuer.issuer,
+    audiences: issuer.audiences,
+    requiredClaims: issuer.required_claims,
+    clockSkewSeconds: issuer.clock_skew / 1000,
+    futureIatSeconds: issuer.future_iat / 1000,
+    foreignIssuers: new Set(
+      Object.entries(issuers).flatMap(([other, { issuer: iss }]) =>
+        other === name || iss === undefined || sameOrigin(iss, answers.url) ? [] : [iss],
+      ),
+    ),
+    acceptsJwt: issuer.introspection?.jwt ?? false,
+    prefix: issuer.token_prefix,
+    cacheMs: answers.cache,
+    negativeCacheMs: answers.negative_cache,
+    revocableClaims: claims,
+  };
+}
+
+/** One server may well issue JWTs and opaque tokens, under two names here. */
+function sameOrigin(issuer: string, url: string): boolean {
+  return URL.canParse(issuer) && new URL(issuer).origin === new URL(url).origin;
+}
+
+/** Undefined for an issuer of JWTs that the gateway verifies itself. */
+export function opaqueAuthority(
+  { introspection, validation }: IssuerConfiguration,
+  client: AuthorityClient,
+): OpaqueAuthority | undefined {
+  if (introspection) {
+    return new IntrospectionCall(
+      {
+        url: introspection.url,
+        clientId: introspection.client_id,
+        clientSecret: introspection.client_secret ?? '',
+        authMethod: introspection.auth_method,
+        timeoutMs: introspection.timeout,
+      },
+      client,
+    );
+  }
+  if (!validation) return undefined;
+  const { send } = validation;
+  const name = send.name ?? (send.in === 'header' ? 'Authorization' : 'token');
+  const bearer = send.in === 'header' && name.toLowerCase() === 'authorization';
+  return new ValidationCall(
+    {
+      url: validation.url,
+      method: validation.method,
+      send: { in: send.in, name, value: send.value ?? (bearer ? 'Bearer {token}' : '{token}') },
+      headers: validation.headers,
+      validStatuses: validation.valid,
+      invalidStatuses: validation.invalid,
+      activePointer: validation.active,
+      claimsPointer: validation.claims,
+      claimPointers: validation.claim_pointers,
+      timeoutMs: validation.timeout,
+    },
+    client,
+  );
+}

@@ -1,0 +1,107 @@
+/** What the parts of a gateway tell of themselves, as metrics and log lines. */
+import type { Clock } from './clock.ts';
+import type { Configuration } from './config/schema.ts';
+import type { IssuerObserver } from './issuers.ts';
+import type { RevocationView } from './revocation/revocation-view.ts';
+import { describeError, type Logger } from './telemetry/logger.ts';
+import type { Metrics } from './telemetry/metrics.ts';
+import { CACHE_NAMES, type TokenCaches } from './token/token-caches.ts';
+
+/** @param keySuccessAtMs by issuer: where it is noted when its keys were last fetched, in wall-clock time */
+export function issuerObserver(
+  metrics: Metrics,
+  logger: Logger,
+  clock: Clock,
+  keySuccessAtMs: Map<string, number>,
+): IssuerObserver {
+  return {
+    keysRefreshed: (issuer, skipped) => {
+      metrics.jwksRefreshes.child(issuer, 'success').value++;
+      keySuccessAtMs.set(issuer, clock.nowMs());
+      if (skipped.length > 0) logger.warn({ issuer, skipped }, 'the key set holds keys that cannot be used');
+    },
+    keysFailed: (issuer, error) => {
+      metrics.jwksRefreshes.child(issuer, 'failure').value++;
+      logger.warn(
+        { issuer, error: describeError(error) },
+        'the key set cannot be fetched; keys that are known stay in use',
+      );
+    },
+    asked: (issuer, result, error) => {
+      metrics.introspections.child(issuer, result).value++;
+      if (error !== undefined)
+        logger.warn({ issuer, error: describeError(error) }, 'an opaque token cannot be checked');
+    },
+  };
+}
+
+interface Measured {
+  readonly caches: TokenCaches;
+  readonly view: RevocationView;
+  readonly keySuccessAtMs: ReadonlyMap<string, number>;
+}
+
+/** What is measured when the metrics are asked for. */
+export function exposeGauges(metrics: Metrics, { caches, view, keySuccessAtMs }: Measured): void {
+  metrics.counterOf(
+    'sallyport_cache_lookups_total',
+    'Look-ups in the local caches.',
+    ['cache', 'result'],
+    (counter) => {
+      for (const cache of CACHE_NAMES) {
+        counter.child(cache, 'hit').value = caches.lookups[cache].hit;
+        counter.child(cache, 'miss').value = caches.lookups[cache].miss;
+      }
+    },
+  );
+  metrics.gauge('sallyport_cache_entries', 'Entries of the local caches.', ['cache'], (set) => {
+    for (const cache of CACHE_NAMES) set(caches.entries(cache), cache);
+  });
+  metrics.gauge(
+    'sallyport_jwks_last_success_timestamp_seconds',
+    'When the key set was last fetched.',
+    ['issuer'],
+    (set) => {
+      for (const [issuer, atMs] of keySuccessAtMs) set(atMs / 1000, issuer);
+    },
+  );
+  metrics.gauge('sallyport_revocation_entries', 'Revocations in force in the local view.', [], (set) =>
+    set(view.size),
+  );
+  metrics.gauge(
+    'sallyport_revocation_view_age_seconds',
+    'Time since the local view was last known to be complete.',
+    [],
+    (set) => set(view.ageMs / 1000),
+  );
+  metrics.gauge('sallyport_revocation_store_connected', '1 while the store answers.', [], (set) =>
+    set(view.connected ? 1 : 0),
+  );
+}
+
+/** Says when the revocation list comes and goes, and how late its news are. */
+export function reportStore(
+  view: RevocationView,
+  metrics: Metrics,
+  logger: Logger,
+  clock: Clock,
+  { max_view_age, when_stale }: Configuration['revocation'],
+): void {
+  view.on('loaded', () => logger.info({ entries: view.size }, 'the revocation list is loaded'));
+  view.on('lost', (error) => {
+    const then = when_stale === 'deny' ? 'routes that ask for a token answer 503' : 'requests pass unchecked';
+    logger.error(
+      { error: describeError(error) },
+      `the revocation store cannot be had; the local view serves for ${max_view_age / 1000} s, then ${then}`,
+    );
+  });
+  view.on('restored', (marks) =>
+    logger.warn({ entries: marks }, 'the revocation store had lost entries, and was given them back'),
+  );
+  view.on('applied', (marks) => {
+    const nowMs = clock.nowMs();
+    for (const { version } of marks) {
+      if (view.connected) metrics.propagationSeconds.observe(Math.max(0, nowMs - version.timeMs) / 1000);
+    }
+  });
+}
