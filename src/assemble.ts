@@ -8,7 +8,9 @@ import { RevocationsApi } from './admin/revocations-api.ts';
 import { AdminServer, type Readiness } from './admin/server.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
+import { decisionReception } from './decision-visit.ts';
 import { Gateway } from './gateway.ts';
+import { TrustedPeers } from './http/client-address.ts';
 import { Issuers, parseJson } from './issuers.ts';
 import { Listener } from './listener.ts';
 import { LiveStreams } from './live-streams.ts';
@@ -32,7 +34,8 @@ import { AuthorityClient } from './token/authority-fetch.ts';
 import { TokenCaches } from './token/token-caches.ts';
 import { Http1Forwarder } from './upstream/http1-forwarder.ts';
 import { VERSION } from './version.ts';
-import type { Reception } from './visit.ts';
+import { proxyReception } from './visit.ts';
+import type { Reception } from './visitor.ts';
 
 /** A gateway that is ready to start. */
 export class Instance {
@@ -99,15 +102,19 @@ export class Instance {
     const revoker = this.#revoker();
     const audit = new AuditLog(this.#logger);
     const logouts = new LogoutReceiver(this.#issuers.logoutEndpoints, revoker, audit);
-    const reception = {
-      gateway,
-      forwarder: this.#forwarder,
-      observer,
-      streams,
-      logouts,
-      logger: log.logger,
-    };
-    this.listeners = configuration.listeners.map((options) => this.#listener(options, reception));
+    const shared = { gateway, observer, logger: log.logger };
+    this.listeners = configuration.listeners.map((options) => {
+      const reception =
+        options.serve === 'decisions'
+          ? decisionReception({
+              ...shared,
+              dialect: options.dialect ?? 'request',
+              askers: new TrustedPeers(options.trusted_peers ?? []),
+              publicKeys: signer?.publicKeys,
+            })
+          : proxyReception({ ...shared, forwarder: this.#forwarder, streams, logouts });
+      return this.#listener(options, reception);
+    });
     this.admin = this.#adminServer(signer, revoker, audit);
     exposeGauges(this.metrics, { caches, view: this.view, keySuccessAtMs: this.#keySuccessAtMs });
     reportStore(this.view, this.metrics, log.logger, clock, configuration.revocation);
@@ -167,10 +174,7 @@ export class Instance {
     );
   }
 
-  #listener(
-    options: LoadedConfiguration['configuration']['listeners'][number],
-    reception: Reception,
-  ): Listener {
+  #listener(options: ListenerConfiguration, reception: Reception): Listener {
     const { limits, timeouts } = this.#loaded.configuration;
     return new Listener(
       {
@@ -253,6 +257,7 @@ export class Instance {
   }
 }
 
+type ListenerConfiguration = LoadedConfiguration['configuration']['listeners'][number];
 function upstreamOptions({ upstreams }: LoadedConfiguration['configuration']) {
   return new Map(
     Object.entries(upstreams).map(([name, upstream]) => [

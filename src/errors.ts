@@ -51,12 +51,12 @@ interface ErrorShape {
   readonly title: string;
   readonly source: ErrorSource;
   /** Set when an authentication or authorization decision was made. */
-  readonly reason?: AuthReason;
+  readonly reason?: AuthReason | undefined;
   /** The configured name of the issuer that the token is, or claims to be, of. */
   readonly issuer?: string | undefined;
   /** Present on answers that must carry WWW-Authenticate (RFC 9110 section 11.6.1). */
-  readonly challenge?: ChallengeParams;
-  readonly retryAfterSeconds?: number;
+  readonly challenge?: ChallengeParams | undefined;
+  readonly retryAfterSeconds?: number | undefined;
   /** Extra answer headers, such as Allow. */
   readonly headers?: readonly string[];
   /** The connection cannot be trusted to be in step any more. */
@@ -159,6 +159,19 @@ export const HEADERS_TOO_LARGE = fixed({
   title: 'The header section of the request is larger than allowed.',
   source: client,
   close: true,
+});
+/** A decision listener: the other proxy did not tell the original request, or more than once. */
+export const UNCLEAR_ORIGINAL = fixed({
+  status: 400,
+  code: 'unclear_original_request',
+  title: 'The original request is not told once and completely.',
+  source: client,
+});
+export const PEER_NOT_TRUSTED = fixed({
+  status: 403,
+  code: 'peer_not_trusted',
+  title: 'This peer may not ask for decisions.',
+  source: client,
 });
 export const LOOP = fixed({
   status: 508,
@@ -298,6 +311,15 @@ export function unavailable(
     },
     cause === undefined ? undefined : { cause },
   );
+}
+
+const forbidden = new WeakMap<GatewayError, GatewayError>();
+/** The same refusal as 403, for askers that know 401, 403 and 5xx only. */
+export function asForbidden(error: GatewayError): GatewayError {
+  if (error.status === 401 || error.status === 403 || error.status >= 500) return error;
+  const known = forbidden.get(error) ?? fixed({ ...error, status: 403 });
+  forbidden.set(error, known);
+  return known;
 }
 
 function upstreamError(status: number, code: string, title: string): (cause?: unknown) => GatewayError {

@@ -4,17 +4,18 @@
  * AuthorizedRequest does not compile.
  */
 import type { Clock } from './clock.ts';
+import { GatewayError } from './errors.ts';
 import type { RequestHead } from './http/request-head.ts';
 import { whenReady, type MaybePromise } from './maybe-promise.ts';
-import type { Policy } from './policy.ts';
-import { authorize } from './stages/authorize.ts';
+import type { Policy, Route } from './policy.ts';
+import { authorize, passReported, type AuthorizedRequest } from './stages/authorize.ts';
 import { checkRevocation, type Revocations } from './stages/check-revocation.ts';
 import { extractToken } from './stages/extract-token.ts';
 import { matchRoute, RouteTable } from './stages/match-route.ts';
 import type { Exchange, Observer } from './stages/observe.ts';
 import { rewriteHeaders, type OutboundRequest } from './stages/rewrite-headers.ts';
 import { verifyToken } from './stages/verify-token.ts';
-import { vouch, type AssertionSigner } from './stages/vouch.ts';
+import { vouch, type AssertionSigner, type VouchedRequest } from './stages/vouch.ts';
 import type { TokenVerifier } from './token/token-verifier.ts';
 
 export interface GatewayParts {
@@ -56,25 +57,77 @@ export class Gateway {
   }
 
   /**
-   * May this request pass, and as what? The whole pipeline up to the point where the upstream comes in; nothing
-   * has been sent anywhere but to the authorities that the route names.
+   * May this request pass, and as what does the upstream get it? The whole pipeline up to the point where the
+   * upstream comes in; nothing has been sent anywhere but to the authorities that the route names.
    *
    * @throws GatewayError, at once or later
    */
   decide(head: RequestHead, connection: Connection, exchange: Exchange): MaybePromise<OutboundRequest> {
-    const { policy, verifiers, revocations, signer, observer, clock } = this.#parts;
-    const nowMs = clock.nowMs();
+    return whenReady(this.permit(head, exchange), (vouched) => {
+      exchange.stage = 'rewrite_headers';
+      return rewriteHeaders(head, vouched, exchange, this.policy.name, connection);
+    });
+  }
 
+  /**
+   * May this request pass, and who is calling? For whoever forwards it himself.
+   *
+   * @throws GatewayError, at once or later
+   */
+  permit(head: RequestHead, exchange: Exchange): MaybePromise<VouchedRequest> {
+    const { signer, clock } = this.#parts;
+    const nowMs = clock.nowMs();
+    exchange.stage = 'match_route';
     const route = (exchange.route = matchRoute(this.#routes, head));
+    const authorized = route.reportOnly
+      ? this.#authorizedOrReported(head, route, exchange, nowMs)
+      : this.#authorized(head, route, exchange, nowMs);
+    return whenReady(authorized, (authorized) => {
+      exchange.stage = 'vouch';
+      return vouch(signer, authorized, nowMs);
+    });
+  }
+
+  #authorized(
+    head: RequestHead,
+    route: Route,
+    exchange: Exchange,
+    nowMs: number,
+  ): MaybePromise<AuthorizedRequest> {
+    const { policy, verifiers, revocations, observer, clock } = this.#parts;
+    exchange.stage = 'extract_token';
     const presented = extractToken(head, route, policy.tokenBytes);
     const sinceMs = clock.monotonicMs();
+    exchange.stage = 'verify_token';
     return whenReady(verifyToken(verifiers, presented, route, nowMs), (verified) => {
       const verifiedMs = observer.verified(exchange, verified, sinceMs);
+      exchange.stage = 'check_revocation';
       const unrevoked = checkRevocation(revocations, verified, route, policy.maxViewAgeMs);
+      exchange.unrevoked = unrevoked;
+      exchange.stage = 'authorize';
       const authorized = authorize(route, unrevoked);
       observer.authorized(exchange, unrevoked, verifiedMs);
-      const vouched = vouch(signer, authorized, nowMs);
-      return rewriteHeaders(head, vouched, exchange, policy.name, connection);
+      return authorized;
     });
+  }
+
+  /** On a report-only route what these stages refuse passes, and is noted. Everything else is refused as ever. */
+  #authorizedOrReported(
+    head: RequestHead,
+    route: Route,
+    exchange: Exchange,
+    nowMs: number,
+  ): MaybePromise<AuthorizedRequest> {
+    const passed = (error: unknown): AuthorizedRequest => {
+      if (!(error instanceof GatewayError) || error.reason === undefined) throw error;
+      this.#parts.observer.reported(exchange, error);
+      return passReported(route, exchange.unrevoked);
+    };
+    try {
+      const authorized = this.#authorized(head, route, exchange, nowMs);
+      return authorized instanceof Promise ? authorized.catch(passed) : authorized;
+    } catch (error) {
+      return passed(error);
+    }
   }
 }

@@ -19,7 +19,7 @@ import type { Connection } from './gateway.ts';
 import { LeanRequest } from './lean-request.ts';
 import { normalAddress } from './http/client-address.ts';
 import { openTunnel } from './tunnel.ts';
-import { refusalText, Visit, type Reception } from './visit.ts';
+import { refusalText, type Reception, type Visitor } from './visitor.ts';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -106,7 +106,7 @@ export class Listener {
       keepAliveTimeout: 0,
       // A missing Host is answered like any other refusal.
       requireHostHeader: false,
-      shouldUpgradeCallback: isWebSocketHandshake,
+      shouldUpgradeCallback: this.#reception.tunnels ? isWebSocketHandshake : () => false,
       noDelay: true,
       IncomingMessage: LeanRequest,
     });
@@ -176,8 +176,8 @@ export class Listener {
     );
   }
 
-  #visit(request: IncomingMessage, response: ServerResponse): Visit {
-    return new Visit(this.#reception, request, response, this.#connectionOf(request.socket));
+  #visit(request: IncomingMessage, response: ServerResponse): Visitor {
+    return this.#reception.visit(request, response, this.#connectionOf(request.socket));
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {

@@ -52,6 +52,10 @@ export interface Route {
   readonly issuerSet: string;
   readonly scopes: ScopeRule;
   readonly claims: readonly ClaimRule[];
+  /** What authentication or authorization refuses passes, and is reported. */
+  readonly reportOnly: boolean;
+  /** A WebSocket handshake may bring its token in Sec-WebSocket-Protocol. */
+  readonly webSocketProtocol: boolean;
   readonly whenStale: 'deny' | 'allow';
   readonly leniencies: ReadonlySet<PathLeniency>;
   readonly rewrite: {
@@ -75,6 +79,8 @@ export interface Policy {
   readonly name: string;
   readonly realm: string;
   readonly routes: readonly Route[];
+  /** Every header that is configured as identity on any route, the assertion's too. */
+  readonly identityNames: readonly string[];
   readonly headerTable: HeaderTable;
   readonly trustedPeers: TrustedPeers;
   readonly headLimits: HeadLimits;
@@ -89,14 +95,17 @@ export function compilePolicy(configuration: Configuration): Policy {
   const globalHeaders = compileHeaders(identity.headers);
   const globalContract: IdentityContract = { headers: globalHeaders, maxBytes: identity.max_bytes };
   const identityNames = [
-    ...Object.keys(identity.headers),
-    ...(identity.assertion ? [identity.assertion.header] : []),
-    ...configuration.routes.flatMap((route) => Object.keys(route.identity.headers)),
+    ...new Set([
+      ...Object.keys(identity.headers),
+      ...(identity.assertion ? [identity.assertion.header] : []),
+      ...configuration.routes.flatMap((route) => Object.keys(route.identity.headers)),
+    ]),
   ];
   return {
     name: configuration.name,
     realm: configuration.realm,
     routes: configuration.routes.map((route) => compileRoute(route, configuration, globalContract)),
+    identityNames,
     headerTable: new HeaderTable(identityNames),
     trustedPeers: new TrustedPeers(configuration.trusted_proxies),
     headLimits: {
@@ -138,6 +147,8 @@ function compileRoute(
     issuerSet: JSON.stringify([...new Set(issuers)].sort()),
     scopes: compileScopes(auth.scopes),
     claims: Object.entries(auth.claims).map(([path, allowed]) => ({ path: parseClaimPath(path), allowed })),
+    reportOnly: auth.report_only,
+    webSocketProtocol: auth.websocket_protocol,
     whenStale: route.when_stale ?? configuration.revocation.when_stale,
     leniencies: new Set(route.paths.allow),
     rewrite: {

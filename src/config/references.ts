@@ -4,10 +4,10 @@
  * has found others, and everything is reported in one go. Pure.
  */
 import ipaddr from 'ipaddr.js';
-import { identityCollisions, identityProblems } from './identity-problems.ts';
+import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
 import { duplicateIssuers, issuerProblems, logoutProblems } from './issuer-problems.ts';
 import type { Problem } from './load.ts';
-import { listOf, rawOf, type Raw } from './raw-document.ts';
+import { listOf, rawOf, type Path, type Raw } from './raw-document.ts';
 import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
 
 /** Every problem with references and combinations in a configuration of any shape. */
@@ -22,23 +22,61 @@ export function referenceProblems(document: unknown): Problem[] {
     ...routes.flatMap((route, index) => routeProblems(raw, rawOf(route), ['routes', index])),
     ...duplicateNames(routes),
     ...tiedRoutes(routes),
-    ...identityProblems(rawOf(raw['identity']), ['identity', 'headers']),
+    ...identityProblems(rawOf(raw['identity']), ['identity']),
     ...routes.flatMap((route, index) =>
-      identityProblems(rawOf(rawOf(route)['identity']), ['routes', index, 'identity', 'headers']),
+      identityProblems(rawOf(rawOf(route)['identity']), ['routes', index, 'identity']),
     ),
     ...identityCollisions(raw, routes),
+    ...listOf(rawOf(raw['revocation'])['claims']).flatMap((claim, index) =>
+      claimPathProblems(claim, ['revocation', 'claims', index]),
+    ),
+    ...decisionProblems(raw),
     ...networkProblems(raw),
     ...portProblems(raw),
   ];
 }
 
+/** Decisions are asked for in one dialect, and only there does it mean anything. */
+function decisionProblems(raw: Raw): Problem[] {
+  return listOf(raw['listeners']).flatMap((listener, index): Problem[] => {
+    const { serve, dialect } = rawOf(listener);
+    if (serve !== undefined) {
+      return dialect === undefined
+        ? [
+            {
+              path: ['listeners', index],
+              message:
+                'serves decisions, but has no dialect; add dialect: forwarded (Traefik, Caddy), original (nginx) or request (Envoy)',
+            },
+          ]
+        : [];
+    }
+    return ['dialect', 'trusted_peers']
+      .filter((key) => rawOf(listener)[key] !== undefined)
+      .map((key) => ({
+        path: ['listeners', index, key],
+        atKey: true,
+        message: 'has no meaning without serve: decisions; add that, or remove it',
+      }));
+  });
+}
+
 function networkProblems(raw: Raw): Problem[] {
-  return listOf(raw['trusted_proxies']).flatMap((network, index) =>
+  return [
+    ...unreadableNetworks(raw['trusted_proxies'], ['trusted_proxies']),
+    ...listOf(raw['listeners']).flatMap((listener, index) =>
+      unreadableNetworks(rawOf(listener)['trusted_peers'], ['listeners', index, 'trusted_peers']),
+    ),
+  ];
+}
+
+function unreadableNetworks(networks: unknown, path: Path): Problem[] {
+  return listOf(networks).flatMap((network, index) =>
     typeof network !== 'string' || ipaddr.isValid(network) || ipaddr.isValidCIDR(network)
       ? []
       : [
           {
-            path: ['trusted_proxies', index],
+            path: [...path, index],
             message: 'must be an address or a network such as 10.0.0.0/8; correct it',
           },
         ],

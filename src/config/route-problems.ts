@@ -1,5 +1,6 @@
 /** What is wrong with routes beyond their shape: names that are not there, choices left open, routes that tie. Pure. */
 import { isOpaqueIssuer } from './issuer-schema.ts';
+import { claimPathProblems } from './identity-problems.ts';
 import type { Problem } from './load.ts';
 import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { nearest } from './suggest.ts';
@@ -23,6 +24,10 @@ export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
   problems.push(
     ...opaqueChoiceProblems(rawOf(raw['issuers']), auth, path),
     ...authProblems(rawOf(raw['issuers']), auth, path),
+    ...webSocketProblems(route, path),
+    ...Object.keys(rawOf(auth['claims'])).flatMap((claim) =>
+      claimPathProblems(claim, [...path, 'auth', 'claims', claim], true),
+    ),
     ...rewriteProblems(route, path),
   );
   return problems;
@@ -30,7 +35,7 @@ export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
 
 function authProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
   if (auth['mode'] === 'none') {
-    return ['issuers', 'scopes', 'claims']
+    return ['issuers', 'scopes', 'claims', 'report_only', 'websocket_protocol']
       .filter((key) => auth[key] !== undefined)
       .map((key) => ({
         path: [...path, 'auth', key],
@@ -49,6 +54,19 @@ function authProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
             'asks for a token, but no issuer can verify one; add one to issuers, name opaque ones in auth.issuers, or set auth.mode: none',
         },
       ];
+}
+
+function webSocketProblems(route: Raw, path: Path): Problem[] {
+  return rawOf(route['auth'])['websocket_protocol'] === true &&
+    !listOf(route['upgrade']).includes('websocket')
+    ? [
+        {
+          path: [...path, 'auth', 'websocket_protocol'],
+          atKey: true,
+          message: 'has no meaning on a route without WebSocket; add upgrade: [websocket], or remove it',
+        },
+      ]
+    : [];
 }
 
 /** A token must never be offered to two authorization servers: one of them would learn the other's tokens. */

@@ -41,6 +41,18 @@ const auth = z
       .record(text, z.array(z.union([z.string(), z.number(), z.boolean()])).min(1))
       .prefault({})
       .describe('Claim path to allowed values: each claim must equal, or contain, one of them.'),
+    report_only: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        'Let requests pass that would be refused for want of a token or of permission, but count and log them (decision "report"). Paths, framing and limits are enforced all the same.',
+      ),
+    websocket_protocol: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        'A WebSocket handshake may bring its token as Sec-WebSocket-Protocol "bearer, TOKEN", since browsers can send no Authorization with it. The upstream sees neither.',
+      ),
   })
   .describe('Who may pass.');
 

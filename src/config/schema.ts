@@ -3,6 +3,7 @@
  * level. `config/schema.json` and the reference in docs/ are generated from here. Pure.
  */
 import { z } from 'zod';
+import { DIALECTS } from '../http/original-request.ts';
 import { issuer } from './issuer-schema.ts';
 import { revocation } from './revocation-schema.ts';
 import { route } from './route-schema.ts';
@@ -31,6 +32,22 @@ const listener = z
       .describe(
         'Let several gateway processes share the port (SO_REUSEPORT), one a core. Each needs an admin port of its own.',
       ),
+    serve: z
+      .literal('decisions', 'must be decisions, or absent')
+      .optional()
+      .describe(
+        'decisions: forward nothing, but tell another proxy (nginx, Caddy, Traefik, Envoy) whether its request may pass, and who is calling.',
+      ),
+    dialect: z
+      .enum(DIALECTS, 'must be forwarded, original or request')
+      .optional()
+      .describe(
+        'Where a decision listener finds the original request. forwarded: X-Forwarded-Method, -Proto, -Host and -Uri (Traefik, Caddy). original: X-Original-Method, X-Original-URI and Host (nginx). request: the request line and Host (Envoy).',
+      ),
+    trusted_peers: z
+      .array(text)
+      .optional()
+      .describe('Addresses and networks (CIDR) that may ask a decision listener; others get 403.'),
   })
   .describe('A public listener.');
 

@@ -19,6 +19,12 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
         ({ host, port }) =>
           `listeners: ${host}:${port} is plaintext beyond loopback: tokens can be read on the way; put TLS in front of it`,
       ),
+    ...listeners
+      .filter(({ serve, trusted_peers = [] }) => serve === 'decisions' && trusted_peers.length === 0)
+      .map(
+        ({ host, port }) =>
+          `listeners: ${host}:${port} serves decisions, but has no trusted_peers: everybody gets 403; add the proxies that ask`,
+      ),
     ...(revocation.store === 'memory:' && routes.some(({ auth }) => auth.mode !== 'none')
       ? [
           'revocation.store: memory: forgets every revocation at a restart and tells no other gateway; use sqlite:FILE or redis://',
@@ -32,6 +38,12 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
       .map(
         ({ name }) =>
           `routes: ${name} has when_stale: allow: revoked tokens pass while the store is down; use deny`,
+      ),
+    ...routes
+      .filter(({ auth }) => auth.report_only)
+      .map(
+        ({ name }) =>
+          `routes: ${name} has report_only: who has no valid token, or no permission, passes all the same; remove it once the log is quiet`,
       ),
     ...Object.entries(issuers).flatMap(([name, issuer]) => [
       ...(issuer.allow_http

@@ -2,7 +2,7 @@
  * X-Forwarded-For, -Proto and -Host for the upstream (rules F1, F2). Pure.
  */
 import { HeaderKind } from './header-names.ts';
-import type { RequestHead } from './request-head.ts';
+import { valuesOf, type RequestHead } from './request-head.ts';
 
 const FORWARDED_HOST = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,255})(?::[0-9]{1,5})?$/;
 
@@ -46,14 +46,6 @@ export function pushForwardedHeaders(
     'x-forwarded-host',
     host !== undefined && FORWARDED_HOST.test(host) ? host : head.authority,
   );
-}
-
-function valuesOf(head: RequestHead, kind: HeaderKind): string[] {
-  const values: string[] = [];
-  for (let index = 0; index < head.kinds.length; index++) {
-    if (head.kinds[index] === kind) values.push(head.rawHeaders[2 * index + 1] ?? '');
-  }
-  return values;
 }
 
 function single(values: readonly string[]): string | undefined {

@@ -38,6 +38,8 @@ export const HeaderKind = {
   requestId: 15,
   traceparent: 16,
   via: 17,
+  /** May carry a token, on routes that allow it. */
+  webSocketProtocol: 18,
 } as const;
 export type HeaderKind = (typeof HeaderKind)[keyof typeof HeaderKind];
 
@@ -66,6 +68,7 @@ const KINDS: Readonly<Record<string, HeaderKind>> = {
   'x-request-id': HeaderKind.requestId,
   traceparent: HeaderKind.traceparent,
   via: HeaderKind.via,
+  'sec-websocket-protocol': HeaderKind.webSocketProtocol,
 };
 
 /** X-Forwarded-*, X-Original-* and what proxies call the client's certificate. */

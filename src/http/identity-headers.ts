@@ -15,9 +15,7 @@ export interface IdentityHeader {
 
 const RESERVED = new Set([
   'host',
-  'content-length',
-  'content-type',
-  'content-encoding',
+  'cache-control',
   'transfer-encoding',
   'connection',
   'keep-alive',
@@ -42,7 +40,7 @@ const RESERVED = new Set([
 /** Names that HTTP or the gateway itself uses: no claim may take them, in any spelling. */
 export function isReservedHeader(name: string): boolean {
   const alias = headerAlias(name);
-  return RESERVED.has(alias) || alias.startsWith('x-forwarded-') || alias.startsWith('x-original-');
+  return RESERVED.has(alias) || /^(?:x-forwarded-|x-original-|content-|sec-)/.test(alias);
 }
 
 /**

@@ -183,6 +183,15 @@ function readTarget(target: string, host: string | undefined): { authority: stri
   return { authority: host, pathAndQuery: pathAndQuery.startsWith('/') ? pathAndQuery : `/${pathAndQuery}` };
 }
 
+/** The values of all headers of a kind, as they came. */
+export function valuesOf(head: RequestHead, kind: HeaderKind): string[] {
+  const values: string[] = [];
+  for (let index = 0; index < head.kinds.length; index++) {
+    if (head.kinds[index] === kind) values.push(head.rawHeaders[2 * index + 1] ?? '');
+  }
+  return values;
+}
+
 /** The single value of a header by its lower-case name, undefined where it is absent or repeated. */
 export function singleHeader(head: RawHead, name: string): string | undefined {
   let found: string | undefined;

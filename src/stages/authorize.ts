@@ -43,15 +43,28 @@ export function authorize(route: Route, { token }: UnrevokedToken): AuthorizedRe
   if (!scopesOk) throw insufficientScope(scopes.text);
   const claimsOk = claims.every(({ path, allowed }) => claimMatches(claimAt(token.claims, path), allowed));
   if (!claimsOk) throw CLAIM_RULE_FAILED;
-  return new AuthorizedRequest(route, token, identityOf(route, token));
+  const identity = renderedIdentity(route, token);
+  if (!identity) throw IDENTITY_TOO_LARGE;
+  return new AuthorizedRequest(route, token, identity);
+}
+
+/**
+ * For a report-only route, where one of the stages has refused: the request passes all the same. With the identity
+ * of its token if that is valid and only lacks a permission; else with none.
+ *
+ * @param unrevoked undefined where the refusal came before the token was known to be valid
+ */
+export function passReported(route: Route, unrevoked: UnrevokedToken | undefined): AuthorizedRequest {
+  const token = unrevoked?.token;
+  const identity = token && renderedIdentity(route, token);
+  return new AuthorizedRequest(route, identity && token, identity ?? NO_IDENTITY);
 }
 
 /** Rendered once for a token and a contract; a cached token then brings its headers ready-made. */
-function identityOf({ identity }: Route, token: AuthenticToken): readonly string[] {
+function renderedIdentity({ identity }: Route, token: AuthenticToken): readonly string[] | undefined {
   const known = token.derived.get(identity) as readonly string[] | undefined;
   if (known) return known;
   const headers = identityHeaders(identity.headers, token.claims, identity.maxBytes);
-  if (!headers) throw IDENTITY_TOO_LARGE;
-  token.derived.set(identity, headers);
+  if (headers) token.derived.set(identity, headers);
   return headers;
 }

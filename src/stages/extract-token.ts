@@ -2,10 +2,13 @@
  * Second stage: the token that the client presents, if any. Pure. RFC 6750 sections 2 and 3.1, RFC 9110
  * section 11. Rules B1, B2, B6 to B9, J13.
  *
- * Only Authorization authenticates: cookies and bodies are never examined.
+ * Only Authorization authenticates, and where a route allows it the protocols that a WebSocket handshake offers:
+ * cookies and bodies are never examined.
  */
 import { INVALID_AUTHORIZATION, invalidToken, MISSING_TOKEN } from '../errors.ts';
-import type { RequestHead } from '../http/request-head.ts';
+import { HeaderKind } from '../http/header-names.ts';
+import { valuesOf, type RequestHead } from '../http/request-head.ts';
+import { readProtocols } from '../http/websocket-protocol.ts';
 import type { Route } from '../policy.ts';
 
 /** What the client presents: the text of a token, of which nothing is verified, or nothing where the route allows that. */
@@ -37,7 +40,7 @@ export function extractToken(head: RequestHead, route: Route, maxBytes: number):
   if (route.mode === 'none') return ANONYMOUS;
   // A token in a URL ends up in logs, histories and Referer: refused, so that nobody gets used to it.
   if (head.query !== '' && hasAccessToken(head.query)) throw INVALID_AUTHORIZATION;
-  const [credentials, second] = head.authorization;
+  const [credentials, second] = allCredentials(head, route);
   if (credentials === undefined) {
     if (route.mode === 'optional') return ANONYMOUS;
     throw MISSING_TOKEN;
@@ -49,6 +52,13 @@ export function extractToken(head: RequestHead, route: Route, maxBytes: number):
   if (token === undefined || !B64TOKEN.test(token)) throw INVALID_AUTHORIZATION;
   if (token.length > maxBytes) throw invalidToken('too_large');
   return new PresentedToken(token);
+}
+
+/** More than one way to send a token at a time is as wrong as one way twice (RFC 6750 section 2). */
+function allCredentials(head: RequestHead, route: Route): readonly string[] {
+  if (!route.webSocketProtocol || head.upgrade === undefined) return head.authorization;
+  const { tokens } = readProtocols(valuesOf(head, HeaderKind.webSocketProtocol));
+  return [...head.authorization, ...tokens.map((token) => `Bearer ${token}`)];
 }
 
 function splitCredentials(credentials: string): { scheme: string | undefined; token: string | undefined } {

@@ -15,21 +15,35 @@ import type { OutboundRequest } from './rewrite-headers.ts';
 import type { VerifiedToken } from './verify-token.ts';
 
 export interface AuthDecision {
-  readonly decision: 'allow' | 'deny' | 'error' | 'fail_open';
+  readonly decision: 'allow' | 'deny' | 'error' | 'report' | 'fail_open';
   readonly reason: AuthReason;
 }
 
+/** How far a request came: the stage that it is in, or that refused it. */
+export type StageName =
+  | 'read_head'
+  | 'match_route'
+  | 'extract_token'
+  | 'verify_token'
+  | 'check_revocation'
+  | 'authorize'
+  | 'vouch'
+  | 'rewrite_headers';
+
 /** The notes on one request. Written by the gateway as the stages go, read when the answer has ended. */
 export class Exchange {
-  readonly method: string;
+  method: string;
   readonly startedAtMs: number;
   readonly peer: string;
   clientIp: string;
   requestId: string;
   trace: TraceContext | undefined;
+  stage: StageName = 'read_head';
   head: RequestHead | undefined;
   route: Route | undefined;
+  /** Authentic and in time; whether it is revoked is not said. */
   token: AuthenticToken | undefined;
+  unrevoked: UnrevokedToken | undefined;
   /** Known for many a token that was refused, too. */
   issuerName: string | undefined;
   cache: 'hit' | 'miss' | undefined;
@@ -112,9 +126,19 @@ export class Observer {
     this.#decided(exchange, failedOpen ? 'fail_open' : 'allow', token ? 'ok' : 'anonymous');
   }
 
+  /** A stage refused the request, but its route only reports that: it passes. */
+  reported(exchange: Exchange, { reason, issuer }: GatewayError): void {
+    exchange.issuerName ??= issuer;
+    if (reason) this.#decided(exchange, 'report', reason);
+  }
+
+  /** Identity headers that the client sent: spoofing, or a misunderstanding. */
+  stripped(exchange: Exchange, headers: number): void {
+    if (headers > 0) this.#metrics.identityStripped.child(exchange.routeName).value += headers;
+  }
+
   forwarded(exchange: Exchange, { strippedIdentity }: OutboundRequest): void {
-    if (strippedIdentity > 0)
-      this.#metrics.identityStripped.child(exchange.routeName).value += strippedIdentity;
+    this.stripped(exchange, strippedIdentity);
     exchange.forwardedAtMs = this.#clock.monotonicMs();
   }
 

@@ -9,6 +9,11 @@ import { problemAnswer } from '../http/problem.ts';
 /** A body up to this size is read and thrown away, so that the connection stays usable; beyond it is closed. */
 const DISCARDABLE_BODY_BYTES = 64 * 1024;
 
+/** Does an answer end the connection, with so much of the request still to come? Undefined where nobody knows. */
+export function endsConnection(bodyBytesLeft: number | undefined): boolean {
+  return (bodyBytesLeft ?? Infinity) > DISCARDABLE_BODY_BYTES;
+}
+
 export interface Refused {
   readonly realm: string;
   readonly requestId: string;
@@ -30,7 +35,7 @@ export function reject(response: ServerResponse, error: GatewayError, refused: R
     return { bytes: 0, closes: true };
   }
   const { status, headers, body } = problemAnswer(error, refused.realm, refused.requestId);
-  const closes = error.close || (refused.bodyBytesLeft ?? Infinity) > DISCARDABLE_BODY_BYTES;
+  const closes = error.close || endsConnection(refused.bodyBytesLeft);
   response.writeHead(status, closes ? [...headers, 'connection', 'close'] : [...headers]);
   response.end(refused.isHead ? undefined : body);
   return { bytes: refused.isHead ? 0 : Buffer.byteLength(body), closes };

@@ -5,7 +5,8 @@
 import { LOOP, UPGRADE_REFUSED } from '../errors.ts';
 import { pushForwardedHeaders } from '../http/forwarded-headers.ts';
 import { HeaderKind } from '../http/header-names.ts';
-import type { RequestHead } from '../http/request-head.ts';
+import { valuesOf, type RequestHead } from '../http/request-head.ts';
+import { readProtocols } from '../http/websocket-protocol.ts';
 import type { Route } from '../policy.ts';
 import type { VouchedRequest } from './vouch.ts';
 
@@ -35,10 +36,19 @@ class OutboundRequest {
   readonly contentLength: number | undefined;
   readonly hasBody: boolean;
   readonly upgrade: string | undefined;
+  /** The client offered the protocol `bearer`, of which the upstream knows nothing. */
+  readonly offersBearer: boolean;
   /** Identity headers from the client that were thrown away: spoofing, or a misunderstanding. */
   readonly strippedIdentity: number;
 
-  constructor(head: RequestHead, route: Route, target: string, headers: string[], strippedIdentity: number) {
+  constructor(
+    head: RequestHead,
+    route: Route,
+    target: string,
+    headers: string[],
+    strippedIdentity: number,
+    offersBearer: boolean,
+  ) {
     this.route = route;
     this.method = head.method;
     this.target = target;
@@ -48,6 +58,7 @@ class OutboundRequest {
     this.hasBody = head.hasBody;
     this.upgrade = head.upgrade;
     this.strippedIdentity = strippedIdentity;
+    this.offersBearer = offersBearer;
   }
 }
 export type { OutboundRequest };
@@ -84,19 +95,23 @@ export function rewriteHeaders(
   if (via !== '' && namesUs(via, name)) throw LOOP;
   headers.push('via', `${via === '' ? '' : `${via}, `}${head.httpVersion} ${name}`);
   pushForwardedHeaders(headers, head, client.peer, client.peerIsTrusted);
+  const offersBearer = route.webSocketProtocol && pushOtherProtocols(headers, head);
   headers.push('x-request-id', ids.requestId);
   if (ids.trace) headers.push('traceparent', ids.trace.traceparent);
   // Ours go in after hop-by-hop removal. In the other order a client that sends
   // `Connection: X-User-Id` makes the upstream's side drop the value it trusts.
   for (const part of identity) headers.push(part);
   for (const part of vouched.assertion) headers.push(part);
-  return new OutboundRequest(head, route, rewrittenPath(head.path, route) + head.query, headers, stripped);
+  const target = rewrittenPath(head.path, route) + head.query;
+  return new OutboundRequest(head, route, target, headers, stripped, offersBearer);
 }
 
 function mayPass(kind: HeaderKind | undefined, route: Route, client: ClientEnd, value: string): boolean {
   switch (kind) {
     case HeaderKind.forward:
       return true;
+    case HeaderKind.webSocketProtocol:
+      return !route.webSocketProtocol;
     case HeaderKind.authorization:
       return route.forwardAuthorization;
     case HeaderKind.forwarded:
@@ -107,6 +122,13 @@ function mayPass(kind: HeaderKind | undefined, route: Route, client: ClientEnd, 
     default:
       return false;
   }
+}
+
+/** What the client offers besides `bearer` and its token. Returns whether it offered that. */
+function pushOtherProtocols(headers: string[], head: RequestHead): boolean {
+  const { tokens, others } = readProtocols(valuesOf(head, HeaderKind.webSocketProtocol));
+  if (others.length > 0) headers.push('sec-websocket-protocol', others.join(', '));
+  return tokens.length > 0;
 }
 
 function isConnectionOption(options: readonly string[], name: string): boolean {

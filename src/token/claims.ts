@@ -8,6 +8,12 @@ export type { JsonObject, JsonValue } from './strict-json.ts';
 /** The levels of a dotted claim path. */
 export type ClaimPath = readonly string[];
 
+const CLAIM_PATH = /^(?:\\[.\\]|[^.\\])+(?:\.(?:\\[.\\]|[^.\\])+)*$/;
+
+export function isClaimPath(text: string): boolean {
+  return CLAIM_PATH.test(text);
+}
+
 /** Parses `realm_access.roles`; `\.` is a dot in a name and `\\` a backslash. The configuration has validated it. */
 export function parseClaimPath(path: string): ClaimPath {
   const names: string[] = [''];

@@ -6,6 +6,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { endToEndHeaders } from '../http/answer-head.ts';
 import { upstreamBroken, upstreamTimeout } from '../errors.ts';
+import { BEARER_PROTOCOL } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Forwarding, UpgradeSink } from './forwarder.ts';
 import { upstreamFailure } from './upstream-errors.ts';
@@ -55,7 +56,7 @@ export function forwardUpgrade(
       return;
     }
     settled = true;
-    sink.tunnel(response.rawHeaders, socket, early);
+    sink.tunnel(switchingHeaders(response, outbound), socket, early);
   });
   request.on('response', (response) => {
     clearTimeout(timer);
@@ -81,4 +82,14 @@ export function forwardUpgrade(
     pause: () => answer?.pause(),
     resume: () => answer?.resume(),
   };
+}
+
+/** A browser that offered protocols gives up unless the answer chooses one: `bearer`, where the upstream chose none. */
+function switchingHeaders(
+  { rawHeaders, headers }: IncomingMessage,
+  { offersBearer }: OutboundRequest,
+): string[] {
+  return offersBearer && headers['sec-websocket-protocol'] === undefined
+    ? [...rawHeaders, 'Sec-WebSocket-Protocol', BEARER_PROTOCOL]
+    : rawHeaders;
 }

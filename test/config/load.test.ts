@@ -164,6 +164,43 @@ const invalid: Record<string, [string, RegExp]> = {
     /another spelling/,
   ],
   'a claim path with an empty name': [`identity: { headers: { X-User: a..b } }\n${minimal}`, /no claim path/],
+  'an identity header that is the assertion too': [
+    `identity: { headers: { X-Me: sub }, assertion: { key_file: k, header: x-me } }\n${minimal}`,
+    /is the identity header X-Me too/,
+  ],
+  'an assertion in a header of HTTP': [
+    `identity: { assertion: { key_file: k, header: Content-Length } }\n${minimal}`,
+    /belongs to HTTP/,
+  ],
+  'a claim rule whose claim is no path': [
+    `issuers: { i: { issuer: a, jwks_file: f } }\nroutes: [{ name: a, match: {}, upstream: u, auth: { claims: { a..b: [x] } } }]\n${UPSTREAMS}`,
+    /routes\[0\]\.auth\.claims\.a\.\.b: is no claim path/,
+  ],
+  'a claim to revoke by that is no path': [`revocation: { claims: [.a] }\n${minimal}`, /no claim path/],
+  'report_only on a public route': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none, report_only: true } }]\n${UPSTREAMS}`,
+    /no meaning with mode: none/,
+  ],
+  'websocket_protocol without WebSocket': [
+    `issuers: { i: { issuer: a, jwks_file: f } }\nroutes: [{ name: a, match: {}, upstream: u, auth: { websocket_protocol: true } }]\n${UPSTREAMS}`,
+    /add upgrade: \[websocket\]/,
+  ],
+  'a decision listener without a dialect': [
+    `listeners: [{ port: 1, serve: decisions }]\n${minimal}`,
+    /has no dialect/,
+  ],
+  'a dialect of nothing': [
+    `listeners: [{ port: 1, dialect: original }]\n${minimal}`,
+    /without serve: decisions/,
+  ],
+  'a dialect that nobody speaks': [
+    `listeners: [{ port: 1, serve: decisions, dialect: x }]\n${minimal}`,
+    /must be forwarded, original or request/,
+  ],
+  'a trusted peer that is no network': [
+    `listeners: [{ port: 1, serve: decisions, dialect: request, trusted_peers: [nginx] }]\n${minimal}`,
+    /listeners\[0\]\.trusted_peers\[0\]: must be an address or a network/,
+  ],
   'a trusted proxy that is no network': [`trusted_proxies: [10.0.0.0/40]\n${minimal}`, /network/],
   'a strip_prefix that does not fit': [
     `routes: [{ name: a, match: { path_prefix: /a }, upstream: u, auth: { mode: none }, rewrite: { strip_prefix: /b } }]\n${UPSTREAMS}`,
@@ -249,7 +286,8 @@ t.test('secrets come from files, without the last line end; what is wrong with o
 t.test('what is risky is said', async (t) => {
   const text = `issuers: { i: { issuer: https://i, jwks_url: "http://i/j", allow_http: true, max_lifetime: 48h } }
 revocation: { when_stale: allow }
-routes: [{ name: a, match: {}, upstream: u }]
+listeners: [{ port: 80 }, { port: 81, serve: decisions, dialect: request }]
+routes: [{ name: a, match: {}, upstream: u, auth: { report_only: true } }]
 ${UPSTREAMS}`;
   const warnings = configurationWarnings({
     configuration: parse(text),
@@ -263,6 +301,8 @@ ${UPSTREAMS}`;
     /allow_http/,
     /max_lifetime/,
     /no audiences/,
+    /report_only/,
+    /no trusted_peers/,
   ])
     t.match(warnings, risk);
 });

@@ -1,0 +1,103 @@
+/**
+ * One question of another proxy: may this request pass, and who is calling? The same pipeline, without forwarding.
+ * CONTRACT.md section 8.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { asForbidden, PEER_NOT_TRUSTED } from './errors.ts';
+import type { Connection } from './gateway.ts';
+import type { TrustedPeers } from './http/client-address.ts';
+import { HeaderKind } from './http/header-names.ts';
+import { namesOriginal, originalRequest, type Dialect } from './http/original-request.ts';
+import { whenReady } from './maybe-promise.ts';
+import { endsConnection } from './stages/reject.ts';
+import type { VouchedRequest } from './stages/vouch.ts';
+import { Visitor, type Reception, type ReceptionParts } from './visitor.ts';
+
+interface DecisionParts extends ReceptionParts {
+  readonly dialect: Dialect;
+  /** Who may ask. */
+  readonly askers: TrustedPeers;
+  /** The JWK Set of the assertion keys; undefined where none are configured. */
+  readonly publicKeys: object | undefined;
+}
+type DecisionReception = Reception & DecisionParts;
+
+/** Of a listener that tells other proxies what may pass. */
+export function decisionReception(parts: DecisionParts): Reception {
+  const reception: DecisionReception = {
+    ...parts,
+    tunnels: false,
+    // nginx' auth_request passes on 401 and 403, and makes a 500 of every other refusal.
+    answerTo: parts.dialect === 'original' ? asForbidden : (error) => error,
+    visit: (request, response, connection) => new DecisionVisit(reception, request, response, connection),
+  };
+  return reception;
+}
+
+/** Where the public keys of assertions are, here and on the admin listener. */
+const KEYS_PATH = '/.well-known/sallyport/jwks.json';
+
+class DecisionVisit extends Visitor {
+  readonly #reception: DecisionReception;
+
+  constructor(
+    reception: DecisionReception,
+    request: IncomingMessage,
+    response: ServerResponse,
+    connection: Connection,
+  ) {
+    super(reception, request, response, connection);
+    this.#reception = reception;
+  }
+
+  serve(): void {
+    const { gateway, dialect, askers, publicKeys } = this.#reception;
+    this.response.on('close', () => this.ended());
+    try {
+      const asking = this.rawHead(false);
+      // Only a request that asks nothing: what stands in the place of a decision must never look like one.
+      if (publicKeys && asking.target === KEYS_PATH && !namesOriginal(asking, dialect)) {
+        this.#answer(200, ['content-type', 'application/jwk-set+json'], JSON.stringify(publicKeys));
+        return;
+      }
+      if (!askers.has(this.connection.peer)) throw PEER_NOT_TRUSTED;
+      const head = this.readHead(originalRequest(asking, dialect), askers);
+      const decided = whenReady(gateway.permit(head, this.exchange), (vouched) => this.#allow(vouched));
+      if (decided instanceof Promise) decided.catch((error: unknown) => this.fail(error));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Every identity header of the configuration, empty where there is nothing to say: so each overwrites the client's. */
+  #allow({ authorized, assertion }: VouchedRequest): void {
+    const { gateway, observer } = this.#reception;
+    const ours = [...authorized.identity, ...assertion];
+    const headers = gateway.policy.identityNames.flatMap((name) => {
+      const at = ours.findIndex((ourName, index) => index % 2 === 0 && ourName === name);
+      return [name, at < 0 ? '' : (ours[at + 1] ?? '')];
+    });
+    const spoofed = this.exchange.head?.kinds.filter((kind) => kind === HeaderKind.identity).length ?? 0;
+    observer.stripped(this.exchange, spoofed);
+    this.#answer(200, headers);
+  }
+
+  #answer(status: number, headers: readonly string[], body = ''): void {
+    const { exchange, response } = this;
+    exchange.status = status;
+    exchange.bytesOut = Buffer.byteLength(body);
+    const closes = endsConnection(this.bodyBytesLeft());
+    if (closes) this.connection.closing = true;
+    response.writeHead(status, [
+      ...headers,
+      'content-length',
+      String(exchange.bytesOut),
+      'cache-control',
+      'no-store',
+      'x-request-id',
+      exchange.requestId,
+      ...(closes ? ['connection', 'close'] : []),
+    ]);
+    response.end(this.request.method === 'HEAD' ? undefined : body);
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * A token in Sec-WebSocket-Protocol, `bearer, TOKEN`: the one header that a browser's WebSocket can set. Pure.
+ * RFC 6455 sections 1.9 and 11.3.4.
+ */
+
+/** The protocol that stands before the token, and that the handshake's answer may name. */
+export const BEARER_PROTOCOL = 'bearer';
+
+export interface OfferedProtocols {
+  /** What stands behind each `bearer`; empty where nothing does. */
+  readonly tokens: readonly string[];
+  /** The protocols that are for the upstream. */
+  readonly others: readonly string[];
+}
+
+/** @param values of the header's lines, as they came */
+export function readProtocols(values: readonly string[]): OfferedProtocols {
+  const tokens: string[] = [];
+  const others: string[] = [];
+  const members = values.flatMap((value) => value.split(',')).map((member) => member.trim());
+  for (let index = 0; index < members.length; index++) {
+    const member = members[index] ?? '';
+    if (member === BEARER_PROTOCOL) tokens.push(members[++index] ?? '');
+    else if (member !== '') others.push(member);
+  }
+  return { tokens, others };
+}

@@ -1,0 +1,150 @@
+/**
+ * Whoever comes to a listener, with one request: what is the same for all of them. Reading the head, answering a
+ * refusal, and the notes that are taken.
+ */
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { GatewayError, INTERNAL_ERROR, OVERLOADED } from './errors.ts';
+import type { Connection, Gateway } from './gateway.ts';
+import type { AnswerHeaders } from './http/answer-head.ts';
+import { clientAddress, type TrustedPeers } from './http/client-address.ts';
+import { forwardedForChain } from './http/forwarded-headers.ts';
+import { problemAnswer } from './http/problem.ts';
+import { readHead, type RawHead, type RequestHead } from './http/request-head.ts';
+import type { Exchange, Observer } from './stages/observe.ts';
+import { reject } from './stages/reject.ts';
+import { describeError, type Logger } from './telemetry/logger.ts';
+import { continueTrace, newRequestId } from './telemetry/trace-context.ts';
+import type { Tunnel } from './tunnel.ts';
+
+/** How a client's connection is switched to a tunnel. */
+export type OpenTunnel = (headers: AnswerHeaders, upstream: Duplex, early: Buffer) => Tunnel;
+
+/** What receptions of every kind share. */
+export interface ReceptionParts {
+  readonly gateway: Gateway;
+  readonly observer: Observer;
+  readonly logger: Logger;
+}
+
+/** What every visitor needs; one for a listener. */
+export interface Reception extends ReceptionParts {
+  /** May its clients switch to another protocol? */
+  readonly tunnels: boolean;
+  /** A refusal as this listener's clients are to get it. */
+  readonly answerTo: (error: GatewayError) => GatewayError;
+  visit(request: IncomingMessage, response: ServerResponse, connection: Connection): Visitor;
+}
+
+export abstract class Visitor {
+  protected readonly request: IncomingMessage;
+  protected readonly response: ServerResponse;
+  protected readonly connection: Connection;
+  protected readonly exchange: Exchange;
+  readonly #reception: Reception;
+
+  constructor(
+    reception: Reception,
+    request: IncomingMessage,
+    response: ServerResponse,
+    connection: Connection,
+  ) {
+    this.#reception = reception;
+    this.request = request;
+    this.response = response;
+    this.connection = connection;
+    this.exchange = reception.observer.begin(request.method ?? '', connection.peer, newRequestId());
+    connection.inFlight++;
+  }
+
+  /** Serves the request. `openTunnel` is there where the client asks to switch to WebSocket. */
+  abstract serve(openTunnel?: OpenTunnel): void;
+
+  /** Answers a request that the listener refuses. */
+  refuse(error: GatewayError): void {
+    this.response.on('close', () => this.ended());
+    this.fail(error);
+  }
+
+  fail(thrown: unknown): void {
+    const { observer, logger, gateway, answerTo } = this.#reception;
+    const { exchange, request } = this;
+    if (!(thrown instanceof GatewayError)) {
+      logger.error(
+        { request_id: exchange.requestId, err: thrown },
+        'a bug: please report it with this stack',
+      );
+    }
+    const error = answerTo(thrown instanceof GatewayError ? thrown : INTERNAL_ERROR);
+    if (error.source === 'upstream' && error.cause !== undefined)
+      exchange.failureCause = describeError(error.cause);
+    observer.failed(exchange, error);
+    const { bytes, closes } = reject(this.response, error, {
+      realm: gateway.policy.realm,
+      requestId: exchange.requestId,
+      isHead: request.method === 'HEAD',
+      bodyBytesLeft: this.bodyBytesLeft(),
+    });
+    exchange.bytesOut += bytes;
+    if (closes) this.connection.closing = true;
+  }
+
+  /** The request as it stands on the wire. */
+  protected rawHead(wantsTunnel: boolean): RawHead {
+    return {
+      method: this.request.method ?? '',
+      target: this.request.url ?? '',
+      httpVersion: this.request.httpVersion,
+      rawHeaders: this.request.rawHeaders,
+      scheme: this.connection.scheme,
+      wantsTunnel,
+    };
+  }
+
+  /** @param proxies who is believed about the client's address; undefined where the peer is not */
+  protected readHead(raw: RawHead, proxies: TrustedPeers | undefined): RequestHead {
+    const { policy } = this.#reception.gateway;
+    const { exchange } = this;
+    const head = readHead(raw, policy.headerTable, policy.headLimits);
+    exchange.head = head;
+    exchange.method = head.method;
+    if (head.requestId !== undefined) exchange.requestId = head.requestId;
+    exchange.trace = continueTrace(head.traceparent);
+    if (proxies) exchange.clientIp = clientAddress(this.connection.peer, forwardedForChain(head), proxies);
+    if (policy.inFlight > 0 && this.#reception.observer.inFlight > policy.inFlight) throw OVERLOADED;
+    return head;
+  }
+
+  /** Undefined where nobody knows. */
+  protected bodyBytesLeft(): number | undefined {
+    const { head } = this.exchange;
+    if (this.request.complete || head?.hasBody === false) return 0;
+    // A client that waits for a go-ahead may or may not send its body after an answer: nobody can tell.
+    return head?.expectsContinue === true ? undefined : head?.contentLength;
+  }
+
+  /** The answer has ended, or the client has gone. Once for each visitor. */
+  protected ended(): void {
+    const { observer } = this.#reception;
+    observer.end(this.exchange);
+    this.connection.inFlight--;
+    this.connection.idleSinceMs = observer.endedAtMs(this.exchange);
+  }
+}
+
+/** The whole answer to bytes that never became a request, since Node's parser refused them. */
+export function refusalText(
+  { gateway, observer, answerTo }: Reception,
+  refused: GatewayError,
+  peer: string,
+): string {
+  const exchange = observer.begin('', peer, newRequestId());
+  const error = answerTo(refused);
+  observer.failed(exchange, error);
+  observer.end(exchange);
+  const { status, headers, body } = problemAnswer(error, gateway.policy.realm, exchange.requestId);
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: close'];
+  for (let index = 0; index < headers.length; index += 2)
+    lines.push(`${headers[index]}: ${headers[index + 1]}`);
+  return `${lines.join('\r\n')}\r\n\r\n${body}`;
+}
