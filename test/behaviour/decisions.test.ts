@@ -1,0 +1,313 @@
+/** Decisions for other proxies, asked for in each dialect. CONTRACT.md section 8. Rules C1, C3, C10, B10. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { send, sendRaw, statuses, type Answer } from '../support/client.ts';
+import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
+import { temporaryFolder } from '../support/process.ts';
+import { claimsOf, createKey, mint } from '../support/tokens.ts';
+import { startUpstream } from '../support/upstream.ts';
+import type { Dialect } from '../../src/http/original-request.ts';
+
+const key = createKey('EdDSA');
+const upstream = await startUpstream(t);
+const HOST = 'api.example.com';
+
+const ROUTES = [
+  {
+    name: 'orders',
+    match: { hosts: [HOST], path_prefix: '/orders', methods: ['GET', 'POST'] },
+    upstream: 'u',
+    auth: { scopes: ['orders:read'] },
+    identity: { headers: { 'X-Tenant': 'tenant.id' } },
+  },
+  {
+    name: 'slashes',
+    match: { hosts: [HOST], path_prefix: '/files' },
+    upstream: 'u',
+    paths: { allow: ['encoded_slash'] },
+  },
+  { name: 'public', match: { hosts: [HOST], path_prefix: '/public' }, upstream: 'u', auth: { mode: 'none' } },
+  {
+    name: 'mixed',
+    match: { hosts: [HOST], path_prefix: '/mixed' },
+    upstream: 'u',
+    auth: { mode: 'optional' },
+  },
+];
+
+interface Decisions {
+  readonly gateway: TestGateway;
+  readonly url: string;
+  readonly port: number;
+}
+
+async function start(t: Test, dialect: Dialect, trustedPeers = ['127.0.0.1/32']): Promise<Decisions> {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, 'identity.jwk'), JSON.stringify(key.privateKey.export({ format: 'jwk' })));
+  const gateway = await startGateway(
+    t,
+    {
+      listeners: [
+        { host: '127.0.0.1', port: 0 },
+        { host: '127.0.0.1', port: 0, serve: 'decisions', dialect, trusted_peers: trustedPeers },
+      ],
+      issuers: {
+        login: loginIssuer(key),
+        gone: { introspection: { url: 'http://127.0.0.1:1/', client_id: 'x', client_secret: 'y' } },
+      },
+      identity: {
+        headers: { 'X-User-Id': 'sub', 'X-Email': 'email' },
+        assertion: { key_file: 'identity.jwk' },
+      },
+      routes: [
+        ...ROUTES,
+        {
+          name: 'opaque',
+          match: { hosts: [HOST], path_prefix: '/opaque' },
+          upstream: 'u',
+          auth: { issuers: ['gone'] },
+        },
+      ],
+      upstreams: { u: { targets: [upstream.url] } },
+    },
+    { folder },
+  );
+  const port = gateway.instance.listeners[1]?.address.port ?? 0;
+  return { gateway, port, url: `http://127.0.0.1:${port}` };
+}
+
+interface Original {
+  readonly method?: string;
+  readonly path?: string;
+  readonly host?: string;
+  readonly token?: string;
+  readonly headers?: readonly string[];
+}
+
+/** Asks as a proxy does that speaks this dialect. */
+async function ask(
+  { url }: Decisions,
+  dialect: Dialect,
+  { method = 'GET', path = '/orders/1', host = HOST, token, headers = [] }: Original,
+): Promise<Answer> {
+  const credentials = token === undefined ? {} : { token };
+  switch (dialect) {
+    case 'forwarded':
+      return send(url, '/auth', {
+        ...credentials,
+        headers: [
+          ...['X-Forwarded-Method', method, 'X-Forwarded-Proto', 'https', 'X-Forwarded-Host', host],
+          ...['X-Forwarded-Uri', path, ...headers],
+        ],
+      });
+    case 'original':
+      return send(url, '/auth', {
+        ...credentials,
+        headers: ['Host', host, 'X-Original-Method', method, 'X-Original-URI', path, ...headers],
+      });
+    case 'request':
+      return send(url, path, { method, ...credentials, headers: ['Host', host, ...headers] });
+  }
+}
+
+const good = mint(key, claimsOf({ tenant: { id: 'acme' } }));
+
+for (const dialect of ['forwarded', 'original', 'request'] as const) {
+  t.test(`dialect ${dialect}`, async (t) => {
+    const decisions = await start(t, dialect);
+    const asked = (original: Original): Promise<Answer> => ask(decisions, dialect, original);
+    /** What nginx can pass on, where it is nginx. */
+    const told = (status: number): number => (dialect === 'original' && status < 500 ? 403 : status);
+
+    t.test('a good token passes, with every identity header of every route', async (t) => {
+      const answer = await asked({ token: good });
+      t.match(answer, { status: 200, body: '' });
+      t.match(answer.headers, {
+        'x-user-id': 'alice',
+        'x-email': '',
+        'x-tenant': 'acme',
+        'cache-control': 'no-store',
+        'content-length': '0',
+      });
+      t.match(answer.headers['x-identity-assertion'], /^[\w-]+\.[\w-]+\.[\w-]+$/);
+      t.ok(answer.headers['x-request-id']);
+      t.equal((await asked({ token: good, method: 'POST' })).status, 200);
+    });
+
+    t.test('C1 nobody is empty, not absent: what a client wrote there is overwritten', async (t) => {
+      for (const path of ['/public', '/mixed']) {
+        const answer = await asked({ path, headers: ['X-User-Id', 'root', 'Connection', 'X-Tenant'] });
+        t.match(answer, { status: 200 });
+        t.match(answer.headers, {
+          'x-user-id': '',
+          'x-email': '',
+          'x-tenant': '',
+          'x-identity-assertion': '',
+        });
+      }
+      t.equal(
+        await decisions.gateway.metric('sallyport_identity_headers_stripped_total{route="public"}'),
+        1,
+        'and counted',
+      );
+    });
+
+    const refusals: Record<string, [Original, status: number, code: string]> = {
+      'no token': [{}, 401, 'missing_token'],
+      'a forged token': [{ token: mint(createKey('EdDSA', key.kid)) }, 401, 'invalid_token'],
+      'a missing scope': [{ token: mint(key, claimsOf({ scope: 'x' })) }, 403, 'insufficient_scope'],
+      'two tokens': [{ token: good, headers: ['Authorization', 'Bearer x'] }, told(400), 'invalid_request'],
+      'no route': [{ path: '/elsewhere', token: good }, told(404), 'no_route'],
+      'another host': [{ host: 'evil.example', token: good }, told(404), 'no_route'],
+      'another method': [{ method: 'DELETE', token: good }, told(404), 'no_route'],
+      'C10 dot segments': [{ path: '/public/../orders/1' }, told(400), 'bad_path'],
+      'C10 encoded dot segments': [{ path: '/public/%2e%2e/orders/1' }, told(400), 'bad_path'],
+      'C10 another reading': [{ path: '/%70ublic' }, told(400), 'bad_path'],
+      'B10 an authority that is down': [{ path: '/opaque', token: 'x' }, 503, 'introspection_unavailable'],
+    };
+    for (const [name, [original, status, code]] of Object.entries(refusals)) {
+      t.test(`${name}: ${status}, with no identity`, async (t) => {
+        const answer = await asked(original);
+        t.match(answer, { status, problem: { code, status } });
+        t.equal(answer.headers['x-user-id'], undefined);
+        if (status === 401) t.match(answer.headers['www-authenticate'], /^Bearer realm="test"/);
+      });
+    }
+
+    t.test('what a route allows of a path is allowed here', async (t) => {
+      t.equal((await asked({ path: '/files/a%2Fb', token: good })).status, 200);
+    });
+
+    t.test('C3 the other dialects’ headers are not looked at', async (t) => {
+      const elsewhere: Record<Dialect, string[]> = {
+        forwarded: ['X-Forwarded-Uri', '/public', 'X-Forwarded-Method', 'GET', 'X-Forwarded-Host', HOST],
+        original: ['X-Original-URI', '/public', 'X-Original-Method', 'GET'],
+        request: [],
+      };
+      const headers = Object.entries(elsewhere).flatMap(([of, lines]) => (of === dialect ? [] : lines));
+      t.equal((await asked({ headers })).status, 401);
+      t.equal((await asked({ headers: [...headers, 'X_Forwarded_Uri', '/public'] })).status, 401);
+    });
+
+    t.test('decisions are counted and logged like requests', async (t) => {
+      const answer = await asked({ token: good, headers: ['X-Forwarded-For', '203.0.113.9'] });
+      const requestId = answer.headers['x-request-id'];
+      const { log } = decisions.gateway;
+      await until(() => log.some((line) => line['request_id'] === requestId));
+      t.match(
+        log.find((line) => line['request_id'] === requestId),
+        {
+          route: 'orders',
+          method: 'GET',
+          path: '/orders/1',
+          status: 200,
+          client_ip: '203.0.113.9',
+          auth: { decision: 'allow', reason: 'ok', issuer: 'login' },
+        },
+      );
+    });
+
+    t.test('a revoked token is refused', async (t) => {
+      const token = mint(key);
+      t.equal((await asked({ token })).status, 200);
+      await decisions.gateway.admin('POST', '/v1/revocations', { token });
+      t.equal((await asked({ token })).status, 401);
+    });
+
+    t.test('a body is left alone', async (t) => {
+      const body = 'x'.repeat(100);
+      const bytes = (path: string): string =>
+        [
+          `POST ${path} HTTP/1.1`,
+          `Host: ${HOST}`,
+          'X-Forwarded-Method: POST',
+          'X-Forwarded-Proto: https',
+          `X-Forwarded-Host: ${HOST}`,
+          'X-Forwarded-Uri: /orders',
+          'X-Original-Method: POST',
+          'X-Original-URI: /orders',
+          `Authorization: Bearer ${good}`,
+          `Content-Length: ${body.length}`,
+          '',
+          body,
+        ].join('\r\n');
+      const received = await sendRaw(
+        decisions.port,
+        [bytes('/orders'), bytes('/orders')],
+        (text) => statuses(text).length === 2,
+      );
+      t.strictSame(statuses(received), [200, 200]);
+    });
+
+    t.test('the public keys of assertions are there where no original can be meant', async (t) => {
+      const answer = await send(decisions.url, '/.well-known/sallyport/jwks.json', {
+        headers: ['Host', HOST],
+      });
+      t.equal(answer.status, dialect === 'request' ? 404 : 200);
+      if (dialect !== 'request') t.match(JSON.parse(answer.body), { keys: [{ kty: 'OKP', d: undefined }] });
+      const asking = await ask(decisions, dialect, { path: '/.well-known/sallyport/jwks.json' });
+      t.match(asking, { status: told(404), problem: { code: 'no_route' } });
+    });
+  });
+
+  t.test(`dialect ${dialect}: only trusted peers may ask`, async (t) => {
+    for (const peers of [['10.0.0.0/8'], []]) {
+      const decisions = await start(t, dialect, peers);
+      const answer = await ask(decisions, dialect, { path: '/public' });
+      t.match(answer, { status: 403, problem: { code: 'peer_not_trusted' } });
+      t.equal(answer.headers['x-user-id'], undefined);
+    }
+  });
+}
+
+t.test('a part of the original that is missing, repeated or impossible is refused', async (t) => {
+  const whole: Record<'forwarded' | 'original', [string, string][]> = {
+    forwarded: [
+      ['X-Forwarded-Method', 'GET'],
+      ['X-Forwarded-Proto', 'https'],
+      ['X-Forwarded-Host', HOST],
+      ['X-Forwarded-Uri', '/public'],
+    ],
+    original: [
+      ['X-Original-Method', 'GET'],
+      ['X-Original-URI', '/public'],
+    ],
+  };
+  const impossible: Record<string, string[]> = {
+    'X-Forwarded-Method': ['', 'G ET', 'GET, GET', 'CONNECT'],
+    'X-Forwarded-Proto': ['', 'ftp', 'https,http', 'HTTPS'],
+    'X-Forwarded-Host': ['', 'a b', `${HOST}, ${HOST}`, `${HOST}/`],
+    'X-Forwarded-Uri': [
+      '',
+      'public',
+      'http://evil.example/public',
+      `http://${HOST}/public`,
+      '/pub lic',
+      '/a#b',
+    ],
+    'X-Original-Method': ['', 'GET GET', 'TRACE'],
+    'X-Original-URI': ['', '*', 'public', '//', '/public\\..'],
+  };
+  for (const dialect of ['forwarded', 'original'] as const) {
+    const decisions = await start(t, dialect);
+    const status = async (headers: readonly [string, string][]): Promise<number> =>
+      (await send(decisions.url, '/public', { headers: ['Host', HOST, ...headers.flat()] })).status;
+    const parts = whole[dialect];
+    t.equal(await status(parts), 200);
+    const refused = dialect === 'original' ? [403] : [400, 405];
+    for (const [name, value] of parts) {
+      const others = parts.filter(([other]) => other !== name);
+      t.ok(refused.includes(await status(others)), `${name} missing`);
+      t.ok(refused.includes(await status([...parts, [name, value]])), `${name} twice`);
+      for (const wrong of impossible[name] ?? [])
+        t.ok(refused.includes(await status([...others, [name, wrong]])), `${name}: ${wrong}`);
+    }
+  }
+  t.equal(upstream.seen.length, 0);
+});
+
+t.test('dialect original: what Node’s parser refuses is told in words that nginx knows, too', async (t) => {
+  const { port } = await start(t, 'original');
+  t.strictSame(statuses(await sendRaw(port, 'GET / HTTP/1.1\r\nHost: a\r\nBad Header: x\r\n\r\n')), [403]);
+});
