@@ -1,35 +1,31 @@
 /**
- * Puts a gateway together from its configuration: the only file (with issuers.ts and opaque-issuers.ts) that constructs adapters.
+ * Puts a gateway together from its configuration: the only file (with adapters.ts, issuers.ts and opaque-issuers.ts) that constructs adapters.
  */
 import { randomBytes } from 'node:crypto';
-import { resolve } from 'node:path';
+import { assertionSigner, openStore } from './adapters.ts';
 import { AdminAuth } from './admin/admin-auth.ts';
 import { RevocationsApi } from './admin/revocations-api.ts';
 import { AdminServer, type Readiness } from './admin/server.ts';
 import { systemClock, type Clock } from './clock.ts';
-import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
+import type { LoadedConfiguration } from './config/load.ts';
 import { decisionReception } from './decision-visit.ts';
 import { Gateway } from './gateway.ts';
 import { TrustedPeers } from './http/client-address.ts';
-import { Issuers, parseJson } from './issuers.ts';
+import { Issuers } from './issuers.ts';
 import { Listener } from './listener.ts';
 import { LiveStreams } from './live-streams.ts';
 import { LogoutReceiver } from './logout-receiver.ts';
 import { compilePolicy, type Policy } from './policy.ts';
 import { exposeGauges, issuerObserver, reportStore } from './reports.ts';
-import { MemoryStore } from './revocation/memory-store.ts';
-import { redisLocation } from './config/redis-location.ts';
-import { RedisStore } from './revocation/redis-store.ts';
 import type { RevocationStore } from './revocation/revocation-store.ts';
 import { RevocationView } from './revocation/revocation-view.ts';
 import { Revoker } from './revocation/revoker.ts';
-import { SqliteStore } from './revocation/sqlite-store.ts';
 import { Observer } from './stages/observe.ts';
 import { AccessLog } from './telemetry/access-log.ts';
 import { AuditLog } from './telemetry/audit-log.ts';
-import { describeError, type Log, type Logger } from './telemetry/logger.ts';
+import type { Log, Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
-import { JwtAssertionSigner } from './token/assertion-signer.ts';
+import type { JwtAssertionSigner } from './token/assertion-signer.ts';
 import { AuthorityClient } from './token/authority-fetch.ts';
 import { TokenCaches } from './token/token-caches.ts';
 import { Http1Forwarder } from './upstream/http1-forwarder.ts';
@@ -90,7 +86,7 @@ export class Instance {
     );
     const gateway = new Gateway({
       policy: this.policy,
-      verifiers: this.#verifiers(),
+      verifiers: this.#issuers.verifiersOf(this.policy),
       revocations: this.view,
       signer,
       observer,
@@ -116,6 +112,7 @@ export class Instance {
       return this.#listener(options, reception);
     });
     this.admin = this.#adminServer(signer, revoker, audit);
+    this.metrics.exposeProcess();
     exposeGauges(this.metrics, { caches, view: this.view, keySuccessAtMs: this.#keySuccessAtMs });
     reportStore(this.view, this.metrics, log.logger, clock, configuration.revocation);
   }
@@ -165,13 +162,6 @@ export class Instance {
         ...(this.#draining ? ['[-] draining'] : []),
       ],
     };
-  }
-
-  #verifiers(): Map<string, ReturnType<Issuers['accepting']>> {
-    const asking = this.policy.routes.filter(({ mode }) => mode !== 'none');
-    return new Map(
-      asking.map(({ issuerSet, issuers }) => [issuerSet, this.#issuers.accepting(issuerSet, issuers)]),
-    );
   }
 
   #listener(options: ListenerConfiguration, reception: Reception): Listener {
@@ -272,45 +262,4 @@ function upstreamOptions({ upstreams }: LoadedConfiguration['configuration']) {
       },
     ]),
   );
-}
-
-function openStore({ configuration, folder, file }: LoadedConfiguration, clock: Clock): RevocationStore {
-  const { store } = configuration.revocation;
-  const location = redisLocation(configuration.revocation);
-  if (location) return new RedisStore(location, clock);
-  if (typeof store !== 'string') throw new TypeError('the store is none that is known');
-  if (store === 'memory:') return new MemoryStore(clock);
-  const path = resolve(folder, store.slice('sqlite:'.length));
-  try {
-    return new SqliteStore(path, clock);
-  } catch (error) {
-    throw new ConfigurationError([
-      `${file}: revocation.store: ${path} cannot be opened (${describeError(error)}); mend its folder or rights`,
-    ]);
-  }
-}
-
-function assertionSigner(
-  { configuration, folder, file }: LoadedConfiguration,
-  clock: Clock,
-): JwtAssertionSigner | undefined {
-  const { assertion } = configuration.identity;
-  if (!assertion) return undefined;
-  try {
-    return new JwtAssertionSigner(
-      {
-        header: assertion.header,
-        issuer: configuration.name,
-        lifetimeSeconds: assertion.lifetime / 1000,
-        claims: assertion.claims,
-      },
-      parseJson(resolve(folder, assertion.key_file)),
-      clock,
-    );
-  } catch (error) {
-    const what = error instanceof Error ? error.message : String(error);
-    throw new ConfigurationError([
-      `${file}: identity.assertion.key_file: ${what}; put a private Ed25519 or P-256 JWK there`,
-    ]);
-  }
 }

@@ -11,6 +11,7 @@ import { isOpaqueIssuer } from './config/issuer-schema.ts';
 import type { IssuerConfiguration } from './config/schema.ts';
 import type { RevocableIssuer } from './revocation/revoker.ts';
 import { invalidToken } from './errors.ts';
+import type { Policy } from './policy.ts';
 import type { LogoutEndpoint } from './logout-receiver.ts';
 import { opaqueAuthority, opaquePolicy } from './opaque-issuers.ts';
 import { AcceptedIssuers } from './token/accepted-issuers.ts';
@@ -42,6 +43,8 @@ export interface IssuerParts {
   readonly caches: TokenCaches;
   readonly clock: Clock;
   readonly observer: IssuerObserver;
+  /** Where the key sets behind URLs come from instead. */
+  readonly fetchKeys?: (issuerName: string) => Promise<unknown>;
 }
 
 export class Issuers {
@@ -108,8 +111,16 @@ export class Issuers {
     return this.#remote;
   }
 
-  /** A verifier for routes that accept exactly these issuers. */
-  accepting(issuerSet: string, names: readonly string[]): AcceptedIssuers {
+  /** A verifier for each set of issuers that a route of this policy accepts. */
+  verifiersOf({ routes }: Policy): Map<string, AcceptedIssuers> {
+    return new Map(
+      routes
+        .filter(({ mode }) => mode !== 'none')
+        .map(({ issuerSet, issuers }) => [issuerSet, this.#accepting(issuerSet, issuers)]),
+    );
+  }
+
+  #accepting(issuerSet: string, names: readonly string[]): AcceptedIssuers {
     const pick = <T>(from: ReadonlyMap<string, T>): T[] => names.flatMap((name) => from.get(name) ?? []);
     return new AcceptedIssuers(issuerSet, this.#caches, pick(this.#jwt), pick(this.#opaque));
   }
@@ -171,13 +182,14 @@ export class Issuers {
       return staticKeySet('jwks_file', parseJson(file), algorithms);
     }
     if (issuer.jwks !== undefined) return staticKeySet('jwks', issuer.jwks, algorithms);
-    const { client, clock, observer } = parts;
+    const { client, clock, observer, fetchKeys } = parts;
     const url = issuer.jwks_url;
+    const fromServer = (): Promise<unknown> =>
+      url === undefined
+        ? discoverKeySet(client, issuer.issuer ?? '', (found) => mayUse(found, issuer.allow_http))
+        : fetchKeySet(client, url);
     const keys = new RemoteKeySet({
-      fetchDocument: () =>
-        url === undefined
-          ? discoverKeySet(client, issuer.issuer ?? '', (found) => mayUse(found, issuer.allow_http))
-          : fetchKeySet(client, url),
+      fetchDocument: fetchKeys ? () => fetchKeys(name) : fromServer,
       algorithms,
       refreshMs: issuer.keys.refresh,
       maxStaleMs: issuer.keys.max_stale,

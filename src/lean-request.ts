@@ -21,7 +21,8 @@ export class LeanRequest extends IncomingMessage {
   }
 }
 
-function lookedAt(rawHeaders: readonly string[]): IncomingHttpHeaders {
+/** Of each, the first line: what Node would make of several is never asked for. */
+export function lookedAt(rawHeaders: readonly string[]): IncomingHttpHeaders {
   const headers: IncomingHttpHeaders = {};
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';

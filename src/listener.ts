@@ -238,7 +238,9 @@ export class Listener {
 }
 
 /** The one upgrade that is served; any other is dropped and its request served as if it had not asked. */
-function isWebSocketHandshake(request: IncomingMessage): boolean {
+export function isWebSocketHandshake(
+  request: Pick<IncomingMessage, 'method' | 'headers' | 'httpVersion'>,
+): boolean {
   const { method, headers, httpVersion } = request;
   const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
   return (

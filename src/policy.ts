@@ -32,6 +32,8 @@ export interface ScopeRule {
 
 export interface ClaimRule {
   readonly path: ClaimPath;
+  /** As configured, for people. */
+  readonly text: string;
   readonly allowed: readonly (string | number | boolean)[];
 }
 
@@ -146,7 +148,11 @@ function compileRoute(
     issuers,
     issuerSet: JSON.stringify([...new Set(issuers)].sort()),
     scopes: compileScopes(auth.scopes),
-    claims: Object.entries(auth.claims).map(([path, allowed]) => ({ path: parseClaimPath(path), allowed })),
+    claims: Object.entries(auth.claims).map(([path, allowed]) => ({
+      path: parseClaimPath(path),
+      text: `${path} in ${allowed.join('|')}`,
+      allowed,
+    })),
     reportOnly: auth.report_only,
     webSocketProtocol: auth.websocket_protocol,
     whenStale: route.when_stale ?? configuration.revocation.when_stale,

@@ -96,8 +96,16 @@ export function timeOf(value: string): number {
   return seconds;
 }
 
-export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+export function print(text: string): void {
+  process.stdout.write(`${harmless(text)}\n`);
+}
+
+/** Tokens and paths are anybody's text: what would move a terminal's cursor is shown, not obeyed. JSON stays JSON. */
+function harmless(text: string): string {
+  return text.replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 export function printError(line: string): void {

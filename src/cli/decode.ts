@@ -1,3 +1,4 @@
+import { dateText } from '../date-text.ts';
 import { readJwt } from '../token/lexical-gate.ts';
 import type { JsonObject, JsonValue } from '../token/claims.ts';
 import { numberOf } from '../token/claims.ts';
@@ -45,19 +46,11 @@ function decoded(token: string): { header: JsonObject; claims: JsonObject } {
 
 function membersText(object: JsonObject): string {
   return Object.entries(object)
-    .map(([name, value]) => `  ${JSON.stringify(name)}: ${toJson(value)}${dateText(name, value)}`)
+    .map(([name, value]) => `  ${JSON.stringify(name)}: ${toJson(value)}${dateOf(name, value)}`)
     .join('\n');
 }
 
-function dateText(name: string, value: JsonValue): string {
+function dateOf(name: string, value: JsonValue): string {
   const seconds = DATES.has(name) ? numberOf(value) : undefined;
-  if (seconds === undefined || Math.abs(seconds) > 8.64e12) return '';
-  const agoSeconds = Math.round(Date.now() / 1000 - seconds);
-  return `   ${new Date(seconds * 1000).toISOString()} (${durationText(Math.abs(agoSeconds))} ${agoSeconds >= 0 ? 'ago' : 'from now'})`;
-}
-
-function durationText(seconds: number): string {
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} days`;
+  return seconds === undefined ? '' : `   ${dateText(seconds, Date.now())}`;
 }

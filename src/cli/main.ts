@@ -7,6 +7,7 @@ import { check } from './check.ts';
 import { CommandFailed, parseArguments, print, printError, UsageError, type Command } from './command.ts';
 import { decode } from './decode.ts';
 import { demo } from './demo.ts';
+import { explain } from './explain.ts';
 import { init } from './init.ts';
 import { revocations } from './revocations.ts';
 import { revoke } from './revoke.ts';
@@ -18,6 +19,7 @@ import { unrevoke } from './unrevoke.ts';
 const COMMANDS: readonly Command[] = [
   run,
   check,
+  explain,
   decode,
   revoke,
   revocations,

@@ -9,6 +9,7 @@ import { EventEmitter } from 'node:events';
 import type { Clock } from '../clock.ts';
 import { listRead } from '../spent-memory.ts';
 import { MarkTable } from './mark-table.ts';
+import { pause } from './pause.ts';
 import type { RevocableToken, TargetKey } from './revocation-target.ts';
 import {
   PositionLost,
@@ -148,7 +149,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
         if (signal.aborted) return;
         if (!this.#lossTold) this.emit('lost', error);
         this.#lossTold = true;
-        await this.#pause(Math.min(FIRST_RETRY_MS * 2 ** failures++, MAX_RETRY_MS));
+        await pause(this.#clock, Math.min(FIRST_RETRY_MS * 2 ** failures++, MAX_RETRY_MS), signal);
       }
     }
   }
@@ -241,14 +242,6 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     this.#lossTold = false;
     this.#freshAtMs = Math.max(this.#freshAtMs, askedAtMs);
     if (first) this.emit('loaded');
-  }
-
-  async #pause(delayMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const cancel = this.#clock.after(delayMs, resolve);
-    this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true });
-    await promise;
-    cancel();
   }
 
   /** Where the store tells of nothing that it drops, what has expired goes by our own clock. */

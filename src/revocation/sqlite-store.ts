@@ -4,6 +4,7 @@
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { Clock } from '../clock.ts';
+import { pause } from './pause.ts';
 import type { TargetKind } from './revocation-target.ts';
 import {
   formatVersion,
@@ -162,9 +163,7 @@ export class SqliteStore implements RevocationStore {
         yield { marks, askedAtMs, position: formatVersion(last), complete: 'everything' };
         if (marks.length === BATCH_ROWS) seenDataVersion = undefined;
       } else {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        this.#clock.after(POLL_MS, resolve);
-        await promise;
+        await pause(this.#clock, POLL_MS, signal);
       }
     }
   }

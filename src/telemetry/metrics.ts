@@ -99,11 +99,15 @@ export class Metrics {
   inFlight = 0;
 
   constructor(version: string) {
-    collectDefaultMetrics({ register: this.registry });
     this.gauge('sallyport_build_info', 'Constant 1; the version is in the label.', ['version'], (set) =>
       set(1, version),
     );
     this.gauge('sallyport_requests_in_flight', 'Requests being served.', [], (set) => set(this.inFlight));
+  }
+
+  /** Node's own metrics of the process, which cost something from here on. */
+  exposeProcess(): void {
+    collectDefaultMetrics({ register: this.registry });
   }
 
   /** A gauge that is read when it is scraped: `collect` sets its value for each combination of labels. */

@@ -5,6 +5,7 @@ import { systemClock } from '../../src/clock.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { Issuers } from '../../src/issuers.ts';
+import { compilePolicy } from '../../src/policy.ts';
 import { AuthorityClient } from '../../src/token/authority-fetch.ts';
 import type { TokenVerifier } from '../../src/token/token-verifier.ts';
 import { TokenCaches } from '../../src/token/token-caches.ts';
@@ -42,7 +43,9 @@ function verifier(): TokenVerifier {
       observer: { keysRefreshed: () => undefined, keysFailed: () => undefined, asked: () => undefined },
     },
   );
-  return issuers.accepting('login', ['login']);
+  const [verifier] = issuers.verifiersOf(compilePolicy(configuration)).values();
+  if (!verifier) throw new Error('no route asks for a token');
+  return verifier;
 }
 
 const ODD = [

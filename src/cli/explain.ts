@@ -1,0 +1,131 @@
+import { explain as dryRun, type Explanation, type ImaginedRequest } from '../explain/explain.ts';
+import {
+  CONFIG_OPTION,
+  configurationOf,
+  flag,
+  JSON_OPTION,
+  print,
+  printJson,
+  readToken,
+  text,
+  timeOf,
+  UsageError,
+  type Arguments,
+  type Command,
+} from './command.ts';
+
+const DENIED = 3;
+
+export const explain: Command = {
+  name: 'explain',
+  summary: 'tells what would become of a request, stage by stage, without sending it',
+  usage: `METHOD URL [-c FILE] [--token-file F] [-H 'K: V']... [--now TIME] [--peer ADDRESS] [--online] [--json]
+
+  -c, --config FILE   the configuration (default: sallyport.yaml)
+      --token-file F  file that holds the token; - is standard input
+  -H, --header 'K: V' a header of the request; may be repeated. The token never stands on the command line
+      --now TIME      another time than now: 2026-01-31T12:00:00Z, or seconds since 1970
+      --peer ADDRESS  where the request comes from (default: 127.0.0.1)
+      --online        also fetches keys, asks about opaque tokens, and reads the revocation list
+      --json          prints { decision, reason, status, code, route, issuer, stages, nearest_routes, answer, upstream }
+
+Exit code: 0 it passes, 3 it is refused, 1 it cannot be told without --online.`,
+  options: {
+    ...CONFIG_OPTION,
+    ...JSON_OPTION,
+    'token-file': { type: 'string' },
+    header: { type: 'string', short: 'H', multiple: true },
+    now: { type: 'string' },
+    peer: { type: 'string' },
+    online: { type: 'boolean' },
+  },
+  positionals: { min: 2, max: 2 },
+  async run(args) {
+    const loaded = configurationOf(args);
+    const now = text(args, 'now');
+    const explanation = await dryRun(loaded, imaginedRequest(args), {
+      online: flag(args, 'online'),
+      nowMs: now === undefined ? undefined : timeOf(now) * 1000,
+    });
+    if (flag(args, 'json')) printJson(explanation);
+    else print(story(explanation));
+    if (explanation.decision === 'unknown') return 1;
+    return explanation.upstream ? 0 : DENIED;
+  },
+};
+
+/** @throws UsageError */
+function imaginedRequest(args: Arguments): ImaginedRequest {
+  const [method = '', url = ''] = args.positionals;
+  const [, scheme, authority = '', target = ''] = /^(https?):\/\/([^/?#]+)([^#]*)$/i.exec(url) ?? [];
+  if (scheme === undefined)
+    throw new UsageError(`"${url}" is no URL of a request; write http://HOST/PATH, or https://`);
+  const headers = headersOf(args);
+  const hasHost = headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
+  return {
+    method,
+    scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http',
+    target: onTheWire(target.startsWith('/') ? target : `/${target}`),
+    headers: hasHost ? headers : ['Host', authority, ...headers],
+    token: readToken({ ...args, positionals: [] }),
+    peer: text(args, 'peer') ?? '127.0.0.1',
+  };
+}
+
+function headersOf({ values }: Arguments): string[] {
+  const given = Array.isArray(values['header']) ? values['header'] : [];
+  return given.flatMap((line) => {
+    const [, name, value] = /^([^:]+):[ \t]*(.*?)[ \t]*$/s.exec(String(line)) ?? [];
+    if (name === undefined || value === undefined)
+      throw new UsageError(`"${String(line)}" is no header; write -H 'Name: value'`);
+    if (name.trim().toLowerCase() === 'authorization')
+      throw new UsageError('a token does not belong on the command line; give it by --token-file F, or -');
+    return [name, onTheWire(value)];
+  });
+}
+
+/** Bytes as the gateway sees them: one character each. */
+const onTheWire = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+
+const MARKS: Readonly<Record<Explanation['stages'][number]['outcome'], string>> = {
+  passed: 'ok     ',
+  assumed: 'assumed',
+  refused: 'REFUSED',
+  reported: 'REPORT ',
+  unknown: 'unknown',
+  not_reached: '-      ',
+};
+
+function story(explanation: Explanation): string {
+  const { stages, nearest_routes, answer, upstream } = explanation;
+  const width = Math.max(...stages.map(({ stage }) => stage.length));
+  return [
+    ...stages.map(({ stage, outcome, detail }) =>
+      `${MARKS[outcome]}  ${stage.padEnd(width)}  ${detail}`.trimEnd(),
+    ),
+    ...nearest_routes.map(({ route, why }) => `           nearest: ${route}: ${why.join('; ')}`),
+    '',
+    verdict(explanation),
+    ...(answer?.headers ?? []).map(([name, value]) => `  ${name}: ${value}`),
+    ...(answer ? ['', `  ${answer.body.trimEnd()}`] : []),
+    ...(upstream
+      ? [
+          `  ${upstream.method} ${upstream.target}`,
+          `  host: ${upstream.host ?? "(the target's own)"}`,
+          ...upstream.headers.map(([name, value]) => `  ${name}: ${value}`),
+        ]
+      : []),
+  ].join('\n');
+}
+
+function verdict({ decision, reason, status, code, upstream, stages }: Explanation): string {
+  if (decision === 'unknown')
+    return 'It cannot be told without asking the authorization server: add --online.';
+  if (!upstream) return `The client gets ${status} ${code}${reason === null ? '' : ` (reason ${reason})`}:`;
+  const passes: Partial<Record<Explanation['decision'], string>> = {
+    report: `It passes, and is reported as ${reason}`,
+    fail_open: 'It passes unchecked, since the revocation list is too old and the route says to allow that',
+  };
+  const condition = stages.some(({ outcome }) => outcome === 'assumed') ? ', if the signature is good' : '';
+  return `${passes[decision] ?? 'It passes'}${condition}. The upstream ${upstream.name} gets:`;
+}

@@ -1,0 +1,343 @@
+/**
+ * A dry run: what would become of a request, stage by stage, and why. The pipeline is the gateway's own; only what
+ * stands around it differs, and what no network can tell without `online`.
+ */
+import { METHODS } from 'node:http';
+import { assertionSigner } from '../adapters.ts';
+import { systemClock, type Clock } from '../clock.ts';
+import type { LoadedConfiguration } from '../config/load.ts';
+import { BAD_PATH, GatewayError, MALFORMED_REQUEST, NO_ROUTE, type AuthReason } from '../errors.ts';
+import { Gateway, type Connection } from '../gateway.ts';
+import { clientAddress, normalAddress } from '../http/client-address.ts';
+import { forwardedForChain } from '../http/forwarded-headers.ts';
+import { headerAlias } from '../http/header-names.ts';
+import { problemAnswer } from '../http/problem.ts';
+import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
+import { Issuers } from '../issuers.ts';
+import { lookedAt } from '../lean-request.ts';
+import { isWebSocketHandshake } from '../listener.ts';
+import { compilePolicy, type Policy } from '../policy.ts';
+import { Observer, type Exchange, type StageName } from '../stages/observe.ts';
+import { RouteTable } from '../stages/match-route.ts';
+import type { OutboundRequest } from '../stages/rewrite-headers.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { continueTrace, newRequestId } from '../telemetry/trace-context.ts';
+import { AuthorityClient, type AuthorityAnswer } from '../token/authority-fetch.ts';
+import { stringClaim } from '../token/claims.ts';
+import { TokenCaches } from '../token/token-caches.ts';
+import { VERSION } from '../version.ts';
+import { nearestRoutes, badPathText, type NearRoute } from './nearest-routes.ts';
+import { revocationsFor, type KnownRevocations } from './known-revocations.ts';
+import { StageWords } from './stage-words.ts';
+import { jwtOf } from './token-text.ts';
+import { unsignedTwin, type UnsignedTwin } from './unsigned-twin.ts';
+
+/** A request that nobody has sent. */
+export interface ImaginedRequest {
+  readonly method: string;
+  readonly scheme: 'http' | 'https';
+  /** Path and query, as they would stand in the request line. */
+  readonly target: string;
+  /** Names and values in turn, Host among them, Authorization not. */
+  readonly headers: readonly string[];
+  readonly token: string | undefined;
+  /** The address that it comes from. */
+  readonly peer: string;
+}
+
+export interface ExplainOptions {
+  /** Ask for keys, about opaque tokens, and for the revocation list. */
+  readonly online: boolean;
+  /** Wall-clock time in milliseconds; undefined: now. */
+  readonly nowMs: number | undefined;
+}
+
+export const STAGES: readonly StageName[] = [
+  'read_head',
+  'match_route',
+  'extract_token',
+  'verify_token',
+  'check_revocation',
+  'authorize',
+  'vouch',
+  'rewrite_headers',
+];
+
+export interface ExplainedStage {
+  readonly stage: StageName;
+  /** `assumed`: passed, but not all of it could be checked. `reported`: refused, on a route that lets it pass. */
+  readonly outcome: 'passed' | 'assumed' | 'refused' | 'reported' | 'unknown' | 'not_reached';
+  readonly detail: string;
+}
+
+export interface Explanation {
+  /** `unknown`: it cannot be told without `online`. */
+  readonly decision: 'allow' | 'deny' | 'error' | 'report' | 'fail_open' | 'unknown';
+  readonly reason: AuthReason | null;
+  /** What the client gets from the gateway; null where the upstream answers. */
+  readonly status: number | null;
+  readonly code: string | null;
+  readonly route: string | null;
+  readonly issuer: string | null;
+  readonly stages: readonly ExplainedStage[];
+  /** Where no route matched. */
+  readonly nearest_routes: readonly NearRoute[];
+  /** The gateway's own answer. */
+  readonly answer: { readonly headers: readonly Line[]; readonly body: string } | null;
+  readonly upstream: {
+    readonly name: string;
+    readonly method: string;
+    readonly target: string;
+    /** The client's, where the route preserves it; null: the target's own. */
+    readonly host: string | null;
+    readonly headers: readonly Line[];
+  } | null;
+}
+type Line = readonly [name: string, value: string];
+
+/** Listens to the pipeline. */
+class Witness extends Observer {
+  report: { readonly stage: StageName; readonly error: GatewayError } | undefined;
+
+  override reported(exchange: Exchange, error: GatewayError): void {
+    this.report = { stage: exchange.stage, error };
+    super.reported(exchange, error);
+  }
+}
+
+/** Caches of the configured size would be the better part of the work. */
+const ONE_TOKEN = {
+  tokens: { entries: 1, bytes: 1024 * 1024 },
+  negatives: { entries: 1 },
+  introspection: { entries: 1, bytes: 1024 * 1024 },
+} as const;
+
+/** Never reaches anybody. */
+class OfflineClient extends AuthorityClient {
+  override async send(): Promise<AuthorityAnswer> {
+    throw new Error('not asked: this is a dry run');
+  }
+}
+
+/** @throws ConfigurationError where key files or other parts of the configuration cannot be used */
+export async function explain(
+  loaded: LoadedConfiguration,
+  request: ImaginedRequest,
+  { online, nowMs }: ExplainOptions,
+): Promise<Explanation> {
+  const { configuration } = loaded;
+  const clock: Clock = nowMs === undefined ? systemClock : { ...systemClock, nowMs: () => nowMs };
+  const policy = compilePolicy(configuration);
+  const twin = online || request.token === undefined ? undefined : twinFor(loaded, request.token);
+  const client = online ? new AuthorityClient() : new OfflineClient();
+  const issuers = new Issuers(loaded, {
+    client,
+    caches: new TokenCaches(ONE_TOKEN),
+    clock,
+    observer: { keysRefreshed: () => undefined, keysFailed: () => undefined, asked: () => undefined },
+    ...(!online && { fetchKeys: async () => twin?.jwks ?? { keys: [] } }),
+  });
+  const revocations = await revocationsFor(loaded, clock, online);
+  try {
+    await issuers.start();
+    const observer = new Witness(new Metrics(VERSION), clock, undefined);
+    const gateway = new Gateway({
+      policy,
+      verifiers: issuers.verifiersOf(policy),
+      revocations: revocations.view,
+      signer: assertionSigner(loaded, clock),
+      observer,
+      clock,
+    });
+    const run = new DryRun({ loaded, policy, gateway, observer, revocations, clock, online, twin });
+    return await run.explain(request);
+  } finally {
+    issuers.stop();
+    await Promise.all([client.close(), revocations.close()]);
+  }
+}
+
+/** Only for issuers whose keys are behind a URL: where the keys are at hand, the signature is checked. */
+function twinFor({ configuration }: LoadedConfiguration, token: string): UnsignedTwin | undefined {
+  const issuer = stringClaim(jwtOf(token)?.claims ?? {}, 'iss');
+  const remote = Object.values(configuration.issuers).some(
+    (candidate) =>
+      candidate.issuer === issuer && (candidate.jwks_url !== undefined || candidate.discovery === true),
+  );
+  return remote ? unsignedTwin(token) : undefined;
+}
+
+interface DryRunParts {
+  readonly loaded: LoadedConfiguration;
+  readonly policy: Policy;
+  readonly gateway: Gateway;
+  readonly observer: Witness;
+  readonly revocations: KnownRevocations;
+  readonly clock: Clock;
+  readonly online: boolean;
+  readonly twin: UnsignedTwin | undefined;
+}
+
+class DryRun {
+  readonly #parts: DryRunParts;
+  readonly #routes: RouteTable;
+
+  constructor(parts: DryRunParts) {
+    this.#parts = parts;
+    this.#routes = new RouteTable(parts.policy.routes);
+  }
+
+  async explain(request: ImaginedRequest): Promise<Explanation> {
+    const { gateway, observer } = this.#parts;
+    const peer = normalAddress(request.peer);
+    const connection: Connection = {
+      peer,
+      peerIsTrusted: this.#parts.policy.trustedPeers.has(peer),
+      scheme: request.scheme,
+      closing: false,
+      inFlight: 1,
+      idleSinceMs: 0,
+    };
+    const exchange = observer.begin(request.method, peer, newRequestId());
+    let outbound: OutboundRequest | undefined;
+    let error: GatewayError | undefined;
+    try {
+      const head = this.#readHead(request, exchange, connection);
+      outbound = await gateway.decide(head, connection, exchange);
+    } catch (thrown) {
+      if (!(thrown instanceof GatewayError)) throw thrown;
+      error = thrown;
+      observer.failed(exchange, error);
+    }
+    return this.#explanation(request, exchange, outbound, error);
+  }
+
+  #readHead(request: ImaginedRequest, exchange: Exchange, connection: Connection): RequestHead {
+    const { policy } = this.#parts;
+    const { headerTable, headLimits, trustedPeers } = policy;
+    const token = this.#parts.twin?.token ?? request.token;
+    const authorization = token === undefined ? [] : ['Authorization', `Bearer ${token}`];
+    const raw: RawHead = {
+      method: request.method,
+      target: request.target,
+      httpVersion: '1.1',
+      rawHeaders: [...request.headers, ...authorization],
+      scheme: request.scheme,
+      wantsTunnel: false,
+    };
+    if (!parserTakes(raw)) throw MALFORMED_REQUEST;
+    const wantsTunnel = isWebSocketHandshake({ ...raw, headers: lookedAt(raw.rawHeaders) });
+    const head = readHead({ ...raw, wantsTunnel }, headerTable, headLimits);
+    exchange.head = head;
+    if (head.requestId !== undefined) exchange.requestId = head.requestId;
+    exchange.trace = continueTrace(head.traceparent);
+    if (connection.peerIsTrusted)
+      exchange.clientIp = clientAddress(connection.peer, forwardedForChain(head), trustedPeers);
+    return head;
+  }
+
+  async #explanation(
+    { token }: ImaginedRequest,
+    exchange: Exchange,
+    outbound: OutboundRequest | undefined,
+    error: GatewayError | undefined,
+  ): Promise<Explanation> {
+    const { loaded, policy, observer, revocations, online, clock, twin } = this.#parts;
+    const { route, head, decision } = exchange;
+    const report = observer.report;
+    // What cannot be asked in a dry run is no outage.
+    const untold = !online && (error ?? report?.error)?.reason === 'introspection_unavailable';
+    const assumed = twin !== undefined;
+    const entries =
+      decision?.reason === 'revoked' && exchange.token ? await revocations.entriesFor(exchange.token) : [];
+    const words = new StageWords({
+      loaded,
+      exchange,
+      token,
+      outbound,
+      assumed,
+      revocations,
+      entries,
+      nowMs: clock.nowMs(),
+    });
+    const stages = STAGES.map((stage, index): ExplainedStage => {
+      const failed = stage === report?.stage ? report.error : stage === exchange.stage ? error : undefined;
+      if (failed) {
+        const outcome = untold ? 'unknown' : error ? 'refused' : 'reported';
+        return { stage, outcome, detail: this.#refusalText(words, stage, failed, head) };
+      }
+      const reached = index <= STAGES.indexOf(exchange.stage);
+      const skipped = report && index > STAGES.indexOf(report.stage) && index <= STAGES.indexOf('authorize');
+      if (!reached || skipped === true) return { stage, outcome: 'not_reached', detail: '' };
+      const outcome = stage === 'verify_token' && assumed && exchange.token ? 'assumed' : 'passed';
+      return { stage, outcome, detail: words.passed(stage) };
+    });
+    return {
+      decision: untold ? 'unknown' : decided(decision, error),
+      reason: untold ? null : (decision?.reason ?? null),
+      status: untold || !error ? null : error.status,
+      code: untold || !error ? null : error.code,
+      route: route?.name ?? null,
+      issuer: exchange.issuerName ?? null,
+      stages,
+      nearest_routes: head && error === NO_ROUTE ? nearestRoutes(policy.routes, head) : [],
+      answer: untold || !error ? null : this.#answer(error, exchange),
+      upstream: outbound && !untold ? this.#upstream(outbound) : null,
+    };
+  }
+
+  #refusalText(
+    words: StageWords,
+    stage: StageName,
+    error: GatewayError,
+    head: RequestHead | undefined,
+  ): string {
+    return error === BAD_PATH && head ? badPathText(this.#routes, head) : words.refused(stage, error);
+  }
+
+  #answer(error: GatewayError, exchange: Exchange): Explanation['answer'] {
+    const { headers, body } = problemAnswer(error, this.#parts.policy.realm, exchange.requestId);
+    return { headers: lines(headers), body };
+  }
+
+  /** What is a key for whoever holds it is not printed. */
+  #upstream({ route, method, target, host, headers }: OutboundRequest): Explanation['upstream'] {
+    const { assertion } = this.#parts.loaded.configuration.identity;
+    const secret = new Set(['authorization', ...(assertion ? [headerAlias(assertion.header)] : [])]);
+    return {
+      name: route.upstream,
+      method,
+      target,
+      host: host ?? null,
+      headers: lines(headers).map(([name, value]) => [
+        name,
+        secret.has(name.toLowerCase()) ? '(not shown)' : value,
+      ]),
+    };
+  }
+}
+
+/** What is refused for another reason than its token, or the lack of one, is refused all the same. */
+function decided(decision: Exchange['decision'], error: GatewayError | undefined): Explanation['decision'] {
+  if (error && error.reason === undefined) return 'deny';
+  return decision?.decision ?? 'allow';
+}
+
+/** Names and values in turn, as pairs. */
+function lines(flat: readonly string[]): Line[] {
+  return Array.from({ length: flat.length / 2 }, (_, index) => [
+    flat[2 * index] ?? '',
+    flat[2 * index + 1] ?? '',
+  ]);
+}
+
+/** What Node's parser lets pass of a head: nothing else ever becomes a request. */
+function parserTakes({ method, target, rawHeaders }: RawHead): boolean {
+  return (
+    METHODS.includes(method) &&
+    /^[\x21-\x7e\x80-\xff]+$/.test(target) &&
+    rawHeaders.every((text, index) =>
+      index % 2 === 0 ? /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text) : /^[\t\x20-\x7e\x80-\xff]*$/.test(text),
+    )
+  );
+}

@@ -1,0 +1,75 @@
+/** What a dry run knows of the revocation list: all of it where it may ask, else nothing. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { openStore } from '../adapters.ts';
+import type { Clock } from '../clock.ts';
+import type { LoadedConfiguration } from '../config/load.ts';
+import type { RevocationEntry } from '../revocation/revocation-store.ts';
+import { idOfKey } from '../revocation/revocation-target.ts';
+import { RevocationView } from '../revocation/revocation-view.ts';
+import type { Revocations } from '../stages/check-revocation.ts';
+import { describeError } from '../telemetry/logger.ts';
+import type { AuthenticToken } from '../token/token-verifier.ts';
+
+export interface KnownRevocations {
+  readonly view: Revocations;
+  /** What was asked, for people. */
+  readonly text: string;
+  /** The list could be asked, and was. */
+  readonly asked: boolean;
+  /** The entries that may have revoked a token. */
+  entriesFor(token: AuthenticToken): Promise<readonly RevocationEntry[]>;
+  close(): Promise<void>;
+}
+
+/** How long the list may take to come. */
+const LOAD_TIMEOUT_MS = 10_000;
+
+export async function revocationsFor(
+  loaded: LoadedConfiguration,
+  clock: Clock,
+  online: boolean,
+): Promise<KnownRevocations> {
+  const { store: where } = loaded.configuration.revocation;
+  if (!online) return nothingKnown('the revocation list was not asked (--online does)');
+  if (where === 'memory:') return nothingKnown('the list of memory: is in the running gateway only');
+  if (typeof where === 'string' && where.startsWith('sqlite:') && !existsSync(fileOf(where, loaded)))
+    return nothingKnown('there is no revocation list yet');
+  const store = openStore(loaded, clock);
+  const view = new RevocationView(store, clock);
+  const { promise, resolve: done } = Promise.withResolvers<string>();
+  view.once('loaded', () => done(`${view.size} entries in the list`));
+  view.once('lost', (error) => done(`the list cannot be had: ${describeError(error)}`));
+  const cancel = clock.after(LOAD_TIMEOUT_MS, () => done('the list did not come in time'));
+  view.start();
+  const text = await promise;
+  cancel();
+  return {
+    view,
+    text,
+    asked: true,
+    async entriesFor({ revocable }) {
+      const ids = [...revocable.exact, ...revocable.cutoffs].map(idOfKey);
+      const entries = await Promise.all(ids.map((id) => store.find(id)));
+      return entries.filter((entry) => entry !== undefined);
+    },
+    async close() {
+      await view.stop();
+      await store.close();
+    },
+  };
+}
+
+function fileOf(store: string, { folder }: LoadedConfiguration): string {
+  return resolve(folder, store.slice('sqlite:'.length));
+}
+
+function nothingKnown(text: string): KnownRevocations {
+  return {
+    view: { ageMs: 0, isRevoked: () => false },
+    text,
+    asked: false,
+    entriesFor: async () => [],
+    close: async () => undefined,
+  };
+}

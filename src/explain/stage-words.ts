@@ -1,0 +1,117 @@
+/** What each stage of a dry run saw and decided, in words. */
+import { accessText, matchText } from '../config/route-text.ts';
+import type { LoadedConfiguration } from '../config/load.ts';
+import type { GatewayError } from '../errors.ts';
+import { dateText } from '../date-text.ts';
+import type { Route } from '../policy.ts';
+import type { RevocationEntry } from '../revocation/revocation-store.ts';
+import type { Exchange, StageName } from '../stages/observe.ts';
+import type { OutboundRequest } from '../stages/rewrite-headers.ts';
+import { claimAt, claimMatches } from '../token/claims.ts';
+import type { JwtText } from '../token/lexical-gate.ts';
+import type { AuthenticToken } from '../token/token-verifier.ts';
+import type { KnownRevocations } from './known-revocations.ts';
+import { jwtOf, refusedText, verifiedText } from './token-text.ts';
+
+export interface Seen {
+  readonly loaded: LoadedConfiguration;
+  readonly exchange: Exchange;
+  readonly token: string | undefined;
+  readonly outbound: OutboundRequest | undefined;
+  /** The signature could not be checked, and was taken for good. */
+  readonly assumed: boolean;
+  readonly revocations: KnownRevocations;
+  /** What may have revoked the token. */
+  readonly entries: readonly RevocationEntry[];
+  readonly nowMs: number;
+}
+
+export class StageWords {
+  readonly #seen: Seen;
+  readonly #jwt: JwtText | undefined;
+
+  constructor(seen: Seen) {
+    this.#seen = seen;
+    this.#jwt = seen.token === undefined ? undefined : jwtOf(seen.token);
+  }
+
+  /** Of a stage that the request has passed. */
+  passed(stage: StageName): string {
+    const { loaded, exchange, token: presented, outbound, assumed, revocations, nowMs } = this.#seen;
+    const { head, route, token } = exchange;
+    switch (stage) {
+      case 'read_head':
+        return `${head?.method} ${head?.path}, Host ${head?.authority}, from ${exchange.clientIp}`;
+      case 'match_route': {
+        const configured = loaded.configuration.routes.find(({ name }) => name === route?.name);
+        return configured ? `${configured.name}: ${matchText(configured)}; ${accessText(configured)}` : '';
+      }
+      case 'extract_token':
+        if (route?.mode === 'none') return 'the route asks for none';
+        if (!token && presented === undefined) return 'there is none: anonymous';
+        return `${this.#jwt ? 'a JWT' : 'an opaque token'} of ${presented?.length ?? 0} bytes`;
+      case 'verify_token':
+        if (!token) return 'there is nothing to verify';
+        return `${assumed ? 'SIGNATURE NOT CHECKED (--online fetches the keys); ' : ''}${verifiedText(token, this.#jwt, nowMs)}`;
+      case 'check_revocation':
+        return token
+          ? `${revocations.asked ? 'not revoked; ' : ''}${revocations.text}`
+          : 'there is nothing to revoke';
+      case 'authorize':
+        return token ? permittedText(route) : 'nobody needs a permission here';
+      case 'vouch':
+        return loaded.configuration.identity.assertion && token
+          ? `an assertion for ${route?.upstream} is signed`
+          : 'no assertion is made';
+      case 'rewrite_headers':
+        return outbound ? `${outbound.method} ${outbound.target} goes to ${outbound.route.upstream}` : '';
+    }
+  }
+
+  /** Of the stage that has refused the request. */
+  refused(stage: StageName, error: GatewayError): string {
+    const { loaded, exchange, nowMs, revocations } = this.#seen;
+    const { token, route } = exchange;
+    const { reason } = error;
+    if (stage === 'verify_token' && reason) {
+      const issuer = loaded.configuration.issuers[exchange.issuerName ?? error.issuer ?? ''];
+      return refusedText(reason, this.#jwt, issuer, nowMs);
+    }
+    if (stage === 'check_revocation') return reason === 'revoked' ? this.#revokedText() : revocations.text;
+    if (stage === 'authorize' && token && route) return notPermittedText(route, token) ?? error.title;
+    return error.title;
+  }
+
+  #revokedText(): string {
+    const { entries, nowMs } = this.#seen;
+    const texts = entries.map(({ id, target, issuedBefore, createdBy, reason }) => {
+      const what = target === undefined ? 'an entry that was restored' : `its ${target.kind}`;
+      const until = issuedBefore === null ? '' : `, issued up to ${dateText(issuedBefore, nowMs)}`;
+      return `${what}${until}, by ${createdBy}${reason === null ? '' : `: ${reason}`} (entry ${id})`;
+    });
+    return `revoked: ${texts.join('; ')}`;
+  }
+}
+
+function permittedText(route: Route | undefined): string {
+  const rules = [
+    ...(route?.scopes.text ? [`scope ${route.scopes.text}`] : []),
+    ...(route?.claims ?? []).map(({ text }) => `claim ${text}`),
+  ];
+  return rules.length === 0
+    ? 'a token is all that is asked for'
+    : `it has what is asked for: ${rules.join(', ')}`;
+}
+
+/** Names the rule, never what the claim holds instead. */
+function notPermittedText({ scopes, claims }: Route, token: AuthenticToken): string | undefined {
+  const missing = scopes.all.filter((scope) => !token.scopes.has(scope));
+  const has = `it has ${token.scopes.size === 0 ? 'no scope' : [...token.scopes].map((scope) => JSON.stringify(scope)).join(', ')}`;
+  if (missing.length > 0) return `scope ${missing.join(' ')} is missing; ${has}`;
+  if (scopes.any.length > 0 && !scopes.any.some((scope) => token.scopes.has(scope)))
+    return `one of the scopes ${scopes.any.join(' ')} is needed; ${has}`;
+  const failed = claims.find(({ path, allowed }) => !claimMatches(claimAt(token.claims, path), allowed));
+  if (!failed) return undefined;
+  const absent = claimAt(token.claims, failed.path) === undefined;
+  return `claim rule ${failed.text}: ${absent ? 'the token has no such claim' : 'the claim has another value'}`;
+}

@@ -1,0 +1,110 @@
+/**
+ * What a token says, and why that was refused: for whoever holds the token, in a dry run. Never the token itself,
+ * and of claims only those that every token has.
+ */
+import type { IssuerConfiguration } from '../config/schema.ts';
+import type { AuthReason } from '../errors.ts';
+import { dateText } from '../date-text.ts';
+import { claimAt, numberOf, parseClaimPath, type JsonObject, type JsonValue } from '../token/claims.ts';
+import { readJwt, type JwtText } from '../token/lexical-gate.ts';
+import { toJson } from '../token/strict-json.ts';
+import type { AuthenticToken } from '../token/token-verifier.ts';
+
+/** Undefined for an opaque token, and for one that is not well-formed. */
+export function jwtOf(token: string): JwtText | undefined {
+  try {
+    return readJwt(token);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What was verified. */
+export function verifiedText(token: AuthenticToken, jwt: JwtText | undefined, nowMs: number): string {
+  const { issuerName, subject, clientId, expiresAt } = token;
+  return [
+    `issuer ${issuerName}`,
+    ...(jwt
+      ? [`${jwt.algorithm}${jwt.keyId === undefined ? '' : ` by key ${JSON.stringify(jwt.keyId)}`}`]
+      : []),
+    ...(subject === undefined ? [] : [`sub ${JSON.stringify(subject)}`]),
+    ...(clientId === undefined ? [] : [`client ${JSON.stringify(clientId)}`]),
+    ...(expiresAt === undefined ? [] : [`expires ${dateText(expiresAt, nowMs)}`]),
+  ].join(', ');
+}
+
+/** Why an authentic token, or one that is none, was refused. */
+export function refusedText(
+  reason: AuthReason,
+  jwt: JwtText | undefined,
+  issuer: IssuerConfiguration | undefined,
+  nowMs: number,
+): string {
+  const header = jwt?.header ?? {};
+  const claims = jwt?.claims ?? {};
+  const shown = (object: JsonObject, name: string): string =>
+    object[name] === undefined ? `there is no ${name}` : `${name} is ${textOf(object[name])}`;
+  switch (reason) {
+    case 'malformed':
+      return 'it is no well-formed token';
+    case 'unknown_issuer':
+      return jwt
+        ? `${shown(claims, 'iss')}, which is no issuer that the route accepts`
+        : 'no issuer that the route accepts takes such a token';
+    case 'wrong_type':
+      return `${shown(header, 'typ')}; token_type is ${issuer?.token_type ?? 'at+jwt'}`;
+    case 'wrong_audience':
+      return `${shown(claims, 'aud')}; audiences are ${issuer?.audiences?.join(', ') ?? 'any'}`;
+    case 'bad_signature':
+      return `the signature is not by a key of this issuer, or ${shown(header, 'alg')} is not among its algorithms`;
+    case 'unknown_key':
+      return `${shown(header, 'kid')}: the issuer has no such key for ${textOf(header['alg'] ?? null)}`;
+    case 'expired':
+      return `it expired ${datedText(claims['exp'], nowMs)}; clock_skew is ${skewText(issuer)}`;
+    case 'not_yet_valid':
+      return `nbf is ${datedText(claims['nbf'], nowMs)}, iat ${datedText(claims['iat'], nowMs)}; clock_skew is ${skewText(issuer)}, future_iat ${(issuer?.future_iat ?? 0) / 1000} s`;
+    case 'lifetime':
+      return `it lives for longer than max_lifetime (${(issuer?.max_lifetime ?? 0) / 1000} s)`;
+    case 'claim':
+      return claimText(claims, issuer);
+    case 'binding':
+      return 'it is bound to a key or a certificate (cnf), and was sent without proof of it';
+    case 'inactive':
+      return 'its authorization server says that it is not active';
+    case 'keys_unavailable':
+      return 'the keys of its issuer cannot be had';
+    case 'introspection_unavailable':
+      return 'its authorization server cannot be asked';
+    default:
+      return reason;
+  }
+}
+
+const AT_JWT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'];
+
+function claimText(claims: JsonObject, issuer: IssuerConfiguration | undefined): string {
+  const asked = issuer?.token_type === 'any' ? ['iss', 'exp'] : AT_JWT_CLAIMS;
+  const missing = [
+    ...asked.filter((name) => claims[name] === undefined),
+    ...(issuer?.required_claims ?? []).filter((path) => {
+      const value = claimAt(claims, parseClaimPath(path));
+      return value === undefined || value === null;
+    }),
+  ];
+  return missing.length > 0
+    ? `it lacks ${[...new Set(missing)].join(', ')}`
+    : 'a claim is not of the type that RFC 7519 and RFC 9068 give it';
+}
+
+const skewText = (issuer: IssuerConfiguration | undefined): string => `${(issuer?.clock_skew ?? 0) / 1000} s`;
+
+/** What a token says of itself is attackers' text: as JSON, and not without end. */
+function textOf(value: JsonValue): string {
+  const text = toJson(value);
+  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+}
+
+function datedText(value: JsonValue | undefined, nowMs: number): string {
+  const seconds = numberOf(value);
+  return seconds === undefined ? 'not known' : dateText(seconds, nowMs);
+}
