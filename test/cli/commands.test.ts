@@ -5,37 +5,17 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ADMIN_TOKEN, loginIssuer, startGateway } from '../support/gateway.ts';
-import { MAIN, temporaryFolder } from '../support/process.ts';
+import { MAIN, sallyport, temporaryFolder } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { send } from '../support/client.ts';
 import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 
-interface Result {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function sallyport(args: readonly string[], { input = '', cwd = process.cwd() } = {}): Promise<Result> {
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    cwd,
-    env: { PATH: process.env['PATH'], NO_COLOR: '1' },
-  });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
-  const [code] = (await once(child, 'close')) as [number];
-  return { code, out, err };
-}
-
 const STARTER = new URL('../../config/sallyport.yaml', import.meta.url).pathname;
 const COMMANDS = [
   'run',
   'check',
+  'explain',
   'decode',
   'revoke',
   'revocations',
@@ -61,6 +41,8 @@ t.test('help and usage: every command has --help; what is wrong usage exits 2', 
     ['check', '--nonsense'],
     ['check', 'extra'],
     ['decode'],
+    ['explain', 'GET'],
+    ['explain', 'GET', '/no-url'],
     ['unrevoke'],
     ['revoke', '-c', STARTER],
   ];

@@ -28,6 +28,32 @@ export function temporaryFolder(t: Test): string {
   return folder;
 }
 
+/** What a command printed, and its exit code. */
+export interface Result {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command as people do. */
+export async function sallyport(
+  args: readonly string[],
+  { input = '', cwd = process.cwd() } = {},
+): Promise<Result> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd,
+    env: { PATH: process.env['PATH'], NO_COLOR: '1' },
+  });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, out, err };
+}
+
 /** Starts `sallyport run` and waits until it is ready, or has logged something else. */
 export async function startGatewayProcess(
   t: Test,

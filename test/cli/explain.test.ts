@@ -1,0 +1,190 @@
+/** `sallyport explain` as people use it. That it tells the truth is shown in test/explain/. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { sallyport, temporaryFolder, type Result } from '../support/process.ts';
+import { startRedis } from '../support/redis.ts';
+import { startGateway } from '../support/gateway.ts';
+import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
+import { startServer } from '../support/upstream.ts';
+
+const key = createKey('ES256', 'k1');
+const SECRET_TENANT = 'the tenant that nobody may see';
+
+interface Scene {
+  readonly folder: string;
+  readonly document: Record<string, unknown>;
+  /** Questions that the authorization server was asked. */
+  readonly asked: string[];
+  explain(args: readonly string[], token?: string): Promise<Result>;
+}
+
+async function setScene(t: Test): Promise<Scene> {
+  const folder = temporaryFolder(t);
+  const redis = await startRedis(t);
+  const asked: string[] = [];
+  const server = await startServer(t, (request, response) => {
+    asked.push(request.url ?? '');
+    const body = request.url === '/jwks' ? { keys: [key.jwk] } : { active: true, sub: 'bob', scope: 'x' };
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  });
+  const document = {
+    issuers: {
+      login: { issuer: ISSUER, jwks_url: `${server}/jwks`, audiences: ['https://api.example.com'] },
+      partner: {
+        introspection: { url: `${server}/introspect`, client_id: 'gateway', client_secret: 'hush' },
+      },
+    },
+    revocation: { store: redis.url },
+    routes: [
+      {
+        name: 'orders',
+        match: { hosts: ['api.example.com'], path_prefix: '/orders', methods: ['GET'] },
+        upstream: 'u',
+        auth: { scopes: ['orders:read'], claims: { 'tenant.id': ['acme'] } },
+      },
+      {
+        name: 'partners',
+        match: { path_prefix: '/partners' },
+        upstream: 'u',
+        auth: { issuers: ['partner'] },
+      },
+      { name: 'trial', match: { path_prefix: '/trial' }, upstream: 'u', auth: { report_only: true } },
+    ],
+    upstreams: { u: { targets: ['http://127.0.0.1:1'] } },
+  };
+  const file = join(folder, 'c.json');
+  writeFileSync(file, JSON.stringify(document), { mode: 0o600 });
+  return {
+    folder,
+    document,
+    asked,
+    explain: (args, token) =>
+      sallyport(['explain', ...args, '-c', file, ...(token === undefined ? [] : ['--token-file', '-'])], {
+        input: token ?? '',
+      }),
+  };
+}
+
+const URL_OF_ORDERS = 'https://api.example.com/orders/7?x=1';
+const good = (changes: Record<string, unknown> = {}): string =>
+  mint(key, claimsOf({ tenant: { id: 'acme' }, ...changes }));
+
+t.test('what passes exits 0 and shows what the upstream gets; the token is nowhere to be seen', async (t) => {
+  const scene = await setScene(t);
+  const token = good();
+  const { code, out } = await scene.explain(['GET', URL_OF_ORDERS, '-H', 'X-User-Id: root'], token);
+  t.equal(code, 0);
+  t.match(out, /assumed {2}verify_token +SIGNATURE NOT CHECKED/);
+  t.match(out, /It passes, if the signature is good/);
+  t.match(out, /^ {2}GET \/orders\/7\?x=1$/m);
+  t.match(out, /^ {2}X-User-Id: alice$/m);
+  t.notMatch(out, /root/);
+  t.notMatch(out, token.split('.')[2] ?? '');
+  t.strictSame(scene.asked, [], 'nobody was asked');
+});
+
+t.test('--online fetches keys, asks about opaque tokens, reads the revocation list', async (t) => {
+  const scene = await setScene(t);
+  const gateway = await startGateway(t, scene.document);
+  const online = await scene.explain(['GET', URL_OF_ORDERS, '--online'], good());
+  t.equal(online.code, 0);
+  t.match(online.out, /ok +verify_token +issuer login, ES256 by key "k1"/);
+  t.match(online.out, /not revoked; the list holds 0/);
+  const forged = mint(createKey('ES256', 'k1'), claimsOf({ tenant: { id: 'acme' } }));
+  t.match(await scene.explain(['GET', URL_OF_ORDERS, '--online'], forged), {
+    code: 3,
+    out: /reason bad_signature/,
+  });
+  const lost = good();
+  await gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: 'alice', reason: 'phone lost' });
+  const revoked = await scene.explain(['GET', URL_OF_ORDERS, '--online'], lost);
+  t.equal(revoked.code, 3);
+  t.match(
+    revoked.out,
+    /REFUSED +check_revocation +revoked: its subject, issued up to .*, by admin: phone lost/,
+  );
+  t.match(await scene.explain(['GET', 'http://a/partners'], 'opaque'), { code: 1, out: /add --online/ });
+  const partner = await scene.explain(['GET', 'http://a/partners', '--online', '--json'], 'opaque');
+  t.equal(partner.code, 0);
+  t.match(JSON.parse(partner.out), { decision: 'allow', reason: 'ok', issuer: 'partner', route: 'partners' });
+  t.ok(scene.asked.includes('/introspect'));
+});
+
+t.test('the list cannot be had: as the route says, and why', async (t) => {
+  const scene = await setScene(t);
+  const file = join(scene.folder, 'gone.json');
+  writeFileSync(file, JSON.stringify({ ...scene.document, revocation: { store: 'redis://127.0.0.1:1/0' } }));
+  const { code, out } = await sallyport(
+    ['explain', 'GET', URL_OF_ORDERS, '--online', '-c', file, '--token-file', '-'],
+    { input: good() },
+  );
+  t.equal(code, 3);
+  t.match(out, /REFUSED +check_revocation +the list cannot be had: .*ECONNREFUSED/);
+  t.match(out, /503 revocation_unavailable/);
+});
+
+t.test('what is refused exits 3 and says why, with the answer that the client gets', async (t) => {
+  const scene = await setScene(t);
+  const stories: [args: string[], token: string | undefined, said: RegExp[]][] = [
+    [['GET', URL_OF_ORDERS], undefined, [/REFUSED +extract_token/, /401 missing_token/, /Bearer realm=/]],
+    [
+      ['GET', URL_OF_ORDERS],
+      good({ scope: 'x' }),
+      [/scope orders:read is missing; it has "x"/, /403 insufficient/],
+    ],
+    [
+      ['GET', URL_OF_ORDERS],
+      good({ tenant: { id: SECRET_TENANT } }),
+      [/claim rule tenant\.id in acme: .*another value/],
+    ],
+    [['GET', URL_OF_ORDERS], good({ tenant: undefined }), [/claim rule tenant\.id in acme: .*no such claim/]],
+    [['GET', URL_OF_ORDERS], good({ aud: 'elsewhere' }), [/aud is "elsewhere"; audiences are https:\/\/api/]],
+    [['GET', URL_OF_ORDERS], good({ jti: undefined, sub: undefined }), [/it lacks sub, jti/]],
+    [['GET', URL_OF_ORDERS, '--now', '2100-01-01T00:00:00Z'], good(), [/it expired .* days ago/]],
+    [['GET', URL_OF_ORDERS, '--now', '2000-01-01T00:00:00Z'], good(), [/reason not_yet_valid/]],
+    [
+      ['POST', 'https://api.example.com/order/7'],
+      good(),
+      [/nearest: orders: the path is not \/orders, nor below it; the method POST is not GET/, /404 no_route/],
+    ],
+    [['GET', 'https://api.example.com/trial/../orders'], good(), [/dot segments/, /400 bad_path/]],
+    [
+      ['GET', 'https://api.example.com/%6frders'],
+      good(),
+      [/can also be read as \/orders, which is route orders, not none/],
+    ],
+    [
+      ['GET', URL_OF_ORDERS, '-H', 'Host: b.example'],
+      good(),
+      [/the host b\.example is not api\.example\.com/],
+    ],
+  ];
+  await Promise.all(
+    stories.map(async ([args, token, said]) => {
+      const { code, out } = await scene.explain(args, token);
+      t.equal(code, 3, args.join(' '));
+      for (const words of said) t.match(out, words);
+      t.notMatch(out, SECRET_TENANT);
+    }),
+  );
+});
+
+t.test('a report-only route passes, and tells what it would have refused', async (t) => {
+  const scene = await setScene(t);
+  const { code, out } = await scene.explain(['GET', 'http://a/trial']);
+  t.equal(code, 0);
+  t.match(out, /REPORT +extract_token/);
+  t.match(out, /It passes, and is reported as missing/);
+});
+
+t.test('tokens do not belong on the command line; what is attackers’ text moves no cursor', async (t) => {
+  const scene = await setScene(t);
+  t.match(await scene.explain(['GET', 'http://a/', '-H', 'authorization: Bearer x']), {
+    code: 2,
+    err: /--token-file/,
+  });
+  const { out } = await scene.explain(['GET', URL_OF_ORDERS], good({ aud: 'a\u001b[2J\u009b2J' }));
+  t.match(out, /\\u001b\[2J\\u009b2J/);
+  t.notMatch(out, /[\u001b\u009b]/);
+});
