@@ -42,21 +42,34 @@ function headersOf(route: RouteConfiguration, { identity }: Configuration): Reco
   return { ...identity.headers, ...route.identity.headers };
 }
 
+/** What the service behind a route may rely on. */
 function contractOf(route: RouteConfiguration, configuration: Configuration): object {
   const { auth } = route;
-  const { assertion, max_bytes } = configuration.identity;
+  const { assertion, max_bytes, forward_authorization } = configuration.identity;
   return {
     route: route.name,
     match: route.match,
     upstream: route.upstream,
     mode: auth.mode,
+    report_only: auth.report_only,
+    // Only then does every request have a caller.
+    identity_guaranteed: auth.mode === 'required' && !auth.report_only,
     issuers: auth.mode === 'none' ? [] : (auth.issuers ?? 'every JWT issuer'),
     scopes: auth.scopes,
     claims: auth.claims,
     identity_headers: auth.mode === 'none' ? {} : headersOf(route, configuration),
     identity_max_bytes: max_bytes,
     ...(assertion && auth.mode !== 'none'
-      ? { assertion: { header: assertion.header, audience: route.upstream } }
+      ? {
+          assertion: {
+            header: assertion.header,
+            issuer: configuration.name,
+            audience: route.upstream,
+            lifetime_seconds: assertion.lifetime / 1000,
+            claims: assertion.claims,
+          },
+        }
       : {}),
+    forward_authorization: route.identity.forward_authorization ?? forward_authorization,
   };
 }
