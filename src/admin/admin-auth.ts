@@ -2,7 +2,7 @@
  * Who may use the admin API: a bearer token, compared in constant time; wrong tries are throttled. Rules A1, A2.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import ipaddr from 'ipaddr.js';
+import { isAddress } from '../http/client-address.ts';
 import type { Clock } from '../clock.ts';
 
 export interface AdminToken {
@@ -90,5 +90,5 @@ export function hostAllowed(host: string | undefined, allowed: readonly string[]
   const name = host?.replace(/:\d{1,5}$/, '').toLowerCase();
   if (name === undefined || name === '') return false;
   const literal = name.replace(/^\[(.*)\]$/, '$1');
-  return name === 'localhost' || ipaddr.isValid(literal) || allowed.some((own) => own.toLowerCase() === name);
+  return name === 'localhost' || isAddress(literal) || allowed.some((own) => own.toLowerCase() === name);
 }

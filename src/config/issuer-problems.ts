@@ -1,5 +1,6 @@
 /** What is wrong with issuers beyond their shape: keys that exclude each other, weak secrets, endpoints in the way. Pure. */
 import ipaddr from 'ipaddr.js';
+import { isAddress } from '../http/client-address.ts';
 import {
   isHmac,
   KEY_REQUIREMENTS,
@@ -140,7 +141,7 @@ function urlProblems(issuer: Raw, path: Path): Problem[] {
 /** Is this the name or address of this very machine? */
 export function isLoopback(hostname: string): boolean {
   const bare = hostname.replace(/^\[|\]$/g, '');
-  return bare === 'localhost' || (ipaddr.isValid(bare) && ipaddr.process(bare).range() === 'loopback');
+  return bare === 'localhost' || (isAddress(bare) && ipaddr.process(bare).range() === 'loopback');
 }
 
 function algorithmProblems(issuer: Raw, path: Path): Problem[] {

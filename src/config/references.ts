@@ -3,7 +3,7 @@
  * collide, routes that tie. Works on the raw document, so that it finds its problems even where the schema
  * has found others, and everything is reported in one go. Pure.
  */
-import ipaddr from 'ipaddr.js';
+import { isNetwork } from '../http/client-address.ts';
 import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
 import { duplicateIssuers, issuerProblems, logoutProblems } from './issuer-problems.ts';
 import type { Problem } from './load.ts';
@@ -72,7 +72,7 @@ function networkProblems(raw: Raw): Problem[] {
 
 function unreadableNetworks(networks: unknown, path: Path): Problem[] {
   return listOf(networks).flatMap((network, index) =>
-    typeof network !== 'string' || ipaddr.isValid(network) || ipaddr.isValidCIDR(network)
+    typeof network !== 'string' || isNetwork(network)
       ? []
       : [
           {

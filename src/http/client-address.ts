@@ -3,6 +3,17 @@
  */
 import ipaddr from 'ipaddr.js';
 
+/** Is this an address as everybody reads it? Not the short and octal forms that inet_aton takes for IPv4. */
+export function isAddress(text: string): boolean {
+  return text.includes(':') ? ipaddr.IPv6.isValid(text) : ipaddr.IPv4.isValidFourPartDecimal(text);
+}
+
+/** An address, or a network in CIDR. */
+export function isNetwork(text: string): boolean {
+  const [address = '', bits] = text.split('/', 2);
+  return isAddress(address) && (bits === undefined || ipaddr.isValidCIDR(text));
+}
+
 /** A set of addresses and networks. */
 export class TrustedPeers {
   readonly #networks: readonly [ipaddr.IPv4 | ipaddr.IPv6, number][];
@@ -18,7 +29,7 @@ export class TrustedPeers {
 
   /** @param address in normal form (see normalAddress). */
   has(address: string): boolean {
-    if (this.#networks.length === 0 || !ipaddr.isValid(address)) return false;
+    if (this.#networks.length === 0 || !isAddress(address)) return false;
     const parsed = ipaddr.process(address);
     return this.#networks.some(
       ([network, bits]) => network.kind() === parsed.kind() && parsed.match(network, bits),
@@ -28,7 +39,7 @@ export class TrustedPeers {
 
 /** IPv4-mapped IPv6 counts as IPv4; anything that is no address is returned as it is. */
 export function normalAddress(address: string): string {
-  return address.startsWith('::') && ipaddr.isValid(address) ? ipaddr.process(address).toString() : address;
+  return address.startsWith('::') && isAddress(address) ? ipaddr.process(address).toString() : address;
 }
 
 /**
@@ -47,7 +58,7 @@ export function clientAddress(peer: string, chain: string | undefined, trusted: 
         .replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1'),
     );
     // What is no address was not written by a proxy of ours: the hop that wrote it is the last one known.
-    if (!ipaddr.isValid(address)) return client;
+    if (!isAddress(address)) return client;
     client = address;
     if (!trusted.has(address)) return client;
   }

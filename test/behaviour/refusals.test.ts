@@ -378,3 +378,10 @@ t.test('refused and accepted requests are counted by route, decision and reason'
     (await gateway.metric('sallyport_http_requests_total{route="unmatched",method="GET",code="404"}')) >= 1,
   );
 });
+
+t.test('A4 the admin listener’s paths are not there on a public port', async (t) => {
+  const before = upstream.seen.length;
+  for (const path of ['/metrics', '/livez', '/readyz', '/v1/status', '/.well-known/sallyport/jwks.json'])
+    t.match(await send(gateway.url, path, { token: good }), { status: 404, problem: { code: 'no_route' } });
+  t.equal(upstream.seen.length, before);
+});

@@ -197,6 +197,10 @@ const invalid: Record<string, [string, RegExp]> = {
     `listeners: [{ port: 1, serve: decisions, dialect: x }]\n${minimal}`,
     /must be forwarded, original or request/,
   ],
+  'a trusted proxy in a form that not everybody reads alike': [
+    `trusted_proxies: [10.1.2]\n${minimal}`,
+    /network/,
+  ],
   'a trusted peer that is no network': [
     `listeners: [{ port: 1, serve: decisions, dialect: request, trusted_peers: [nginx] }]\n${minimal}`,
     /listeners\[0\]\.trusted_peers\[0\]: must be an address or a network/,
