@@ -3,15 +3,25 @@
  */
 import type { RedisLocation } from '../revocation/redis-connection.ts';
 import type { Configuration } from './schema.ts';
+import { tlsClientOptions } from './tls-schema.ts';
 
 /** Undefined where the list is not kept in Redis. */
 export function redisLocation({
   store,
   key_prefix: keyPrefix,
+  tls: tlsSection,
 }: Configuration['revocation']): RedisLocation | undefined {
-  if (typeof store === 'string') return /^rediss?:/.test(store) ? { keyPrefix, url: store } : undefined;
-  const { username, password, tls } = store;
-  const login = { keyPrefix, username, password, tls };
+  const tls = tlsClientOptions(tlsSection ?? {});
+  if (typeof store === 'string') {
+    if (!/^rediss?:/.test(store)) return undefined;
+    return {
+      keyPrefix,
+      url: store.replace(/^rediss:/, 'redis:'),
+      ...(store.startsWith('rediss:') && { tls }),
+    };
+  }
+  const { username, password } = store;
+  const login = { keyPrefix, username, password, ...(store.tls && { tls }) };
   if ('cluster' in store) return { ...login, cluster: store.cluster };
   const {
     sentinels,

@@ -30,10 +30,26 @@ export function referenceProblems(document: unknown): Problem[] {
     ...listOf(rawOf(raw['revocation'])['claims']).flatMap((claim, index) =>
       claimPathProblems(claim, ['revocation', 'claims', index]),
     ),
+    ...storeTlsProblems(rawOf(raw['revocation'])),
     ...decisionProblems(raw),
     ...networkProblems(raw),
     ...portProblems(raw),
   ];
+}
+
+/** Certificates for a store that nobody speaks TLS to. */
+function storeTlsProblems({ tls, store }: Raw): Problem[] {
+  const spoken = typeof store === 'string' ? store.startsWith('rediss:') : rawOf(store)['tls'] === true;
+  return tls === undefined || spoken
+    ? []
+    : [
+        {
+          path: ['revocation', 'tls'],
+          atKey: true,
+          message:
+            'has no meaning, since the store is not reached by TLS; use rediss:// or tls: true in store',
+        },
+      ];
 }
 
 /** Decisions are asked for in one dialect, and only there does it mean anything. */

@@ -1,6 +1,7 @@
 /** The shape of `revocation` in the configuration file. Pure. */
 import { z } from 'zod';
 import { count, positiveDuration, text, whenStale } from './scalars.ts';
+import { tlsClient } from './tls-schema.ts';
 
 const nodes = z
   .array(z.string().regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$/, 'must be host:port'))
@@ -10,7 +11,7 @@ const redisLogin = {
   username: text.optional().describe('ACL user.'),
   password: text.optional().describe('Its password; password_file keeps it out of this file.'),
   password_file: text.optional().describe('File that holds the password.'),
-  tls: z.boolean().prefault(false).describe('Speak TLS to every node.'),
+  tls: z.boolean().prefault(false).describe('Speak TLS to every node. revocation.tls tells more.'),
 };
 
 const store = z.union(
@@ -52,6 +53,7 @@ export const revocation = z
       .regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -')
       .prefault('sallyport')
       .describe('What the names of its keys in Redis begin with: {PREFIX}:revocation:*. One for each fleet.'),
+    tls: tlsClient.optional().describe('For rediss:// and tls: true: whom to trust, and who we are.'),
     max_view_age: positiveDuration.prefault('30s').describe('How old the local copy of the list may be.'),
     when_stale: whenStale
       .prefault('deny')

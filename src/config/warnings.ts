@@ -87,6 +87,7 @@ function secretFiles({ configuration, folder }: LoadedConfiguration): [key: stri
       file,
     ]),
     ['identity.assertion.key_file', identity.assertion?.key_file],
+    ['revocation.tls.key_file', configuration.revocation.tls?.key_file],
   ];
   return candidates.flatMap(([key, file]) => (file === undefined ? [] : [[key, resolve(folder, file)]]));
 }
@@ -103,6 +104,7 @@ function hasInlineSecret({ configuration, file }: LoadedConfiguration): boolean 
       introspection?.client_secret,
     ]),
     ...redisSecrets(configuration).map(({ secret }) => secret),
+    configuration.revocation.tls?.key,
   ].filter((secret) => secret !== undefined);
   const text = secrets.length > 0 ? contentOf(file) : '';
   return secrets.some((secret) => text.includes(secret));

@@ -11,7 +11,11 @@ import { INVENTORY_SCRIPT, KEY_NAMES, MERGE_SCRIPT, REVOKE_SCRIPT, UNDO_SCRIPT }
 type RedisOptions = Omit<AnyRedisOptions, 'replyMapping'>;
 
 /** Where Redis is. Nodes are `host:port`. */
-export type RedisLocation = { readonly keyPrefix: string } & (
+export type RedisLocation = {
+  readonly keyPrefix: string;
+  /** Absent: TLS is not spoken. */
+  readonly tls?: RedisTls;
+} & (
   | { readonly url: string }
   | ({ readonly sentinels: readonly string[]; readonly name: string; readonly db: number } & SentinelLogin &
       RedisLogin)
@@ -21,7 +25,14 @@ export type RedisLocation = { readonly keyPrefix: string } & (
 interface RedisLogin {
   readonly username: string | undefined;
   readonly password: string | undefined;
-  readonly tls: boolean;
+}
+
+/** PEM; Node's own defaults where a part is absent. */
+interface RedisTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly servername?: string;
 }
 
 interface SentinelLogin {
@@ -33,7 +44,9 @@ interface Scripts {
   sallyportRevoke(...args: string[]): Promise<[created: number, mark: string, detail: string]>;
   sallyportUndo(...args: string[]): Promise<string | null>;
   sallyportMerge(...args: string[]): Promise<number>;
-  sallyportInventory(...args: string[]): Promise<[lastId: string, count: number, checksum: string]>;
+  sallyportInventory(
+    ...args: string[]
+  ): Promise<[lastId: string, count: number, checksum: string, replicationId: string]>;
 }
 /** A connection that knows our scripts. */
 export type ScriptedRedis = (Redis | Cluster) & Scripts;
@@ -95,13 +108,14 @@ function causeOf(error: unknown): unknown {
 }
 
 function createClient(location: RedisLocation, options: RedisOptions): Redis | Cluster {
-  if ('url' in location) return new Redis(location.url, options);
-  const { username, password, tls } = location;
+  const tls = location.tls && { tls: location.tls };
+  if ('url' in location) return new Redis(location.url, { ...options, ...tls });
+  const { username, password } = location;
   const login: RedisOptions = {
     ...options,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(tls && { tls: {} }),
+    ...tls,
   };
   if ('cluster' in location) {
     return new Cluster(location.cluster.map(nodeOf), {
@@ -124,7 +138,7 @@ function createClient(location: RedisLocation, options: RedisOptions): Redis | C
     sentinelRetryStrategy: () => null,
     ...(sentinelUsername !== undefined && { sentinelUsername }),
     ...(sentinelPassword !== undefined && { sentinelPassword }),
-    ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+    ...(location.tls && { enableTLSForSentinelMode: true, sentinelTLS: location.tls }),
   });
 }
 

@@ -143,7 +143,8 @@ return merged
 
 /**
  * What a gateway compares itself with. Where the count is not that of the state itself (part of the list was evicted),
- * count and checksum are worked out anew first. → [last id of the log, count, checksum]
+ * count and checksum are worked out anew first. → [last id of the log, count, checksum, id of the replication history,
+ * empty where the server does not tell]
  */
 export const INVENTORY_SCRIPT = `${COMMON}
 local size = redis.call('HLEN', state)
@@ -157,5 +158,7 @@ if redis.call('EXISTS', log) == 1 then
   local info = redis.call('XINFO', 'STREAM', log)
   for index = 1, #info, 2 do if info[index] == 'last-generated-id' then last = info[index + 1] end end
 end
-return { last, size, redis.call('HGET', clock, 'checksum') or '0' }
+local replication = redis.pcall('INFO', 'replication')
+local replication_id = type(replication) == 'string' and string.match(replication, 'master_replid:(%x+)') or ''
+return { last, size, redis.call('HGET', clock, 'checksum') or '0', replication_id }
 `;

@@ -42,6 +42,8 @@ export class RedisStore implements RevocationStore {
   readonly #clock: Clock;
   readonly #link: RedisLink;
   readonly #keys: readonly string[];
+  /** Of the history that the view was last compared with. */
+  #replicationId = '';
 
   /** Connects when it is first asked; each method says for itself whether Redis could be had. */
   constructor(location: RedisLocation, clock: Clock) {
@@ -179,7 +181,13 @@ export class RedisStore implements RevocationStore {
           continue;
         }
         comparedAtMs = askedAtMs;
-        const [end, count, checksum] = await follower.run((redis) => redis.sallyportInventory(...this.#keys));
+        const [end, count, checksum, replicationId] = await follower.run((redis) =>
+          redis.sallyportInventory(...this.#keys),
+        );
+        const isOther = this.#replicationId !== '' && replicationId !== this.#replicationId;
+        this.#replicationId = replicationId;
+        // A primary that was a replica may have missed what the one before it acknowledged.
+        if (isOther) throw new PositionLost('the store has another history');
         if (compareIds(end, last) < 0) throw new PositionLost('the log ends before the position');
         // Exactly up to where the inventory was taken: what came later is not in it.
         while (compareIds(last, end) < 0) {

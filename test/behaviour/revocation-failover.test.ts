@@ -24,7 +24,6 @@ t.test('V6 Sentinel promotes a replica that has nothing, or lags', async (t) => 
     db: 0,
     username: undefined,
     password: undefined,
-    tls: false,
     sentinelUsername: undefined,
     sentinelPassword: undefined,
   };
@@ -91,7 +90,6 @@ t.test('a cluster keeps the list in one slot', async (t) => {
     cluster: nodes.map(({ port }) => `127.0.0.1:${port}`),
     username: undefined,
     password: undefined,
-    tls: false,
   };
   const members = await Promise.all([join(t, location), join(t, location)]);
   const [first, second] = members;

@@ -8,6 +8,7 @@ import { MemoryStore } from '../../src/revocation/memory-store.ts';
 import { RedisStore } from '../../src/revocation/redis-store.ts';
 import {
   compareVersions,
+  PositionLost,
   type RevocationMark,
   type RevocationStore,
 } from '../../src/revocation/revocation-store.ts';
@@ -230,3 +231,25 @@ t.test(
     t.ok(marks.has(targetId(tokenId('after'))));
   },
 );
+
+t.test('V6 redis: another replication id means that everything is to be compared', async (t) => {
+  const redis = await startRedis(t, { options: ['enable-debug-command yes'] });
+  const store = new RedisStore({ url: redis.url, keyPrefix: 'sallyport' }, systemClock);
+  t.teardown(() => store.close());
+  await store.revoke(requestFor(tokenId('a')));
+  const stopping = new AbortController();
+  const position = await store.position();
+  let comparisons = 0;
+  const following = (async () => {
+    for await (const { complete } of store.follow(position, stopping.signal)) {
+      if (complete === undefined || comparisons++ > 0) continue;
+      // As after a failover: nothing else differs.
+      t.match(await redis.command('DEBUG', 'CHANGE-REPL-ID'), /OK/);
+    }
+  })();
+  await t.rejects(following, PositionLost);
+  t.equal(comparisons, 1);
+  // Once it is known, it is the same one again.
+  for await (const { complete } of store.follow(position, stopping.signal)) if (complete !== undefined) break;
+  t.pass('followed on');
+});
