@@ -46,23 +46,19 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 function parseCompact(text: string): JsonValue | undefined {
   // Escapes may hide lone surrogates, which JSON.stringify would write back.
-  if (text.includes('\\u') || maybeDeep(text)) return undefined;
+  if (text.includes('\\u')) return undefined;
   try {
     const value = JSON.parse(text) as JsonValue;
-    return JSON.stringify(value) === text ? value : undefined;
+    return JSON.stringify(value) === text && !isDeep(value, 0) ? value : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** More opening brackets than the depth allows: maybe one in another. */
-function maybeDeep(text: string): boolean {
-  let brackets = 0;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if ((code === 0x7b || code === 0x5b) && ++brackets > MAX_DEPTH) return true;
-  }
-  return false;
+function isDeep(value: JsonValue, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (depth >= MAX_DEPTH) return true;
+  return Object.values(value).some((member: JsonValue) => isDeep(member, depth + 1));
 }
 
 /**
