@@ -15,8 +15,9 @@ import { Issuers } from './issuers.ts';
 import { Listener } from './listener.ts';
 import { LiveStreams } from './live-streams.ts';
 import { LogoutReceiver } from './logout-receiver.ts';
+import { tlsClientOptions } from './config/tls-schema.ts';
 import { compilePolicy, type Policy } from './policy.ts';
-import { exposeGauges, issuerObserver, reportStore } from './reports.ts';
+import { exposeGauges, issuerObserver, reportStore, upstreamObserver } from './reports.ts';
 import type { RevocationStore } from './revocation/revocation-store.ts';
 import { RevocationView } from './revocation/revocation-view.ts';
 import { Revoker } from './revocation/revoker.ts';
@@ -71,9 +72,11 @@ export class Instance {
     const signer = assertionSigner(loaded, clock);
     this.#store = openStore(loaded, clock);
     this.view = new RevocationView(this.#store, clock);
-    this.#forwarder = new Http1Forwarder(upstreamOptions(configuration), clock, (upstream) => {
-      this.metrics.retries.child(upstream).value++;
-    });
+    this.#forwarder = new Http1Forwarder(
+      upstreamOptions(configuration),
+      clock,
+      upstreamObserver(this.metrics, log.logger),
+    );
     const accessLog = new AccessLog(
       log.write,
       configuration.log_key ?? randomBytes(32).toString('base64url'),
@@ -113,7 +116,13 @@ export class Instance {
     });
     this.admin = this.#adminServer(signer, revoker, audit);
     this.metrics.exposeProcess();
-    exposeGauges(this.metrics, { caches, view: this.view, keySuccessAtMs: this.#keySuccessAtMs });
+    const { view } = this;
+    exposeGauges(this.metrics, {
+      caches,
+      view,
+      keySuccessAtMs: this.#keySuccessAtMs,
+      targets: () => this.#forwarder.health(),
+    });
     reportStore(this.view, this.metrics, log.logger, clock, configuration.revocation);
   }
 
@@ -234,9 +243,12 @@ export class Instance {
           keys_age_seconds: at === undefined ? null : seconds(this.#clock.nowMs() - at),
         };
       }),
-      upstreams: Object.entries(this.#loaded.configuration.upstreams).map(([name, { targets }]) => ({
+      upstreams: Object.keys(this.#loaded.configuration.upstreams).map((name) => ({
         name,
-        targets: targets.map((target) => (typeof target === 'string' ? target : target.url)),
+        targets: this.#forwarder
+          .health()
+          .filter(({ upstream }) => upstream === name)
+          .map(({ target, available }) => ({ url: target, healthy: available })),
       })),
       revocation: {
         entries: this.view.size,
@@ -259,6 +271,15 @@ function upstreamOptions({ upstreams }: LoadedConfiguration['configuration']) {
         balance: upstream.balance,
         connections: upstream.connections,
         connectTimeoutMs: upstream.connect_timeout,
+        tls: tlsClientOptions(upstream.tls ?? {}),
+        health: upstream.health && {
+          path: upstream.health.path,
+          intervalMs: upstream.health.interval,
+          timeoutMs: upstream.health.timeout,
+          healthyAfter: upstream.health.healthy_after,
+          unhealthyAfter: upstream.health.unhealthy_after,
+        },
+        eject: upstream.eject && { errors: upstream.eject.errors, forMs: upstream.eject.for },
       },
     ]),
   );

@@ -5,6 +5,8 @@ import type { IssuerObserver } from './issuers.ts';
 import type { RevocationView } from './revocation/revocation-view.ts';
 import { describeError, type Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
+import type { UpstreamObserver } from './upstream/http1-forwarder.ts';
+import type { HealthChange } from './upstream/target-health.ts';
 import { CACHE_NAMES, type TokenCaches } from './token/token-caches.ts';
 
 /** @param keySuccessAtMs by issuer: where it is noted when its keys were last fetched, in wall-clock time */
@@ -35,14 +37,47 @@ export function issuerObserver(
   };
 }
 
+/** Why a target gets requests again, or none. */
+const HEALTH_MESSAGES: Readonly<Record<HealthChange, string>> = {
+  check_failed: 'the target fails its health checks, and gets no requests',
+  check_passed: 'the target passes its health checks again',
+  ejected: 'too many requests to the target failed in a row: it gets none for a while',
+  readmitted: 'the target gets requests again, on probation',
+};
+
+export function upstreamObserver(metrics: Metrics, logger: Logger): UpstreamObserver {
+  return {
+    retried: (upstream) => {
+      metrics.retries.child(upstream).value++;
+    },
+    healthChanged: (upstream, target, change) => {
+      const level = change === 'ejected' || change === 'check_failed' ? 'warn' : 'info';
+      logger[level]({ upstream, target }, HEALTH_MESSAGES[change]);
+    },
+  };
+}
+
 interface Measured {
   readonly caches: TokenCaches;
   readonly view: RevocationView;
   readonly keySuccessAtMs: ReadonlyMap<string, number>;
+  readonly targets: () => readonly {
+    readonly upstream: string;
+    readonly target: string;
+    readonly available: boolean;
+  }[];
 }
 
 /** What is measured when the metrics are asked for. */
-export function exposeGauges(metrics: Metrics, { caches, view, keySuccessAtMs }: Measured): void {
+export function exposeGauges(metrics: Metrics, { caches, view, keySuccessAtMs, targets }: Measured): void {
+  metrics.gauge(
+    'sallyport_upstream_target_healthy',
+    '1 while the target gets requests.',
+    ['upstream', 'target'],
+    (set) => {
+      for (const { upstream, target, available } of targets()) set(available ? 1 : 0, upstream, target);
+    },
+  );
   metrics.counterOf(
     'sallyport_cache_lookups_total',
     'Look-ups in the local caches.',

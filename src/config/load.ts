@@ -10,7 +10,7 @@ import { interpolate, retype } from './interpolate.ts';
 import { referenceProblems } from './references.ts';
 import { configurationSchema, type Configuration } from './schema.ts';
 import { nearest } from './suggest.ts';
-import { TLS_FILES, tlsClientProblem } from './tls-schema.ts';
+import { TLS_FILES, tlsClientProblem, type TlsClientConfiguration } from './tls-schema.ts';
 
 type Path = readonly (string | number)[];
 
@@ -176,14 +176,16 @@ function resolveSecrets(configuration: Configuration, folder: string): Problem[]
     resolveIn(store, 'password', ['revocation', 'store']);
     if ('sentinels' in store) resolveIn(store, 'sentinel_password', ['revocation', 'store']);
   }
-  const { tls } = configuration.revocation;
-  if (tls) {
-    const path = ['revocation', 'tls'];
+  const resolveTls = (tls: TlsClientConfiguration | undefined, path: Path): void => {
+    if (!tls) return;
     const before = problems.length;
     for (const key of TLS_FILES) resolveIn(tls, key, path);
     const message = problems.length === before ? tlsClientProblem(tls) : undefined;
     if (message !== undefined) problems.push({ path, message });
-  }
+  };
+  resolveTls(configuration.revocation.tls, ['revocation', 'tls']);
+  for (const [name, { tls }] of Object.entries(configuration.upstreams))
+    resolveTls(tls, ['upstreams', name, 'tls']);
   return problems;
 }
 

@@ -7,7 +7,7 @@ import { isNetwork } from '../http/client-address.ts';
 import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
 import { duplicateIssuers, issuerProblems, logoutProblems } from './issuer-problems.ts';
 import type { Problem } from './load.ts';
-import { listOf, rawOf, type Path, type Raw } from './raw-document.ts';
+import { listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
 
 /** Every problem with references and combinations in a configuration of any shape. */
@@ -31,6 +31,9 @@ export function referenceProblems(document: unknown): Problem[] {
       claimPathProblems(claim, ['revocation', 'claims', index]),
     ),
     ...storeTlsProblems(rawOf(raw['revocation'])),
+    ...Object.entries(rawOf(raw['upstreams'])).flatMap(([name, upstream]) =>
+      upstreamTlsProblems(rawOf(upstream), ['upstreams', name, 'tls']),
+    ),
     ...decisionProblems(raw),
     ...networkProblems(raw),
     ...portProblems(raw),
@@ -48,6 +51,21 @@ function storeTlsProblems({ tls, store }: Raw): Problem[] {
           atKey: true,
           message:
             'has no meaning, since the store is not reached by TLS; use rediss:// or tls: true in store',
+        },
+      ];
+}
+
+function upstreamTlsProblems({ tls, targets }: Raw, path: Path): Problem[] {
+  const spoken = listOf(targets).some((target) =>
+    textOf(typeof target === 'string' ? target : rawOf(target)['url']).startsWith('https:'),
+  );
+  return tls === undefined || spoken
+    ? []
+    : [
+        {
+          path,
+          atKey: true,
+          message: 'has no meaning without a target that is https://; use that, or remove it',
         },
       ];
 }

@@ -88,6 +88,10 @@ function secretFiles({ configuration, folder }: LoadedConfiguration): [key: stri
     ]),
     ['identity.assertion.key_file', identity.assertion?.key_file],
     ['revocation.tls.key_file', configuration.revocation.tls?.key_file],
+    ...Object.entries(configuration.upstreams).map(([name, { tls }]): [string, string | undefined] => [
+      `upstreams.${name}.tls.key_file`,
+      tls?.key_file,
+    ]),
   ];
   return candidates.flatMap(([key, file]) => (file === undefined ? [] : [[key, resolve(folder, file)]]));
 }
@@ -105,6 +109,7 @@ function hasInlineSecret({ configuration, file }: LoadedConfiguration): boolean 
     ]),
     ...redisSecrets(configuration).map(({ secret }) => secret),
     configuration.revocation.tls?.key,
+    ...Object.values(configuration.upstreams).map(({ tls }) => tls?.key),
   ].filter((secret) => secret !== undefined);
   const text = secrets.length > 0 ? contentOf(file) : '';
   return secrets.some((secret) => text.includes(secret));

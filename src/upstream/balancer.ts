@@ -6,6 +6,8 @@ export interface Weighted {
   readonly weight: number;
   /** Requests under way. */
   inFlight: number;
+  /** Is it well enough to get requests? */
+  readonly available: boolean;
 }
 
 export type Balance = 'round_robin' | 'least_requests';
@@ -15,32 +17,40 @@ export class Balancer<T extends Weighted> {
   readonly #balance: Balance;
   /** Smooth weighted round robin: what each target is owed. */
   readonly #credits: number[];
-  readonly #totalWeight: number;
 
   /** @param targets at least one */
   constructor(targets: readonly T[], balance: Balance) {
     this.#targets = targets;
     this.#balance = balance;
     this.#credits = targets.map(() => 0);
-    this.#totalWeight = targets.reduce((total, { weight }) => total + weight, 0);
   }
 
-  /** @param avoid a target that has just failed; taken only where there is no other */
+  /**
+   * A target that is well; where none is, any: to try is better than to be sure to fail.
+   *
+   * @param avoid a target that has just failed; taken only where there is no other
+   */
   next(avoid?: T): T {
     const [only] = this.#targets;
     if (this.#targets.length === 1 && only) return only;
-    const candidates = this.#targets.filter((target) => target !== avoid);
-    return this.#balance === 'least_requests' ? leastLoaded(candidates) : this.#roundRobin(avoid);
+    const others = this.#targets.filter((target) => target !== avoid);
+    const available = others.filter((target) => target.available);
+    const candidates = available.length > 0 ? available : others;
+    return this.#balance === 'least_requests' ? leastLoaded(candidates) : this.#roundRobin(candidates);
   }
 
-  #roundRobin(avoid: T | undefined): T {
+  #roundRobin(candidates: readonly T[]): T {
     let best = -1;
     for (let index = 0; index < this.#targets.length; index++) {
-      const credit = (this.#credits[index] ?? 0) + (this.#targets[index]?.weight ?? 0);
+      const target = this.#targets[index];
+      // Whoever cannot be chosen is owed nothing: it must not be flooded once it is back.
+      if (!target || !candidates.includes(target)) continue;
+      const credit = (this.#credits[index] ?? 0) + target.weight;
       this.#credits[index] = credit;
-      if (this.#targets[index] !== avoid && (best < 0 || credit > (this.#credits[best] ?? 0))) best = index;
+      if (best < 0 || credit > (this.#credits[best] ?? 0)) best = index;
     }
-    this.#credits[best] = (this.#credits[best] ?? 0) - this.#totalWeight;
+    const total = candidates.reduce((sum, { weight }) => sum + weight, 0);
+    this.#credits[best] = (this.#credits[best] ?? 0) - total;
     return this.#targets[best] as T;
   }
 }

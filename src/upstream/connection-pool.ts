@@ -4,7 +4,7 @@
  */
 import type { Patience, Waiting } from './patience.ts';
 import { ConnectTimeout } from './upstream-errors.ts';
-import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
+import { UpstreamConnection, type ConnectionOwner, type UpstreamTls } from './upstream-connection.ts';
 
 /** A request that needs a connection. */
 export interface Waiter {
@@ -17,6 +17,7 @@ export interface Waiter {
 export interface PoolOptions {
   /** http: or https: */
   readonly origin: URL;
+  readonly tls: UpstreamTls;
   readonly connections: number;
   readonly connectTimeoutMs: number;
 }
@@ -128,9 +129,9 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** As many attempts to connect as requests wait, within the limit. */
   #open(): void {
-    const { origin, connections, connectTimeoutMs } = this.#options;
+    const { origin, tls, connections, connectTimeoutMs } = this.#options;
     while (!this.#isClosed && this.#connecting.size < this.#waiters.size && this.#all.size < connections) {
-      const connection = new UpstreamConnection(origin, this);
+      const connection = new UpstreamConnection(origin, tls, this);
       const deadline = new ConnectDeadline(connection, this.#patience.deadlineAfter(connectTimeoutMs));
       this.#all.add(connection);
       this.#connecting.set(connection, deadline);

@@ -10,9 +10,11 @@ import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import { Balancer, type Balance, type Weighted } from './balancer.ts';
 import { ConnectionPool, type Waiter } from './connection-pool.ts';
 import type { AnswerSink, Forwarder, Forwarding, UpgradeSink } from './forwarder.ts';
+import { HealthCheck, type HealthCheckPolicy } from './health-check.ts';
 import { Patience, type Waiting } from './patience.ts';
+import { TargetHealth, type EjectPolicy, type HealthChange } from './target-health.ts';
 import { forwardUpgrade } from './upgrade.ts';
-import type { ConnectionUser, UpstreamConnection } from './upstream-connection.ts';
+import type { ConnectionUser, UpstreamConnection, UpstreamTls } from './upstream-connection.ts';
 import { isConnectionError, upstreamFailure } from './upstream-errors.ts';
 
 export interface UpstreamOptions {
@@ -21,6 +23,15 @@ export interface UpstreamOptions {
   /** Per target. */
   readonly connections: number;
   readonly connectTimeoutMs: number;
+  readonly tls: UpstreamTls;
+  readonly health: HealthCheckPolicy | undefined;
+  readonly eject: EjectPolicy | undefined;
+}
+
+/** What happens to upstreams, for metrics and logs. */
+export interface UpstreamObserver {
+  retried(upstream: string): void;
+  healthChanged(upstream: string, target: string, change: HealthChange): void;
 }
 
 /** One server that requests go to. */
@@ -30,11 +41,13 @@ interface Target extends Weighted {
   /** Its own Host. */
   readonly host: string;
   readonly pool: ConnectionPool;
+  readonly health: TargetHealth;
 }
 
 interface Upstream {
+  readonly targets: readonly Target[];
   readonly balancer: Balancer<Target>;
-  readonly connectTimeoutMs: number;
+  readonly options: UpstreamOptions;
   readonly countRetry: () => void;
 }
 
@@ -44,26 +57,20 @@ const SWEEP_MS = 500;
 export class Http1Forwarder implements Forwarder {
   readonly #upstreams: ReadonlyMap<string, Upstream>;
   readonly #pools: ConnectionPool[] = [];
+  readonly #checks: HealthCheck[] = [];
   readonly #patience: Patience;
   readonly #clock: Clock;
   #cancelSweep: () => void = () => undefined;
 
-  constructor(
-    upstreams: ReadonlyMap<string, UpstreamOptions>,
-    clock: Clock,
-    countRetry: (upstream: string) => void,
-  ) {
+  constructor(upstreams: ReadonlyMap<string, UpstreamOptions>, clock: Clock, observer: UpstreamObserver) {
     this.#clock = clock;
     this.#patience = new Patience(clock);
     this.#upstreams = new Map(
-      [...upstreams].map(([name, options]) => [
-        name,
-        {
-          balancer: new Balancer(this.#openTargets(options), options.balance),
-          connectTimeoutMs: options.connectTimeoutMs,
-          countRetry: () => countRetry(name),
-        },
-      ]),
+      [...upstreams].map(([name, options]) => {
+        const targets = this.#openTargets(name, options, observer);
+        const balancer = new Balancer(targets, options.balance);
+        return [name, { targets, balancer, options, countRetry: () => observer.retried(name) }];
+      }),
     );
     this.#sweep();
   }
@@ -79,23 +86,47 @@ export class Http1Forwarder implements Forwarder {
   forwardUpgrade(outbound: OutboundRequest, sink: UpgradeSink): Forwarding {
     const upstream = this.#upstreams.get(outbound.route.upstream);
     if (!upstream) throw upstreamUnreachable();
-    const { origin } = upstream.balancer.next();
-    sink.sentTo(origin);
-    return forwardUpgrade(outbound, origin, upstream.connectTimeoutMs, sink);
+    const target = upstream.balancer.next();
+    sink.sentTo(target.origin);
+    return forwardUpgrade(outbound, { ...upstream.options, ...target }, sink);
+  }
+
+  /** Of every target, whether it gets requests. */
+  health(): { readonly upstream: string; readonly target: string; readonly available: boolean }[] {
+    return [...this.#upstreams].flatMap(([upstream, { targets }]) =>
+      targets.map(({ origin, available }) => ({ upstream, target: origin, available })),
+    );
   }
 
   close(): void {
     this.#cancelSweep();
     this.#patience.stop();
+    for (const check of this.#checks) check.close();
+    for (const { targets } of this.#upstreams.values()) for (const { health } of targets) health.close();
     for (const pool of this.#pools) pool.close();
   }
 
-  #openTargets({ targets, connections, connectTimeoutMs }: UpstreamOptions): Target[] {
-    return targets.map(({ url, weight }) => {
+  #openTargets(name: string, options: UpstreamOptions, observer: UpstreamObserver): Target[] {
+    const { connections, connectTimeoutMs, tls, eject, health: checks } = options;
+    return options.targets.map(({ url, weight }) => {
       const origin = new URL(url);
-      const pool = new ConnectionPool({ origin, connections, connectTimeoutMs }, this.#patience);
+      const pool = new ConnectionPool({ origin, tls, connections, connectTimeoutMs }, this.#patience);
       this.#pools.push(pool);
-      return { origin: origin.origin, host: origin.host, weight, inFlight: 0, pool };
+      const health = new TargetHealth(eject, this.#clock, (change) =>
+        observer.healthChanged(name, origin.origin, change),
+      );
+      if (checks) this.#checks.push(new HealthCheck(checks, origin, tls, health, this.#clock));
+      return {
+        origin: origin.origin,
+        host: origin.host,
+        weight,
+        inFlight: 0,
+        pool,
+        health,
+        get available() {
+          return health.available;
+        },
+      };
     });
   }
 
@@ -169,6 +200,7 @@ class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
   }
 
   tooLate(): void {
+    this.#target?.health.failed();
     this.#letGo();
     this.#sink.fail(upstreamTimeout());
   }
@@ -205,6 +237,7 @@ class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
 
   begin({ status, headers }: AnswerHead): void {
     this.#answering = true;
+    this.#target?.health.answered();
     this.#expectMore();
     this.#sink.begin(status, headers);
   }
@@ -224,6 +257,7 @@ class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
   }
 
   failed(error: Error): void {
+    this.#target?.health.failed();
     this.#settle();
     if (this.#triesLeft > 0 && !this.#answering && isConnectionError(error)) {
       this.#triesLeft--;

@@ -9,16 +9,26 @@ import { upstreamBroken, upstreamTimeout } from '../errors.ts';
 import { BEARER_PROTOCOL } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Forwarding, UpgradeSink } from './forwarder.ts';
+import type { TargetHealth } from './target-health.ts';
+import type { UpstreamTls } from './upstream-connection.ts';
 import { upstreamFailure } from './upstream-errors.ts';
+
+/** Where a handshake goes to. */
+interface UpgradeTarget {
+  readonly origin: string;
+  readonly connectTimeoutMs: number;
+  readonly tls: UpstreamTls;
+  readonly health: TargetHealth;
+}
 
 export function forwardUpgrade(
   outbound: OutboundRequest,
-  origin: string,
-  connectTimeoutMs: number,
+  { origin, connectTimeoutMs, tls, health }: UpgradeTarget,
   sink: UpgradeSink,
 ): Forwarding {
   const url = new URL(origin);
   const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(origin, {
+    ...tls,
     method: outbound.method,
     path: outbound.target,
     agent: false,
@@ -38,6 +48,7 @@ export function forwardUpgrade(
   const fail = (error: unknown): void => {
     if (settled) return;
     settled = true;
+    health.failed();
     sink.fail(upstreamFailure(error));
   };
   const timer = setTimeout(
@@ -56,11 +67,13 @@ export function forwardUpgrade(
       return;
     }
     settled = true;
+    health.answered();
     sink.tunnel(switchingHeaders(response, outbound), socket, early);
   });
   request.on('response', (response) => {
     clearTimeout(timer);
     answer = response;
+    health.answered();
     sink.begin(response.statusCode ?? 502, endToEndHeaders(response.rawHeaders));
     response.on('data', (chunk: Buffer) => {
       if (!sink.data(chunk)) response.pause();

@@ -47,7 +47,15 @@ export class ConnectionEnded extends Error {
 /** What a read may bring at most. One for all connections: its bytes are used up before the next read. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
-function openSocket(origin: URL, read: (bytes: number) => boolean): Socket {
+/** How TLS is spoken with an upstream; PEM. */
+export interface UpstreamTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly servername?: string;
+}
+
+function openSocket(origin: URL, tls: UpstreamTls, read: (bytes: number) => boolean): Socket {
   const isTls = origin.protocol === 'https:';
   const host = origin.hostname.replace(/^\[|\]$/g, '');
   const options = {
@@ -62,6 +70,7 @@ function openSocket(origin: URL, read: (bytes: number) => boolean): Socket {
     ...options,
     ALPNProtocols: ['http/1.1'],
     ...(isIP(host) === 0 && { servername: host }),
+    ...tls,
   });
 }
 
@@ -81,9 +90,9 @@ export class UpstreamConnection implements AnswerListener {
   idleSinceMs = 0;
 
   /** Begins to connect. */
-  constructor(origin: URL, owner: ConnectionOwner) {
+  constructor(origin: URL, tls: UpstreamTls, owner: ConnectionOwner) {
     this.#owner = owner;
-    this.#socket = openSocket(origin, (bytes) => this.#read(bytes));
+    this.#socket = openSocket(origin, tls, (bytes) => this.#read(bytes));
     this.#socket.on(origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
       this.#isConnected = true;
       owner.connected(this);

@@ -205,6 +205,14 @@ const invalid: Record<string, [string, RegExp]> = {
     `listeners: [{ port: 1, serve: decisions, dialect: request, trusted_peers: [nginx] }]\n${minimal}`,
     /listeners\[0\]\.trusted_peers\[0\]: must be an address or a network/,
   ],
+  'TLS for an upstream that is reached without': [
+    `${PUBLIC}\nupstreams: { u: { targets: [http://u:1], tls: { server_name: u } } }`,
+    /without a target that is https/,
+  ],
+  'half a client certificate': [
+    `${PUBLIC}\nupstreams: { u: { targets: [https://u:1], tls: { cert: x } } }`,
+    /needs its key/,
+  ],
   'a trusted proxy that is no network': [`trusted_proxies: [10.0.0.0/40]\n${minimal}`, /network/],
   'a strip_prefix that does not fit': [
     `routes: [{ name: a, match: { path_prefix: /a }, upstream: u, auth: { mode: none }, rewrite: { strip_prefix: /b } }]\n${UPSTREAMS}`,

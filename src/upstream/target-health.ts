@@ -1,0 +1,65 @@
+/**
+ * Whether a target should get requests: what its health checks say, and what became of the requests that it got.
+ */
+import type { Clock } from '../clock.ts';
+
+/** Passive: after so many failures in a row a target gets no requests for a while. */
+export interface EjectPolicy {
+  readonly errors: number;
+  readonly forMs: number;
+}
+
+/** Why a target's availability has changed. */
+export type HealthChange = 'check_failed' | 'check_passed' | 'ejected' | 'readmitted';
+
+export class TargetHealth {
+  readonly #eject: EjectPolicy | undefined;
+  readonly #clock: Clock;
+  readonly #changed: (change: HealthChange) => void;
+  #passesChecks = true;
+  #isEjected = false;
+  /** Failed requests in a row. */
+  #failures = 0;
+  #cancelReadmission: () => void = () => undefined;
+
+  constructor(eject: EjectPolicy | undefined, clock: Clock, changed: (change: HealthChange) => void) {
+    this.#eject = eject;
+    this.#clock = clock;
+    this.#changed = changed;
+  }
+
+  get available(): boolean {
+    return this.#passesChecks && !this.#isEjected;
+  }
+
+  /** An answer has begun. */
+  answered(): void {
+    this.#failures = 0;
+  }
+
+  /** A connection error, a timeout, or an answer that broke the protocol or off. */
+  failed(): void {
+    if (!this.#eject || ++this.#failures < this.#eject.errors || this.#isEjected) return;
+    this.#isEjected = true;
+    this.#changed('ejected');
+    this.#cancelReadmission = this.#clock.after(this.#eject.forMs, () => this.#readmit());
+  }
+
+  /** What the health checks have come to. */
+  checked(passes: boolean): void {
+    if (passes === this.#passesChecks) return;
+    this.#passesChecks = passes;
+    this.#changed(passes ? 'check_passed' : 'check_failed');
+  }
+
+  close(): void {
+    this.#cancelReadmission();
+  }
+
+  #readmit(): void {
+    this.#isEjected = false;
+    // On probation: one more failure is enough.
+    this.#failures = (this.#eject?.errors ?? 1) - 1;
+    this.#changed('readmitted');
+  }
+}
