@@ -5,6 +5,7 @@
  */
 import type { Clock } from './clock.ts';
 import { GatewayError } from './errors.ts';
+import { preflightHeaders, preflightMethod } from './http/cors.ts';
 import type { RequestHead } from './http/request-head.ts';
 import { whenReady, type MaybePromise } from './maybe-promise.ts';
 import type { Policy, Route } from './policy.ts';
@@ -49,11 +50,30 @@ export class Gateway {
   readonly policy: Policy;
   readonly #parts: GatewayParts;
   readonly #routes: RouteTable;
+  readonly #hasCors: boolean;
 
   constructor(parts: GatewayParts) {
     this.policy = parts.policy;
     this.#parts = parts;
     this.#routes = new RouteTable(parts.policy.routes);
+    this.#hasCors = parts.policy.routes.some(({ cors }) => cors !== undefined);
+  }
+
+  /**
+   * What a preflight request of a browser is answered with, where the route that it asks about says so. It needs no
+   * token: browsers send none.
+   *
+   * @throws GatewayError 400 BAD_PATH
+   */
+  preflight(head: RequestHead, exchange: Exchange): readonly string[] | undefined {
+    if (!this.#hasCors) return undefined;
+    const method = preflightMethod(head);
+    if (method === undefined) return undefined;
+    const asked = { ...head, method };
+    if (!this.#routes.find(asked, head.path)?.cors) return undefined;
+    exchange.stage = 'match_route';
+    const route = (exchange.route = matchRoute(this.#routes, asked));
+    return route.cors && preflightHeaders(route.cors, head);
   }
 
   /**

@@ -5,6 +5,7 @@
 import { isOpaqueIssuer } from './config/issuer-schema.ts';
 import type { Configuration, RouteConfiguration } from './config/schema.ts';
 import { TrustedPeers } from './http/client-address.ts';
+import { corsPolicy, type CorsPolicy } from './http/cors.ts';
 import { HeaderTable } from './http/header-names.ts';
 import type { IdentityHeader } from './http/identity-headers.ts';
 import type { PathLeniency } from './http/path-policy.ts';
@@ -65,6 +66,8 @@ export interface Route {
     readonly addPrefix: string;
     readonly preserveHost: boolean;
   };
+  /** Undefined: the gateway has no opinion on other origins. */
+  readonly cors: CorsPolicy | undefined;
   readonly responseTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly retryAttempts: number;
@@ -162,6 +165,7 @@ function compileRoute(
       addPrefix: withoutTrailingSlash(rewrite.add_prefix ?? ''),
       preserveHost: rewrite.host === 'preserve',
     },
+    cors: route.cors && corsPolicy({ ...route.cors, maxAgeSeconds: Math.floor(route.cors.max_age / 1000) }),
     responseTimeoutMs: route.timeouts.response,
     idleTimeoutMs: route.timeouts.idle,
     retryAttempts: route.retries.attempts,

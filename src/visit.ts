@@ -66,6 +66,11 @@ class Visit extends Visitor implements ResponderHooks {
         void this.#receiveLogout(endpoint);
         return;
       }
+      const preflight = gateway.preflight(head, this.exchange);
+      if (preflight) {
+        this.#answer(204, preflight);
+        return;
+      }
       const decided = whenReady(gateway.decide(head, this.connection, this.exchange), (outbound) =>
         this.#forward(outbound, responder),
       );
@@ -132,9 +137,13 @@ class Visit extends Visitor implements ResponderHooks {
       this.fail(error);
       return;
     }
-    exchange.status = 200;
-    const headers = ['cache-control', 'no-store', 'content-length', '0', 'x-request-id', exchange.requestId];
-    this.response.writeHead(exchange.status, headers).end();
+    this.#answer(200, ['cache-control', 'no-store', 'content-length', '0']);
+  }
+
+  /** The gateway's own answer to what is no request for an upstream. */
+  #answer(status: number, headers: readonly string[]): void {
+    this.exchange.status = status;
+    this.response.writeHead(status, [...headers, 'x-request-id', this.exchange.requestId]).end();
   }
 
   /** The answer has ended, or the client has gone. */

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import { GatewayError, INTERNAL_ERROR, OVERLOADED } from './errors.ts';
 import type { Connection, Gateway } from './gateway.ts';
 import type { AnswerHeaders } from './http/answer-head.ts';
+import { corsHeaders } from './http/cors.ts';
 import { clientAddress, type TrustedPeers } from './http/client-address.ts';
 import { forwardedForChain } from './http/forwarded-headers.ts';
 import { problemAnswer } from './http/problem.ts';
@@ -84,9 +85,16 @@ export abstract class Visitor {
       requestId: exchange.requestId,
       isHead: request.method === 'HEAD',
       bodyBytesLeft: this.bodyBytesLeft(),
+      headers: this.#corsHeaders(),
     });
     exchange.bytesOut += bytes;
     if (closes) this.connection.closing = true;
+  }
+
+  /** Without them, a browser's script could not even see that it was refused. */
+  #corsHeaders(): readonly string[] {
+    const { route, head } = this.exchange;
+    return route?.cors && head ? corsHeaders(route.cors, head) : [];
   }
 
   /** The request as it stands on the wire. */

@@ -14,7 +14,14 @@ import {
   type Command,
 } from './command.ts';
 
-const DENIED = 3;
+const EXIT_CODES: Readonly<Record<Explanation['decision'], number>> = {
+  allow: 0,
+  report: 0,
+  fail_open: 0,
+  deny: 3,
+  error: 3,
+  unknown: 1,
+};
 
 export const explain: Command = {
   name: 'explain',
@@ -49,8 +56,7 @@ Exit code: 0 it passes, 3 it is refused, 1 it cannot be told without --online.`,
     });
     if (flag(args, 'json')) printJson(explanation);
     else print(story(explanation));
-    if (explanation.decision === 'unknown') return 1;
-    return explanation.upstream ? 0 : DENIED;
+    return EXIT_CODES[explanation.decision];
   },
 };
 
@@ -121,6 +127,7 @@ function story(explanation: Explanation): string {
 function verdict({ decision, reason, status, code, upstream, stages }: Explanation): string {
   if (decision === 'unknown')
     return 'It cannot be told without asking the authorization server: add --online.';
+  if (!upstream && code === null) return 'The gateway answers it itself:';
   if (!upstream) return `The client gets ${status} ${code}${reason === null ? '' : ` (reason ${reason})`}:`;
   const passes: Partial<Record<Explanation['decision'], string>> = {
     report: `It passes, and is reported as ${reason}`,

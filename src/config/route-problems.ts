@@ -25,6 +25,7 @@ export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
     ...opaqueChoiceProblems(rawOf(raw['issuers']), auth, path),
     ...authProblems(rawOf(raw['issuers']), auth, path),
     ...webSocketProblems(route, path),
+    ...corsProblems(route, path),
     ...Object.keys(rawOf(auth['claims'])).flatMap((claim) =>
       claimPathProblems(claim, [...path, 'auth', 'claims', claim], true),
     ),
@@ -66,6 +67,17 @@ function webSocketProblems(route: Raw, path: Path): Problem[] {
           message: 'has no meaning on a route without WebSocket; add upgrade: [websocket], or remove it',
         },
       ]
+    : [];
+}
+
+function corsProblems(route: Raw, path: Path): Problem[] {
+  const { origins, credentials } = rawOf(route['cors']);
+  if (!listOf(origins).includes('*')) return [];
+  const where = [...path, 'cors', 'origins'];
+  if (listOf(origins).length > 1)
+    return [{ path: where, message: '* stands for all others; keep it alone, or remove it' }];
+  return credentials === true
+    ? [{ path: where, message: '* and credentials exclude each other (Fetch Standard); name the origins' }]
     : [];
 }
 

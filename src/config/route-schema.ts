@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import {
   count,
+  duration,
   headerName,
   HOST_NAME,
   identityHeaders,
@@ -115,6 +116,35 @@ export const route = z.strictObject({
     })
     .prefault({})
     .describe('How the request changes on its way.'),
+  cors: z
+    .strictObject({
+      origins: z
+        .array(
+          z
+            .string()
+            .regex(
+              /^\*$|^[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$/,
+              'must be an origin as browsers send it, such as https://app.example.com, or *',
+            ),
+        )
+        .min(1)
+        .describe('Whose scripts may use the route: exact origins, or * alone for everybody.'),
+      methods: z
+        .array(z.string().regex(/^[A-Z][A-Z-]*$/, 'must be a method in capitals'))
+        .min(1)
+        .prefault(['GET', 'HEAD', 'POST'])
+        .describe('Methods that they may use.'),
+      headers: z
+        .array(headerName)
+        .prefault(['authorization', 'content-type'])
+        .describe('Headers that they may set.'),
+      credentials: z.boolean().prefault(false).describe('May cookies and the like go with their requests?'),
+      max_age: duration.prefault('10m').describe('How long browsers may remember a preflight answer.'),
+    })
+    .optional()
+    .describe(
+      'Cross-origin requests. Preflights are answered by the gateway and need no token; every answer of the route carries what browsers ask for, refusals too.',
+    ),
   timeouts: z
     .strictObject({
       response: positiveDuration

@@ -10,6 +10,7 @@ import { BAD_PATH, GatewayError, MALFORMED_REQUEST, NO_ROUTE, type AuthReason } 
 import { Gateway, type Connection } from '../gateway.ts';
 import { clientAddress, normalAddress } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
+import { corsHeaders } from '../http/cors.ts';
 import { headerAlias } from '../http/header-names.ts';
 import { problemAnswer } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
@@ -203,6 +204,8 @@ class DryRun {
     let error: GatewayError | undefined;
     try {
       const head = this.#readHead(request, exchange, connection);
+      const preflight = gateway.preflight(head, exchange);
+      if (preflight) return preflightExplanation(exchange, preflight);
       outbound = await gateway.decide(head, connection, exchange);
     } catch (thrown) {
       if (!(thrown instanceof GatewayError)) throw thrown;
@@ -297,7 +300,9 @@ class DryRun {
 
   #answer(error: GatewayError, exchange: Exchange): Explanation['answer'] {
     const { headers, body } = problemAnswer(error, this.#parts.policy.realm, exchange.requestId);
-    return { headers: lines(headers), body };
+    const { route, head } = exchange;
+    const cors = route?.cors && head ? corsHeaders(route.cors, head) : [];
+    return { headers: lines([...headers, ...cors]), body };
   }
 
   /** What is a key for whoever holds it is not printed. */
@@ -315,6 +320,27 @@ class DryRun {
       ]),
     };
   }
+}
+
+/** A browser's preflight request is answered by the gateway, and asks for no token. */
+function preflightExplanation({ route, head }: Exchange, headers: readonly string[]): Explanation {
+  const text = `${route?.name}: a preflight request, which its cors section answers`;
+  return {
+    decision: 'allow',
+    reason: null,
+    status: 204,
+    code: null,
+    route: route?.name ?? null,
+    issuer: null,
+    stages: STAGES.map((stage) => ({
+      stage,
+      outcome: stage === 'read_head' || stage === 'match_route' ? 'passed' : 'not_reached',
+      detail: stage === 'match_route' ? text : stage === 'read_head' ? `OPTIONS ${head?.path}` : '',
+    })),
+    nearest_routes: [],
+    answer: { headers: lines(headers), body: '' },
+    upstream: null,
+  };
 }
 
 /** What is refused for another reason than its token, or the lack of one, is refused all the same. */

@@ -20,6 +20,8 @@ export interface Refused {
   readonly isHead: boolean;
   /** Bytes of the request that may still come; undefined where nobody knows. */
   readonly bodyBytesLeft: number | undefined;
+  /** Names and values in turn, besides those of the refusal. */
+  readonly headers: readonly string[];
 }
 
 export interface Rejection {
@@ -34,9 +36,10 @@ export function reject(response: ServerResponse, error: GatewayError, refused: R
     response.destroy();
     return { bytes: 0, closes: true };
   }
-  const { status, headers, body } = problemAnswer(error, refused.realm, refused.requestId);
+  const { status, headers: own, body } = problemAnswer(error, refused.realm, refused.requestId);
+  const headers = [...own, ...refused.headers];
   const closes = error.close || endsConnection(refused.bodyBytesLeft);
-  response.writeHead(status, closes ? [...headers, 'connection', 'close'] : [...headers]);
+  response.writeHead(status, closes ? [...headers, 'connection', 'close'] : headers);
   response.end(refused.isHead ? undefined : body);
   return { bytes: refused.isHead ? 0 : Buffer.byteLength(body), closes };
 }

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { bodyBytesPassed } from '../spent-memory.ts';
 import type { GatewayError } from '../errors.ts';
 import type { AnswerHeaders } from '../http/answer-head.ts';
+import { withCors } from '../http/cors.ts';
 import type { Forwarding, UpgradeSink } from '../upstream/forwarder.ts';
 import type { Exchange } from './observe.ts';
 
@@ -72,7 +73,9 @@ export class Responder implements UpgradeSink {
     this.#headHeld = true;
     this.#exchange.status = status;
     this.#headers = headers;
-    this.#response.writeHead(status, [...headers, 'x-request-id', this.#exchange.requestId]);
+    const { route, head, requestId } = this.#exchange;
+    const answer = route?.cors && head ? withCors(headers, route.cors, head) : headers;
+    this.#response.writeHead(status, [...answer, 'x-request-id', requestId]);
   }
 
   data(chunk: Buffer): boolean {

@@ -170,6 +170,20 @@ t.test('what is refused exits 3 and says why, with the answer that the client ge
   );
 });
 
+t.test('a preflight request is answered by the gateway', async (t) => {
+  const scene = await setScene(t);
+  const file = join(scene.folder, 'cors.json');
+  const routes = [{ name: 'a', match: {}, upstream: 'u', cors: { origins: ['https://app.example.com'] } }];
+  writeFileSync(file, JSON.stringify({ ...scene.document, routes }));
+  const { code, out } = await sallyport([
+    ...['explain', 'OPTIONS', 'http://a/', '-c', file],
+    ...['-H', 'Origin: https://app.example.com', '-H', 'Access-Control-Request-Method: GET'],
+  ]);
+  t.equal(code, 0);
+  t.match(out, /a preflight request, which its cors section answers/);
+  t.match(out, /access-control-allow-origin: https:\/\/app\.example\.com/);
+});
+
 t.test('a report-only route passes, and tells what it would have refused', async (t) => {
   const scene = await setScene(t);
   const { code, out } = await scene.explain(['GET', 'http://a/trial']);

@@ -213,6 +213,18 @@ const invalid: Record<string, [string, RegExp]> = {
     `${PUBLIC}\nupstreams: { u: { targets: [https://u:1], tls: { cert: x } } }`,
     /needs its key/,
   ],
+  'an origin that no browser sends': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: [https://a.example/] } }]\n${UPSTREAMS}`,
+    /must be an origin as browsers send it/,
+  ],
+  'credentials for every origin': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: ["*"], credentials: true } }]\n${UPSTREAMS}`,
+    /exclude each other/,
+  ],
+  'every origin, and one more': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: ["*", "https://a"] } }]\n${UPSTREAMS}`,
+    /keep it alone/,
+  ],
   'a trusted proxy that is no network': [`trusted_proxies: [10.0.0.0/40]\n${minimal}`, /network/],
   'a strip_prefix that does not fit': [
     `routes: [{ name: a, match: { path_prefix: /a }, upstream: u, auth: { mode: none }, rewrite: { strip_prefix: /b } }]\n${UPSTREAMS}`,
@@ -223,7 +235,7 @@ const invalid: Record<string, [string, RegExp]> = {
     /no meaning with mode: none/,
   ],
   'a feature that is not built': [
-    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: [x] } }]\n${UPSTREAMS}`,
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, dpop: { required: true } }]\n${UPSTREAMS}`,
     /unknown key/,
   ],
   'a path with a query': [

@@ -99,6 +99,7 @@ const HEADERS: readonly (readonly string[])[] = [
   ['traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
   ['X-Request-Id', 'of the client'],
   ['Cookie', 'a=b'],
+  ['Origin', 'https://app.example.com', 'Access-Control-Request-Method', 'POST'],
   ['X-Long', 'x'.repeat(1_500)],
 ];
 
@@ -142,6 +143,7 @@ const route = (name: string, match: Record<string, unknown>) =>
         rewrite: fc.constantFrom({ add_prefix: '/v1' }, { host: 'preserve' }),
         identity: fc.constantFrom({ headers: { 'X-Tenant': 'tenant.id' } }, { forward_authorization: true }),
         upgrade: fc.constant(['websocket']),
+        cors: fc.constant({ origins: ['https://app.example.com'] }),
       },
       { requiredKeys: [] },
     )
