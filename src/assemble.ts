@@ -1,136 +1,90 @@
 /**
- * Puts a gateway together from its configuration: the only file (with adapters.ts, issuers.ts and opaque-issuers.ts) that constructs adapters.
+ * Puts a gateway together from its configuration, and puts another configuration in its place when told to.
  */
 import { randomBytes } from 'node:crypto';
-import { assertionSigner, openStore } from './adapters.ts';
-import { AdminAuth } from './admin/admin-auth.ts';
-import { RevocationsApi } from './admin/revocations-api.ts';
+import { openStore } from './adapters.ts';
 import { AdminServer, type Readiness } from './admin/server.ts';
 import { systemClock, type Clock } from './clock.ts';
-import type { LoadedConfiguration } from './config/load.ts';
-import { decisionReception } from './decision-visit.ts';
-import { Gateway } from './gateway.ts';
-import { TrustedPeers } from './http/client-address.ts';
-import { Issuers } from './issuers.ts';
+import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
+import { restartProblems } from './config/restart-problems.ts';
+import { Generation, type Lasting } from './generation.ts';
 import { Listener } from './listener.ts';
 import { LiveStreams } from './live-streams.ts';
-import { LogoutReceiver } from './logout-receiver.ts';
-import { tlsClientOptions } from './config/tls-schema.ts';
-import { compilePolicy, type Policy } from './policy.ts';
-import { exposeGauges, issuerObserver, reportStore, upstreamObserver } from './reports.ts';
-import type { RevocationStore } from './revocation/revocation-store.ts';
+import type { Policy } from './policy.ts';
+import { exposeGauges, reportStore } from './reports.ts';
 import { RevocationView } from './revocation/revocation-view.ts';
-import { Revoker } from './revocation/revoker.ts';
-import { Observer } from './stages/observe.ts';
-import { AccessLog } from './telemetry/access-log.ts';
-import { AuditLog } from './telemetry/audit-log.ts';
-import type { Log, Logger } from './telemetry/logger.ts';
+import type { Log } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
-import type { JwtAssertionSigner } from './token/assertion-signer.ts';
 import { AuthorityClient } from './token/authority-fetch.ts';
-import { TokenCaches } from './token/token-caches.ts';
-import { Http1Forwarder } from './upstream/http1-forwarder.ts';
 import { VERSION } from './version.ts';
-import { proxyReception } from './visit.ts';
-import type { Reception } from './visitor.ts';
 
 /** A gateway that is ready to start. */
 export class Instance {
-  readonly policy: Policy;
   readonly metrics = new Metrics(VERSION);
   readonly view: RevocationView;
   readonly listeners: readonly Listener[];
   readonly admin: AdminServer;
-  readonly #loaded: LoadedConfiguration;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #store: RevocationStore;
-  readonly #client = new AuthorityClient();
-  readonly #forwarder: Http1Forwarder;
-  readonly #issuers: Issuers;
+  readonly #lasting: Lasting;
   readonly #startedAtMs: number;
-  readonly #keySuccessAtMs = new Map<string, number>();
+  #generation: Generation;
+  /** One reload after the other. */
+  #reloading: Promise<unknown> = Promise.resolve();
   /** Issuers whose keys have not yet been asked for once. */
   #keysPending = true;
   #draining = false;
 
   /** @throws ConfigurationError where keys, the revocation store or other files cannot be used */
   constructor(loaded: LoadedConfiguration, log: Log, clock: Clock = systemClock) {
+    const { metrics } = this;
     const { configuration } = loaded;
-    this.#loaded = loaded;
-    this.#clock = clock;
-    this.#logger = log.logger;
     this.#startedAtMs = clock.monotonicMs();
-    this.policy = compilePolicy(configuration);
-    const caches = new TokenCaches(configuration.caches);
-    this.#issuers = new Issuers(loaded, {
-      client: this.#client,
-      caches,
-      clock,
-      observer: issuerObserver(this.metrics, log.logger, clock, this.#keySuccessAtMs),
-    });
-    const signer = assertionSigner(loaded, clock);
-    this.#store = openStore(loaded, clock);
-    this.view = new RevocationView(this.#store, clock);
-    this.#forwarder = new Http1Forwarder(
-      upstreamOptions(configuration),
-      clock,
-      upstreamObserver(this.metrics, log.logger),
-    );
-    const accessLog = new AccessLog(
-      log.write,
-      configuration.log_key ?? randomBytes(32).toString('base64url'),
-      clock,
-    );
-    const observer = new Observer(
-      this.metrics,
-      clock,
-      configuration.access_log ? (exchange) => accessLog.write(exchange) : undefined,
-    );
-    const gateway = new Gateway({
-      policy: this.policy,
-      verifiers: this.#issuers.verifiersOf(this.policy),
-      revocations: this.view,
-      signer,
-      observer,
-      clock,
-    });
-    const streams = new LiveStreams(this.view, clock, (reason) => {
-      this.metrics.streamsClosed.child(reason).value++;
-    });
-    const revoker = this.#revoker();
-    const audit = new AuditLog(this.#logger);
-    const logouts = new LogoutReceiver(this.#issuers.logoutEndpoints, revoker, audit);
-    const shared = { gateway, observer, logger: log.logger };
-    this.listeners = configuration.listeners.map((options) => {
-      const reception =
-        options.serve === 'decisions'
-          ? decisionReception({
-              ...shared,
-              dialect: options.dialect ?? 'request',
-              askers: new TrustedPeers(options.trusted_peers ?? []),
-              publicKeys: signer?.publicKeys,
-            })
-          : proxyReception({ ...shared, forwarder: this.#forwarder, streams, logouts });
-      return this.#listener(options, reception);
-    });
-    this.admin = this.#adminServer(signer, revoker, audit);
-    this.metrics.exposeProcess();
+    const store = openStore(loaded, clock);
+    this.view = new RevocationView(store, clock);
     const { view } = this;
-    exposeGauges(this.metrics, {
-      caches,
+    this.#lasting = {
+      store,
       view,
-      keySuccessAtMs: this.#keySuccessAtMs,
-      targets: () => this.#forwarder.health(),
+      streams: new LiveStreams(view, clock, (reason) => {
+        metrics.streamsClosed.child(reason).value++;
+      }),
+      client: new AuthorityClient(),
+      metrics,
+      log,
+      clock,
+      keySuccessAtMs: new Map(),
+      randomLogKey: randomBytes(32).toString('base64url'),
+    };
+    const generation = new Generation(loaded, this.#lasting);
+    this.#generation = generation;
+    this.listeners = configuration.listeners.map(
+      (options) => new Listener(generation.listenerOptions(options), generation.reception(options), clock),
+    );
+    this.admin = new AdminServer({
+      ...generation.adminParts,
+      readiness: () => this.readiness,
+      status: () => this.#status(),
+      metrics: () => metrics.text(),
+      logger: log.logger,
     });
-    reportStore(this.view, this.metrics, log.logger, clock, configuration.revocation);
+    metrics.exposeProcess();
+    exposeGauges(metrics, {
+      caches: () => this.#generation.caches,
+      view,
+      keySuccessAtMs: this.#lasting.keySuccessAtMs,
+      targets: () => this.#generation.forwarder.health(),
+    });
+    reportStore(view, metrics, log.logger, clock, () => this.#generation.loaded.configuration.revocation);
+  }
+
+  get policy(): Policy {
+    return this.#generation.policy;
   }
 
   /** Listens at once; is ready when the revocation list is loaded and the keys were asked for. */
   async start(): Promise<void> {
-    const { admin } = this.#loaded.configuration;
+    const { admin } = this.#generation.loaded.configuration;
     this.view.start();
-    const keys = this.#issuers.start().then(() => (this.#keysPending = false));
+    const keys = this.#generation.issuers.start().then(() => (this.#keysPending = false));
     await this.admin.listen(admin.host, admin.port);
     for (const listener of this.listeners) await listener.listen();
     await keys;
@@ -145,20 +99,60 @@ export class Instance {
     }
   }
 
+  /**
+   * Puts another configuration in place, between two requests: no connection drops, what is under way ends with the
+   * one it began with, and no cached decision survives it.
+   *
+   * @throws ConfigurationError where it cannot be used, or needs a restart; then nothing has changed
+   */
+  async reload(loaded: LoadedConfiguration): Promise<void> {
+    const reloading = this.#reloading.then(() => this.#replace(loaded));
+    this.#reloading = reloading.catch(() => undefined);
+    await reloading;
+  }
+
+  async #replace(loaded: LoadedConfiguration): Promise<void> {
+    if (this.#draining) return;
+    const before = this.#generation;
+    const problems = restartProblems(before.loaded.configuration, loaded.configuration);
+    if (problems.length > 0)
+      throw new ConfigurationError(problems.map((problem) => `${loaded.file}: ${problem}`));
+    const next = new Generation(loaded, this.#lasting, before);
+    // Keys that are not yet known are fetched first, or have failed once: no request has to wait for them.
+    await next.issuers.start();
+    if (this.#isStopping()) {
+      next.discard(before);
+      return;
+    }
+    this.#generation = next;
+    for (const [index, listener] of this.listeners.entries()) {
+      const options = loaded.configuration.listeners[index];
+      if (options) listener.update(next.listenerOptions(options), next.reception(options));
+    }
+    this.admin.update(next.adminParts);
+    before.retire(next);
+  }
+
+  /** A drain may have begun while keys were fetched. */
+  #isStopping(): boolean {
+    return this.#draining;
+  }
+
   /** Requests in flight end, or are ended after `timeouts.drain`; then everything is closed. */
   async stop(): Promise<void> {
     this.#draining = true;
-    const { drain } = this.#loaded.configuration.timeouts;
+    const { issuers, forwarder, loaded } = this.#generation;
+    const { drain } = loaded.configuration.timeouts;
     await Promise.all(this.listeners.map((listener) => listener.drain(drain)));
-    this.#issuers.stop();
+    issuers.stop();
     await this.view.stop();
-    this.#forwarder.close();
-    await Promise.all([this.admin.close(), this.#store.close(), this.#client.close()]);
+    forwarder.close();
+    await Promise.all([this.admin.close(), this.#lasting.store.close(), this.#lasting.client.close()]);
   }
 
   get readiness(): Readiness {
     const listLoaded = this.view.ageMs !== Infinity;
-    const keys = [...this.#issuers.remoteKeySets].map(
+    const keys = [...this.#generation.issuers.remoteKeySets].map(
       ([name, { available }]) =>
         `${available ? '[+]' : '[-]'} keys of ${name}${available ? '' : ': not fetched'}`,
     );
@@ -173,79 +167,28 @@ export class Instance {
     };
   }
 
-  #listener(options: ListenerConfiguration, reception: Reception): Listener {
-    const { limits, timeouts } = this.#loaded.configuration;
-    return new Listener(
-      {
-        host: options.host,
-        port: options.port,
-        reusePort: options.reuse_port,
-        uriBytes: limits.uri_bytes,
-        headerBytes: limits.header_bytes,
-        connections: limits.connections,
-        headersTimeoutMs: timeouts.headers,
-        idleTimeoutMs: timeouts.idle,
-      },
-      reception,
-      this.#clock,
-    );
-  }
-
-  #revoker(): Revoker {
-    return new Revoker({
-      store: this.#store,
-      view: this.view,
-      issuers: this.#issuers.revocable,
-      verifyAny: (token, issuerName) => this.#issuers.verifyAny(token, issuerName),
-      keepSeconds: this.#loaded.configuration.revocation.keep / 1000,
-      clock: this.#clock,
-    });
-  }
-
-  #adminServer(signer: JwtAssertionSigner | undefined, revoker: Revoker, audit: AuditLog): AdminServer {
-    const { admin, revocation } = this.#loaded.configuration;
-    const tokens = [
-      ...(admin.token === undefined ? [] : [{ name: 'admin', token: admin.token }]),
-      ...(admin.tokens ?? []).map(({ name, token = '' }) => ({ name, token })),
-    ];
-    return new AdminServer({
-      auth: new AdminAuth(tokens, this.#clock),
-      hosts: admin.hosts,
-      revocations: new RevocationsApi({
-        revoker,
-        store: this.#store,
-        claims: revocation.claims,
-        audit,
-      }),
-      readiness: () => this.readiness,
-      status: () => this.#status(),
-      metrics: () => this.metrics.text(),
-      publicKeys: signer?.publicKeys,
-      logger: this.#logger,
-    });
-  }
-
   #status(): object {
+    const { loaded, policy, issuers, forwarder } = this.#generation;
+    const { clock, keySuccessAtMs } = this.#lasting;
     const seconds = (ms: number): number | null => (Number.isFinite(ms) ? Math.round(ms) / 1000 : null);
-    const nowMs = this.#clock.monotonicMs();
     return {
       version: VERSION,
-      uptime_seconds: seconds(nowMs - this.#startedAtMs),
+      uptime_seconds: seconds(clock.monotonicMs() - this.#startedAtMs),
       ready: this.readiness.ready,
-      routes: this.policy.routes.map(({ name, mode, upstream }) => ({ name, mode, upstream })),
-      issuers: Object.keys(this.#loaded.configuration.issuers).map((name) => {
-        const keys = this.#issuers.remoteKeySets.get(name);
+      routes: policy.routes.map(({ name, mode, upstream }) => ({ name, mode, upstream })),
+      issuers: Object.keys(loaded.configuration.issuers).map((name) => {
+        const keys = issuers.remoteKeySets.get(name);
         if (!keys) return { name };
-        const at = this.#keySuccessAtMs.get(name);
+        const at = keySuccessAtMs.get(name);
         return {
           name,
           keys_available: keys.available,
-          keys_age_seconds: at === undefined ? null : seconds(this.#clock.nowMs() - at),
+          keys_age_seconds: at === undefined ? null : seconds(clock.nowMs() - at),
         };
       }),
-      upstreams: Object.keys(this.#loaded.configuration.upstreams).map((name) => ({
+      upstreams: Object.keys(loaded.configuration.upstreams).map((name) => ({
         name,
-        targets: this.#forwarder
+        targets: forwarder
           .health()
           .filter(({ upstream }) => upstream === name)
           .map(({ target, available }) => ({ url: target, healthy: available })),
@@ -257,30 +200,4 @@ export class Instance {
       },
     };
   }
-}
-
-type ListenerConfiguration = LoadedConfiguration['configuration']['listeners'][number];
-function upstreamOptions({ upstreams }: LoadedConfiguration['configuration']) {
-  return new Map(
-    Object.entries(upstreams).map(([name, upstream]) => [
-      name,
-      {
-        targets: upstream.targets.map((target) =>
-          typeof target === 'string' ? { url: target, weight: 1 } : target,
-        ),
-        balance: upstream.balance,
-        connections: upstream.connections,
-        connectTimeoutMs: upstream.connect_timeout,
-        tls: tlsClientOptions(upstream.tls ?? {}),
-        health: upstream.health && {
-          path: upstream.health.path,
-          intervalMs: upstream.health.interval,
-          timeoutMs: upstream.health.timeout,
-          healthyAfter: upstream.health.healthy_after,
-          unhealthyAfter: upstream.health.unhealthy_after,
-        },
-        eject: upstream.eject && { errors: upstream.eject.errors, forMs: upstream.eject.for },
-      },
-    ]),
-  );
 }

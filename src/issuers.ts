@@ -43,6 +43,8 @@ export interface IssuerParts {
   readonly caches: TokenCaches;
   readonly clock: Clock;
   readonly observer: IssuerObserver;
+  /** Whose key sets are taken over where they are the same. */
+  readonly previous?: Issuers;
   /** Where the key sets behind URLs come from instead. */
   readonly fetchKeys?: (issuerName: string) => Promise<unknown>;
 }
@@ -51,6 +53,9 @@ export class Issuers {
   readonly #jwt = new Map<string, JwtVerifier>();
   readonly #opaque = new Map<string, OpaqueVerifier>();
   readonly #remote = new Map<string, RemoteKeySet>();
+  /** The same, by all that they are made of. */
+  readonly #bySource = new Map<string, RemoteKeySet>();
+  readonly #takenOver = new Set<RemoteKeySet>();
   readonly #caches: TokenCaches;
   readonly #revocable: readonly RevocableIssuer[];
   readonly #logoutEndpoints: LogoutEndpoint[] = [];
@@ -162,11 +167,14 @@ export class Issuers {
 
   /** Resolves once each key set was fetched or has failed once. */
   async start(): Promise<void> {
-    await Promise.all([...this.#remote.values()].map((keys) => keys.start()));
+    const fresh = [...this.#remote.values()].filter((keys) => !this.#takenOver.has(keys));
+    await Promise.all(fresh.map((keys) => keys.start()));
   }
 
-  stop(): void {
-    for (const keys of this.#remote.values()) keys.stop();
+  /** @param successor whose key sets go on */
+  stop(successor?: Issuers): void {
+    const kept = new Set(successor?.remoteKeySets.values());
+    for (const keys of this.#remote.values()) if (!kept.has(keys)) keys.stop();
   }
 
   #keySet(
@@ -184,6 +192,14 @@ export class Issuers {
     if (issuer.jwks !== undefined) return staticKeySet('jwks', issuer.jwks, algorithms);
     const { client, clock, observer, fetchKeys } = parts;
     const url = issuer.jwks_url;
+    const source = JSON.stringify([name, issuer.issuer, url, issuer.allow_http, algorithms, issuer.keys]);
+    const known = parts.previous ? parts.previous.#bySource.get(source) : undefined;
+    if (known) {
+      this.#takenOver.add(known);
+      this.#remote.set(name, known);
+      this.#bySource.set(source, known);
+      return known;
+    }
     const fromServer = (): Promise<unknown> =>
       url === undefined
         ? discoverKeySet(client, issuer.issuer ?? '', (found) => mayUse(found, issuer.allow_http))
@@ -200,6 +216,7 @@ export class Issuers {
       },
     });
     this.#remote.set(name, keys);
+    this.#bySource.set(source, keys);
     return keys;
   }
 }

@@ -41,8 +41,8 @@ const CHECK_INTERVAL_MS = 1_000;
 const DRAIN_STEP_MS = 50;
 
 export class Listener {
-  readonly #options: ListenerOptions;
-  readonly #reception: Reception;
+  #options: ListenerOptions;
+  #reception: Reception;
   readonly #clock: Clock;
   readonly #server: Server;
   readonly #connections = new Map<Duplex, Connection>();
@@ -72,6 +72,13 @@ export class Listener {
     return this.#server.address() as AddressInfo;
   }
 
+  /** Another configuration is in place: from the next request on. Address and port stay. */
+  update(options: ListenerOptions, reception: Reception): void {
+    this.#options = options;
+    this.#reception = reception;
+    this.#setLimits(this.#server);
+  }
+
   /** No new connections; requests in flight and tunnels end, or are ended after `drainMs`. */
   async drain(drainMs: number): Promise<void> {
     this.#draining = true;
@@ -94,11 +101,7 @@ export class Listener {
   }
 
   #createServer(): Server {
-    const { uriBytes, headerBytes, connections, headersTimeoutMs } = this.#options;
     const server = createServer({
-      // Node stops at this size without saying which part was too large; ours are counted exactly.
-      maxHeaderSize: uriBytes + headerBytes + 1024,
-      headersTimeout: headersTimeoutMs,
       // Long uploads are no attack; what is slow is ended by the idle timeouts.
       requestTimeout: 0,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
@@ -112,7 +115,7 @@ export class Listener {
     });
     // Node would drop fields beyond a thousand in silence; ours are counted.
     server.maxHeadersCount = 0;
-    if (connections > 0) server.maxConnections = connections;
+    this.#setLimits(server);
     const serve = (request: IncomingMessage, response: ServerResponse): void =>
       this.#serve(request, response);
     server.on('connection', (socket) => this.#connected(socket));
@@ -128,6 +131,16 @@ export class Listener {
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
     return server;
+  }
+
+  #setLimits(server: Server): void {
+    const { uriBytes, headerBytes, connections, headersTimeoutMs } = this.#options;
+    Object.assign(server, {
+      // Node stops at this size without saying which part was too large; ours are counted exactly.
+      maxHeaderSize: uriBytes + headerBytes + 1024,
+      headersTimeout: headersTimeoutMs,
+      maxConnections: connections > 0 ? connections : Infinity,
+    });
   }
 
   #connected(socket: Socket): void {

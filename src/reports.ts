@@ -58,7 +58,7 @@ export function upstreamObserver(metrics: Metrics, logger: Logger): UpstreamObse
 }
 
 interface Measured {
-  readonly caches: TokenCaches;
+  readonly caches: () => TokenCaches;
   readonly view: RevocationView;
   readonly keySuccessAtMs: ReadonlyMap<string, number>;
   readonly targets: () => readonly {
@@ -84,13 +84,14 @@ export function exposeGauges(metrics: Metrics, { caches, view, keySuccessAtMs, t
     ['cache', 'result'],
     (counter) => {
       for (const cache of CACHE_NAMES) {
-        counter.child(cache, 'hit').value = caches.lookups[cache].hit;
-        counter.child(cache, 'miss').value = caches.lookups[cache].miss;
+        const { hit, miss } = caches().lookups[cache];
+        counter.child(cache, 'hit').value = hit;
+        counter.child(cache, 'miss').value = miss;
       }
     },
   );
   metrics.gauge('sallyport_cache_entries', 'Entries of the local caches.', ['cache'], (set) => {
-    for (const cache of CACHE_NAMES) set(caches.entries(cache), cache);
+    for (const cache of CACHE_NAMES) set(caches().entries(cache), cache);
   });
   metrics.gauge(
     'sallyport_jwks_last_success_timestamp_seconds',
@@ -120,10 +121,11 @@ export function reportStore(
   metrics: Metrics,
   logger: Logger,
   clock: Clock,
-  { max_view_age, when_stale }: Configuration['revocation'],
+  policy: () => Configuration['revocation'],
 ): void {
   view.on('loaded', () => logger.info({ entries: view.size }, 'the revocation list is loaded'));
   view.on('lost', (error) => {
+    const { max_view_age, when_stale } = policy();
     const then = when_stale === 'deny' ? 'routes that ask for a token answer 503' : 'requests pass unchecked';
     logger.error(
       { error: describeError(error) },

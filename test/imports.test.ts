@@ -74,7 +74,7 @@ t.test('stages do not import each other’s code', async (t) => {
 
 t.test('the pipeline and its stages know interfaces, never adapters', async (t) => {
   const adapters =
-    /^(?:admin\/|cli\/|demo\/|revocation\/(?:memory|sqlite|redis)-|upstream\/(?:upstream-connection|upgrade)|token\/(?:remote-key-set|introspection-call|validation-call|authority-fetch|accepted-issuers)|assemble|adapters|issuers|opaque-issuers)/;
+    /^(?:admin\/|cli\/|demo\/|revocation\/(?:memory|sqlite|redis)-|upstream\/(?:upstream-connection|upgrade)|token\/(?:remote-key-set|introspection-call|validation-call|authority-fetch|accepted-issuers)|assemble|generation|adapters|issuers|opaque-issuers)/;
   t.strictSame(
     offenders(
       ({ from, of }) =>
@@ -84,17 +84,22 @@ t.test('the pipeline and its stages know interfaces, never adapters', async (t) 
   );
 });
 
-t.test('adapters are constructed in assemble, adapters and the two files of issuers only', async (t) => {
-  const adapters =
-    /^(?:revocation\/(?:memory|sqlite|redis)-store|upstream\/http1-forwarder|token\/(?:remote-key-set|introspection-call|validation-call|assertion-signer))\.ts$/;
-  t.strictSame(
-    offenders(
-      ({ from, of, typeOnly }) =>
-        adapters.test(of) && !typeOnly && !/^(?:assemble|adapters|issuers|opaque-issuers)\.ts$/.test(from),
-    ),
-    [],
-  );
-});
+t.test(
+  'adapters are constructed in assemble, generation, adapters and the two files of issuers only',
+  async (t) => {
+    const adapters =
+      /^(?:revocation\/(?:memory|sqlite|redis)-store|upstream\/http1-forwarder|token\/(?:remote-key-set|introspection-call|validation-call|assertion-signer))\.ts$/;
+    t.strictSame(
+      offenders(
+        ({ from, of, typeOnly }) =>
+          adapters.test(of) &&
+          !typeOnly &&
+          !/^(?:assemble|generation|adapters|issuers|opaque-issuers)\.ts$/.test(from),
+      ),
+      [],
+    );
+  },
+);
 
 t.test('process is for main, cli, the demo and config/load', async (t) => {
   const users = files.filter((file) =>

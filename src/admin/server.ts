@@ -41,7 +41,7 @@ const COMMON_HEADERS = {
 };
 
 export class AdminServer {
-  readonly #parts: AdminParts;
+  #parts: AdminParts;
   readonly #server: Server;
 
   constructor(parts: AdminParts) {
@@ -57,6 +57,11 @@ export class AdminServer {
     this.#server.listen({ host, port }, resolve);
     await promise;
     this.#server.off('error', reject);
+  }
+
+  /** Another configuration is in place. */
+  update(parts: Partial<AdminParts>): void {
+    this.#parts = { ...this.#parts, ...parts };
   }
 
   get address(): AddressInfo {

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { Instance } from '../assemble.ts';
 import { configurationWarnings } from '../config/warnings.ts';
+import { Reloader } from '../reloader.ts';
 import { createLog, describeError, type Log } from '../telemetry/logger.ts';
 import { CommandFailed, CONFIG_OPTION, configurationOf, print, printError, type Command } from './command.ts';
 import { routeTable } from './routes.ts';
@@ -12,7 +13,8 @@ const LOG_FLUSH_MS = 100;
 export const run: Command = {
   name: 'run',
   summary: 'starts the gateway',
-  usage: '[-c FILE]\n\n  -c, --config FILE   the configuration (default: sallyport.yaml)',
+  usage:
+    '[-c FILE]\n\n  -c, --config FILE   the configuration (default: sallyport.yaml)\n\nSIGHUP, or a change of the file or of one that it names, loads it anew; SIGTERM drains and ends.',
   options: CONFIG_OPTION,
   async run(args) {
     const loaded = configurationOf(args);
@@ -31,10 +33,15 @@ export const run: Command = {
     const addresses = instance.listeners.map(({ address }) => `${address.address}:${address.port}`);
     const { address, port } = instance.admin.address;
     logger.info({ listeners: addresses, admin: `${address}:${port}` }, 'listening');
+    const reloader = new Reloader(instance, loaded, () => configurationOf(args), logger);
+    const hangUp = (): void => void reloader.reload('SIGHUP');
+    process.on('SIGHUP', hangUp);
     const terminated = termination();
     // A gateway that waits for its store must be as easy to stop as any other.
     await Promise.race([instance.ready().then(() => logger.info('ready')), terminated]);
     const signal = await terminated;
+    reloader.close();
+    process.off('SIGHUP', hangUp);
     logger.info({ signal }, 'draining');
     await instance.stop();
     logger.info('stopped');

@@ -84,6 +84,9 @@ export class Metrics {
     ['route'],
   );
   readonly retries = this.#counter('sallyport_upstream_retries_total', 'Requests tried again.', ['upstream']);
+  readonly reloads = this.#counter('sallyport_config_reloads_total', 'Reloads of the configuration.', [
+    'result',
+  ]);
   readonly streamsClosed = this.#counter(
     'sallyport_streams_closed_total',
     'Tunnels, streams and transfers that were ended with their token.',
@@ -95,12 +98,20 @@ export class Metrics {
     [],
     PROPAGATION_SECONDS,
   ).child();
+  /** Is the configuration in place the one that was loaded last? */
+  lastReloadSuccessful = true;
   /** Kept as a plain number, since it changes with every request. */
   inFlight = 0;
 
   constructor(version: string) {
     this.gauge('sallyport_build_info', 'Constant 1; the version is in the label.', ['version'], (set) =>
       set(1, version),
+    );
+    this.gauge(
+      'sallyport_config_last_reload_successful',
+      '0 where the configuration that was loaded last could not be used.',
+      [],
+      (set) => set(this.lastReloadSuccessful ? 1 : 0),
     );
     this.gauge('sallyport_requests_in_flight', 'Requests being served.', [], (set) => set(this.inFlight));
   }

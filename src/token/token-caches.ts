@@ -54,13 +54,15 @@ export class TokenCaches {
   // Apart from the good ones: a flood of bad tokens can push out nothing but bad tokens.
   readonly negatives: LRUCache<string, CachedRefusal>;
   readonly inactive: LRUCache<string, CachedInactive>;
-  readonly lookups: Readonly<Record<CacheName, LookupCount>> = {
-    tokens: { hit: 0, miss: 0 },
-    negatives: { hit: 0, miss: 0 },
-    introspection: { hit: 0, miss: 0 },
-  };
+  readonly lookups: Readonly<Record<CacheName, LookupCount>>;
 
-  constructor(bounds: CacheBounds) {
+  /** @param lookups what was counted before these caches, to be counted on */
+  constructor(bounds: CacheBounds, lookups?: Readonly<Record<CacheName, LookupCount>>) {
+    this.lookups = lookups ?? {
+      tokens: { hit: 0, miss: 0 },
+      negatives: { hit: 0, miss: 0 },
+      introspection: { hit: 0, miss: 0 },
+    };
     this.tokens = new LRUCache({
       max: bounds.tokens.entries,
       maxSize: bounds.tokens.bytes,

@@ -61,6 +61,7 @@ export class Http1Forwarder implements Forwarder {
   readonly #patience: Patience;
   readonly #clock: Clock;
   #cancelSweep: () => void = () => undefined;
+  #isRetired = false;
 
   constructor(upstreams: ReadonlyMap<string, UpstreamOptions>, clock: Clock, observer: UpstreamObserver) {
     this.#clock = clock;
@@ -98,6 +99,13 @@ export class Http1Forwarder implements Forwarder {
     );
   }
 
+  /** No request comes any more. It closes by itself once those under way have ended. */
+  retire(): void {
+    this.#isRetired = true;
+    for (const check of this.#checks) check.close();
+    for (const pool of this.#pools) pool.retire();
+  }
+
   close(): void {
     this.#cancelSweep();
     this.#patience.stop();
@@ -130,7 +138,17 @@ export class Http1Forwarder implements Forwarder {
     });
   }
 
+  get #isIdle(): boolean {
+    return [...this.#upstreams.values()].every(({ targets }) =>
+      targets.every(({ inFlight }) => inFlight === 0),
+    );
+  }
+
   #sweep(): void {
+    if (this.#isRetired && this.#isIdle) {
+      this.close();
+      return;
+    }
     for (const pool of this.#pools) pool.sweep();
     this.#cancelSweep = this.#clock.after(SWEEP_MS, () => this.#sweep());
   }

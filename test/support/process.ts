@@ -60,6 +60,8 @@ export async function startGatewayProcess(
   configuration: Record<string, unknown>,
   folder: string = temporaryFolder(t),
   awaited = '"msg":"ready"',
+  /** Last touches to the folder. */
+  beforeStart: () => void = () => undefined,
 ): Promise<GatewayProcess> {
   const file = join(folder, 'sallyport.json');
   const complete = {
@@ -68,6 +70,7 @@ export async function startGatewayProcess(
     admin: { port: 0, token: ADMIN_TOKEN, ...(configuration['admin'] as object | undefined) },
   };
   writeFileSync(file, JSON.stringify(complete), { mode: 0o600 });
+  beforeStart();
   const child = spawn(process.execPath, [MAIN, 'run', '-c', file], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const ready = Promise.withResolvers<void>();

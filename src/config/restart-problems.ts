@@ -1,0 +1,18 @@
+/** What of a new configuration cannot be put in place while the gateway runs. Pure. */
+import type { Configuration } from './schema.ts';
+
+/** One line for each change that needs a restart. */
+export function restartProblems(before: Configuration, after: Configuration): string[] {
+  const parts: Record<string, (configuration: Configuration) => unknown> = {
+    listeners: ({ listeners }) => listeners,
+    'admin.host, admin.port': ({ admin }) => [admin.host, admin.port],
+    'revocation.store, key_prefix, tls': ({ revocation }) => [
+      revocation.store,
+      revocation.key_prefix,
+      revocation.tls,
+    ],
+  };
+  return Object.entries(parts)
+    .filter(([, part]) => JSON.stringify(part(before)) !== JSON.stringify(part(after)))
+    .map(([name]) => `${name}: cannot change while the gateway runs; restart it, or take the change back`);
+}

@@ -1,0 +1,204 @@
+/**
+ * Everything that a configuration means, made once for it: a reload makes another, and requests that are under way
+ * end with the one that they began with. With assemble.ts, adapters.ts, issuers.ts and opaque-issuers.ts the only
+ * place that constructs adapters.
+ */
+import { AdminAuth } from './admin/admin-auth.ts';
+import { RevocationsApi } from './admin/revocations-api.ts';
+import type { AdminParts } from './admin/server.ts';
+import { assertionSigner } from './adapters.ts';
+import type { Clock } from './clock.ts';
+import type { LoadedConfiguration } from './config/load.ts';
+import { tlsClientOptions } from './config/tls-schema.ts';
+import { decisionReception } from './decision-visit.ts';
+import { Gateway } from './gateway.ts';
+import { TrustedPeers } from './http/client-address.ts';
+import { Issuers } from './issuers.ts';
+import type { ListenerOptions } from './listener.ts';
+import type { LiveStreams } from './live-streams.ts';
+import { LogoutReceiver } from './logout-receiver.ts';
+import { compilePolicy, type Policy } from './policy.ts';
+import { issuerObserver, upstreamObserver } from './reports.ts';
+import type { RevocationStore } from './revocation/revocation-store.ts';
+import type { RevocationView } from './revocation/revocation-view.ts';
+import { Revoker } from './revocation/revoker.ts';
+import { Observer } from './stages/observe.ts';
+import { AccessLog } from './telemetry/access-log.ts';
+import { AuditLog } from './telemetry/audit-log.ts';
+import type { Log } from './telemetry/logger.ts';
+import type { Metrics } from './telemetry/metrics.ts';
+import type { JwtAssertionSigner } from './token/assertion-signer.ts';
+import type { AuthorityClient } from './token/authority-fetch.ts';
+import { TokenCaches } from './token/token-caches.ts';
+import { Http1Forwarder, type UpstreamOptions } from './upstream/http1-forwarder.ts';
+import { proxyReception } from './visit.ts';
+import type { Reception } from './visitor.ts';
+
+/** What outlives a reload. */
+export interface Lasting {
+  readonly store: RevocationStore;
+  readonly view: RevocationView;
+  readonly streams: LiveStreams;
+  readonly client: AuthorityClient;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** By issuer: when its keys were last fetched, in wall-clock time. */
+  readonly keySuccessAtMs: Map<string, number>;
+  /** For the hashes in the log, where none is configured. */
+  readonly randomLogKey: string;
+}
+
+export type ListenerConfiguration = LoadedConfiguration['configuration']['listeners'][number];
+
+export class Generation {
+  readonly loaded: LoadedConfiguration;
+  readonly policy: Policy;
+  readonly caches: TokenCaches;
+  readonly issuers: Issuers;
+  readonly forwarder: Http1Forwarder;
+  readonly #lasting: Lasting;
+  readonly #signer: JwtAssertionSigner | undefined;
+  readonly #gateway: Gateway;
+  readonly #observer: Observer;
+  readonly #revoker: Revoker;
+  readonly #audit: AuditLog;
+  readonly #logouts: LogoutReceiver;
+
+  /**
+   * @param previous whose key sets are kept where they are the same: an authorization server that is down must not
+   *                 matter to a reload
+   * @throws ConfigurationError where keys or other files cannot be used
+   */
+  constructor(loaded: LoadedConfiguration, lasting: Lasting, previous?: Generation) {
+    const { configuration } = loaded;
+    const { metrics, log, clock, view, store } = lasting;
+    this.loaded = loaded;
+    this.#lasting = lasting;
+    this.policy = compilePolicy(configuration);
+    this.caches = new TokenCaches(configuration.caches, previous?.caches.lookups);
+    this.issuers = new Issuers(loaded, {
+      client: lasting.client,
+      caches: this.caches,
+      clock,
+      observer: issuerObserver(metrics, log.logger, clock, lasting.keySuccessAtMs),
+      ...(previous && { previous: previous.issuers }),
+    });
+    this.#signer = assertionSigner(loaded, clock);
+    const accessLog = new AccessLog(log.write, configuration.log_key ?? lasting.randomLogKey, clock);
+    this.#observer = new Observer(
+      metrics,
+      clock,
+      configuration.access_log ? (exchange) => accessLog.write(exchange) : undefined,
+    );
+    this.#gateway = new Gateway({
+      policy: this.policy,
+      verifiers: this.issuers.verifiersOf(this.policy),
+      revocations: view,
+      signer: this.#signer,
+      observer: this.#observer,
+      clock,
+    });
+    this.#revoker = new Revoker({
+      store,
+      view,
+      issuers: this.issuers.revocable,
+      verifyAny: (token, issuerName) => this.issuers.verifyAny(token, issuerName),
+      keepSeconds: configuration.revocation.keep / 1000,
+      clock,
+    });
+    this.#audit = new AuditLog(log.logger);
+    this.#logouts = new LogoutReceiver(this.issuers.logoutEndpoints, this.#revoker, this.#audit);
+    // Last, since it begins to ask its targets how they are.
+    this.forwarder = new Http1Forwarder(
+      upstreamOptions(configuration),
+      clock,
+      upstreamObserver(metrics, log.logger),
+    );
+  }
+
+  listenerOptions({ host, port, reuse_port }: ListenerConfiguration): ListenerOptions {
+    const { limits, timeouts } = this.loaded.configuration;
+    return {
+      host,
+      port,
+      reusePort: reuse_port,
+      uriBytes: limits.uri_bytes,
+      headerBytes: limits.header_bytes,
+      connections: limits.connections,
+      headersTimeoutMs: timeouts.headers,
+      idleTimeoutMs: timeouts.idle,
+    };
+  }
+
+  /** Who receives the requests of a listener. */
+  reception({ serve, dialect, trusted_peers }: ListenerConfiguration): Reception {
+    const { streams, log } = this.#lasting;
+    const shared = { gateway: this.#gateway, observer: this.#observer, logger: log.logger };
+    return serve === 'decisions'
+      ? decisionReception({
+          ...shared,
+          dialect: dialect ?? 'request',
+          askers: new TrustedPeers(trusted_peers ?? []),
+          publicKeys: this.#signer?.publicKeys,
+        })
+      : proxyReception({ ...shared, forwarder: this.forwarder, streams, logouts: this.#logouts });
+  }
+
+  /** What the admin listener needs of the configuration. */
+  get adminParts(): Pick<AdminParts, 'auth' | 'hosts' | 'revocations' | 'publicKeys'> {
+    const { admin, revocation } = this.loaded.configuration;
+    const tokens = [
+      ...(admin.token === undefined ? [] : [{ name: 'admin', token: admin.token }]),
+      ...(admin.tokens ?? []).map(({ name, token = '' }) => ({ name, token })),
+    ];
+    return {
+      auth: new AdminAuth(tokens, this.#lasting.clock),
+      hosts: admin.hosts,
+      revocations: new RevocationsApi({
+        revoker: this.#revoker,
+        store: this.#lasting.store,
+        claims: revocation.claims,
+        audit: this.#audit,
+      }),
+      publicKeys: this.#signer?.publicKeys,
+    };
+  }
+
+  /** Another one serves from now on; what is under way comes to its end. */
+  retire(successor: Generation): void {
+    this.issuers.stop(successor.issuers);
+    this.forwarder.retire();
+  }
+
+  /** It never served. */
+  discard(current: Generation): void {
+    this.issuers.stop(current.issuers);
+    this.forwarder.close();
+  }
+}
+
+function upstreamOptions({ upstreams }: LoadedConfiguration['configuration']): Map<string, UpstreamOptions> {
+  return new Map(
+    Object.entries(upstreams).map(([name, upstream]) => [
+      name,
+      {
+        targets: upstream.targets.map((target) =>
+          typeof target === 'string' ? { url: target, weight: 1 } : target,
+        ),
+        balance: upstream.balance,
+        connections: upstream.connections,
+        connectTimeoutMs: upstream.connect_timeout,
+        tls: tlsClientOptions(upstream.tls ?? {}),
+        health: upstream.health && {
+          path: upstream.health.path,
+          intervalMs: upstream.health.interval,
+          timeoutMs: upstream.health.timeout,
+          healthyAfter: upstream.health.healthy_after,
+          unhealthyAfter: upstream.health.unhealthy_after,
+        },
+        eject: upstream.eject && { errors: upstream.eject.errors, forMs: upstream.eject.for },
+      },
+    ]),
+  );
+}
