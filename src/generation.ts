@@ -9,7 +9,7 @@ import type { AdminParts } from './admin/server.ts';
 import { assertionSigner } from './adapters.ts';
 import type { Clock } from './clock.ts';
 import type { LoadedConfiguration } from './config/load.ts';
-import { tlsClientOptions } from './config/tls-schema.ts';
+import { listenerTls, tlsClientOptions } from './config/tls-schema.ts';
 import { decisionReception } from './decision-visit.ts';
 import { Gateway } from './gateway.ts';
 import { TrustedPeers } from './http/client-address.ts';
@@ -117,12 +117,13 @@ export class Generation {
     );
   }
 
-  listenerOptions({ host, port, reuse_port }: ListenerConfiguration): ListenerOptions {
+  listenerOptions({ host, port, reuse_port, tls }: ListenerConfiguration): ListenerOptions {
     const { limits, timeouts } = this.loaded.configuration;
     return {
       host,
       port,
       reusePort: reuse_port,
+      tls: tls && listenerTls(tls),
       uriBytes: limits.uri_bytes,
       headerBytes: limits.header_bytes,
       connections: limits.connections,

@@ -2,7 +2,14 @@
  * A public listener: Node's HTTP server, set so that nothing it does by itself escapes the rules, and the
  * client's connections from their first byte to their last. Rules H2 to H8, H12, H16, H18, H19.
  */
-import { createServer, ServerResponse, type IncomingMessage, type Server } from 'node:http';
+import {
+  createServer,
+  ServerResponse,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+} from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { Socket, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from './clock.ts';
@@ -17,6 +24,7 @@ import {
 } from './errors.ts';
 import type { Connection } from './gateway.ts';
 import { LeanRequest } from './lean-request.ts';
+import { ListenerCertificates, type ListenerTls } from './listener-tls.ts';
 import { normalAddress } from './http/client-address.ts';
 import { openTunnel } from './tunnel.ts';
 import { refusalText, type Reception, type Visitor } from './visitor.ts';
@@ -25,6 +33,8 @@ export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
   readonly reusePort: boolean;
+  /** Undefined: plaintext. */
+  readonly tls: ListenerTls | undefined;
   readonly uriBytes: number;
   readonly headerBytes: number;
   /** 0 = no limit. */
@@ -44,7 +54,8 @@ export class Listener {
   #options: ListenerOptions;
   #reception: Reception;
   readonly #clock: Clock;
-  readonly #server: Server;
+  readonly #certificates: ListenerCertificates | undefined;
+  readonly #server: Server | TlsServer;
   readonly #connections = new Map<Duplex, Connection>();
   #cancelIdleCheck: () => void = () => undefined;
   readonly #tunnels = new Set<Duplex>();
@@ -54,6 +65,7 @@ export class Listener {
     this.#options = options;
     this.#reception = reception;
     this.#clock = clock;
+    this.#certificates = options.tls && new ListenerCertificates(options.tls);
     this.#server = this.#createServer();
   }
 
@@ -77,6 +89,9 @@ export class Listener {
     this.#options = options;
     this.#reception = reception;
     this.#setLimits(this.#server);
+    if (!options.tls || !this.#certificates) return;
+    this.#certificates.update(options.tls);
+    if ('setSecureContext' in this.#server) this.#server.setSecureContext(this.#certificates.contextOptions);
   }
 
   /** No new connections; requests in flight and tunnels end, or are ended after `drainMs`. */
@@ -100,8 +115,8 @@ export class Listener {
     await closed;
   }
 
-  #createServer(): Server {
-    const server = createServer({
+  #createServer(): Server | TlsServer {
+    const options: ServerOptions<typeof LeanRequest> = {
       // Long uploads are no attack; what is slow is ended by the idle timeouts.
       requestTimeout: 0,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
@@ -112,13 +127,20 @@ export class Listener {
       shouldUpgradeCallback: this.#reception.tunnels ? isWebSocketHandshake : () => false,
       noDelay: true,
       IncomingMessage: LeanRequest,
-    });
+    };
+    const server = this.#certificates
+      ? createTlsServer({ ...options, ...this.#certificates.options(this.#options.headersTimeoutMs) })
+      : createServer(options);
     // Node would drop fields beyond a thousand in silence; ours are counted.
     server.maxHeadersCount = 0;
     this.#setLimits(server);
     const serve = (request: IncomingMessage, response: ServerResponse): void =>
       this.#serve(request, response);
-    server.on('connection', (socket) => this.#connected(socket));
+    server.on(this.#certificates ? 'secureConnection' : 'connection', (socket: Socket) =>
+      this.#connected(socket),
+    );
+    // A handshake that failed is no request, and nobody to answer.
+    server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
     server.on('request', serve);
     // By itself Node would tell the client to go on before anybody has looked at its token.
     server.on('checkContinue', serve);
@@ -133,7 +155,7 @@ export class Listener {
     return server;
   }
 
-  #setLimits(server: Server): void {
+  #setLimits(server: Server | TlsServer): void {
     const { uriBytes, headerBytes, connections, headersTimeoutMs } = this.#options;
     Object.assign(server, {
       // Node stops at this size without saying which part was too large; ours are counted exactly.
@@ -148,7 +170,7 @@ export class Listener {
     const connection: Connection = {
       peer,
       peerIsTrusted: this.#reception.gateway.policy.trustedPeers.has(peer),
-      scheme: 'http',
+      scheme: this.#certificates ? 'https' : 'http',
       closing: false,
       inFlight: 0,
       idleSinceMs: this.#clock.monotonicMs(),

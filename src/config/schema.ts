@@ -20,6 +20,7 @@ import {
   size,
   text,
 } from './scalars.ts';
+import { tlsServer } from './tls-schema.ts';
 import { upstream } from './upstream-schema.ts';
 
 const listener = z
@@ -32,6 +33,9 @@ const listener = z
       .describe(
         'Let several gateway processes share the port (SO_REUSEPORT), one a core. Each needs an admin port of its own.',
       ),
+    tls: tlsServer
+      .optional()
+      .describe('Speak TLS, and HTTP/1.1 over it. Certificates that have changed are taken by a reload.'),
     serve: z
       .literal('decisions', 'must be decisions, or absent')
       .optional()

@@ -1,6 +1,7 @@
-/** The shape of `tls` wherever the gateway is a TLS client. Certificates and keys are PEM. Pure. */
+/** The shape of `tls`, where the gateway is a TLS client and where it is a server. Certificates and keys are PEM. Pure. */
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
+import { ListenerCertificates, type ListenerTls } from '../listener-tls.ts';
 import { text } from './scalars.ts';
 
 export const tlsClient = z.strictObject({
@@ -17,6 +18,71 @@ export const tlsClient = z.strictObject({
     ),
 });
 export type TlsClientConfiguration = z.output<typeof tlsClient>;
+
+const certificate = {
+  cert: text.optional().describe('Certificate, with its chain, as PEM.'),
+  cert_file: text.optional().describe('File with it.'),
+  key: text.optional().describe('Its private key as PEM; key_file keeps it out of this file.'),
+  key_file: text.optional().describe('File with it.'),
+};
+
+export const tlsServer = z.strictObject({
+  ...certificate,
+  certificates: z
+    .array(z.strictObject(certificate))
+    .prefault([])
+    .describe('Further certificates: a client is shown the one that is for the host that it names (SNI).'),
+  min_version: z
+    .enum(['TLSv1.2', 'TLSv1.3'], 'must be TLSv1.2 or TLSv1.3')
+    .prefault('TLSv1.2')
+    .describe('The oldest version that is spoken.'),
+  client_ca: text.optional().describe('Authorities of client certificates; clients are asked for one then.'),
+  client_ca_file: text.optional().describe('File with them.'),
+  client_certificates: z
+    .enum(['required', 'optional'], 'must be required or optional')
+    .optional()
+    .describe('required (the default with client_ca): whoever has no good certificate is turned away.'),
+});
+export type TlsServerConfiguration = z.output<typeof tlsServer>;
+
+/** As a listener takes it. Whatever is a file has been read. */
+export function listenerTls(tls: TlsServerConfiguration): ListenerTls {
+  const pair = ({
+    cert = '',
+    key = '',
+  }: {
+    readonly cert?: string | undefined;
+    readonly key?: string | undefined;
+  }) => ({
+    cert,
+    key,
+  });
+  return {
+    certificates: [pair(tls), ...tls.certificates.map(pair)],
+    minVersion: tls.min_version,
+    clientCa: tls.client_ca,
+    clientsNeedOne: tls.client_certificates !== 'optional',
+  };
+}
+
+/** What is wrong with the certificates and keys of a listener; undefined where nothing is. */
+export function tlsServerProblem(tls: TlsServerConfiguration): string | undefined {
+  if ([tls, ...tls.certificates].some(({ cert, key }) => cert === undefined || key === undefined))
+    return 'a certificate or its key is missing; add cert_file and key_file';
+  if (tls.client_certificates !== undefined && tls.client_ca === undefined)
+    return 'client_certificates has no meaning without client_ca_file; add that, or remove it';
+  try {
+    new ListenerCertificates(listenerTls(tls));
+    return undefined;
+  } catch (error) {
+    return unusable(error);
+  }
+}
+
+function unusable(error: unknown): string {
+  const what = error instanceof Error ? error.message : String(error);
+  return `these certificates cannot be used (${what}); give PEM files that belong together`;
+}
 
 /** Which of its keys can be files. */
 export const TLS_FILES = ['ca', 'cert', 'key'] as const;
@@ -46,7 +112,6 @@ export function tlsClientProblem(tls: TlsClientConfiguration): string | undefine
     createSecureContext(tlsClientOptions(tls));
     return undefined;
   } catch (error) {
-    const what = error instanceof Error ? error.message : String(error);
-    return `these certificates cannot be used (${what}); give PEM files that belong together`;
+    return unusable(error);
   }
 }

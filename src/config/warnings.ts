@@ -14,10 +14,10 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
   const { listeners, revocation, issuers, routes } = configuration;
   return [
     ...listeners
-      .filter(({ host }) => !isLoopback(host))
+      .filter(({ host, tls }) => !tls && !isLoopback(host))
       .map(
         ({ host, port }) =>
-          `listeners: ${host}:${port} is plaintext beyond loopback: tokens can be read on the way; put TLS in front of it`,
+          `listeners: ${host}:${port} is plaintext beyond loopback: tokens can be read on the way; add tls, or put TLS in front of it`,
       ),
     ...listeners
       .filter(({ serve, trusted_peers = [] }) => serve === 'decisions' && trusted_peers.length === 0)
@@ -88,6 +88,10 @@ function secretFiles({ configuration, folder }: LoadedConfiguration): [key: stri
     ]),
     ['identity.assertion.key_file', identity.assertion?.key_file],
     ['revocation.tls.key_file', configuration.revocation.tls?.key_file],
+    ...configuration.listeners.map(({ tls }, index): [string, string | undefined] => [
+      `listeners[${index}].tls.key_file`,
+      tls?.key_file,
+    ]),
     ...Object.entries(configuration.upstreams).map(([name, { tls }]): [string, string | undefined] => [
       `upstreams.${name}.tls.key_file`,
       tls?.key_file,
@@ -109,6 +113,7 @@ function hasInlineSecret({ configuration, file }: LoadedConfiguration): boolean 
     ]),
     ...redisSecrets(configuration).map(({ secret }) => secret),
     configuration.revocation.tls?.key,
+    ...configuration.listeners.map(({ tls }) => tls?.key),
     ...Object.values(configuration.upstreams).map(({ tls }) => tls?.key),
   ].filter((secret) => secret !== undefined);
   const text = secrets.length > 0 ? contentOf(file) : '';

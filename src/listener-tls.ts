@@ -1,0 +1,85 @@
+/**
+ * TLS of a listener: which certificate a client is shown, and whether it must show one itself. RFC 8446, RFC 6066
+ * section 3.
+ */
+import { X509Certificate } from 'node:crypto';
+import {
+  createSecureContext,
+  type SecureContext,
+  type SecureContextOptions,
+  type TlsOptions,
+} from 'node:tls';
+
+/** PEM, the chain included. */
+export interface ServerCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface ListenerTls {
+  /** The first is for clients that name no host, or one that no other certificate is for. */
+  readonly certificates: readonly [ServerCertificate, ...ServerCertificate[]];
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Authorities of client certificates, PEM; undefined: none are asked for. */
+  readonly clientCa: string | undefined;
+  /** Is a client without a good certificate turned away? */
+  readonly clientsNeedOne: boolean;
+}
+
+/** HTTP/1.1 is what is spoken. */
+const PROTOCOLS = ['http/1.1'];
+
+/** Chooses certificates by the name that a client asks for; can be given others while the listener runs. */
+export class ListenerCertificates {
+  #tls: ListenerTls;
+  #byName: readonly { readonly certificate: X509Certificate; readonly context: SecureContext }[];
+
+  /** @throws Error where a certificate or a key cannot be used */
+  constructor(tls: ListenerTls) {
+    this.#tls = tls;
+    this.#byName = contextsOf(tls);
+  }
+
+  /** For the server, when it is made. */
+  options(handshakeTimeoutMs: number): TlsOptions {
+    const { clientCa, clientsNeedOne } = this.#tls;
+    return {
+      ...this.contextOptions,
+      handshakeTimeout: handshakeTimeoutMs,
+      ALPNProtocols: PROTOCOLS,
+      requestCert: clientCa !== undefined,
+      rejectUnauthorized: clientsNeedOne,
+      SNICallback: (name, done) => done(null, this.#contextFor(name)),
+    };
+  }
+
+  /** The certificate of clients that name no host. */
+  get contextOptions(): SecureContextOptions {
+    return contextOptionsOf(this.#tls, this.#tls.certificates[0]);
+  }
+
+  /** @throws Error where a certificate or a key cannot be used; then nothing has changed */
+  update(tls: ListenerTls): void {
+    this.#byName = contextsOf(tls);
+    this.#tls = tls;
+  }
+
+  #contextFor(name: string): SecureContext | undefined {
+    const found = this.#byName.find(({ certificate }) => certificate.checkHost(name) !== undefined);
+    return (found ?? this.#byName[0])?.context;
+  }
+}
+
+function contextsOf(tls: ListenerTls) {
+  return tls.certificates.map((pair) => ({
+    certificate: new X509Certificate(pair.cert),
+    context: createSecureContext(contextOptionsOf(tls, pair)),
+  }));
+}
+
+function contextOptionsOf(
+  { minVersion, clientCa }: ListenerTls,
+  { cert, key }: ServerCertificate,
+): SecureContextOptions {
+  return { cert, key, minVersion, ...(clientCa !== undefined && { ca: clientCa }) };
+}
