@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { BODY_TOO_LARGE, INVALID_LOGOUT_TOKEN, METHOD_REFUSED, REVOCATION_NOT_STORED } from './errors.ts';
+import { readBody } from './request-body.ts';
 import { RevocationRefused, type Revoker } from './revocation/revoker.ts';
 import type { AuditLog } from './telemetry/audit-log.ts';
 import type { LogoutVerifier } from './token/logout-verifier.ts';
@@ -44,7 +45,9 @@ export class LogoutReceiver {
     if (request.method !== 'POST') throw METHOD_REFUSED;
     const contentType = headerOf(request, 'content-type').split(';')[0]?.trim().toLowerCase();
     if (contentType !== 'application/x-www-form-urlencoded') throw INVALID_LOGOUT_TOKEN;
-    const tokens = new URLSearchParams(await readBody(request)).getAll('logout_token');
+    const body = await readBody(request, MAX_BODY_BYTES);
+    if (body === undefined) throw BODY_TOO_LARGE;
+    const tokens = new URLSearchParams(body.toString('utf8')).getAll('logout_token');
     const [token] = tokens;
     if (token === undefined || tokens.length > 1) throw INVALID_LOGOUT_TOKEN;
     const logout = await endpoint.verifier.verify(token);
@@ -74,15 +77,4 @@ export class LogoutReceiver {
 function headerOf({ rawHeaders }: IncomingMessage, name: string): string {
   const at = rawHeaders.findIndex((header, index) => index % 2 === 0 && header.toLowerCase() === name);
   return at < 0 ? '' : (rawHeaders[at + 1] ?? '');
-}
-
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) throw BODY_TOO_LARGE;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }

@@ -1,7 +1,4 @@
-/**
- * Answers and bodies of the admin listener.
- */
-import type { IncomingMessage } from 'node:http';
+/** Answers of the admin listener. */
 
 export interface AdminAnswer {
   readonly status: number;
@@ -22,18 +19,4 @@ export function adminProblem(
     headers: { ...headers, 'content-type': 'application/problem+json' },
     body: JSON.stringify({ type: `urn:sallyport:problem:${code}`, title: detail, status, code }),
   };
-}
-
-const MAX_BODY_BYTES = 64 * 1024;
-
-/** The whole body, or undefined where it is larger than any honest one. */
-export async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

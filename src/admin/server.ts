@@ -8,7 +8,8 @@ import { isJson } from '../token/authority-fetch.ts';
 import { GatewayError } from '../errors.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import { hostAllowed, type AdminAuth } from './admin-auth.ts';
-import { adminProblem, readBody, type AdminAnswer } from './http-answer.ts';
+import { readBody } from '../request-body.ts';
+import { adminProblem, type AdminAnswer } from './http-answer.ts';
 import type { Caller, RevocationsApi } from './revocations-api.ts';
 
 /** Whether the gateway should get requests. */
@@ -32,6 +33,8 @@ export interface AdminParts {
 
 const REVOCATION_ID = /^\/v1\/revocations\/([A-Za-z0-9_-]{1,64})$/;
 const FORM = 'application/x-www-form-urlencoded';
+/** Larger than any honest one. */
+const MAX_BODY_BYTES = 64 * 1024;
 
 const COMMON_HEADERS = {
   'cache-control': 'no-store',
@@ -211,7 +214,7 @@ export class AdminServer {
     const contentType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
     if (!accepts(contentType))
       return adminProblem(415, 'unsupported_media_type', 'send application/json (RFC 7009: a form)');
-    const body = await readBody(request);
+    const body = await readBody(request, MAX_BODY_BYTES);
     return body ? handle(body) : adminProblem(413, 'body_too_large', 'the body is larger than 64 KiB');
   }
 }

@@ -6,7 +6,7 @@ import { METHODS } from 'node:http';
 import { assertionSigner } from '../adapters.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { BAD_PATH, GatewayError, MALFORMED_REQUEST, NO_ROUTE, type AuthReason } from '../errors.ts';
+import { BAD_PATH, GatewayError, MALFORMED_REQUEST, NO_ROUTE } from '../errors.ts';
 import { Gateway, type Connection } from '../gateway.ts';
 import { clientAddress, normalAddress } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
@@ -27,7 +27,15 @@ import { AuthorityClient, type AuthorityAnswer } from '../token/authority-fetch.
 import { stringClaim } from '../token/claims.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { VERSION } from '../version.ts';
-import { nearestRoutes, badPathText, type NearRoute } from './nearest-routes.ts';
+import {
+  decided,
+  lines,
+  preflightExplanation,
+  STAGES,
+  type ExplainedStage,
+  type Explanation,
+} from './explanation.ts';
+import { nearestRoutes, badPathText } from './nearest-routes.ts';
 import { revocationsFor, type KnownRevocations } from './known-revocations.ts';
 import { StageWords } from './stage-words.ts';
 import { jwtOf } from './token-text.ts';
@@ -52,49 +60,6 @@ export interface ExplainOptions {
   /** Wall-clock time in milliseconds; undefined: now. */
   readonly nowMs: number | undefined;
 }
-
-export const STAGES: readonly StageName[] = [
-  'read_head',
-  'match_route',
-  'extract_token',
-  'verify_token',
-  'check_revocation',
-  'authorize',
-  'vouch',
-  'rewrite_headers',
-];
-
-export interface ExplainedStage {
-  readonly stage: StageName;
-  /** `assumed`: passed, but not all of it could be checked. `reported`: refused, on a route that lets it pass. */
-  readonly outcome: 'passed' | 'assumed' | 'refused' | 'reported' | 'unknown' | 'not_reached';
-  readonly detail: string;
-}
-
-export interface Explanation {
-  /** `unknown`: it cannot be told without `online`. */
-  readonly decision: 'allow' | 'deny' | 'error' | 'report' | 'fail_open' | 'unknown';
-  readonly reason: AuthReason | null;
-  /** What the client gets from the gateway; null where the upstream answers. */
-  readonly status: number | null;
-  readonly code: string | null;
-  readonly route: string | null;
-  readonly issuer: string | null;
-  readonly stages: readonly ExplainedStage[];
-  /** Where no route matched. */
-  readonly nearest_routes: readonly NearRoute[];
-  /** The gateway's own answer. */
-  readonly answer: { readonly headers: readonly Line[]; readonly body: string } | null;
-  readonly upstream: {
-    readonly name: string;
-    readonly method: string;
-    readonly target: string;
-    /** The client's, where the route preserves it; null: the target's own. */
-    readonly host: string | null;
-    readonly headers: readonly Line[];
-  } | null;
-}
-type Line = readonly [name: string, value: string];
 
 /** Listens to the pipeline. */
 class Witness extends Observer {
@@ -320,41 +285,6 @@ class DryRun {
       ]),
     };
   }
-}
-
-/** A browser's preflight request is answered by the gateway, and asks for no token. */
-function preflightExplanation({ route, head }: Exchange, headers: readonly string[]): Explanation {
-  const text = `${route?.name}: a preflight request, which its cors section answers`;
-  return {
-    decision: 'allow',
-    reason: null,
-    status: 204,
-    code: null,
-    route: route?.name ?? null,
-    issuer: null,
-    stages: STAGES.map((stage) => ({
-      stage,
-      outcome: stage === 'read_head' || stage === 'match_route' ? 'passed' : 'not_reached',
-      detail: stage === 'match_route' ? text : stage === 'read_head' ? `OPTIONS ${head?.path}` : '',
-    })),
-    nearest_routes: [],
-    answer: { headers: lines(headers), body: '' },
-    upstream: null,
-  };
-}
-
-/** What is refused for another reason than its token, or the lack of one, is refused all the same. */
-function decided(decision: Exchange['decision'], error: GatewayError | undefined): Explanation['decision'] {
-  if (error && error.reason === undefined) return 'deny';
-  return decision?.decision ?? 'allow';
-}
-
-/** Names and values in turn, as pairs. */
-function lines(flat: readonly string[]): Line[] {
-  return Array.from({ length: flat.length / 2 }, (_, index) => [
-    flat[2 * index] ?? '',
-    flat[2 * index + 1] ?? '',
-  ]);
 }
 
 /** What Node's parser lets pass of a head: nothing else ever becomes a request. */

@@ -4,14 +4,13 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:
 import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { WebSocket, WebSocketServer } from 'ws';
-import type { AddressInfo } from 'node:net';
+import { WebSocket } from 'ws';
 import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts';
 import { send } from '../support/client.ts';
 import { ADMIN_TOKEN, loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { startGatewayProcess, temporaryFolder, type GatewayProcess } from '../support/process.ts';
 import { AUDIENCE, claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
-import { startServer, startUpstream } from '../support/upstream.ts';
+import { startEcho, startServer, startUpstream } from '../support/upstream.ts';
 
 const key = createKey('EdDSA', 'k1');
 
@@ -92,19 +91,11 @@ t.test('what is under way ends as it began; what comes next meets the new config
     else response.end(name);
   };
   const [old, next] = [await startServer(t, answering('old')), await startServer(t, answering('new'))];
-  const echo = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  await once(echo, 'listening');
-  t.teardown(() => {
-    for (const client of echo.clients) client.terminate();
-    echo.close();
-  });
-  echo.on('connection', (socket) => socket.on('message', (data: Buffer) => socket.send(data.toString())));
-  const echoUrl = `http://127.0.0.1:${(echo.address() as AddressInfo).port}`;
   const base = { issuers: { login: loginIssuer(key) }, timeouts: { drain: '100ms' } };
   const gateway = await startGateway(t, {
     ...base,
     routes: [route('a'), route('gone'), route('ws', { upstream: 'echo', upgrade: ['websocket'] })],
-    upstreams: { u: { targets: [old] }, echo: { targets: [echoUrl] } },
+    upstreams: { u: { targets: [old] }, echo: { targets: [await startEcho(t)] } },
   });
   const token = mint(key);
   const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/ws`, {

@@ -5,16 +5,15 @@ import { request as httpsRequest } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { connect as connectTcp } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
-import { WebSocket, WebSocketServer } from 'ws';
+import { WebSocket } from 'ws';
 import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts';
 import { certificateAuthority, noOpenssl, type Certificates } from '../support/certificates.ts';
 import { statuses } from '../support/client.ts';
 import { ADMIN_TOKEN, loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { createKey, mint } from '../support/tokens.ts';
-import { startUpstream, type HttpUpstream } from '../support/upstream.ts';
+import { startEcho, startUpstream, type HttpUpstream } from '../support/upstream.ts';
 
 const key = createKey('EdDSA');
 
@@ -90,16 +89,9 @@ t.test('TLS', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('what is refused in plaintext is refused over TLS; a WebSocket passes', async (t) => {
-    const echo = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-    await once(echo, 'listening');
-    t.teardown(() => {
-      for (const client of echo.clients) client.terminate();
-      echo.close();
-    });
-    echo.on('connection', (socket) => socket.on('message', (data: Buffer) => socket.send(data.toString())));
     const gateway = await scene.start(SERVER, {
       timeouts: { drain: '100ms' },
-      upstreams: { u: { targets: [`http://127.0.0.1:${(echo.address() as AddressInfo).port}`] } },
+      upstreams: { u: { targets: [await startEcho(t)] } },
     });
     const socket = connect({ host: '127.0.0.1', port: gateway.port, ca });
     let received = '';

@@ -13,7 +13,7 @@ import { startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { freePort } from '../support/redis.ts';
-import { startServer } from '../support/upstream.ts';
+import { startEcho, startServer } from '../support/upstream.ts';
 
 const OPEN = { name: 'open', match: {}, upstream: 'u', auth: { mode: 'none' }, retries: { attempts: 0 } };
 
@@ -162,17 +162,12 @@ t.test('a success between them forgives failures; a client that leaves is none',
 
 t.test('a refused WebSocket handshake counts as a failure', async (t) => {
   const dead = await freePort();
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  await once(server, 'listening');
-  t.teardown(() => {
-    for (const client of server.clients) client.terminate();
-    server.close();
-  });
-  const alive = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const gateway = await startGateway(t, {
     timeouts: { drain: '100ms' },
     routes: [{ ...OPEN, upgrade: ['websocket'] }],
-    upstreams: { u: { targets: [`http://127.0.0.1:${dead}`, alive], eject: { errors: 1, for: '30s' } } },
+    upstreams: {
+      u: { targets: [`http://127.0.0.1:${dead}`, await startEcho(t)], eject: { errors: 1, for: '30s' } },
+    },
   });
   const outcomes: string[] = [];
   for (let index = 0; index < 4; index++) {

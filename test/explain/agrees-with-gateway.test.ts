@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { explain, type Explanation } from '../../src/explain/explain.ts';
+import { explain } from '../../src/explain/explain.ts';
+import type { Explanation } from '../../src/explain/explanation.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { send, type Answer } from '../support/client.ts';
 import { startGateway, until, type TestGateway } from '../support/gateway.ts';

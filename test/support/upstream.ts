@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener } from 'node:h
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { once } from 'node:events';
 import type { Test } from 'tap';
+import { WebSocketServer } from 'ws';
 
 export interface SeenRequest {
   readonly method: string;
@@ -76,4 +77,19 @@ export async function startServer(t: Test, listener: RequestListener): Promise<s
     server.close();
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** A WebSocket server that says everything again. Returns its URL, as an upstream's. */
+export async function startEcho(t: Test): Promise<string> {
+  const echo = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(echo, 'listening');
+  t.teardown(() => {
+    for (const client of echo.clients) client.terminate();
+    echo.close();
+  });
+  echo.on('connection', (socket) => {
+    socket.on('message', (data: Buffer) => socket.send(data.toString()));
+    socket.on('error', () => undefined);
+  });
+  return `http://127.0.0.1:${(echo.address() as AddressInfo).port}`;
 }

@@ -1,0 +1,85 @@
+/** What a dry run tells: the shape of it, and what can be said without running anything. Pure. */
+import type { AuthReason, GatewayError } from '../errors.ts';
+import type { Exchange, StageName } from '../stages/observe.ts';
+import type { NearRoute } from './nearest-routes.ts';
+
+export const STAGES: readonly StageName[] = [
+  'read_head',
+  'match_route',
+  'extract_token',
+  'verify_token',
+  'check_revocation',
+  'authorize',
+  'vouch',
+  'rewrite_headers',
+];
+
+export interface ExplainedStage {
+  readonly stage: StageName;
+  /** `assumed`: passed, but not all of it could be checked. `reported`: refused, on a route that lets it pass. */
+  readonly outcome: 'passed' | 'assumed' | 'refused' | 'reported' | 'unknown' | 'not_reached';
+  readonly detail: string;
+}
+
+export interface Explanation {
+  /** `unknown`: it cannot be told without `online`. */
+  readonly decision: 'allow' | 'deny' | 'error' | 'report' | 'fail_open' | 'unknown';
+  readonly reason: AuthReason | null;
+  /** What the client gets from the gateway; null where the upstream answers. */
+  readonly status: number | null;
+  readonly code: string | null;
+  readonly route: string | null;
+  readonly issuer: string | null;
+  readonly stages: readonly ExplainedStage[];
+  /** Where no route matched. */
+  readonly nearest_routes: readonly NearRoute[];
+  /** The gateway's own answer. */
+  readonly answer: { readonly headers: readonly Line[]; readonly body: string } | null;
+  readonly upstream: {
+    readonly name: string;
+    readonly method: string;
+    readonly target: string;
+    /** The client's, where the route preserves it; null: the target's own. */
+    readonly host: string | null;
+    readonly headers: readonly Line[];
+  } | null;
+}
+export type Line = readonly [name: string, value: string];
+
+/** A browser's preflight request is answered by the gateway, and asks for no token. */
+export function preflightExplanation({ route, head }: Exchange, headers: readonly string[]): Explanation {
+  const text = `${route?.name}: a preflight request, which its cors section answers`;
+  return {
+    decision: 'allow',
+    reason: null,
+    status: 204,
+    code: null,
+    route: route?.name ?? null,
+    issuer: null,
+    stages: STAGES.map((stage) => ({
+      stage,
+      outcome: stage === 'read_head' || stage === 'match_route' ? 'passed' : 'not_reached',
+      detail: stage === 'match_route' ? text : stage === 'read_head' ? `OPTIONS ${head?.path}` : '',
+    })),
+    nearest_routes: [],
+    answer: { headers: lines(headers), body: '' },
+    upstream: null,
+  };
+}
+
+/** What is refused for another reason than its token, or the lack of one, is refused all the same. */
+export function decided(
+  decision: Exchange['decision'],
+  error: GatewayError | undefined,
+): Explanation['decision'] {
+  if (error && error.reason === undefined) return 'deny';
+  return decision?.decision ?? 'allow';
+}
+
+/** Names and values in turn, as pairs. */
+export function lines(flat: readonly string[]): Line[] {
+  return Array.from({ length: flat.length / 2 }, (_, index) => [
+    flat[2 * index] ?? '',
+    flat[2 * index + 1] ?? '',
+  ]);
+}

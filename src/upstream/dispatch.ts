@@ -1,0 +1,203 @@
+/**
+ * One request on its way to an upstream, over as many tries as it takes. Rules H10, H13.
+ */
+import type { Readable } from 'node:stream';
+import type { AnswerHead, AnswerHeaders } from '../http/answer-head.ts';
+import { upstreamTimeout } from '../errors.ts';
+import type { OutboundRequest } from '../stages/rewrite-headers.ts';
+import type { Balancer, Weighted } from './balancer.ts';
+import type { ConnectionPool, Waiter } from './connection-pool.ts';
+import type { AnswerSink, Forwarding } from './forwarder.ts';
+import type { Patience, Waiting } from './patience.ts';
+import type { TargetHealth } from './target-health.ts';
+import type { ConnectionUser, UpstreamConnection } from './upstream-connection.ts';
+import { isConnectionError, upstreamFailure } from './upstream-errors.ts';
+
+/** One server that requests go to. */
+export interface Target extends Weighted {
+  /** Scheme, host and port. */
+  readonly origin: string;
+  /** Its own Host. */
+  readonly host: string;
+  readonly pool: ConnectionPool;
+  readonly health: TargetHealth;
+}
+
+export interface Upstream {
+  readonly targets: readonly Target[];
+  readonly balancer: Balancer<Target>;
+  readonly countRetry: () => void;
+}
+
+/** RFC 9110 section 9.2.2, without TRACE, which is never forwarded. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+
+/** One request on its way, over as many tries as it takes. One object instead of a handful of closures. */
+export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
+  deadlineMs = Infinity;
+  place = -1;
+  readonly #outbound: OutboundRequest;
+  readonly #body: Readable | undefined;
+  readonly #sink: AnswerSink;
+  readonly #upstream: Upstream;
+  readonly #patience: Patience;
+  #target: Target | undefined;
+  #connection: UpstreamConnection | undefined;
+  #triesLeft: number;
+  /** A try is under way. */
+  #trying = false;
+  /** An answer has begun: from here on nothing is tried again. */
+  #answering = false;
+
+  constructor(
+    outbound: OutboundRequest,
+    body: Readable | undefined,
+    sink: AnswerSink,
+    upstream: Upstream,
+    patience: Patience,
+  ) {
+    this.#outbound = outbound;
+    this.#body = body;
+    this.#sink = sink;
+    this.#upstream = upstream;
+    this.#patience = patience;
+    const repeatable = !outbound.hasBody && IDEMPOTENT.has(outbound.method);
+    this.#triesLeft = repeatable ? outbound.route.retryAttempts : 0;
+  }
+
+  send(): void {
+    const target = this.#upstream.balancer.next(this.#target);
+    this.#target = target;
+    this.#trying = true;
+    target.inFlight++;
+    this.#sink.sentTo(target.origin);
+    // The wait for a connection counts as a wait for the answer.
+    this.deadlineMs = this.#patience.deadlineAfter(this.#outbound.route.responseTimeoutMs);
+    this.#patience.begin(this);
+    target.pool.acquire(this);
+  }
+
+  abort(): void {
+    this.#letGo();
+  }
+
+  pause(): void {
+    // It is the client now who takes its time.
+    this.deadlineMs = Infinity;
+    this.#connection?.pause();
+  }
+
+  resume(): void {
+    this.#expectMore();
+    this.#connection?.resume();
+  }
+
+  tooLate(): void {
+    this.#target?.health.failed();
+    this.#letGo();
+    this.#sink.fail(upstreamTimeout());
+  }
+
+  connected(connection: UpstreamConnection): void {
+    this.#connection = connection;
+    const { method, contentLength } = this.#outbound;
+    // While a body is on its way up, the wait for the answer has not begun.
+    if (this.#body !== undefined) this.deadlineMs = Infinity;
+    connection.send(
+      {
+        method,
+        head: requestHead(this.#outbound, this.#target?.host ?? ''),
+        body: this.#body,
+        contentLength,
+      },
+      this,
+    );
+  }
+
+  unconnected(error: Error): void {
+    this.failed(error);
+  }
+
+  uploaded(): void {
+    if (!this.#answering)
+      this.deadlineMs = this.#patience.deadlineAfter(this.#outbound.route.responseTimeoutMs);
+  }
+
+  informational({ status, headers }: AnswerHead): void {
+    this.#answering = true;
+    this.#sink.informational(status, headers);
+  }
+
+  begin({ status, headers }: AnswerHead): void {
+    this.#answering = true;
+    this.#target?.health.answered();
+    this.#expectMore();
+    this.#sink.begin(status, headers);
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#sink.data(chunk)) this.#expectMore();
+    else this.pause();
+  }
+
+  received(): void {
+    this.#sink.received();
+  }
+
+  end(trailers: AnswerHeaders): void {
+    this.#settle();
+    this.#sink.end(trailers);
+  }
+
+  failed(error: Error): void {
+    this.#target?.health.failed();
+    this.#settle();
+    if (this.#triesLeft > 0 && !this.#answering && isConnectionError(error)) {
+      this.#triesLeft--;
+      this.#upstream.countRetry();
+      this.send();
+      return;
+    }
+    this.#sink.fail(upstreamFailure(error));
+  }
+
+  #expectMore(): void {
+    this.deadlineMs = this.#patience.deadlineAfter(this.#outbound.route.idleTimeoutMs);
+  }
+
+  /** Nobody waits any more: the upstream is told by closing its connection. */
+  #letGo(): void {
+    const connection = this.#connection;
+    this.#target?.pool.leave(this);
+    this.#settle();
+    connection?.abandon();
+  }
+
+  /** This try is over. */
+  #settle(): void {
+    if (!this.#trying) return;
+    this.#trying = false;
+    this.#patience.end(this);
+    this.#connection = undefined;
+    if (this.#target) this.#target.inFlight--;
+  }
+}
+
+/** Methods whose requests have a body as a rule: without one, they say so (RFC 9110 section 8.6). */
+const WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+
+/** The head as it goes out: the same bytes that the decision was made on (rule H13). */
+function requestHead(outbound: OutboundRequest, ownHost: string): string {
+  const { method, target, host, headers } = outbound;
+  let head = `${method} ${target} HTTP/1.1\r\nhost: ${host ?? ownHost}\r\n${framing(outbound)}`;
+  for (let index = 0; index < headers.length; index += 2)
+    head += `${headers[index]}: ${headers[index + 1]}\r\n`;
+  return `${head}\r\n`;
+}
+
+/** RFC 9112 section 6: one framing, and none where there is no body. */
+function framing({ method, hasBody, contentLength }: OutboundRequest): string {
+  if (contentLength !== undefined) return `content-length: ${contentLength}\r\n`;
+  if (hasBody) return 'transfer-encoding: chunked\r\n';
+  return WITH_BODY.has(method) ? 'content-length: 0\r\n' : '';
+}
