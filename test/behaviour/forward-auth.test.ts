@@ -33,8 +33,9 @@ const proxies: Record<string, Proxy> = {
     dialect: 'original',
     version: ['nginx', '-v'],
     command: (file, folder) => ['nginx', '-c', file, '-p', folder, '-e', 'stderr'],
+    // One process: of a killed master, the worker would live on.
     around: (text, folder) =>
-      `daemon off; pid ${folder}/nginx.pid; error_log stderr;\n${text.replace(
+      `daemon off; master_process off; pid ${folder}/nginx.pid; error_log stderr;\n${text.replace(
         'http {',
         `http { access_log off; ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
           .map((name) => `${name}_temp_path ${folder}/${name};`)
