@@ -107,6 +107,7 @@ export class Instance {
    */
   async reload(loaded: LoadedConfiguration): Promise<void> {
     const reloading = this.#reloading.then(() => this.#replace(loaded));
+    // The next one waits for this one, whatever became of it; its own caller is told below.
     this.#reloading = reloading.catch(() => undefined);
     await reloading;
   }

@@ -217,8 +217,6 @@ export type Configuration = z.output<typeof configurationSchema>;
 export type IssuerConfiguration = Configuration['issuers'][string];
 export type RouteConfiguration = Configuration['routes'][number];
 
-export type UpstreamConfiguration = Configuration['upstreams'][string];
-
 /** The JSON Schema (draft 2020-12) of the file, for editors. */
 export function configurationJsonSchema(): object {
   return { title: 'Sallyport configuration', ...z.toJSONSchema(configurationSchema, { io: 'input' }) };

@@ -2,6 +2,7 @@
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { ListenerCertificates, type ListenerTls } from '../listener-tls.ts';
+import type { TlsClient } from '../tls-client.ts';
 import { text } from './scalars.ts';
 
 export const tlsClient = z.strictObject({
@@ -87,15 +88,7 @@ function unusable(error: unknown): string {
 /** Which of its keys can be files. */
 export const TLS_FILES = ['ca', 'cert', 'key'] as const;
 
-/** As Node takes it. */
-export interface TlsClientOptions {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly servername?: string;
-}
-
-export function tlsClientOptions({ ca, cert, key, server_name }: TlsClientConfiguration): TlsClientOptions {
+export function tlsClientOptions({ ca, cert, key, server_name }: TlsClientConfiguration): TlsClient {
   return {
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),

@@ -231,7 +231,7 @@ class DryRun {
     const stages = STAGES.map((stage, index): ExplainedStage => {
       const failed = stage === report?.stage ? report.error : stage === exchange.stage ? error : undefined;
       if (failed) {
-        const outcome = untold ? 'unknown' : error ? 'refused' : 'reported';
+        const outcome = untold ? 'unknown' : failed === error ? 'refused' : 'reported';
         return { stage, outcome, detail: this.#refusalText(words, stage, failed, head) };
       }
       const reached = index <= STAGES.indexOf(exchange.stage);

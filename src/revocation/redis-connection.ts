@@ -5,6 +5,7 @@
  * The only file that imports the Redis client.
  */
 import { Cluster, Redis, type RedisOptions as AnyRedisOptions } from 'ioredis';
+import type { TlsClient } from '../tls-client.ts';
 import { INVENTORY_SCRIPT, KEY_NAMES, MERGE_SCRIPT, REVOKE_SCRIPT, UNDO_SCRIPT } from './redis-scripts.ts';
 
 /** Answers are mapped as ever: with exactOptionalPropertyTypes, ioredis' type allows no undefined there. */
@@ -14,7 +15,7 @@ type RedisOptions = Omit<AnyRedisOptions, 'replyMapping'>;
 export type RedisLocation = {
   readonly keyPrefix: string;
   /** Absent: TLS is not spoken. */
-  readonly tls?: RedisTls;
+  readonly tls?: TlsClient;
 } & (
   | { readonly url: string }
   | ({ readonly sentinels: readonly string[]; readonly name: string; readonly db: number } & SentinelLogin &
@@ -25,14 +26,6 @@ export type RedisLocation = {
 interface RedisLogin {
   readonly username: string | undefined;
   readonly password: string | undefined;
-}
-
-/** PEM; Node's own defaults where a part is absent. */
-interface RedisTls {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly servername?: string;
 }
 
 interface SentinelLogin {

@@ -2,9 +2,10 @@
  * The connections to one target: idle ones first, the most recently used before the others; new ones up to a
  * limit; beyond it requests wait in line.
  */
+import type { TlsClient } from '../tls-client.ts';
 import type { Patience, Waiting } from './patience.ts';
 import { ConnectTimeout } from './upstream-errors.ts';
-import { UpstreamConnection, type ConnectionOwner, type UpstreamTls } from './upstream-connection.ts';
+import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
 
 /** A request that needs a connection. */
 export interface Waiter {
@@ -17,7 +18,7 @@ export interface Waiter {
 export interface PoolOptions {
   /** http: or https: */
   readonly origin: URL;
-  readonly tls: UpstreamTls;
+  readonly tls: TlsClient;
   readonly connections: number;
   readonly connectTimeoutMs: number;
 }

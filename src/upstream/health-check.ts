@@ -5,7 +5,7 @@
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Clock } from '../clock.ts';
-import type { UpstreamTls } from './upstream-connection.ts';
+import type { TlsClient } from '../tls-client.ts';
 import type { TargetHealth } from './target-health.ts';
 
 export interface HealthCheckPolicy {
@@ -22,7 +22,7 @@ const JITTER = 0.1;
 export class HealthCheck {
   readonly #policy: HealthCheckPolicy;
   readonly #origin: URL;
-  readonly #tls: UpstreamTls;
+  readonly #tls: TlsClient;
   readonly #health: TargetHealth;
   readonly #clock: Clock;
   readonly #stopping = new AbortController();
@@ -32,7 +32,7 @@ export class HealthCheck {
   #cancelNext: () => void = () => undefined;
 
   /** Begins to ask. */
-  constructor(policy: HealthCheckPolicy, origin: URL, tls: UpstreamTls, health: TargetHealth, clock: Clock) {
+  constructor(policy: HealthCheckPolicy, origin: URL, tls: TlsClient, health: TargetHealth, clock: Clock) {
     this.#policy = policy;
     this.#origin = origin;
     this.#tls = tls;

@@ -14,7 +14,7 @@ import { HealthCheck, type HealthCheckPolicy } from './health-check.ts';
 import { Patience } from './patience.ts';
 import { TargetHealth, type EjectPolicy, type HealthChange } from './target-health.ts';
 import { forwardUpgrade } from './upgrade.ts';
-import type { UpstreamTls } from './upstream-connection.ts';
+import type { TlsClient } from '../tls-client.ts';
 
 export interface UpstreamOptions {
   readonly targets: readonly { readonly url: string; readonly weight: number }[];
@@ -22,7 +22,7 @@ export interface UpstreamOptions {
   /** Per target. */
   readonly connections: number;
   readonly connectTimeoutMs: number;
-  readonly tls: UpstreamTls;
+  readonly tls: TlsClient;
   readonly health: HealthCheckPolicy | undefined;
   readonly eject: EjectPolicy | undefined;
 }

@@ -10,14 +10,14 @@ import { BEARER_PROTOCOL } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Forwarding, UpgradeSink } from './forwarder.ts';
 import type { TargetHealth } from './target-health.ts';
-import type { UpstreamTls } from './upstream-connection.ts';
+import type { TlsClient } from '../tls-client.ts';
 import { upstreamFailure } from './upstream-errors.ts';
 
 /** Where a handshake goes to. */
 interface UpgradeTarget {
   readonly origin: string;
   readonly connectTimeoutMs: number;
-  readonly tls: UpstreamTls;
+  readonly tls: TlsClient;
   readonly health: TargetHealth;
 }
 

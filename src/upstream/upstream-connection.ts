@@ -6,6 +6,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { BrokenAnswer, type AnswerHead, type AnswerHeaders } from '../http/answer-head.ts';
+import type { TlsClient } from '../tls-client.ts';
 import { AnswerReader, type AnswerListener } from './answer-reader.ts';
 import { BodyUpload } from './body-upload.ts';
 
@@ -47,15 +48,7 @@ export class ConnectionEnded extends Error {
 /** What a read may bring at most. One for all connections: its bytes are used up before the next read. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** How TLS is spoken with an upstream; PEM. */
-export interface UpstreamTls {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly servername?: string;
-}
-
-function openSocket(origin: URL, tls: UpstreamTls, read: (bytes: number) => boolean): Socket {
+function openSocket(origin: URL, tls: TlsClient, read: (bytes: number) => boolean): Socket {
   const isTls = origin.protocol === 'https:';
   const host = origin.hostname.replace(/^\[|\]$/g, '');
   const options = {
@@ -90,7 +83,7 @@ export class UpstreamConnection implements AnswerListener {
   idleSinceMs = 0;
 
   /** Begins to connect. */
-  constructor(origin: URL, tls: UpstreamTls, owner: ConnectionOwner) {
+  constructor(origin: URL, tls: TlsClient, owner: ConnectionOwner) {
     this.#owner = owner;
     this.#socket = openSocket(origin, tls, (bytes) => this.#read(bytes));
     this.#socket.on(origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {

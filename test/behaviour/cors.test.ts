@@ -118,7 +118,9 @@ t.test('answers carry ours instead of the upstream’s own', async (t) => {
 });
 
 t.test('a script can see why it was refused', async (t) => {
+  const before = upstream.seen.length;
   const answer = await send(gateway.url, '/api', { headers: ['Origin', APP] });
+  t.equal(upstream.seen.length, before);
   t.match(answer, { status: 401, problem: { code: 'missing_token' } });
   t.equal(answer.headers['access-control-allow-origin'], APP);
   t.match(answer.headers['access-control-expose-headers'], /WWW-Authenticate/);
@@ -127,6 +129,7 @@ t.test('a script can see why it was refused', async (t) => {
 t.test('what is no preflight of such a route is a request like any other', async (t) => {
   const statuses = async (answers: Promise<Answer>[]): Promise<number[]> =>
     (await Promise.all(answers)).map(({ status }) => status);
+  const before = upstream.seen.length;
   t.strictSame(
     await statuses([
       preflight('/none', APP),
@@ -138,4 +141,5 @@ t.test('what is no preflight of such a route is a request like any other', async
     ]),
     [401, 404, 404, 401, 401, 400],
   );
+  t.equal(upstream.seen.length, before);
 });

@@ -110,7 +110,9 @@ t.test('what is under way ends as it began; what comes next meets the new config
     routes: [route('a', { auth: { scopes: ['orders:write'] } }), route('added', { auth: { mode: 'none' } })],
     upstreams: { u: { targets: [next] } },
   });
+  const seenBefore = seen.length;
   t.equal((await send(gateway.url, '/a', { token })).status, 403, 'a cached token meets the new rule');
+  t.equal(seen.length, seenBefore);
   const permitted = mint(key, claimsOf({ scope: 'orders:write' }));
   t.equal((await send(gateway.url, '/a', { token: permitted })).body, 'new');
   t.equal((await send(gateway.url, '/gone', { token })).status, 404);

@@ -190,6 +190,11 @@ t.test('a report-only route passes, and tells what it would have refused', async
   t.equal(code, 0);
   t.match(out, /REPORT +extract_token/);
   t.match(out, /It passes, and is reported as missing/);
+  const handshake = ['-H', 'Upgrade: websocket', '-H', 'Connection: Upgrade'];
+  const refused = await scene.explain(['GET', 'http://a/trial', ...handshake]);
+  t.equal(refused.code, 3);
+  t.match(refused.out, /REPORT +extract_token/);
+  t.match(refused.out, /REFUSED +rewrite_headers/);
 });
 
 t.test('tokens do not belong on the command line; what is attackers’ text moves no cursor', async (t) => {
