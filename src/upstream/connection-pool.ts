@@ -53,7 +53,6 @@ export class ConnectionPool implements ConnectionOwner {
   /** First come, first served; a Set, so that one who leaves costs no search. */
   readonly #waiters = new Set<Waiter>();
   #isClosed = false;
-  #isRetired = false;
 
   constructor(options: PoolOptions, patience: Patience) {
     this.#options = options;
@@ -87,12 +86,6 @@ export class ConnectionPool implements ConnectionOwner {
       this.#idle.splice(index, 1);
       connection.abandon();
     }
-  }
-
-  /** Whoever waits is served; nothing is kept for later. */
-  retire(): void {
-    this.#isRetired = true;
-    for (const connection of this.#idle.splice(0)) connection.abandon();
   }
 
   close(): void {
@@ -130,8 +123,6 @@ export class ConnectionPool implements ConnectionOwner {
     if (first) {
       this.#waiters.delete(first);
       first.connected(connection);
-    } else if (this.#isRetired) {
-      connection.abandon();
     } else {
       this.#idle.push(connection);
     }

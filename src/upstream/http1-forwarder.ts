@@ -88,7 +88,6 @@ export class Http1Forwarder implements Forwarder {
   retire(): void {
     this.#isRetired = true;
     for (const check of this.#checks) check.close();
-    for (const pool of this.#pools) pool.retire();
   }
 
   close(): void {

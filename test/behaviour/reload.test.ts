@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { WebSocket } from 'ws';
@@ -123,6 +124,26 @@ t.test('what is under way ends as it began; what comes next meets the new config
   const [message] = (await once(socket, 'message')) as [Buffer];
   t.equal(message.toString(), 'still here');
   socket.terminate();
+});
+
+t.test('connections to an upstream that is gone are closed', async (t) => {
+  const sockets = new Set<Socket>();
+  const old = await startServer(t, (request, response) => {
+    sockets.add(request.socket);
+    request.socket.on('close', () => sockets.delete(request.socket));
+    response.end('ok');
+  });
+  const upstream = await startUpstream(t);
+  const to = (url: string) => ({
+    routes: [route('a', { auth: { mode: 'none' } })],
+    upstreams: { u: { targets: [url] } },
+  });
+  const gateway = await startGateway(t, to(old));
+  t.equal((await send(gateway.url, '/a')).status, 200);
+  t.equal(sockets.size, 1);
+  await reload(gateway, to(upstream.url));
+  await until(() => sockets.size === 0);
+  t.equal((await send(gateway.url, '/a')).status, 200);
 });
 
 t.test('a token whose issuer or key is gone is refused at once', async (t) => {
