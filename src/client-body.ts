@@ -2,20 +2,23 @@
  * A client's request body on its way to the upstream. It stands between the two so that a failing upstream
  * ends this stream and not the client's connection, which is still owed an answer. Rules H15, H18.
  */
-import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import type { ClientRequest } from './client-transport.ts';
 import { bodyBytesPassed } from './spent-memory.ts';
 import { BODY_TOO_LARGE, MALFORMED_REQUEST } from './errors.ts';
 
 export class ClientBody extends Readable {
-  readonly #request: IncomingMessage;
+  readonly #body: Readable;
   #bytes = 0;
 
   /** @param maxBytes 0 = no limit */
-  constructor(request: IncomingMessage, maxBytes: number) {
+  constructor(request: ClientRequest, maxBytes: number) {
     super({ highWaterMark: 64 * 1024 });
-    this.#request = request;
-    request.on('data', (chunk: Buffer) => {
+    // A client may leave while its request still waits for a connection, and nobody has begun to read.
+    this.on('error', () => undefined);
+    const { body } = request;
+    this.#body = body;
+    body.on('data', (chunk: Buffer) => {
       if (this.destroyed) return;
       this.#bytes += chunk.length;
       bodyBytesPassed(chunk.length);
@@ -24,18 +27,18 @@ export class ClientBody extends Readable {
         return;
       }
       // Paused and not buffered: the client feels how fast the upstream takes it.
-      if (!this.push(chunk)) request.pause();
+      if (!this.push(chunk)) body.pause();
     });
-    request.on('end', () => {
+    body.on('end', () => {
       // A body that stopped short must never reach the upstream as a whole one.
       if (request.complete) this.push(null);
       else this.destroy(MALFORMED_REQUEST);
     });
-    request.on('error', () => this.destroy(MALFORMED_REQUEST));
-    request.on('close', () => {
+    body.on('error', () => this.destroy(MALFORMED_REQUEST));
+    body.on('close', () => {
       if (!request.complete) this.destroy(MALFORMED_REQUEST);
     });
-    request.pause();
+    body.pause();
   }
 
   get bytes(): number {
@@ -44,11 +47,11 @@ export class ClientBody extends Readable {
 
   /** Nobody wants the rest: it is read and thrown away, for as long as the client's connection stays open. */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#request.resume();
+    this.#body.resume();
     callback(error);
   }
 
   override _read(): void {
-    this.#request.resume();
+    this.#body.resume();
   }
 }

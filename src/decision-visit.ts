@@ -2,14 +2,13 @@
  * One question of another proxy: may this request pass, and who is calling? The same pipeline, without forwarding.
  * CONTRACT.md section 8.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ClientAnswer, ClientRequest } from './client-transport.ts';
 import { asForbidden, PEER_NOT_TRUSTED } from './errors.ts';
 import type { Connection } from './gateway.ts';
 import type { TrustedPeers } from './http/client-address.ts';
 import { HeaderKind } from './http/header-names.ts';
 import { namesOriginal, originalRequest, type Dialect } from './http/original-request.ts';
 import { whenReady } from './maybe-promise.ts';
-import { endsConnection } from './stages/reject.ts';
 import type { VouchedRequest } from './stages/vouch.ts';
 import { Visitor, type Reception, type ReceptionParts } from './visitor.ts';
 
@@ -34,6 +33,7 @@ export function decisionReception(parts: DecisionParts): Reception {
   return reception;
 }
 
+const NOT_STORED = ['cache-control', 'no-store'];
 /** Where the public keys of assertions are, here and on the admin listener. */
 const KEYS_PATH = '/.well-known/sallyport/jwks.json';
 
@@ -42,8 +42,8 @@ class DecisionVisit extends Visitor {
 
   constructor(
     reception: DecisionReception,
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: ClientRequest,
+    response: ClientAnswer,
     connection: Connection,
   ) {
     super(reception, request, response, connection);
@@ -57,7 +57,11 @@ class DecisionVisit extends Visitor {
       const asking = this.rawHead(false);
       // Only a request that asks nothing: what stands in the place of a decision must never look like one.
       if (publicKeys && asking.target === KEYS_PATH && !namesOriginal(asking, dialect)) {
-        this.#answer(200, ['content-type', 'application/jwk-set+json'], JSON.stringify(publicKeys));
+        this.answer(
+          200,
+          ['content-type', 'application/jwk-set+json', ...NOT_STORED],
+          JSON.stringify(publicKeys),
+        );
         return;
       }
       if (!askers.has(this.connection.peer)) throw PEER_NOT_TRUSTED;
@@ -79,25 +83,6 @@ class DecisionVisit extends Visitor {
     });
     const spoofed = this.exchange.head?.kinds.filter((kind) => kind === HeaderKind.identity).length ?? 0;
     observer.stripped(this.exchange, spoofed);
-    this.#answer(200, headers);
-  }
-
-  #answer(status: number, headers: readonly string[], body = ''): void {
-    const { exchange, response } = this;
-    exchange.status = status;
-    exchange.bytesOut = Buffer.byteLength(body);
-    const closes = endsConnection(this.bodyBytesLeft());
-    if (closes) this.connection.closing = true;
-    response.writeHead(status, [
-      ...headers,
-      'content-length',
-      String(exchange.bytesOut),
-      'cache-control',
-      'no-store',
-      'x-request-id',
-      exchange.requestId,
-      ...(closes ? ['connection', 'close'] : []),
-    ]);
-    response.end(this.request.method === 'HEAD' ? undefined : body);
+    this.answer(200, [...headers, ...NOT_STORED]);
   }
 }

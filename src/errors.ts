@@ -173,6 +173,13 @@ export const PEER_NOT_TRUSTED = fixed({
   title: 'This peer may not ask for decisions.',
   source: client,
 });
+/** Credentials over an open line are known to whoever listened: they must be replaced, not forwarded. */
+export const CREDENTIALS_IN_THE_OPEN = fixed({
+  status: 403,
+  code: 'https_required',
+  title: 'Credentials were sent without encryption. Replace them, and use https.',
+  source: client,
+});
 export const LOOP = fixed({
   status: 508,
   code: 'loop_detected',

@@ -14,7 +14,7 @@ import { checkRevocation, type Revocations } from './stages/check-revocation.ts'
 import { extractToken } from './stages/extract-token.ts';
 import { matchRoute, RouteTable } from './stages/match-route.ts';
 import type { Exchange, Observer } from './stages/observe.ts';
-import { rewriteHeaders, type OutboundRequest } from './stages/rewrite-headers.ts';
+import { rewriteHeaders, type ClientEnd, type OutboundRequest } from './stages/rewrite-headers.ts';
 import { verifyToken } from './stages/verify-token.ts';
 import { vouch, type AssertionSigner, type VouchedRequest } from './stages/vouch.ts';
 import type { TokenVerifier } from './token/token-verifier.ts';
@@ -35,6 +35,10 @@ export interface Connection {
   readonly peer: string;
   readonly peerIsTrusted: boolean;
   readonly scheme: 'http' | 'https';
+  /** Several requests at a time: what becomes of one is no matter of the others'. HTTP/2. */
+  readonly multiplexed: boolean;
+  /** Names and values in turn: what every answer on it says. */
+  readonly alwaysSaid: readonly string[];
   /**
    * Set with an answer that ends the connection: whatever the client has pipelined behind the request must not
    * be served any more.
@@ -44,6 +48,8 @@ export interface Connection {
   inFlight: number;
   /** Since when nothing has been served on it, on the monotonic clock. */
   idleSinceMs: number;
+  /** The rest of a request that was answered early is not waited for: the connection ends, unless it is multiplexed. */
+  end(): void;
 }
 
 export class Gateway {
@@ -82,10 +88,10 @@ export class Gateway {
    *
    * @throws GatewayError, at once or later
    */
-  decide(head: RequestHead, connection: Connection, exchange: Exchange): MaybePromise<OutboundRequest> {
+  decide(head: RequestHead, client: ClientEnd, exchange: Exchange): MaybePromise<OutboundRequest> {
     return whenReady(this.permit(head, exchange), (vouched) => {
       exchange.stage = 'rewrite_headers';
-      return rewriteHeaders(head, vouched, exchange, this.policy.name, connection);
+      return rewriteHeaders(head, vouched, exchange, this.policy.name, client);
     });
   }
 

@@ -9,7 +9,7 @@ import type { AdminParts } from './admin/server.ts';
 import { assertionSigner } from './adapters.ts';
 import type { Clock } from './clock.ts';
 import type { LoadedConfiguration } from './config/load.ts';
-import { listenerTls, tlsClientOptions } from './config/tls-schema.ts';
+import { listenerTls, strictTransportSecurity, tlsClientOptions } from './config/tls-schema.ts';
 import { decisionReception } from './decision-visit.ts';
 import { Gateway } from './gateway.ts';
 import { TrustedPeers } from './http/client-address.ts';
@@ -31,6 +31,7 @@ import type { JwtAssertionSigner } from './token/assertion-signer.ts';
 import type { AuthorityClient } from './token/authority-fetch.ts';
 import { TokenCaches } from './token/token-caches.ts';
 import { Http1Forwarder, type UpstreamOptions } from './upstream/http1-forwarder.ts';
+import { redirectReception } from './redirect-visit.ts';
 import { proxyReception } from './visit.ts';
 import type { Reception } from './visitor.ts';
 
@@ -123,7 +124,8 @@ export class Generation {
       host,
       port,
       reusePort: reuse_port,
-      tls: tls && listenerTls(tls),
+      tls: tls && listenerTls(tls, tls.protocols),
+      strictTransportSecurity: tls && strictTransportSecurity(tls),
       uriBytes: limits.uri_bytes,
       headerBytes: limits.header_bytes,
       connections: limits.connections,
@@ -133,9 +135,10 @@ export class Generation {
   }
 
   /** Who receives the requests of a listener. */
-  reception({ serve, dialect, trusted_peers }: ListenerConfiguration): Reception {
+  reception({ serve, dialect, trusted_peers, https_port }: ListenerConfiguration): Reception {
     const { streams, log } = this.#lasting;
     const shared = { gateway: this.#gateway, observer: this.#observer, logger: log.logger };
+    if (serve === 'redirect') return redirectReception({ ...shared, httpsPort: https_port ?? 443 });
     return serve === 'decisions'
       ? decisionReception({
           ...shared,
@@ -147,7 +150,7 @@ export class Generation {
   }
 
   /** What the admin listener needs of the configuration. */
-  get adminParts(): Pick<AdminParts, 'auth' | 'hosts' | 'revocations' | 'publicKeys'> {
+  get adminParts(): Pick<AdminParts, 'auth' | 'hosts' | 'revocations' | 'publicKeys' | 'tls'> {
     const { admin, revocation } = this.loaded.configuration;
     const tokens = [
       ...(admin.token === undefined ? [] : [{ name: 'admin', token: admin.token }]),
@@ -156,6 +159,7 @@ export class Generation {
     return {
       auth: new AdminAuth(tokens, this.#lasting.clock),
       hosts: admin.hosts,
+      tls: admin.tls && listenerTls(admin.tls),
       revocations: new RevocationsApi({
         revoker: this.#revoker,
         store: this.#lasting.store,

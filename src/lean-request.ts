@@ -3,6 +3,8 @@
  * `Expect`. The gateway reads rawHeaders, which have every line as it came.
  */
 import { IncomingMessage, type IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { ClientRequest } from './client-transport.ts';
 
 /** What Node's server and the handshake check look at. */
 const LOOKED_AT: ReadonlySet<string> = new Set(['expect', 'upgrade', 'content-length', 'transfer-encoding']);
@@ -10,7 +12,8 @@ const LOOKED_AT: ReadonlySet<string> = new Set(['expect', 'upgrade', 'content-le
 const LONGEST_LOOKED_AT = 'transfer-encoding'.length;
 const SHORTEST_LOOKED_AT = 'expect'.length;
 
-export class LeanRequest extends IncomingMessage {
+export class LeanRequest extends IncomingMessage implements ClientRequest {
+  readonly bodyFollows = false;
   #looked: IncomingHttpHeaders | undefined;
 
   // Node types `headers` as a field, but defines it as an accessor on the prototype, as this does.
@@ -18,6 +21,10 @@ export class LeanRequest extends IncomingMessage {
   override get headers(): IncomingHttpHeaders {
     this.#looked ??= lookedAt(this.rawHeaders);
     return this.#looked;
+  }
+
+  get body(): Readable {
+    return this;
   }
 }
 

@@ -19,6 +19,7 @@ export interface ServerCertificate {
 export interface ListenerTls {
   /** The first is for clients that name no host, or one that no other certificate is for. */
   readonly certificates: readonly [ServerCertificate, ...ServerCertificate[]];
+  readonly protocols: readonly Protocol[];
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   /** Authorities of client certificates, PEM; undefined: none are asked for. */
   readonly clientCa: string | undefined;
@@ -26,8 +27,9 @@ export interface ListenerTls {
   readonly clientsNeedOne: boolean;
 }
 
-/** HTTP/1.1 is what is spoken. */
-const PROTOCOLS = ['http/1.1'];
+/** Names of ALPN (RFC 7301), the preferred one first. */
+export const PROTOCOLS = ['h2', 'http/1.1'] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
 
 /** Chooses certificates by the name that a client asks for; can be given others while the listener runs. */
 export class ListenerCertificates {
@@ -46,7 +48,7 @@ export class ListenerCertificates {
     return {
       ...this.contextOptions,
       handshakeTimeout: handshakeTimeoutMs,
-      ALPNProtocols: PROTOCOLS,
+      ALPNProtocols: [...this.#tls.protocols],
       requestCert: clientCa !== undefined,
       rejectUnauthorized: clientsNeedOne,
       SNICallback: (name, done) => done(null, this.#contextFor(name)),

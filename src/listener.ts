@@ -2,15 +2,10 @@
  * A public listener: Node's HTTP server, set so that nothing it does by itself escapes the rules, and the
  * client's connections from their first byte to their last. Rules H2 to H8, H12, H16, H18, H19.
  */
-import {
-  createServer,
-  ServerResponse,
-  type IncomingMessage,
-  type Server,
-  type ServerOptions,
-} from 'node:http';
+import { createServer, ServerResponse, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { Socket, type AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import type { Clock } from './clock.ts';
 import {
@@ -23,10 +18,12 @@ import {
   type GatewayError,
 } from './errors.ts';
 import type { Connection } from './gateway.ts';
+import { Http2Sessions } from './http2-sessions.ts';
 import { LeanRequest } from './lean-request.ts';
 import { ListenerCertificates, type ListenerTls } from './listener-tls.ts';
 import { normalAddress } from './http/client-address.ts';
 import { openTunnel } from './tunnel.ts';
+import type { ClientAnswer, ClientRequest } from './client-transport.ts';
 import { refusalText, type Reception, type Visitor } from './visitor.ts';
 
 export interface ListenerOptions {
@@ -35,6 +32,8 @@ export interface ListenerOptions {
   readonly reusePort: boolean;
   /** Undefined: plaintext. */
   readonly tls: ListenerTls | undefined;
+  /** Value of Strict-Transport-Security; undefined: it is not sent. */
+  readonly strictTransportSecurity: string | undefined;
   readonly uriBytes: number;
   readonly headerBytes: number;
   /** 0 = no limit. */
@@ -47,6 +46,8 @@ export interface ListenerOptions {
 const LINGER_MS = 2_000;
 /** How often Node looks for connections that are too slow: header timeouts are late by at most this. */
 const CHECK_INTERVAL_MS = 1_000;
+/** RFC 6797. */
+const STS = 'strict-transport-security';
 /** During a drain, how often connections that have become idle are closed. */
 const DRAIN_STEP_MS = 50;
 
@@ -56,6 +57,7 @@ export class Listener {
   readonly #clock: Clock;
   readonly #certificates: ListenerCertificates | undefined;
   readonly #server: Server | TlsServer;
+  readonly #http2: Http2Sessions;
   readonly #connections = new Map<Duplex, Connection>();
   #cancelIdleCheck: () => void = () => undefined;
   readonly #tunnels = new Set<Duplex>();
@@ -66,6 +68,11 @@ export class Listener {
     this.#reception = reception;
     this.#clock = clock;
     this.#certificates = options.tls && new ListenerCertificates(options.tls);
+    this.#http2 = new Http2Sessions(
+      () => this.#options,
+      (request, answer, connection) => this.#visit(request, answer, connection).serve(),
+      clock,
+    );
     this.#server = this.#createServer();
   }
 
@@ -100,6 +107,7 @@ export class Listener {
     this.#cancelIdleCheck();
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
+    this.#http2.drain();
     const deadlineMs = this.#clock.monotonicMs() + drainMs;
     let done = false;
     void closed.then(() => (done = true));
@@ -111,6 +119,7 @@ export class Listener {
       await Promise.race([promise, closed.then(() => (this.#tunnels.size === 0 ? undefined : promise))]);
     }
     for (const socket of this.#tunnels) socket.destroy();
+    this.#http2.destroy();
     this.#server.closeAllConnections();
     await closed;
   }
@@ -134,25 +143,35 @@ export class Listener {
     // Node would drop fields beyond a thousand in silence; ours are counted.
     server.maxHeadersCount = 0;
     this.#setLimits(server);
-    const serve = (request: IncomingMessage, response: ServerResponse): void =>
-      this.#serve(request, response);
-    server.on(this.#certificates ? 'secureConnection' : 'connection', (socket: Socket) =>
-      this.#connected(socket),
-    );
+    const serve = (request: LeanRequest, response: ServerResponse): void => this.#serve(request, response);
+    if (this.#certificates) this.#chooseProtocol(server);
+    else server.on('connection', (socket: Socket) => this.#connected(socket, false));
     // A handshake that failed is no request, and nobody to answer.
     server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
     server.on('request', serve);
     // By itself Node would tell the client to go on before anybody has looked at its token.
     server.on('checkContinue', serve);
-    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    server.on('checkExpectation', (request: LeanRequest, response: ServerResponse) => {
       this.#refuse(request, response, EXPECTATION_FAILED);
     });
-    server.on('upgrade', (request, socket, early) => this.#upgrade(request, socket, early));
-    server.on('connect', (request, socket) => {
-      this.#visit(request, this.#responseOn(request, socket)).refuse(METHOD_REFUSED);
+    server.on('upgrade', (request: LeanRequest, socket, early) => this.#upgrade(request, socket, early));
+    server.on('connect', (request: LeanRequest, socket) => {
+      this.#refuse(request, this.#responseOn(request, socket), METHOD_REFUSED);
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
     return server;
+  }
+
+  /** Node's own way to serve HTTP/1.1 is one of two here: a client that can chooses HTTP/2 in its handshake. */
+  #chooseProtocol(server: Server | TlsServer): void {
+    const [serveHttp1] = server.listeners('secureConnection');
+    server.removeAllListeners('secureConnection');
+    server.on('secureConnection', (socket: TLSSocket) => {
+      const multiplexed = socket.alpnProtocol === 'h2';
+      const connection = this.#connected(socket, multiplexed);
+      if (multiplexed) this.#http2.accept(socket, connection);
+      else serveHttp1?.call(server, socket);
+    });
   }
 
   #setLimits(server: Server | TlsServer): void {
@@ -165,18 +184,27 @@ export class Listener {
     });
   }
 
-  #connected(socket: Socket): void {
+  #connected(socket: Socket, multiplexed: boolean): Connection {
     const peer = normalAddress(socket.remoteAddress ?? '');
+    const { strictTransportSecurity } = this.#options;
     const connection: Connection = {
       peer,
       peerIsTrusted: this.#reception.gateway.policy.trustedPeers.has(peer),
       scheme: this.#certificates ? 'https' : 'http',
+      multiplexed,
+      alwaysSaid: strictTransportSecurity === undefined ? [] : [STS, strictTransportSecurity],
       closing: false,
       inFlight: 0,
       idleSinceMs: this.#clock.monotonicMs(),
+      end() {
+        if (multiplexed) return;
+        connection.closing = true;
+        socket.destroySoon();
+      },
     };
     this.#connections.set(socket, connection);
     socket.once('close', () => this.#connections.delete(socket));
+    if (multiplexed) return connection;
     // Node calls this after an answer that ends the connection. Closing at once, with a part of the request
     // unread, makes the kernel reset the connection, and the client never reads why it was refused.
     socket.destroySoon = () => {
@@ -187,54 +215,47 @@ export class Listener {
       socket.end();
       this.#clock.after(LINGER_MS, () => socket.destroy());
     };
+    return connection;
   }
 
   /** Ends the connections that have been idle for too long. */
   #checkIdle(): void {
     const before = this.#clock.monotonicMs() - this.#options.idleTimeoutMs;
     for (const [socket, { inFlight, idleSinceMs }] of this.#connections) {
-      if (inFlight === 0 && idleSinceMs < before) socket.destroy();
+      if (inFlight === 0 && idleSinceMs < before && !this.#http2.end(socket)) socket.destroy();
     }
     this.#cancelIdleCheck = this.#clock.after(CHECK_INTERVAL_MS, () => this.#checkIdle());
   }
 
   #connectionOf(socket: Duplex): Connection {
-    return (
-      this.#connections.get(socket) ?? {
-        peer: '',
-        peerIsTrusted: false,
-        scheme: 'http',
-        closing: true,
-        inFlight: 0,
-        idleSinceMs: 0,
-      }
-    );
+    return this.#connections.get(socket) ?? CLOSED_CONNECTION;
   }
 
-  #visit(request: IncomingMessage, response: ServerResponse): Visitor {
-    return this.#reception.visit(request, response, this.#connectionOf(request.socket));
+  #visit(request: ClientRequest, response: ClientAnswer, connection: Connection): Visitor {
+    return this.#reception.visit(request, response, connection);
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse): void {
+  #serve(request: LeanRequest, response: ServerResponse): void {
     const connection = this.#connectionOf(request.socket);
     if (connection.closing) return;
     if (this.#draining) response.shouldKeepAlive = false;
-    this.#visit(request, response).serve();
+    this.#visit(request, response, connection).serve();
   }
 
-  #refuse(request: IncomingMessage, response: ServerResponse, error: GatewayError): void {
+  #refuse(request: LeanRequest, response: ServerResponse, error: GatewayError): void {
     const connection = this.#connectionOf(request.socket);
-    if (!connection.closing) this.#visit(request, response).refuse(error);
+    if (!connection.closing) this.#visit(request, response, connection).refuse(error);
   }
 
-  #upgrade(request: IncomingMessage, socket: Duplex, early: Buffer): void {
+  #upgrade(request: LeanRequest, socket: Duplex, early: Buffer): void {
     const response = this.#responseOn(request, socket);
     // A client must wait for the 101: bytes before it are meant for somebody who reads them as a request.
     if (early.length > 0) {
-      this.#visit(request, response).refuse(MALFORMED_REQUEST);
+      this.#refuse(request, response, MALFORMED_REQUEST);
       return;
     }
-    this.#visit(request, response).serve((headers, upstream, upstreamEarly) => {
+    const connection = this.#connectionOf(request.socket);
+    this.#visit(request, response, connection).serve((headers, upstream, upstreamEarly) => {
       response.detachSocket(socket as Socket);
       this.#tunnels.add(socket);
       return openTunnel({ client: socket, upstream, headers, early: upstreamEarly }, () => {
@@ -245,7 +266,7 @@ export class Listener {
   }
 
   /** An ordinary response on a socket that Node has handed over, for whatever is not a tunnel. */
-  #responseOn(request: IncomingMessage, socket: Duplex): ServerResponse {
+  #responseOn(request: LeanRequest, socket: Duplex): ServerResponse {
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Socket);
@@ -267,14 +288,27 @@ export class Listener {
       return;
     }
     connection.closing = true;
-    socket.end(refusalText(this.#reception, parserError(error, this.#options.uriBytes), connection.peer));
+    socket.end(refusalText(this.#reception, parserError(error, this.#options.uriBytes), connection));
     this.#clock.after(LINGER_MS, () => socket.destroy());
   }
 }
 
+/** Of a socket that has gone. */
+const CLOSED_CONNECTION: Connection = {
+  peer: '',
+  peerIsTrusted: false,
+  scheme: 'http',
+  multiplexed: false,
+  alwaysSaid: [],
+  closing: true,
+  inFlight: 0,
+  idleSinceMs: 0,
+  end: () => undefined,
+};
+
 /** The one upgrade that is served; any other is dropped and its request served as if it had not asked. */
 export function isWebSocketHandshake(
-  request: Pick<IncomingMessage, 'method' | 'headers' | 'httpVersion'>,
+  request: Pick<LeanRequest, 'method' | 'headers' | 'httpVersion'>,
 ): boolean {
   const { method, headers, httpVersion } = request;
   const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';

@@ -2,8 +2,16 @@
  * Receives OpenID Connect back-channel logouts on the public listeners: a POST with a logout token, which becomes a
  * revocation. CONTRACT.md section 6.
  */
-import type { IncomingMessage } from 'node:http';
-import { BODY_TOO_LARGE, INVALID_LOGOUT_TOKEN, METHOD_REFUSED, REVOCATION_NOT_STORED } from './errors.ts';
+import { addAbortSignal } from 'node:stream';
+import type { ClientRequest } from './client-transport.ts';
+import {
+  BODY_TOO_LARGE,
+  INVALID_LOGOUT_TOKEN,
+  MALFORMED_REQUEST,
+  METHOD_REFUSED,
+  REQUEST_TIMEOUT,
+  REVOCATION_NOT_STORED,
+} from './errors.ts';
 import { readBody } from './request-body.ts';
 import { RevocationRefused, type Revoker } from './revocation/revoker.ts';
 import type { AuditLog } from './telemetry/audit-log.ts';
@@ -18,6 +26,8 @@ export interface LogoutEndpoint {
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
+/** How long a logout token may take to arrive. */
+const BODY_TIMEOUT_MS = 10_000;
 
 export class LogoutReceiver {
   readonly #endpoints: readonly LogoutEndpoint[];
@@ -39,14 +49,13 @@ export class LogoutReceiver {
   /**
    * Resolves once the store has the revocation.
    *
-   * @throws GatewayError 400, 405, 413; 503 where keys or the store cannot be had
+   * @throws GatewayError 400, 405, 408, 413; 503 where keys or the store cannot be had
    */
-  async receive(endpoint: LogoutEndpoint, request: IncomingMessage, from: string): Promise<void> {
+  async receive(endpoint: LogoutEndpoint, request: ClientRequest, from: string): Promise<void> {
     if (request.method !== 'POST') throw METHOD_REFUSED;
     const contentType = headerOf(request, 'content-type').split(';')[0]?.trim().toLowerCase();
     if (contentType !== 'application/x-www-form-urlencoded') throw INVALID_LOGOUT_TOKEN;
-    const body = await readBody(request, MAX_BODY_BYTES);
-    if (body === undefined) throw BODY_TOO_LARGE;
+    const body = await bodyOf(request);
     const tokens = new URLSearchParams(body.toString('utf8')).getAll('logout_token');
     const [token] = tokens;
     if (token === undefined || tokens.length > 1) throw INVALID_LOGOUT_TOKEN;
@@ -74,7 +83,20 @@ export class LogoutReceiver {
   }
 }
 
-function headerOf({ rawHeaders }: IncomingMessage, name: string): string {
+/** @throws GatewayError 400 where it does not come whole, 408 where it takes too long, 413 */
+async function bodyOf(request: ClientRequest): Promise<Buffer> {
+  const timeout = AbortSignal.timeout(BODY_TIMEOUT_MS);
+  let body: Buffer | undefined;
+  try {
+    body = await readBody(addAbortSignal(timeout, request.body), MAX_BODY_BYTES);
+  } catch {
+    throw timeout.aborted ? REQUEST_TIMEOUT : MALFORMED_REQUEST;
+  }
+  if (body === undefined) throw BODY_TOO_LARGE;
+  return body;
+}
+
+function headerOf({ rawHeaders }: ClientRequest, name: string): string {
   const at = rawHeaders.findIndex((header, index) => index % 2 === 0 && header.toLowerCase() === name);
   return at < 0 ? '' : (rawHeaders[at + 1] ?? '');
 }

@@ -2,9 +2,9 @@
  * One request on the wire: from Node's request and response into the pipeline, on to the upstream, and back, or
  * to a refusal.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ClientBody } from './client-body.ts';
+import type { ClientAnswer, ClientRequest } from './client-transport.ts';
 import type { Connection } from './gateway.ts';
 import type { AnswerHeaders } from './http/answer-head.ts';
 import type { LiveStream, LiveStreams } from './live-streams.ts';
@@ -45,8 +45,8 @@ class Visit extends Visitor implements ResponderHooks {
 
   constructor(
     reception: ProxyReception,
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: ClientRequest,
+    response: ClientAnswer,
     connection: Connection,
   ) {
     super(reception, request, response, connection);
@@ -55,7 +55,7 @@ class Visit extends Visitor implements ResponderHooks {
 
   serve(openTunnel?: OpenTunnel): void {
     this.#openTunnel = openTunnel;
-    const responder = new Responder(this.exchange, this.response, this);
+    const responder = new Responder(this.exchange, this.response, this, this.connection.alwaysSaid);
     this.response.on('close', () => this.#closed(responder));
     try {
       const { gateway } = this.#reception;
@@ -68,7 +68,7 @@ class Visit extends Visitor implements ResponderHooks {
       }
       const preflight = gateway.preflight(head, this.exchange);
       if (preflight) {
-        this.#answer(204, preflight);
+        this.answer(204, preflight);
         return;
       }
       const decided = whenReady(gateway.decide(head, this.connection, this.exchange), (outbound) =>
@@ -137,13 +137,7 @@ class Visit extends Visitor implements ResponderHooks {
       this.fail(error);
       return;
     }
-    this.#answer(200, ['cache-control', 'no-store', 'content-length', '0']);
-  }
-
-  /** The gateway's own answer to what is no request for an upstream. */
-  #answer(status: number, headers: readonly string[]): void {
-    this.exchange.status = status;
-    this.response.writeHead(status, [...headers, 'x-request-id', this.exchange.requestId]).end();
+    this.answer(200, ['cache-control', 'no-store']);
   }
 
   /** The answer has ended, or the client has gone. */
@@ -156,14 +150,9 @@ class Visit extends Visitor implements ResponderHooks {
     if (this.#body) {
       exchange.bytesIn = this.#body.bytes;
       // The upstream did not wait for the whole body: what still comes of it must not hold up the connection.
-      if (!this.request.complete) this.#endConnection();
+      if (!this.request.complete) this.connection.end();
     }
     this.ended();
-  }
-
-  #endConnection(): void {
-    this.connection.closing = true;
-    this.request.socket.destroySoon();
   }
 
   protected override ended(): void {

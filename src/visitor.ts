@@ -2,8 +2,9 @@
  * Whoever comes to a listener, with one request: what is the same for all of them. Reading the head, answering a
  * refusal, and the notes that are taken.
  */
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { ClientAnswer, ClientRequest } from './client-transport.ts';
 import { GatewayError, INTERNAL_ERROR, OVERLOADED } from './errors.ts';
 import type { Connection, Gateway } from './gateway.ts';
 import type { AnswerHeaders } from './http/answer-head.ts';
@@ -13,7 +14,7 @@ import { forwardedForChain } from './http/forwarded-headers.ts';
 import { problemAnswer } from './http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from './http/request-head.ts';
 import type { Exchange, Observer } from './stages/observe.ts';
-import { reject } from './stages/reject.ts';
+import { leavesTooMuch, reject } from './stages/reject.ts';
 import { describeError, type Logger } from './telemetry/logger.ts';
 import { continueTrace, newRequestId } from './telemetry/trace-context.ts';
 import type { Tunnel } from './tunnel.ts';
@@ -34,22 +35,17 @@ export interface Reception extends ReceptionParts {
   readonly tunnels: boolean;
   /** A refusal as this listener's clients are to get it. */
   readonly answerTo: (error: GatewayError) => GatewayError;
-  visit(request: IncomingMessage, response: ServerResponse, connection: Connection): Visitor;
+  visit(request: ClientRequest, response: ClientAnswer, connection: Connection): Visitor;
 }
 
 export abstract class Visitor {
-  protected readonly request: IncomingMessage;
-  protected readonly response: ServerResponse;
+  protected readonly request: ClientRequest;
+  protected readonly response: ClientAnswer;
   protected readonly connection: Connection;
   protected readonly exchange: Exchange;
   readonly #reception: Reception;
 
-  constructor(
-    reception: Reception,
-    request: IncomingMessage,
-    response: ServerResponse,
-    connection: Connection,
-  ) {
+  constructor(reception: Reception, request: ClientRequest, response: ClientAnswer, connection: Connection) {
     this.#reception = reception;
     this.request = request;
     this.response = response;
@@ -80,15 +76,38 @@ export abstract class Visitor {
     if (error.source === 'upstream' && error.cause !== undefined)
       exchange.failureCause = describeError(error.cause);
     observer.failed(exchange, error);
-    const { bytes, closes } = reject(this.response, error, {
+    const closes = this.endsConnection(error.close || this.response.headersSent);
+    exchange.bytesOut += reject(this.response, error, {
       realm: gateway.policy.realm,
       requestId: exchange.requestId,
       isHead: request.method === 'HEAD',
-      bodyBytesLeft: this.bodyBytesLeft(),
-      headers: this.#corsHeaders(),
+      closes,
+      headers: [...this.#corsHeaders(), ...this.connection.alwaysSaid],
     });
-    exchange.bytesOut += bytes;
-    if (closes) this.connection.closing = true;
+  }
+
+  /** Is the answer that is given now the last one on its connection? Then nothing behind it is served. */
+  protected endsConnection(mustEnd = false): boolean {
+    const { connection } = this;
+    if (connection.multiplexed || !(mustEnd || leavesTooMuch(this.#bodyBytesLeft()))) return false;
+    connection.closing = true;
+    return true;
+  }
+
+  /** The gateway's own answer to a request that is not refused. */
+  protected answer(status: number, headers: readonly string[], body = ''): void {
+    const { exchange, response, connection } = this;
+    exchange.status = status;
+    exchange.bytesOut = Buffer.byteLength(body);
+    response.writeHead(status, [
+      ...headers,
+      ...(status === 204 ? [] : ['content-length', String(exchange.bytesOut)]),
+      'x-request-id',
+      exchange.requestId,
+      ...connection.alwaysSaid,
+      ...(this.endsConnection() ? ['connection', 'close'] : []),
+    ]);
+    response.end(body === '' || this.request.method === 'HEAD' ? undefined : body);
   }
 
   /** Without them, a browser's script could not even see that it was refused. */
@@ -105,6 +124,7 @@ export abstract class Visitor {
       httpVersion: this.request.httpVersion,
       rawHeaders: this.request.rawHeaders,
       scheme: this.connection.scheme,
+      bodyFollows: this.request.bodyFollows,
       wantsTunnel,
     };
   }
@@ -124,7 +144,7 @@ export abstract class Visitor {
   }
 
   /** Undefined where nobody knows. */
-  protected bodyBytesLeft(): number | undefined {
+  #bodyBytesLeft(): number | undefined {
     const { head } = this.exchange;
     if (this.request.complete || head?.hasBody === false) return 0;
     // A client that waits for a go-ahead may or may not send its body after an answer: nobody can tell.
@@ -144,13 +164,14 @@ export abstract class Visitor {
 export function refusalText(
   { gateway, observer, answerTo }: Reception,
   refused: GatewayError,
-  peer: string,
+  { peer, alwaysSaid }: Connection,
 ): string {
   const exchange = observer.begin('', peer, newRequestId());
   const error = answerTo(refused);
   observer.failed(exchange, error);
   observer.end(exchange);
-  const { status, headers, body } = problemAnswer(error, gateway.policy.realm, exchange.requestId);
+  const { status, headers: own, body } = problemAnswer(error, gateway.policy.realm, exchange.requestId);
+  const headers = [...own, ...alwaysSaid];
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: close'];
   for (let index = 0; index < headers.length; index += 2)
     lines.push(`${headers[index]}: ${headers[index + 1]}`);

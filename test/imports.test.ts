@@ -40,7 +40,7 @@ t.test('a package that does outside work is imported in one place only', async (
     ioredis: /^revocation\/redis-connection\.ts$/,
     '@prometheus-io/client': /^telemetry\/metrics\.ts$/,
     jose: /^token\//,
-    undici: /^(?:token\/authority-fetch)\.ts$/,
+    undici: /^(?:token\/authority-fetch|cli\/admin-client)\.ts$/,
     'node:sqlite': /^revocation\/sqlite-store\.ts$/,
     'lru-cache': /^token\/token-caches\.ts$/,
     zod: /^(?:config|admin)\//,

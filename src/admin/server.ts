@@ -3,10 +3,12 @@
  * A1 to A4.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { isJson } from '../token/authority-fetch.ts';
 import { GatewayError } from '../errors.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
+import { ListenerCertificates, type ListenerTls } from '../listener-tls.ts';
 import { hostAllowed, type AdminAuth } from './admin-auth.ts';
 import { readBody } from '../request-body.ts';
 import { adminProblem, type AdminAnswer } from './http-answer.ts';
@@ -28,6 +30,8 @@ export interface AdminParts {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   /** The JWK Set of the assertion keys; undefined where none are configured. */
   readonly publicKeys: object | undefined;
+  /** Undefined: plaintext. */
+  readonly tls: ListenerTls | undefined;
   readonly logger: Logger;
 }
 
@@ -35,6 +39,8 @@ const REVOCATION_ID = /^\/v1\/revocations\/([A-Za-z0-9_-]{1,64})$/;
 const FORM = 'application/x-www-form-urlencoded';
 /** Larger than any honest one. */
 const MAX_BODY_BYTES = 64 * 1024;
+
+const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000 };
 
 const COMMON_HEADERS = {
   'cache-control': 'no-store',
@@ -45,13 +51,17 @@ const COMMON_HEADERS = {
 
 export class AdminServer {
   #parts: AdminParts;
-  readonly #server: Server;
+  readonly #server: Server | TlsServer;
+  readonly #certificates: ListenerCertificates | undefined;
 
   constructor(parts: AdminParts) {
     this.#parts = parts;
-    this.#server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+    this.#certificates = parts.tls && new ListenerCertificates(parts.tls);
+    const answer = (request: IncomingMessage, response: ServerResponse): void =>
       void this.#answer(request, response);
-    });
+    this.#server = this.#certificates
+      ? createTlsServer({ ...TIMEOUTS, ...this.#certificates.options(TIMEOUTS.headersTimeout) }, answer)
+      : createServer(TIMEOUTS, answer);
   }
 
   async listen(host: string, port: number): Promise<void> {
@@ -65,6 +75,10 @@ export class AdminServer {
   /** Another configuration is in place. */
   update(parts: Partial<AdminParts>): void {
     this.#parts = { ...this.#parts, ...parts };
+    const { tls } = this.#parts;
+    if (!tls || !this.#certificates) return;
+    this.#certificates.update(tls);
+    if ('setSecureContext' in this.#server) this.#server.setSecureContext(this.#certificates.contextOptions);
   }
 
   get address(): AddressInfo {

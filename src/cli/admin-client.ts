@@ -2,17 +2,25 @@
  * How the command line talks to the admin API.
  */
 import { readFileSync } from 'node:fs';
+import { Agent, fetch, type Response } from 'undici';
+import { describeError } from '../telemetry/logger.ts';
 import { CommandFailed, CONFIG_OPTION, configurationOf, text, type Arguments } from './command.ts';
 
 export const ADMIN_OPTIONS = {
   ...CONFIG_OPTION,
   admin: { type: 'string' },
   'admin-token-file': { type: 'string' },
+  'admin-ca-file': { type: 'string' },
+  'admin-cert-file': { type: 'string' },
+  'admin-key-file': { type: 'string' },
 } as const;
 
 export const ADMIN_USAGE = `
       --admin URL              the admin listener (default: that of the configuration)
       --admin-token-file F     file that holds the admin token (default: that of the configuration)
+      --admin-ca-file F        authorities that the admin listener's certificate is of (default: the usual ones)
+      --admin-cert-file F, --admin-key-file F
+                               client certificate and key, where the admin listener asks for one
   -c, --config FILE            the configuration (default: sallyport.yaml)`;
 
 export interface AdminReply {
@@ -23,17 +31,31 @@ export interface AdminReply {
 export class AdminClient {
   readonly #base: string;
   readonly #token: string;
+  readonly #dispatcher: Agent;
 
   constructor(args: Arguments) {
     const url = text(args, 'admin');
     const file = text(args, 'admin-token-file');
     const admin =
       url === undefined || file === undefined ? configurationOf(args).configuration.admin : undefined;
-    this.#base = url ?? `http://${hostText(admin?.host ?? '127.0.0.1')}:${admin?.port ?? 9090}`;
+    this.#base =
+      url ??
+      `${admin?.tls ? 'https' : 'http'}://${hostText(admin?.host ?? '127.0.0.1')}:${admin?.port ?? 9090}`;
     const token = file === undefined ? (admin?.token ?? admin?.tokens?.[0]?.token) : readFile(file);
     if (token === undefined)
       throw new CommandFailed('there is no admin token; set admin.token_file, or give --admin-token-file F');
     this.#token = token;
+    const pem = (name: string, key: string): object => {
+      const pemFile = text(args, name);
+      return pemFile === undefined ? {} : { [key]: readFile(pemFile) };
+    };
+    this.#dispatcher = new Agent({
+      connect: {
+        ...pem('admin-ca-file', 'ca'),
+        ...pem('admin-cert-file', 'cert'),
+        ...pem('admin-key-file', 'key'),
+      },
+    });
   }
 
   /** @throws CommandFailed with what the API says was wrong */
@@ -42,15 +64,16 @@ export class AdminClient {
     try {
       response = await fetch(new URL(path, this.#base), {
         method,
+        dispatcher: this.#dispatcher,
         headers: {
           authorization: `Bearer ${this.#token}`,
           ...(body ? { 'content-type': 'application/json' } : {}),
         },
         ...(body ? { body: JSON.stringify(body) } : {}),
       });
-    } catch {
+    } catch (error) {
       throw new CommandFailed(
-        `the admin listener at ${this.#base} cannot be reached; is the gateway running? (--admin URL names another)`,
+        `the admin listener at ${this.#base} cannot be reached (${describeError(error)}); is the gateway running? (--admin URL names another)`,
       );
     }
     const answer = await response.text();

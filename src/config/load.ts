@@ -10,7 +10,13 @@ import { interpolate, retype } from './interpolate.ts';
 import { referenceProblems } from './references.ts';
 import { configurationSchema, type Configuration } from './schema.ts';
 import { nearest } from './suggest.ts';
-import { TLS_FILES, tlsClientProblem, tlsServerProblem, type TlsClientConfiguration } from './tls-schema.ts';
+import {
+  TLS_FILES,
+  tlsClientProblem,
+  tlsServerProblem,
+  type TlsClientConfiguration,
+  type TlsServerConfiguration,
+} from './tls-schema.ts';
 
 type Path = readonly (string | number)[];
 
@@ -183,9 +189,8 @@ function resolveSecrets(configuration: Configuration, folder: string): Problem[]
     const message = problems.length === before ? tlsClientProblem(tls) : undefined;
     if (message !== undefined) problems.push({ path, message });
   };
-  configuration.listeners.forEach(({ tls }, index) => {
+  const resolveServer = (tls: TlsServerConfiguration | undefined, path: Path): void => {
     if (!tls) return;
-    const path = ['listeners', index, 'tls'];
     const before = problems.length;
     for (const key of ['cert', 'key', 'client_ca']) resolveIn(tls, key, path);
     tls.certificates.forEach((pair, at) => {
@@ -193,7 +198,9 @@ function resolveSecrets(configuration: Configuration, folder: string): Problem[]
     });
     const message = problems.length === before ? tlsServerProblem(tls) : undefined;
     if (message !== undefined) problems.push({ path, message });
-  });
+  };
+  configuration.listeners.forEach(({ tls }, index) => resolveServer(tls, ['listeners', index, 'tls']));
+  resolveServer(configuration.admin.tls, ['admin', 'tls']);
   resolveTls(configuration.revocation.tls, ['revocation', 'tls']);
   for (const [name, { tls }] of Object.entries(configuration.upstreams))
     resolveTls(tls, ['upstreams', name, 'tls']);

@@ -35,6 +35,7 @@ export function referenceProblems(document: unknown): Problem[] {
       upstreamTlsProblems(rawOf(upstream), ['upstreams', name, 'tls']),
     ),
     ...decisionProblems(raw),
+    ...redirectProblems(raw),
     ...networkProblems(raw),
     ...portProblems(raw),
   ];
@@ -70,11 +71,30 @@ function upstreamTlsProblems({ tls, targets }: Raw, path: Path): Problem[] {
       ];
 }
 
+/** Sending clients to https is for those that come without it. */
+function redirectProblems(raw: Raw): Problem[] {
+  return listOf(raw['listeners']).flatMap((listener, index): Problem[] => {
+    const { serve, tls, https_port } = rawOf(listener);
+    const problem = (key: string, message: string): Problem => ({
+      path: ['listeners', index, key],
+      atKey: true,
+      message,
+    });
+    return serve === 'redirect'
+      ? tls === undefined
+        ? []
+        : [problem('tls', 'has no meaning with serve: redirect, which is for plaintext; remove one of them')]
+      : https_port === undefined
+        ? []
+        : [problem('https_port', 'has no meaning without serve: redirect; add that, or remove it')];
+  });
+}
+
 /** Decisions are asked for in one dialect, and only there does it mean anything. */
 function decisionProblems(raw: Raw): Problem[] {
   return listOf(raw['listeners']).flatMap((listener, index): Problem[] => {
     const { serve, dialect } = rawOf(listener);
-    if (serve !== undefined) {
+    if (serve === 'decisions') {
       return dialect === undefined
         ? [
             {

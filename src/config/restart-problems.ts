@@ -8,7 +8,11 @@ export function restartProblems(before: Configuration, after: Configuration): st
     // What stands in files may change: certificates are renewed.
     listeners: ({ listeners }) =>
       listeners.map(({ tls, ...rest }) => [rest, tls && withoutFileContents(tls)]),
-    'admin.host, admin.port': ({ admin }) => [admin.host, admin.port],
+    'admin.host, port, tls': ({ admin: { host, port, tls } }) => [
+      host,
+      port,
+      tls && withoutFileContents(tls),
+    ],
     'revocation.store, key_prefix, tls': ({ revocation }) => [
       revocation.store,
       revocation.key_prefix,

@@ -150,7 +150,11 @@ export const route = z.strictObject({
       response: positiveDuration
         .prefault('30s')
         .describe('How long the upstream may take to begin its answer; beyond it 504.'),
-      idle: positiveDuration.prefault('60s').describe('How long its body may pause.'),
+      idle: positiveDuration
+        .prefault('60s')
+        .describe(
+          'How long an answer may pause, and how long a client may: with its upload, of which at least 1 KiB must come in this time, or with taking what it was sent.',
+        ),
     })
     .prefault({})
     .describe("Timeouts of the upstream's answer."),

@@ -20,7 +20,7 @@ import {
   size,
   text,
 } from './scalars.ts';
-import { tlsServer } from './tls-schema.ts';
+import { tlsListener, tlsServer } from './tls-schema.ts';
 import { upstream } from './upstream-schema.ts';
 
 const listener = z
@@ -33,15 +33,20 @@ const listener = z
       .describe(
         'Let several gateway processes share the port (SO_REUSEPORT), one a core. Each needs an admin port of its own.',
       ),
-    tls: tlsServer
-      .optional()
-      .describe('Speak TLS, and HTTP/1.1 over it. Certificates that have changed are taken by a reload.'),
-    serve: z
-      .literal('decisions', 'must be decisions, or absent')
+    tls: tlsListener
       .optional()
       .describe(
-        'decisions: forward nothing, but tell another proxy (nginx, Caddy, Traefik, Envoy) whether its request may pass, and who is calling.',
+        'Speak TLS, and HTTP/2 or HTTP/1.1 over it. Certificates that have changed are taken by a reload.',
       ),
+    serve: z
+      .enum(['decisions', 'redirect'], 'must be decisions or redirect, or absent')
+      .optional()
+      .describe(
+        'decisions: forward nothing, but tell another proxy (nginx, Caddy, Traefik, Envoy) whether its request may pass, and who is calling. redirect: send every client to https; whoever brings credentials over this open line is refused.',
+      ),
+    https_port: port
+      .optional()
+      .describe('Where a redirect listener sends clients to, as they see it. Default: 443.'),
     dialect: z
       .enum(DIALECTS, 'must be forwarded, original or request')
       .optional()
@@ -65,6 +70,11 @@ const admin = z
   .strictObject({
     host: text.prefault('127.0.0.1').describe('Address of the admin listener.'),
     port: port.prefault(9090).describe('Port of the admin listener; 0 takes a free one.'),
+    tls: tlsServer
+      .optional()
+      .describe(
+        'Speak TLS on the admin listener, too. Certificates that have changed are taken by a reload.',
+      ),
     token: text.optional().describe('Bearer token of the admin API; token_file keeps it out of this file.'),
     token_file: text
       .optional()

@@ -1,9 +1,9 @@
 /** The shape of `tls`, where the gateway is a TLS client and where it is a server. Certificates and keys are PEM. Pure. */
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
-import { ListenerCertificates, type ListenerTls } from '../listener-tls.ts';
+import { ListenerCertificates, PROTOCOLS, type ListenerTls, type Protocol } from '../listener-tls.ts';
 import type { TlsClient } from '../tls-client.ts';
-import { text } from './scalars.ts';
+import { positiveDuration, text } from './scalars.ts';
 
 export const tlsClient = z.strictObject({
   ca: text.optional().describe('Certificates of the authorities that are trusted instead of the usual ones.'),
@@ -27,6 +27,7 @@ const certificate = {
   key_file: text.optional().describe('File with it.'),
 };
 
+/** What a server of any kind needs. */
 export const tlsServer = z.strictObject({
   ...certificate,
   certificates: z
@@ -46,8 +47,42 @@ export const tlsServer = z.strictObject({
 });
 export type TlsServerConfiguration = z.output<typeof tlsServer>;
 
+const hsts = z
+  .strictObject({
+    max_age: positiveDuration.prefault('365d').describe('How long browsers remember.'),
+    include_subdomains: z.boolean().prefault(false).describe('Also for all names below this one.'),
+    preload: z.boolean().prefault(false).describe("Consent to the browsers' own lists; not easily undone."),
+  })
+  .describe('Tell browsers to use nothing but https from now on (Strict-Transport-Security, RFC 6797).');
+
+/** Of a public listener. */
+export const tlsListener = tlsServer.extend({
+  protocols: z
+    .array(z.enum(PROTOCOLS, 'must be h2 or http/1.1'))
+    .min(1)
+    .prefault([...PROTOCOLS])
+    .describe('What is spoken over it, the preferred one first.'),
+  hsts: hsts.optional(),
+});
+export type TlsListenerConfiguration = z.output<typeof tlsListener>;
+
+/** The value of Strict-Transport-Security. */
+export function strictTransportSecurity({ hsts }: TlsListenerConfiguration): string | undefined {
+  return (
+    hsts &&
+    [
+      `max-age=${Math.floor(hsts.max_age / 1000)}`,
+      ...(hsts.include_subdomains ? ['includeSubDomains'] : []),
+      ...(hsts.preload ? ['preload'] : []),
+    ].join('; ')
+  );
+}
+
 /** As a listener takes it. Whatever is a file has been read. */
-export function listenerTls(tls: TlsServerConfiguration): ListenerTls {
+export function listenerTls(
+  tls: TlsServerConfiguration,
+  protocols: readonly Protocol[] = ['http/1.1'],
+): ListenerTls {
   const pair = ({
     cert = '',
     key = '',
@@ -60,6 +95,7 @@ export function listenerTls(tls: TlsServerConfiguration): ListenerTls {
   });
   return {
     certificates: [pair(tls), ...tls.certificates.map(pair)],
+    protocols,
     minVersion: tls.min_version,
     clientCa: tls.client_ca,
     clientsNeedOne: tls.client_certificates !== 'optional',

@@ -14,7 +14,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
   const { listeners, revocation, issuers, routes } = configuration;
   return [
     ...listeners
-      .filter(({ host, tls }) => !tls && !isLoopback(host))
+      .filter(({ host, tls, serve }) => !tls && serve !== 'redirect' && !isLoopback(host))
       .map(
         ({ host, port }) =>
           `listeners: ${host}:${port} is plaintext beyond loopback: tokens can be read on the way; add tls, or put TLS in front of it`,
@@ -88,6 +88,7 @@ function secretFiles({ configuration, folder }: LoadedConfiguration): [key: stri
     ]),
     ['identity.assertion.key_file', identity.assertion?.key_file],
     ['revocation.tls.key_file', configuration.revocation.tls?.key_file],
+    ['admin.tls.key_file', configuration.admin.tls?.key_file],
     ...configuration.listeners.map(({ tls }, index): [string, string | undefined] => [
       `listeners[${index}].tls.key_file`,
       tls?.key_file,
@@ -113,6 +114,7 @@ function hasInlineSecret({ configuration, file }: LoadedConfiguration): boolean 
     ]),
     ...redisSecrets(configuration).map(({ secret }) => secret),
     configuration.revocation.tls?.key,
+    configuration.admin.tls?.key,
     ...configuration.listeners.map(({ tls }) => tls?.key),
     ...Object.values(configuration.upstreams).map(({ tls }) => tls?.key),
   ].filter((secret) => secret !== undefined);

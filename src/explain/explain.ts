@@ -7,7 +7,7 @@ import { assertionSigner } from '../adapters.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { BAD_PATH, GatewayError, MALFORMED_REQUEST, NO_ROUTE } from '../errors.ts';
-import { Gateway, type Connection } from '../gateway.ts';
+import { Gateway } from '../gateway.ts';
 import { clientAddress, normalAddress } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
 import { corsHeaders } from '../http/cors.ts';
@@ -20,7 +20,7 @@ import { isWebSocketHandshake } from '../listener.ts';
 import { compilePolicy, type Policy } from '../policy.ts';
 import { Observer, type Exchange, type StageName } from '../stages/observe.ts';
 import { RouteTable } from '../stages/match-route.ts';
-import type { OutboundRequest } from '../stages/rewrite-headers.ts';
+import type { ClientEnd, OutboundRequest } from '../stages/rewrite-headers.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { continueTrace, newRequestId } from '../telemetry/trace-context.ts';
 import { AuthorityClient, type AuthorityAnswer } from '../token/authority-fetch.ts';
@@ -156,22 +156,15 @@ class DryRun {
   async explain(request: ImaginedRequest): Promise<Explanation> {
     const { gateway, observer } = this.#parts;
     const peer = normalAddress(request.peer);
-    const connection: Connection = {
-      peer,
-      peerIsTrusted: this.#parts.policy.trustedPeers.has(peer),
-      scheme: request.scheme,
-      closing: false,
-      inFlight: 1,
-      idleSinceMs: 0,
-    };
+    const client: ClientEnd = { peer, peerIsTrusted: this.#parts.policy.trustedPeers.has(peer) };
     const exchange = observer.begin(request.method, peer, newRequestId());
     let outbound: OutboundRequest | undefined;
     let error: GatewayError | undefined;
     try {
-      const head = this.#readHead(request, exchange, connection);
+      const head = this.#readHead(request, exchange, client);
       const preflight = gateway.preflight(head, exchange);
       if (preflight) return preflightExplanation(exchange, preflight);
-      outbound = await gateway.decide(head, connection, exchange);
+      outbound = await gateway.decide(head, client, exchange);
     } catch (thrown) {
       if (!(thrown instanceof GatewayError)) throw thrown;
       error = thrown;
@@ -180,7 +173,7 @@ class DryRun {
     return this.#explanation(request, exchange, outbound, error);
   }
 
-  #readHead(request: ImaginedRequest, exchange: Exchange, connection: Connection): RequestHead {
+  #readHead(request: ImaginedRequest, exchange: Exchange, client: ClientEnd): RequestHead {
     const { policy } = this.#parts;
     const { headerTable, headLimits, trustedPeers } = policy;
     const token = this.#parts.twin?.token ?? request.token;
@@ -191,6 +184,7 @@ class DryRun {
       httpVersion: '1.1',
       rawHeaders: [...request.headers, ...authorization],
       scheme: request.scheme,
+      bodyFollows: false,
       wantsTunnel: false,
     };
     if (!parserTakes(raw)) throw MALFORMED_REQUEST;
@@ -199,8 +193,8 @@ class DryRun {
     exchange.head = head;
     if (head.requestId !== undefined) exchange.requestId = head.requestId;
     exchange.trace = continueTrace(head.traceparent);
-    if (connection.peerIsTrusted)
-      exchange.clientIp = clientAddress(connection.peer, forwardedForChain(head), trustedPeers);
+    if (client.peerIsTrusted)
+      exchange.clientIp = clientAddress(client.peer, forwardedForChain(head), trustedPeers);
     return head;
   }
 

@@ -31,6 +31,8 @@ export interface RawHead {
   /** Names and values in turn, as they came. */
   readonly rawHeaders: readonly string[];
   readonly scheme: 'http' | 'https';
+  /** The transport says that a body follows, without a header field for that: HTTP/2. */
+  readonly bodyFollows: boolean;
   /** The transport can switch protocols for this request; else any Upgrade is ignored. */
   readonly wantsTunnel: boolean;
 }
@@ -154,6 +156,7 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
     httpVersion,
     rawHeaders,
     scheme: raw.scheme,
+    bodyFollows: raw.bodyFollows,
     path: question < 0 ? pathAndQuery : pathAndQuery.slice(0, question),
     query: question < 0 ? '' : pathAndQuery.slice(question),
     authority,
@@ -162,7 +165,7 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
     connectionOptions,
     authorization,
     contentLength,
-    hasBody: chunked || (contentLength !== undefined && contentLength > 0),
+    hasBody: chunked || (contentLength === undefined ? raw.bodyFollows : contentLength > 0),
     wantsTunnel: raw.wantsTunnel,
     upgrade: raw.wantsTunnel && connectionOptions.includes('upgrade') ? upgrade : undefined,
     expectsContinue,

@@ -2,15 +2,15 @@
  * Instead of the last stage: the gateway's own answer to a request that failed. CONTRACT.md section 4. Rules
  * B5, B12, H16.
  */
-import type { ServerResponse } from 'node:http';
+import type { ClientAnswer } from '../client-transport.ts';
 import type { GatewayError } from '../errors.ts';
 import { problemAnswer } from '../http/problem.ts';
 
 /** A body up to this size is read and thrown away, so that the connection stays usable; beyond it is closed. */
 const DISCARDABLE_BODY_BYTES = 64 * 1024;
 
-/** Does an answer end the connection, with so much of the request still to come? Undefined where nobody knows. */
-export function endsConnection(bodyBytesLeft: number | undefined): boolean {
+/** Is more of a request still to come than is worth reading? Undefined where nobody knows how much. */
+export function leavesTooMuch(bodyBytesLeft: number | undefined): boolean {
   return (bodyBytesLeft ?? Infinity) > DISCARDABLE_BODY_BYTES;
 }
 
@@ -18,28 +18,21 @@ export interface Refused {
   readonly realm: string;
   readonly requestId: string;
   readonly isHead: boolean;
-  /** Bytes of the request that may still come; undefined where nobody knows. */
-  readonly bodyBytesLeft: number | undefined;
+  /** Does the connection end with this answer? */
+  readonly closes: boolean;
   /** Names and values in turn, besides those of the refusal. */
   readonly headers: readonly string[];
 }
 
-export interface Rejection {
-  /** Of the body. */
-  readonly bytes: number;
-  /** Does the connection end with this answer? */
-  readonly closes: boolean;
-}
-
-export function reject(response: ServerResponse, error: GatewayError, refused: Refused): Rejection {
+/** @returns how many bytes its body has */
+export function reject(response: ClientAnswer, error: GatewayError, refused: Refused): number {
   if (response.headersSent) {
     response.destroy();
-    return { bytes: 0, closes: true };
+    return 0;
   }
   const { status, headers: own, body } = problemAnswer(error, refused.realm, refused.requestId);
   const headers = [...own, ...refused.headers];
-  const closes = error.close || endsConnection(refused.bodyBytesLeft);
-  response.writeHead(status, closes ? [...headers, 'connection', 'close'] : headers);
+  response.writeHead(status, refused.closes ? [...headers, 'connection', 'close'] : headers);
   response.end(refused.isHead ? undefined : body);
-  return { bytes: refused.isHead ? 0 : Buffer.byteLength(body), closes };
+  return refused.isHead ? 0 : Buffer.byteLength(body);
 }

@@ -1,8 +1,8 @@
 /**
  * Last stage: the upstream's answer to the client, as it comes, at the client's pace. Rules B11, H9, H11, H15.
  */
-import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { ClientAnswer } from '../client-transport.ts';
 import { bodyBytesPassed } from '../spent-memory.ts';
 import type { GatewayError } from '../errors.ts';
 import type { AnswerHeaders } from '../http/answer-head.ts';
@@ -26,8 +26,9 @@ const ONE_WRITE_BYTES = 16 * 1024;
 
 export class Responder implements UpgradeSink {
   readonly #exchange: Exchange;
-  readonly #response: ServerResponse;
+  readonly #response: ClientAnswer;
   readonly #hooks: ResponderHooks;
+  readonly #alwaysSaid: readonly string[];
   #forwarding: Forwarding | undefined;
   #begun = false;
   #ended = false;
@@ -37,10 +38,17 @@ export class Responder implements UpgradeSink {
   /** As latin1: one character a byte. */
   #firstChunk: string | undefined;
 
-  constructor(exchange: Exchange, response: ServerResponse, hooks: ResponderHooks) {
+  /** @param alwaysSaid names and values in turn that belong to every answer, unless the upstream says them itself */
+  constructor(
+    exchange: Exchange,
+    response: ClientAnswer,
+    hooks: ResponderHooks,
+    alwaysSaid: readonly string[],
+  ) {
     this.#exchange = exchange;
     this.#response = response;
     this.#hooks = hooks;
+    this.#alwaysSaid = alwaysSaid;
   }
 
   /** Ties the answer to its request: the client's pace and its leaving reach the upstream. */
@@ -75,7 +83,12 @@ export class Responder implements UpgradeSink {
     this.#headers = headers;
     const { route, head, requestId } = this.#exchange;
     const answer = route?.cors && head ? withCors(headers, route.cors, head) : headers;
-    this.#response.writeHead(status, [...answer, 'x-request-id', requestId]);
+    this.#response.writeHead(status, [
+      ...answer,
+      'x-request-id',
+      requestId,
+      ...missing(this.#alwaysSaid, headers),
+    ]);
   }
 
   data(chunk: Buffer): boolean {
@@ -143,6 +156,14 @@ export class Responder implements UpgradeSink {
     if (!more) this.#response.once('drain', () => this.#forwarding?.resume());
     return more;
   }
+}
+
+/** What is to be said and has not been. */
+function missing(said: readonly string[], headers: AnswerHeaders): readonly string[] {
+  return said.length === 0 ||
+    !headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === said[0])
+    ? said
+    : [];
 }
 
 /** Media types whose answers go on until somebody ends them (rule V10). */

@@ -5,6 +5,8 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
 export interface UploadListener {
+  /** So much more of the body has come from the client. */
+  uploading(bytes: number): void;
   /** The last byte of the request has been written. */
   uploaded(): void;
   /** The body broke off: what was sent is no whole request, and the connection must not be used any more. */
@@ -49,6 +51,7 @@ export class BodyUpload {
 
   #send(chunk: Buffer): void {
     if (this.#isOver) return;
+    this.#listener.uploading(chunk.length);
     if (!this.#write(chunk)) this.#body.pause();
   }
 

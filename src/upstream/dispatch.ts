@@ -3,7 +3,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { AnswerHead, AnswerHeaders } from '../http/answer-head.ts';
-import { upstreamTimeout } from '../errors.ts';
+import { REQUEST_TIMEOUT, upstreamTimeout } from '../errors.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Balancer, Weighted } from './balancer.ts';
 import type { ConnectionPool, Waiter } from './connection-pool.ts';
@@ -32,6 +32,9 @@ export interface Upstream {
 /** RFC 9110 section 9.2.2, without TRACE, which is never forwarded. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
+/** A body that comes, but less than this in `timeouts.idle`, is one that does not come (rule H19). */
+const PROGRESS_BYTES = 1024;
+
 /** One request on its way, over as many tries as it takes. One object instead of a handful of closures. */
 export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
   deadlineMs = Infinity;
@@ -48,6 +51,12 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
   #trying = false;
   /** An answer has begun: from here on nothing is tried again. */
   #answering = false;
+  /** The client's body is on its way. */
+  #isUploading = false;
+  /** Of it, since the last progress. */
+  #uploadedBytes = 0;
+  /** The client has not yet taken what it was sent. */
+  #isPaused = false;
 
   constructor(
     outbound: OutboundRequest,
@@ -82,27 +91,32 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
   }
 
   pause(): void {
-    // It is the client now who takes its time.
-    this.deadlineMs = Infinity;
+    this.#isPaused = true;
+    this.#expectMore();
     this.#connection?.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     this.#expectMore();
     this.#connection?.resume();
   }
 
   tooLate(): void {
-    this.#target?.health.failed();
+    const isClients = this.#isPaused || (this.#isUploading && this.#connection?.congested !== true);
+    if (!isClients) this.#target?.health.failed();
     this.#letGo();
-    this.#sink.fail(upstreamTimeout());
+    this.#sink.fail(isClients ? REQUEST_TIMEOUT : upstreamTimeout());
   }
 
   connected(connection: UpstreamConnection): void {
     this.#connection = connection;
     const { method, contentLength } = this.#outbound;
     // While a body is on its way up, the wait for the answer has not begun.
-    if (this.#body !== undefined) this.deadlineMs = Infinity;
+    if (this.#body !== undefined) {
+      this.#isUploading = true;
+      this.#expectMore();
+    }
     connection.send(
       {
         method,
@@ -118,7 +132,15 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
     this.failed(error);
   }
 
+  uploading(bytes: number): void {
+    this.#uploadedBytes += bytes;
+    if (this.#uploadedBytes < PROGRESS_BYTES) return;
+    this.#uploadedBytes = 0;
+    this.#expectMore();
+  }
+
   uploaded(): void {
+    this.#isUploading = false;
     if (!this.#answering)
       this.deadlineMs = this.#patience.deadlineAfter(this.#outbound.route.responseTimeoutMs);
   }

@@ -22,6 +22,8 @@ export interface UpstreamRequest {
 
 /** Who sent a request, and is told of its answer. */
 export interface ConnectionUser extends AnswerListener {
+  /** So much more of the body has come from the client. */
+  uploading(bytes: number): void;
   /** The whole request is on its way; the wait for the answer begins. */
   uploaded(): void;
   /** Everything that came in one read has been handed over. */
@@ -111,9 +113,15 @@ export class UpstreamConnection implements AnswerListener {
     }
     this.#socket.write(request.head, 'latin1');
     this.#upload = new BodyUpload(this.#socket, request.body, request.contentLength, {
+      uploading: (bytes) => user.uploading(bytes),
       uploaded: () => user.uploaded(),
       failed: (error) => this.close(error),
     });
+  }
+
+  /** The upstream takes no more of a request for now. */
+  get congested(): boolean {
+    return this.#socket.writableNeedDrain;
   }
 
   pause(): void {
@@ -176,6 +184,8 @@ export class UpstreamConnection implements AnswerListener {
     // An answer that did not wait for the whole request leaves the rest of it in nobody's message.
     const uploading = this.#upload?.stop() ?? false;
     this.#upload = undefined;
+    // The client was slower than the answer; the next one on this connection has a client of its own.
+    if (this.#socket.isPaused()) this.#socket.resume();
     if (this.#mayBeUsedAgain && !uploading && !this.#socket.destroyed) this.#owner.released(this);
     else this.#socket.destroy();
   }

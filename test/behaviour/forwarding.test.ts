@@ -661,3 +661,82 @@ t.test('a request that waits too long for a connection to its upstream: 504', as
     [504, 504],
   );
 });
+
+t.test('a client that leaves while its request waits for a connection hurts nobody', async (t) => {
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const upstream = await startUpstream(t, (_request, response) => void held.then(() => response.end('ok')));
+  const gateway = await startGateway(t, {
+    routes: [{ name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' } }],
+    upstreams: { u: { targets: [upstream.url], connections: 1 } },
+  });
+  const first = send(gateway.url, '/');
+  await until(() => upstream.seen.length === 1);
+  const leaving = connect(gateway.port, '127.0.0.1');
+  leaving.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\npart');
+  await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 2);
+  leaving.destroy();
+  await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 1);
+  release();
+  t.equal((await first).status, 200);
+  t.equal((await send(gateway.url, '/')).status, 200);
+  t.equal(upstream.seen.length, 2);
+});
+
+t.test('H19 slow clients end at timeouts.idle, and the upstream is not blamed', async (t) => {
+  const upstream = await startUpstream(t, (request, response) =>
+    response.end(request.url === '/large' ? Buffer.alloc(50_000_000) : 'ok'),
+  );
+  const gateway = await startGateway(t, {
+    routes: [{ name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' }, timeouts: { idle: '300ms' } }],
+    upstreams: { u: { targets: [upstream.url], eject: { errors: 1, for: '1h' } } },
+  });
+  const log = (path: string): Record<string, unknown> | undefined =>
+    gateway.log.find((line) => line['path'] === path);
+
+  t.test('a body that stops', async (t) => {
+    const answer = await sendRaw(
+      gateway.port,
+      'POST /stops HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\npart',
+    );
+    t.match(answer, /^HTTP\/1\.1 408/);
+    t.match(answer, /"code":"request_timeout"/);
+  });
+
+  t.test('a body that drips', async (t) => {
+    const dripping = connect(gateway.port, '127.0.0.1');
+    let received = '';
+    dripping.on('error', () => undefined);
+    dripping.on('data', (chunk: Buffer) => (received += chunk.toString()));
+    dripping.write('POST /drips HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+    const drip = setInterval(() => dripping.write('1\r\nx\r\n'), 20);
+    await once(dripping, 'close');
+    clearInterval(drip);
+    t.match(received, /^HTTP\/1\.1 408/);
+  });
+
+  t.test('a body that is slow but comes is served', async (t) => {
+    const body = 'x'.repeat(1200);
+    const steady = connect(gateway.port, '127.0.0.1');
+    let received = '';
+    steady.on('data', (chunk: Buffer) => (received += chunk.toString()));
+    steady.write('POST /steady HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6000\r\n\r\n');
+    for (let part = 0; part < 5; part++) {
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      steady.write(body);
+    }
+    await once(steady, 'close');
+    t.match(received, /^HTTP\/1\.1 200/);
+  });
+
+  t.test('an answer that nobody takes', async (t) => {
+    const lazy = connect(gateway.port, '127.0.0.1');
+    lazy.on('error', () => undefined);
+    lazy.pause();
+    lazy.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
+    await until(() => log('/large') !== undefined);
+    t.match(log('/large'), { status: 200, error: 'request_timeout' });
+    lazy.destroy();
+  });
+
+  t.equal((await send(gateway.url, '/')).status, 200, 'no target was ejected');
+});

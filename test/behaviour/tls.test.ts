@@ -1,9 +1,10 @@
 /** Listeners that speak TLS. Rules H19, H2. */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { connect as connectTcp } from 'node:net';
+import { join } from 'node:path';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { WebSocket } from 'ws';
@@ -11,7 +12,7 @@ import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts
 import { certificateAuthority, noOpenssl, type Certificates } from '../support/certificates.ts';
 import { statuses } from '../support/client.ts';
 import { ADMIN_TOKEN, loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
-import { temporaryFolder } from '../support/process.ts';
+import { sallyport, temporaryFolder } from '../support/process.ts';
 import { createKey, mint } from '../support/tokens.ts';
 import { startEcho, startUpstream, type HttpUpstream } from '../support/upstream.ts';
 
@@ -113,8 +114,8 @@ t.test('TLS', { skip: noOpenssl }, async (t) => {
     webSocket.terminate();
   });
 
-  t.test('versions and protocols: no older one, nothing but HTTP/1.1', async (t) => {
-    const gateway = await scene.start({ ...SERVER, min_version: 'TLSv1.3' });
+  t.test('versions and protocols: no older one, and those that are configured', async (t) => {
+    const gateway = await scene.start({ ...SERVER, min_version: 'TLSv1.3', protocols: ['http/1.1'] });
     t.type(await handshake(gateway, scene, { maxVersion: 'TLSv1.2' }), 'string');
     const socket = await handshake(gateway, scene, { ALPNProtocols: ['h2', 'http/1.1'] });
     t.equal(typeof socket === 'string' ? socket : socket.alpnProtocol, 'http/1.1');
@@ -169,6 +170,42 @@ t.test('TLS', { skip: noOpenssl }, async (t) => {
     await once(plain, 'close');
     t.type(await handshake(gateway, scene), Object, 'others are served');
   });
+
+  t.test(
+    'the admin listener over TLS, its certificate renewed by a reload, and the command line',
+    async (t) => {
+      const admin = { port: 0, token: ADMIN_TOKEN, tls: SERVER };
+      const gateway = await scene.start(SERVER, { admin });
+      const { port } = gateway.instance.admin.address;
+      const serialOf = async (): Promise<string> => {
+        const socket = connect({ host: '127.0.0.1', port, ca: readFileSync(authority.ca) });
+        await once(socket, 'secureConnect');
+        const { serialNumber } = socket.getPeerCertificate();
+        socket.destroy();
+        return serialNumber;
+      };
+      const serial = await serialOf();
+      authority.issue('server', 'IP:127.0.0.1', 'DNS:api.example.com');
+      const complete = { realm: 'test', ...scene.configuration(SERVER), admin };
+      const configuration = parseConfiguration(JSON.stringify(complete), 'test.json', folder, {});
+      await gateway.instance.reload({ configuration, folder, file: 'test.json' });
+      t.not(await serialOf(), serial);
+      const tokenFile = join(folder, 'admin-token');
+      writeFileSync(tokenFile, ADMIN_TOKEN);
+      const command = [
+        'revocations',
+        '--admin',
+        `https://127.0.0.1:${port}`,
+        '--admin-token-file',
+        tokenFile,
+      ];
+      const trusted = await sallyport([...command, '--admin-ca-file', authority.ca]);
+      t.equal(trusted.code, 0, trusted.err);
+      const untrusted = await sallyport(command);
+      t.equal(untrusted.code, 1);
+      t.match(untrusted.err, /cannot be reached \(.*certificate/);
+    },
+  );
 
   t.test('a renewed certificate is taken by a reload; connections stay', async (t) => {
     const gateway = await scene.start();

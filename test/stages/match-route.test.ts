@@ -36,6 +36,7 @@ function headOf(
       httpVersion: '1.1',
       rawHeaders: ['Host', host, ...extra],
       scheme: 'http',
+      bodyFollows: false,
       wantsTunnel: false,
     },
     headers,

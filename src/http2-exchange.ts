@@ -1,0 +1,180 @@
+/**
+ * One HTTP/2 stream as a request and its answer. RFC 9113 section 8. What nghttp2 lets through is put into the words of
+ * HTTP/1.1, and goes the same way from there on: pseudo-header fields, Host, cookies in pieces. Rules H7, H15.
+ */
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { Readable } from 'node:stream';
+import type { ClientAnswer, ClientRequest } from './client-transport.ts';
+
+/** Origin-form without control bytes and spaces, which would end a request line. */
+const TARGET = /^\/[^\0-\x20\x7f]*$/;
+const SCHEME = /^https?$/i;
+
+export class Http2Request implements ClientRequest {
+  readonly httpVersion = '2.0';
+  readonly method: string;
+  readonly url: string;
+  readonly rawHeaders: readonly string[];
+  readonly bodyFollows: boolean;
+  readonly #stream: ServerHttp2Stream;
+  #ended: boolean;
+
+  /** @param rawHeaders names and values in turn, as they came */
+  constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[]) {
+    this.#stream = stream;
+    const { pseudo, fields } = separated(rawHeaders);
+    this.method = pseudo.get(':method') ?? '';
+    const path = pseudo.get(':path') ?? '';
+    // No target at all is refused like any other that is malformed.
+    this.url = TARGET.test(path) && SCHEME.test(pseudo.get(':scheme') ?? '') ? path : '';
+    this.rawHeaders = fields;
+    this.bodyFollows = !stream.endAfterHeaders;
+    this.#ended = stream.endAfterHeaders;
+    // Also the body of a stream that was reset ends in order; only then the stream is closed already.
+    stream.on('end', () => {
+      if (!stream.closed) this.#ended = true;
+    });
+  }
+
+  get body(): Readable {
+    return this.#stream;
+  }
+
+  get complete(): boolean {
+    return this.#ended || (!this.#stream.closed && this.#stream.state.remoteClose === 1);
+  }
+}
+
+/** Pseudo-header fields apart; `:authority` as Host, unless it says something else than a Host that is there, too. */
+function separated(rawHeaders: readonly string[]): { pseudo: Map<string, string>; fields: string[] } {
+  const pseudo = new Map<string, string>();
+  const fields: string[] = [];
+  let cookieAt = -1;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    const value = rawHeaders[index + 1] ?? '';
+    if (name.charCodeAt(0) === COLON) {
+      pseudo.set(name, value);
+      if (name === ':authority') fields.push('host', value);
+    } else if (name === 'host') {
+      // Two that differ stay two, and are refused as such (rule H7).
+      if (pseudo.get(':authority')?.toLowerCase() !== value.toLowerCase()) fields.push(name, value);
+    } else if (name === 'cookie' && cookieAt >= 0) {
+      // In pieces only so that they compress better (RFC 9113 section 8.2.3).
+      fields[cookieAt] = `${fields[cookieAt]}; ${value}`;
+    } else {
+      if (name === 'cookie') cookieAt = fields.length + 1;
+      fields.push(name, value);
+    }
+  }
+  return { pseudo, fields };
+}
+
+const COLON = 0x3a;
+
+export class Http2Answer implements ClientAnswer {
+  readonly #stream: ServerHttp2Stream;
+  readonly #request: ClientRequest;
+  /** Set and not yet sent. */
+  #head: string[] | undefined;
+  #trailers: Record<string, string | string[]> = {};
+  #ended = false;
+
+  constructor(stream: ServerHttp2Stream, request: ClientRequest) {
+    this.#stream = stream;
+    this.#request = request;
+    // What went wrong with a stream shows in its code, and 'close' follows.
+    stream.on('error', () => undefined);
+    stream.on('wantTrailers', () => {
+      stream.sendTrailers(this.#trailers);
+      this.#answered();
+    });
+  }
+
+  get destroyed(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  get headersSent(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  get writableFinished(): boolean {
+    return this.#ended && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR;
+  }
+
+  on(event: 'close', listener: () => void): void {
+    this.#stream.on(event, listener);
+  }
+
+  once(event: 'drain', listener: () => void): void {
+    this.#stream.once(event, listener);
+  }
+
+  writeContinue(): void {
+    if (!this.destroyed) this.#stream.additionalHeaders({ ':status': 100 });
+  }
+
+  writeEarlyHints({ link }: { readonly link: string[] }): void {
+    if (!this.destroyed && !this.headersSent) this.#stream.additionalHeaders({ ':status': 103, link });
+  }
+
+  writeHead(status: number, headers: string[]): void {
+    const head = [':status', String(status)];
+    for (let index = 0; index < headers.length; index += 2) {
+      const name = (headers[index] ?? '').toLowerCase();
+      // There is no such thing here (RFC 9113 section 8.2.2).
+      if (name !== 'connection') head.push(name, headers[index + 1] ?? '');
+    }
+    this.#head = head;
+  }
+
+  flushHeaders(): void {
+    this.#sendHead(false);
+  }
+
+  write(chunk: Buffer | string, encoding: 'latin1'): boolean {
+    this.#sendHead(false);
+    return this.destroyed || this.#stream.write(chunk, encoding);
+  }
+
+  addTrailers(trailers: [string, string][]): void {
+    for (const [name, value] of trailers) {
+      const lower = name.toLowerCase();
+      const before = this.#trailers[lower];
+      this.#trailers[lower] = before === undefined ? value : [before, value].flat();
+    }
+  }
+
+  end(chunk?: string, encoding: BufferEncoding = 'utf8'): void {
+    this.#ended = true;
+    const isEmpty = chunk === undefined && Object.keys(this.#trailers).length === 0;
+    this.#sendHead(isEmpty);
+    if (this.destroyed) return;
+    if (!this.#stream.writableEnded) this.#stream.end(chunk, encoding);
+    if (this.#stream.writableFinished) this.#answered();
+    else this.#stream.once('finish', () => this.#answered());
+  }
+
+  destroy(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  #sendHead(endStream: boolean): void {
+    const head = this.#head;
+    this.#head = undefined;
+    if (!head || this.destroyed) return;
+    // Only an answer without a length can have trailers, and only then Node is to wait for them.
+    const waitForTrailers = !endStream && !head.includes('content-length');
+    this.#stream.respond(head, { endStream, waitForTrailers });
+  }
+
+  /** The answer is out. The client need not send what is left of its request (RFC 9113 section 8.1). */
+  #answered(): void {
+    if (this.#request.complete || this.destroyed) return;
+    // Not at once: what ends the answer must leave first.
+    setImmediate(() => {
+      if (!this.#request.complete && !this.destroyed) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    });
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * A request on a listener that only sends clients to https. RFC 9110 section 15.4.9. What carries credentials is
+ * refused: a client that is redirected goes on sending them in the open, and nobody notices.
+ */
+import { CREDENTIALS_IN_THE_OPEN } from './errors.ts';
+import { readPath } from './http/path-policy.ts';
+import type { ClientAnswer, ClientRequest } from './client-transport.ts';
+import type { Connection } from './gateway.ts';
+import { Visitor, type Reception, type ReceptionParts } from './visitor.ts';
+
+interface RedirectParts extends ReceptionParts {
+  /** As clients see it. */
+  readonly httpsPort: number;
+}
+type RedirectReception = Reception & RedirectParts;
+
+export function redirectReception(parts: RedirectParts): Reception {
+  const reception: RedirectReception = {
+    ...parts,
+    tunnels: false,
+    answerTo: (error) => error,
+    visit: (request, response, connection) => new RedirectVisit(reception, request, response, connection),
+  };
+  return reception;
+}
+
+class RedirectVisit extends Visitor {
+  readonly #reception: RedirectReception;
+
+  constructor(
+    reception: RedirectReception,
+    request: ClientRequest,
+    response: ClientAnswer,
+    connection: Connection,
+  ) {
+    super(reception, request, response, connection);
+    this.#reception = reception;
+  }
+
+  serve(): void {
+    this.response.on('close', () => this.ended());
+    try {
+      const { gateway, httpsPort } = this.#reception;
+      const proxies = this.connection.peerIsTrusted ? gateway.policy.trustedPeers : undefined;
+      const head = this.readHead(this.rawHead(false), proxies);
+      if (head.authorization.length > 0) throw CREDENTIALS_IN_THE_OPEN;
+      readPath(head.path);
+      const host = head.authority.replace(/:[0-9]*$/, '') + (httpsPort === 443 ? '' : `:${httpsPort}`);
+      this.answer(308, ['location', `https://${host}${head.path}${head.query}`, 'cache-control', 'no-store']);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/** A plaintext listener that sends its clients to https. RFC 9110 section 15.4.9. */
+import t from 'tap';
+import { ConfigurationError } from '../../src/config/load.ts';
+import { send, sendRaw } from '../support/client.ts';
+import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { startUpstream } from '../support/upstream.ts';
+
+t.test('a redirect listener', async (t) => {
+  const upstream = await startUpstream(t);
+  const start = (listener: Record<string, unknown> = {}): Promise<TestGateway> =>
+    startGateway(t, {
+      listeners: [{ host: '127.0.0.1', port: 0, serve: 'redirect', ...listener }],
+      routes: [{ name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' } }],
+      upstreams: { u: { targets: [upstream.url] } },
+    });
+  const gateway = await start();
+  const host = ['host', 'API.example.com:8080'];
+
+  t.test('sends every request to the same place on https, method and all', async (t) => {
+    const answer = await send(gateway.url, '/a%2Fb?c=d&e', { headers: host });
+    t.equal(answer.status, 308);
+    t.equal(answer.headers.location, 'https://API.example.com/a%2Fb?c=d&e');
+    t.equal(answer.headers['cache-control'], 'no-store');
+    t.ok(answer.headers['x-request-id']);
+    const post = await send(gateway.url, '/', { method: 'POST', headers: host, body: 'hello' });
+    t.equal(post.status, 308);
+    const other = await start({ https_port: 8443 });
+    t.equal(
+      (await send(other.url, '/', { headers: ['host', '[::1]:80'] })).headers.location,
+      'https://[::1]:8443/',
+    );
+  });
+
+  t.test('refuses credentials, which have been read by others now', async (t) => {
+    for (const authorization of ['Bearer abc', 'Basic abc', '']) {
+      const answer = await send(gateway.url, '/', { headers: [...host, 'authorization', authorization] });
+      t.equal(answer.status, 403);
+      t.equal(answer.problem.code, 'https_required');
+      t.notOk(answer.headers.location);
+    }
+  });
+
+  t.test('refuses what is refused anywhere', async (t) => {
+    t.equal((await send(gateway.url, '/a/../b', { headers: host })).problem.code, 'bad_path');
+    t.match(
+      await sendRaw(gateway.port, 'GET / HTTP/1.1\r\n\r\n', (text) => text.includes('\n}')),
+      /bad_host/,
+    );
+    t.match(
+      await sendRaw(gateway.port, 'GET / HTTP/1.1\r\nHost: a"b\r\n\r\n', (text) => text.includes('\n}')),
+      /bad_host/,
+    );
+    const webSocket =
+      'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\n\r\n';
+    t.match(await sendRaw(gateway.port, webSocket, (text) => text.includes('\r\n\r\n')), /^HTTP\/1\.1 308/);
+  });
+
+  t.test('is for plaintext only', async (t) => {
+    const wrong: [Record<string, unknown>, RegExp][] = [
+      [{ serve: 'redirect', tls: { cert: 'x', key: 'y' } }, /no meaning with serve: redirect/],
+      [{ serve: undefined, https_port: 443 }, /without serve: redirect/],
+      [{ serve: 'redirect', dialect: 'request' }, /without serve: decisions/],
+      [{ serve: 'else' }, /must be decisions or redirect/],
+    ];
+    for (const [listener, message] of wrong) {
+      const starting = start(listener);
+      await t.rejects(starting, ConfigurationError);
+      await starting.catch((error: ConfigurationError) => t.match(error.problems.join(), message));
+    }
+  });
+
+  t.equal(upstream.seen.length, 0, 'the upstream saw nothing');
+});
