@@ -139,12 +139,15 @@ export class Instance {
     return this.#draining;
   }
 
-  /** Requests in flight end, or are ended after `timeouts.drain`; then everything is closed. */
+  /**
+   * After `timeouts.drain_delay` nothing new is taken; requests in flight end, or are ended after `timeouts.drain`; then
+   * everything is closed.
+   */
   async stop(): Promise<void> {
     this.#draining = true;
     const { issuers, forwarder, loaded } = this.#generation;
-    const { drain } = loaded.configuration.timeouts;
-    await Promise.all(this.listeners.map((listener) => listener.drain(drain)));
+    const { drain_delay, drain } = loaded.configuration.timeouts;
+    await Promise.all(this.listeners.map((listener) => listener.drain(drain_delay, drain)));
     issuers.stop();
     await this.view.stop();
     forwarder.close();

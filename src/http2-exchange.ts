@@ -45,6 +45,13 @@ export class Http2Request implements ClientRequest {
   }
 }
 
+/**
+ * What is left of a refused upload is read and thrown away: some clients (Java 17) wait for ever when they are told to
+ * stop. Beyond this, or when it takes too long, they are told.
+ */
+const DISCARDABLE_BODY_BYTES = 1024 * 1024;
+const DISCARD_MS = 2_000;
+
 /** Pseudo-header fields apart; `:authority` as Host, unless it says something else than a Host that is there, too. */
 function separated(rawHeaders: readonly string[]): { pseudo: Map<string, string>; fields: string[] } {
   const pseudo = new Map<string, string>();
@@ -79,16 +86,16 @@ export class Http2Answer implements ClientAnswer {
   #head: string[] | undefined;
   #trailers: Record<string, string | string[]> = {};
   #ended = false;
+  /** Who is told of the end; undefined when they have been. */
+  #waiting: (() => void)[] | undefined = [];
 
   constructor(stream: ServerHttp2Stream, request: ClientRequest) {
     this.#stream = stream;
     this.#request = request;
     // What went wrong with a stream shows in its code, and 'close' follows.
     stream.on('error', () => undefined);
-    stream.on('wantTrailers', () => {
-      stream.sendTrailers(this.#trailers);
-      this.#answered();
-    });
+    stream.on('close', () => this.#over());
+    stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers));
   }
 
   get destroyed(): boolean {
@@ -103,8 +110,9 @@ export class Http2Answer implements ClientAnswer {
     return this.#ended && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR;
   }
 
-  on(event: 'close', listener: () => void): void {
-    this.#stream.on(event, listener);
+  /** As in HTTP/1.1 the end of the answer, which the end of the request may come after. */
+  on(_event: 'close', listener: () => void): void {
+    this.#waiting?.push(listener);
   }
 
   once(event: 'drain', listener: () => void): void {
@@ -169,12 +177,25 @@ export class Http2Answer implements ClientAnswer {
     this.#stream.respond(head, { endStream, waitForTrailers });
   }
 
-  /** The answer is out. The client need not send what is left of its request (RFC 9113 section 8.1). */
+  /** The answer is out. */
   #answered(): void {
+    this.#over();
     if (this.#request.complete || this.destroyed) return;
-    // Not at once: what ends the answer must leave first.
-    setImmediate(() => {
-      if (!this.#request.complete && !this.destroyed) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    const stream = this.#stream;
+    let bytesLeft = DISCARDABLE_BODY_BYTES;
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), DISCARD_MS);
+    stream.on('close', () => clearTimeout(timer));
+    stream.on('data', (chunk: Buffer) => {
+      bytesLeft -= chunk.length;
+      // RFC 9113 section 8.1: no error, but no more of it is wanted.
+      if (bytesLeft < 0) stream.close(constants.NGHTTP2_NO_ERROR);
     });
+    stream.resume();
+  }
+
+  #over(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    for (const tell of waiting ?? []) tell();
   }
 }

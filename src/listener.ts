@@ -7,6 +7,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { Socket, type AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
 import {
   EXPECTATION_FAILED,
@@ -101,9 +102,14 @@ export class Listener {
     if ('setSecureContext' in this.#server) this.#server.setSecureContext(this.#certificates.contextOptions);
   }
 
-  /** No new connections; requests in flight and tunnels end, or are ended after `drainMs`. */
-  async drain(drainMs: number): Promise<void> {
+  /**
+   * Answers say that their connection ends, for `delayMs`. From then on no new connections; requests in flight and
+   * tunnels end, or are ended after `drainMs`.
+   */
+  async drain(delayMs: number, drainMs: number): Promise<void> {
     this.#draining = true;
+    // Not the injected clock's timers, which would let the process end before the drain has.
+    if (delayMs > 0) await pause(delayMs);
     this.#cancelIdleCheck();
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
@@ -113,10 +119,8 @@ export class Listener {
     void closed.then(() => (done = true));
     while (!(done && this.#tunnels.size === 0) && this.#clock.monotonicMs() < deadlineMs) {
       this.#server.closeIdleConnections();
-      const { promise, resolve: wake } = Promise.withResolvers<void>();
-      // Not the injected clock's timer, which would let the process end before the drain has.
-      setTimeout(wake, DRAIN_STEP_MS);
-      await Promise.race([promise, closed.then(() => (this.#tunnels.size === 0 ? undefined : promise))]);
+      const step = pause(DRAIN_STEP_MS);
+      await Promise.race([step, closed.then(() => (this.#tunnels.size === 0 ? undefined : step))]);
     }
     for (const socket of this.#tunnels) socket.destroy();
     this.#http2.destroy();

@@ -115,7 +115,12 @@ const timeouts = z
       .prefault('10s')
       .describe('How long a client may take to send its header section.'),
     idle: positiveDuration.prefault('75s').describe('How long an idle client connection is kept.'),
-    drain: duration.prefault('30s').describe('How long requests and tunnels may still run after SIGTERM.'),
+    drain_delay: duration
+      .prefault('0s')
+      .describe(
+        'How long after SIGTERM new connections are still taken, while /readyz says 503 already: until load balancers have noticed.',
+      ),
+    drain: duration.prefault('30s').describe('How long requests and tunnels may still run after that.'),
   })
   .describe('Timeouts of client connections.');
 

@@ -1,0 +1,150 @@
+/**
+ * Two configurations of the gateway against each other, in pairs of processes that take turns. Processes of the same
+ * program differ by 5 to 10 % here, for as long as they live, so one pair tells nothing.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { nginxUpstream, startOn } from './contestants.ts';
+import { createCredentials, createToken } from './credentials.ts';
+import { measure } from './measure.ts';
+import { freePort, listening } from './ports.ts';
+
+const PAIRS = 7;
+const SECONDS = 10;
+const WARM_UP_SECONDS = 6;
+/** After a start, until what was garbage of it is gone. */
+const SETTLE_MS = 3_000;
+
+export interface Cost {
+  readonly readyMs: number;
+  readonly residentMiB: number;
+  readonly cpuMicros: number;
+}
+
+/** A gateway, alone on its core: another one there would share its caches. */
+export interface Gateway {
+  readonly port: number;
+  readonly readyMs: number;
+  readonly pid: number;
+  residentMiB(): number;
+  stop(): Promise<void>;
+}
+
+/** What a benchmark runs in: a folder, an upstream, credentials. */
+export interface Ground {
+  readonly folder: string;
+  /** Good for every configuration here. */
+  readonly token: string;
+  /** Ends with the benchmark. */
+  readonly processes: ChildProcess[];
+  /** A complete configuration, with more in it. */
+  readonly configuration: (more: Record<string, unknown>) => Record<string, unknown>;
+  readonly start: (configuration: Record<string, unknown>) => Promise<Gateway>;
+  readonly costOf: (configuration: Record<string, unknown>) => Promise<Cost>;
+}
+
+export async function onGround(run: (ground: Ground) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
+  const processes: ChildProcess[] = [];
+  try {
+    await run(await prepare(folder, processes));
+  } finally {
+    for (const child of processes) child.kill('SIGTERM');
+    await Promise.all(
+      processes.filter(({ exitCode }) => exitCode === null).map((child) => once(child, 'exit')),
+    );
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function prepare(folder: string, processes: ChildProcess[]): Promise<Ground> {
+  const credentials = createCredentials();
+  const token = createToken(credentials);
+  const upstreamPort = await freePort();
+  processes.push(startOn(1, nginxUpstream(folder, upstreamPort)));
+  await listening(upstreamPort);
+  writeFileSync(join(folder, 'jwks.json'), JSON.stringify(credentials.jwks));
+  const start = async (configuration: Record<string, unknown>): Promise<Gateway> => {
+    const [port, adminPort] = [await freePort(), await freePort()];
+    const file = join(folder, `${randomUUID()}.json`);
+    const listeners = [{ host: '127.0.0.1', port }];
+    writeFileSync(file, JSON.stringify({ ...configuration, listeners, admin: { port: adminPort } }));
+    const sinceMs = performance.now();
+    const main = new URL('../src/main.ts', import.meta.url).pathname;
+    const child = startOn(0, [process.execPath, main, 'run', '-c', file]);
+    processes.push(child);
+    for (;;) {
+      const ready = await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined);
+      if (ready?.status === 200) break;
+      await pause(10);
+    }
+    const pid = child.pid ?? 0;
+    return {
+      port,
+      pid,
+      readyMs: performance.now() - sinceMs,
+      residentMiB: () =>
+        Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024,
+      async stop() {
+        child.kill('SIGTERM');
+        await once(child, 'exit');
+      },
+    };
+  };
+  return {
+    folder,
+    processes,
+    token,
+    start,
+    configuration: (more) => ({
+      access_log: false,
+      issuers: {
+        bench: { issuer: credentials.issuer, jwks_file: 'jwks.json', audiences: [credentials.audience] },
+      },
+      routes: [{ name: 'orders', match: { path_prefix: '/' }, upstream: 'orders' }],
+      upstreams: { orders: { targets: [`http://127.0.0.1:${upstreamPort}`] } },
+      ...more,
+    }),
+    async costOf(configuration) {
+      const gateway = await start(configuration);
+      const { pid, port, readyMs } = gateway;
+      await pause(SETTLE_MS);
+      const residentMiB = gateway.residentMiB();
+      await measure(pid, port, { token }, WARM_UP_SECONDS, 1);
+      const { cpuMicrosPerRequest: cpuMicros } = await measure(pid, port, { token }, SECONDS, 1);
+      await gateway.stop();
+      return { readyMs, residentMiB, cpuMicros };
+    },
+  };
+}
+
+/** Prints each pair, and the ratios of CPU a request, `all` over `few`. */
+export async function comparePairs(
+  few: () => Promise<Cost>,
+  all: () => Promise<Cost>,
+  more: (few: Cost, all: Cost) => string = () => '',
+): Promise<void> {
+  const ratios: number[] = [];
+  for (let pair = 0; pair < PAIRS; pair++) {
+    // By turns, the one or the other comes first.
+    const early = pair % 2 === 0 ? undefined : await all();
+    const one = await few();
+    const other = early ?? (await all());
+    console.log(`few: ${costText(one)}; all: ${costText(other)}${more(one, other)}`);
+    ratios.push(other.cpuMicros / one.cpuMicros);
+  }
+  const sorted = ratios.sort((a, b) => a - b);
+  console.log(
+    `CPU a request, all over few, ${PAIRS} pairs: ${sorted.map((ratio) => ratio.toFixed(3)).join(' ')}; ` +
+      `median ${sorted[Math.floor(PAIRS / 2)]?.toFixed(3)}`,
+  );
+}
+
+function costText({ readyMs, residentMiB, cpuMicros }: Cost): string {
+  return `ready in ${readyMs.toFixed(0)} ms, ${residentMiB.toFixed(0)} MiB, ${cpuMicros.toFixed(1)} us a request`;
+}

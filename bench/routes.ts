@@ -1,0 +1,27 @@
+/**
+ * Many routes: what 10,000 of them cost a request, side by side with 10.
+ *
+ *   node bench/routes.ts [--routes 10000]
+ */
+import { parseArgs } from 'node:util';
+import { comparePairs, onGround } from './pairs.ts';
+
+const { values } = parseArgs({ options: { routes: { type: 'string', default: '10000' } } });
+
+await onGround(async ({ configuration, costOf }) => {
+  /** The one that is asked for, in the middle of others of every kind. */
+  const withRoutes = (count: number) => () =>
+    costOf(
+      configuration({
+        routes: Array.from({ length: count }, (_, index) => {
+          if (index === Math.floor(count / 2))
+            return { name: 'orders', match: { path_prefix: '/orders' }, upstream: 'orders' };
+          const name = `route-${index}`;
+          const hosts = index % 4 === 3 ? { hosts: [`${name}.example.com`] } : {};
+          const path = index % 4 === 1 ? { path: `/${name}/exact` } : { path_prefix: `/${name}` };
+          return { name, match: { ...hosts, ...path }, upstream: 'orders' };
+        }),
+      }),
+    );
+  await comparePairs(withRoutes(10), withRoutes(Number(values.routes)));
+});
