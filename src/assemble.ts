@@ -6,6 +6,7 @@ import { openStore } from './adapters.ts';
 import { AdminServer, type Readiness } from './admin/server.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
+import { accessText, matchText } from './config/route-text.ts';
 import { restartProblems } from './config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
 import { Listener } from './listener.ts';
@@ -15,6 +16,7 @@ import { exposeGauges, reportStore } from './reports.ts';
 import { RevocationView } from './revocation/revocation-view.ts';
 import type { Log } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
+import { passingTracing, type Tracing } from './telemetry/trace-context.ts';
 import { AuthorityClient } from './token/authority-fetch.ts';
 import { VERSION } from './version.ts';
 
@@ -34,7 +36,12 @@ export class Instance {
   #draining = false;
 
   /** @throws ConfigurationError where keys, the revocation store or other files cannot be used */
-  constructor(loaded: LoadedConfiguration, log: Log, clock: Clock = systemClock) {
+  constructor(
+    loaded: LoadedConfiguration,
+    log: Log,
+    clock: Clock = systemClock,
+    tracing: Tracing = passingTracing,
+  ) {
     const { metrics } = this;
     const { configuration } = loaded;
     this.#startedAtMs = clock.monotonicMs();
@@ -53,6 +60,7 @@ export class Instance {
       clock,
       keySuccessAtMs: new Map(),
       randomLogKey: randomBytes(32).toString('base64url'),
+      tracing,
     };
     const generation = new Generation(loaded, this.#lasting);
     this.#generation = generation;
@@ -70,6 +78,7 @@ export class Instance {
     exposeGauges(metrics, {
       caches: () => this.#generation.caches,
       view,
+      maxViewAgeMs: () => this.policy.maxViewAgeMs,
       keySuccessAtMs: this.#lasting.keySuccessAtMs,
       targets: () => this.#generation.forwarder.health(),
     });
@@ -176,16 +185,24 @@ export class Instance {
     const { clock, keySuccessAtMs } = this.#lasting;
     const seconds = (ms: number): number | null => (Number.isFinite(ms) ? Math.round(ms) / 1000 : null);
     return {
+      name: policy.name,
       version: VERSION,
       uptime_seconds: seconds(clock.monotonicMs() - this.#startedAtMs),
       ready: this.readiness.ready,
-      routes: policy.routes.map(({ name, mode, upstream }) => ({ name, mode, upstream })),
-      issuers: Object.keys(loaded.configuration.issuers).map((name) => {
+      routes: loaded.configuration.routes.map((route) => ({
+        name: route.name,
+        match: matchText(route),
+        mode: route.auth.mode,
+        access: accessText(route),
+        upstream: route.upstream,
+      })),
+      issuers: Object.entries(loaded.configuration.issuers).map(([name, { issuer = null }]) => {
         const keys = issuers.remoteKeySets.get(name);
-        if (!keys) return { name };
+        if (!keys) return { name, issuer };
         const at = keySuccessAtMs.get(name);
         return {
           name,
+          issuer,
           keys_available: keys.available,
           keys_age_seconds: at === undefined ? null : seconds(clock.nowMs() - at),
         };
@@ -200,6 +217,8 @@ export class Instance {
       revocation: {
         entries: this.view.size,
         view_age_seconds: seconds(this.view.ageMs),
+        max_view_age_seconds: seconds(policy.maxViewAgeMs),
+        claims: loaded.configuration.revocation.claims,
         store_connected: this.view.connected,
       },
     };

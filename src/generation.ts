@@ -27,6 +27,7 @@ import { AccessLog } from './telemetry/access-log.ts';
 import { AuditLog } from './telemetry/audit-log.ts';
 import type { Log } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
+import type { Tracing } from './telemetry/trace-context.ts';
 import type { JwtAssertionSigner } from './token/assertion-signer.ts';
 import type { AuthorityClient } from './token/authority-fetch.ts';
 import { TokenCaches } from './token/token-caches.ts';
@@ -48,6 +49,7 @@ export interface Lasting {
   readonly keySuccessAtMs: Map<string, number>;
   /** For the hashes in the log, where none is configured. */
   readonly randomLogKey: string;
+  readonly tracing: Tracing;
 }
 
 export type ListenerConfiguration = LoadedConfiguration['configuration']['listeners'][number];
@@ -91,6 +93,7 @@ export class Generation {
       metrics,
       clock,
       configuration.access_log ? (exchange) => accessLog.write(exchange) : undefined,
+      lasting.tracing,
     );
     this.#gateway = new Gateway({
       policy: this.policy,
@@ -108,7 +111,9 @@ export class Generation {
       keepSeconds: configuration.revocation.keep / 1000,
       clock,
     });
-    this.#audit = new AuditLog(log.logger);
+    this.#audit = new AuditLog(log.logger, (action, by) => {
+      metrics.revocationChanges.child(action, by).value++;
+    });
     this.#logouts = new LogoutReceiver(this.issuers.logoutEndpoints, this.#revoker, this.#audit);
     // Last, since it begins to ask its targets how they are.
     this.forwarder = new Http1Forwarder(

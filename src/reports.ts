@@ -60,6 +60,7 @@ export function upstreamObserver(metrics: Metrics, logger: Logger): UpstreamObse
 interface Measured {
   readonly caches: () => TokenCaches;
   readonly view: RevocationView;
+  readonly maxViewAgeMs: () => number;
   readonly keySuccessAtMs: ReadonlyMap<string, number>;
   readonly targets: () => readonly {
     readonly upstream: string;
@@ -69,7 +70,10 @@ interface Measured {
 }
 
 /** What is measured when the metrics are asked for. */
-export function exposeGauges(metrics: Metrics, { caches, view, keySuccessAtMs, targets }: Measured): void {
+export function exposeGauges(
+  metrics: Metrics,
+  { caches, view, maxViewAgeMs, keySuccessAtMs, targets }: Measured,
+): void {
   metrics.gauge(
     'sallyport_upstream_target_healthy',
     '1 while the target gets requests.',
@@ -109,6 +113,12 @@ export function exposeGauges(metrics: Metrics, { caches, view, keySuccessAtMs, t
     'Time since the local view was last known to be complete.',
     [],
     (set) => set(view.ageMs / 1000),
+  );
+  metrics.gauge(
+    'sallyport_revocation_max_view_age_seconds',
+    'How old the local view may be: revocation.max_view_age.',
+    [],
+    (set) => set(maxViewAgeMs() / 1000),
   );
   metrics.gauge('sallyport_revocation_store_connected', '1 while the store answers.', [], (set) =>
     set(view.connected ? 1 : 0),

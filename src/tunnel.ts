@@ -21,6 +21,7 @@ export interface Tunnel {
 
 /** How long the border of frames may take. */
 const CLOSE_WITHIN_MS = 500;
+const MOST_LISTENERS = 20;
 
 /** Tells the client that the upstream has switched, then carries bytes both ways until either end closes. */
 export function openTunnel({ client, upstream, headers, early }: TunnelEnds, closed: () => void): Tunnel {
@@ -46,6 +47,8 @@ export function openTunnel({ client, upstream, headers, early }: TunnelEnds, clo
       else done(null, chunk);
     },
   });
+  // Two pipelines and TLS listen to one socket: more than Node takes for no leak.
+  for (const end of [client, upstream]) end.setMaxListeners(MOST_LISTENERS);
   // A half-closed direction lets the other finish; an error ends both.
   pipeline(client, gate, upstream, oneEnded);
   pipeline(upstream, frames, client, oneEnded);

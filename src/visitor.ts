@@ -16,7 +16,7 @@ import { readHead, type RawHead, type RequestHead } from './http/request-head.ts
 import type { Exchange, Observer } from './stages/observe.ts';
 import { leavesTooMuch, reject } from './stages/reject.ts';
 import { describeError, type Logger } from './telemetry/logger.ts';
-import { continueTrace, newRequestId } from './telemetry/trace-context.ts';
+import { newRequestId } from './telemetry/trace-context.ts';
 import type { Tunnel } from './tunnel.ts';
 
 /** How a client's connection is switched to a tunnel. */
@@ -137,7 +137,7 @@ export abstract class Visitor {
     exchange.head = head;
     exchange.method = head.method;
     if (head.requestId !== undefined) exchange.requestId = head.requestId;
-    exchange.trace = continueTrace(head.traceparent);
+    this.#reception.observer.headRead(exchange, head);
     if (proxies) exchange.clientIp = clientAddress(this.connection.peer, forwardedForChain(head), proxies);
     if (policy.inFlight > 0 && this.#reception.observer.inFlight > policy.inFlight) throw OVERLOADED;
     return head;

@@ -12,6 +12,7 @@ import { ListenerCertificates, type ListenerTls } from '../listener-tls.ts';
 import { hostAllowed, type AdminAuth } from './admin-auth.ts';
 import { readBody } from '../request-body.ts';
 import { adminProblem, type AdminAnswer } from './http-answer.ts';
+import { pageAnswers } from './page-files.ts';
 import type { Caller, RevocationsApi } from './revocations-api.ts';
 
 /** Whether the gateway should get requests. */
@@ -51,6 +52,7 @@ const COMMON_HEADERS = {
 
 export class AdminServer {
   #parts: AdminParts;
+  readonly #page = pageAnswers();
   readonly #server: Server | TlsServer;
   readonly #certificates: ListenerCertificates | undefined;
 
@@ -128,6 +130,8 @@ export class AdminServer {
     const url = new URL(request.url ?? '/', 'http://admin.invalid');
     const isRead = method === 'GET' || method === 'HEAD';
     if (url.pathname.startsWith('/v1/')) return this.#api(request, method, url);
+    const page = this.#page.get(url.pathname);
+    if (page) return this.#refusedHost(request) ?? (isRead ? page : methodNotAllowed('GET, HEAD'));
     const open = this.#openPaths[url.pathname];
     if (!open) return adminProblem(404, 'not_found', 'there is nothing here');
     if (!isRead) return methodNotAllowed('GET, HEAD');
@@ -154,17 +158,20 @@ export class AdminServer {
         : { status: 200, headers: { 'cache-control': 'max-age=60' }, body: this.#parts.publicKeys },
   };
 
-  async #api(request: IncomingMessage, method: string, url: URL): Promise<AdminAnswer> {
+  /** Why neither page nor API answer; undefined where they do. */
+  #refusedHost({ headers }: IncomingMessage): AdminAnswer | undefined {
     const { auth, hosts } = this.#parts;
     if (!auth.enabled)
       return adminProblem(404, 'not_found', 'the admin API is off: no admin token is configured');
-    if (!hostAllowed(request.headers.host, hosts)) {
-      return adminProblem(
-        403,
-        'host_not_allowed',
-        'this Host may not use the admin API; add it to admin.hosts',
-      );
-    }
+    return hostAllowed(headers.host, hosts)
+      ? undefined
+      : adminProblem(403, 'host_not_allowed', 'this Host may not use the admin API; add it to admin.hosts');
+  }
+
+  async #api(request: IncomingMessage, method: string, url: URL): Promise<AdminAnswer> {
+    const refused = this.#refusedHost(request);
+    if (refused) return refused;
+    const { auth } = this.#parts;
     const address = request.socket.remoteAddress ?? '';
     const identified = auth.identify(authorizationLines(request), address);
     if (identified.outcome === 'throttled') {

@@ -1,5 +1,7 @@
 import { pino } from 'pino';
 import { Instance } from '../assemble.ts';
+import { systemClock } from '../clock.ts';
+import { loadTracing } from '../telemetry/trace-context.ts';
 import { configurationWarnings } from '../config/warnings.ts';
 import { Reloader } from '../reloader.ts';
 import { createLog, describeError, type Log } from '../telemetry/logger.ts';
@@ -20,7 +22,7 @@ export const run: Command = {
     const loaded = configurationOf(args);
     const { log, flush } = await openLog();
     const { logger } = log;
-    const instance = new Instance(loaded, log);
+    const instance = new Instance(loaded, log, systemClock, await loadTracing());
     print(routeTable(loaded.configuration));
     for (const warning of configurationWarnings(loaded)) printError(`warning: ${warning}`);
     try {

@@ -159,6 +159,9 @@ Health, metrics and what is revoked:
    curl -s ${admin}/metrics | grep sallyport_auth
    curl -s ${admin}/v1/revocations -H 'Authorization: Bearer ${adminToken}'
 
+The admin page, with health, live charts and revocations: ${admin}/
+   sign in with: ${adminToken}
+
 Ctrl-C ends all of it.`);
 }
 

@@ -22,7 +22,7 @@ import { Observer, type Exchange, type StageName } from '../stages/observe.ts';
 import { RouteTable } from '../stages/match-route.ts';
 import type { ClientEnd, OutboundRequest } from '../stages/rewrite-headers.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { continueTrace, newRequestId } from '../telemetry/trace-context.ts';
+import { newRequestId } from '../telemetry/trace-context.ts';
 import { AuthorityClient, type AuthorityAnswer } from '../token/authority-fetch.ts';
 import { stringClaim } from '../token/claims.ts';
 import { TokenCaches } from '../token/token-caches.ts';
@@ -192,7 +192,7 @@ class DryRun {
     const head = readHead({ ...raw, wantsTunnel }, headerTable, headLimits);
     exchange.head = head;
     if (head.requestId !== undefined) exchange.requestId = head.requestId;
-    exchange.trace = continueTrace(head.traceparent);
+    this.#parts.observer.headRead(exchange, head);
     if (client.peerIsTrusted)
       exchange.clientIp = clientAddress(client.peer, forwardedForChain(head), trustedPeers);
     return head;

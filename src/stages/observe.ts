@@ -8,7 +8,7 @@ import type { RequestHead } from '../http/request-head.ts';
 import type { Route } from '../policy.ts';
 import { methodLabel, UNMATCHED, type Metrics } from '../telemetry/metrics.ts';
 import type { CounterChild, HistogramChild } from '../telemetry/held-metrics.ts';
-import type { TraceContext } from '../telemetry/trace-context.ts';
+import { passingTracing, type TraceContext, type Tracing } from '../telemetry/trace-context.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { UnrevokedToken } from './check-revocation.ts';
 import type { OutboundRequest } from './rewrite-headers.ts';
@@ -88,14 +88,21 @@ export class Observer {
   readonly #metrics: Metrics;
   readonly #clock: Clock;
   readonly #log: ((exchange: Exchange) => void) | undefined;
+  readonly #tracing: Tracing;
   readonly #verifySeconds: HistogramChild;
   readonly #authorizeSeconds: HistogramChild;
   readonly #byRoute = new Map<string, RouteMetrics>();
 
-  constructor(metrics: Metrics, clock: Clock, log: ((exchange: Exchange) => void) | undefined) {
+  constructor(
+    metrics: Metrics,
+    clock: Clock,
+    log: ((exchange: Exchange) => void) | undefined,
+    tracing: Tracing = passingTracing,
+  ) {
     this.#metrics = metrics;
     this.#clock = clock;
     this.#log = log;
+    this.#tracing = tracing;
     this.#verifySeconds = metrics.authSeconds.child('verify_token');
     this.#authorizeSeconds = metrics.authSeconds.child('authorize');
   }
@@ -108,6 +115,11 @@ export class Observer {
   begin(method: string, peer: string, requestId: string): Exchange {
     this.#metrics.inFlight++;
     return new Exchange(method, peer, requestId, this.#clock.monotonicMs());
+  }
+
+  /** The head has been read: the request belongs to a trace. */
+  headRead(exchange: Exchange, head: RequestHead): void {
+    exchange.trace = this.#tracing.begin(head, exchange);
   }
 
   /** The token was verified, since `sinceMs`. Returns now. */
@@ -145,6 +157,7 @@ export class Observer {
   answered(exchange: Exchange): void {
     if (exchange.forwardedAtMs === undefined) return;
     exchange.upstreamMs = this.#clock.monotonicMs() - exchange.forwardedAtMs;
+    exchange.trace?.answered?.(exchange);
   }
 
   /** A stage refused the request, or the upstream failed it. */
@@ -167,6 +180,7 @@ export class Observer {
       this.#metrics.requests.child(exchange.routeName, method, exchange.status),
     ).value++;
     if (exchange.upstreamMs !== undefined) metrics.upstreamSeconds?.observe(exchange.upstreamMs / 1000);
+    exchange.trace?.end?.(exchange);
     this.#log?.(exchange);
   }
 

@@ -125,14 +125,15 @@ export class Responder implements UpgradeSink {
   }
 
   fail(error: GatewayError): void {
-    this.#hooks.answered();
     if (!this.#begun) {
+      this.#hooks.answered();
       this.#hooks.fail(error);
       return;
     }
+    this.#exchange.failure = error.code;
+    this.#hooks.answered();
     // A clean end would pass a part for the whole: the client must see a broken message (rule H15).
     this.#release();
-    this.#exchange.failure = error.code;
     this.#response.destroy();
   }
 

@@ -16,12 +16,16 @@ export interface AuditEvent {
 
 export class AuditLog {
   readonly #logger: Logger;
+  readonly #changed: (action: AuditEvent['action'], by: string) => void;
 
-  constructor(logger: Logger) {
+  /** @param changed is told of each change; `by` is a name of the configuration */
+  constructor(logger: Logger, changed: (action: AuditEvent['action'], by: string) => void) {
     this.#logger = logger;
+    this.#changed = changed;
   }
 
   write({ action, by, from, entry, changed }: AuditEvent): void {
+    if (changed) this.#changed(action, by);
     this.#logger.info(
       {
         audit: {

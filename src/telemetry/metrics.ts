@@ -29,6 +29,15 @@ export function methodLabel(method: string): string {
   return KNOWN_METHODS.has(method) ? method : 'other';
 }
 
+/** Of the process's own metrics, those whose names Prometheus' conventions do not allow. Their like is there as well. */
+const ILL_NAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+  'nodejs_eventloop_utilization_histogram',
+  'nodejs_eventloop_utilization_summary',
+];
+
 /** The route label of a request that matched none. */
 export const UNMATCHED = 'unmatched';
 
@@ -92,6 +101,11 @@ export class Metrics {
     'Tunnels, streams and transfers that were ended with their token.',
     ['reason'],
   );
+  readonly revocationChanges = this.#counter(
+    'sallyport_revocation_changes_total',
+    'Revocations and undoings through this gateway, by the admin token or the issuer that asked.',
+    ['action', 'by'],
+  );
   readonly propagationSeconds = this.#histogram(
     'sallyport_revocation_propagation_seconds',
     'Time from a revocation in the store to its effect in this gateway, by both clocks.',
@@ -114,11 +128,15 @@ export class Metrics {
       (set) => set(this.lastReloadSuccessful ? 1 : 0),
     );
     this.gauge('sallyport_requests_in_flight', 'Requests being served.', [], (set) => set(this.inFlight));
+    // From zero on, so that the first one is an increase.
+    for (const result of ['success', 'failure']) this.reloads.child(result);
+    for (const reason of ['revoked', 'expired']) this.streamsClosed.child(reason);
   }
 
   /** Node's own metrics of the process, which cost something from here on. */
   exposeProcess(): void {
     collectDefaultMetrics({ register: this.registry });
+    for (const name of ILL_NAMED) this.registry.removeSingleMetric(name);
   }
 
   /** A gauge that is read when it is scraped: `collect` sets its value for each combination of labels. */

@@ -2,9 +2,11 @@
  * W3C Trace Context: a valid traceparent is continued, anything else starts a new trace. Also request ids.
  */
 import { randomFillSync, randomUUID } from 'node:crypto';
+import type { RequestHead } from '../http/request-head.ts';
+import type { Exchange } from '../stages/observe.ts';
 
 /** version 00: 00-<trace id>-<parent id>-<flags>; neither id may be all zeros. */
-const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})$/;
+const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 /** Random bytes are drawn in bulk: one call to the generator for a thousand requests. */
 const POOL_BYTES = 24_576;
@@ -22,16 +24,61 @@ function randomHex(bytes: number): string {
   return poolHex.slice(poolAt - characters, poolAt);
 }
 
+/** The trace of one request. */
 export interface TraceContext {
   readonly traceId: string;
   /** What the upstream gets: the same trace, with this gateway's span as the parent. */
   readonly traceparent: string;
+  /** The upstream's answer has ended. */
+  answered?(exchange: Exchange): void;
+  /** The answer to the client has ended. */
+  end?(exchange: Exchange): void;
 }
 
+/** Where traces of requests begin. */
+export interface Tracing {
+  begin(head: RequestHead, exchange: Exchange): TraceContext;
+}
+
+/** Continues traces, and records none. */
+export const passingTracing: Tracing = { begin: ({ traceparent }) => continueTrace(traceparent) };
+
 export function continueTrace(received: string | undefined): TraceContext {
-  const [, traceId = randomHex(16), flags = '00'] =
+  const [, traceId = randomHex(16), , flags = '00'] =
     (received !== undefined && TRACEPARENT.exec(received)) || [];
   return { traceId, traceparent: `00-${traceId}-${randomHex(8)}-${flags}` };
+}
+
+export interface TraceParent {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly traceFlags: number;
+}
+
+/** Undefined where it is absent or invalid. */
+export function parseTraceparent(received: string | undefined): TraceParent | undefined {
+  const [, traceId, spanId, flags] = (received !== undefined && TRACEPARENT.exec(received)) || [];
+  return traceId === undefined || spanId === undefined
+    ? undefined
+    : { traceId, spanId, traceFlags: parseInt(flags ?? '0', 16) };
+}
+
+export function traceparentText({ traceId, spanId, traceFlags }: TraceParent): string {
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+}
+
+/**
+ * Spans, where the process has loaded an SDK of OpenTelemetry before (`node --import ./tracing.js ...`); else traces are
+ * only continued, and no code of OpenTelemetry's is loaded.
+ */
+export async function loadTracing(): Promise<Tracing> {
+  // Where every copy of the API finds what an SDK has put there.
+  const registered = (globalThis as Record<symbol, { trace?: unknown } | undefined>)[
+    Symbol.for('opentelemetry.js.api.1')
+  ];
+  if (registered?.trace === undefined) return passingTracing;
+  const { Spans } = await import('./spans.ts');
+  return new Spans();
 }
 
 export function newRequestId(): string {

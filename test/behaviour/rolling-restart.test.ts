@@ -28,12 +28,15 @@ interface Place {
   readonly admin: number;
 }
 
-async function startHaproxy(
-  t: Test,
-  folder: string,
-  places: readonly Place[],
-): Promise<{ http1: number; http2: number }> {
-  const [http1, http2] = [await freePort(), await freePort()];
+interface Haproxy {
+  readonly http1: number;
+  readonly http2: number;
+  /** How many places of the two backends get requests. */
+  serversUp(): Promise<number>;
+}
+
+async function startHaproxy(t: Test, folder: string, places: readonly Place[]): Promise<Haproxy> {
+  const [http1, http2, stats] = [await freePort(), await freePort(), await freePort()];
   const servers = (port: (place: Place) => number, more = ''): string =>
     places
       .map(
@@ -49,6 +52,7 @@ async function startHaproxy(
 defaults
   mode http
   timeout connect 2s
+  timeout check 5s
   timeout client 30s
   timeout server 30s
   timeout tunnel 30s
@@ -56,6 +60,10 @@ defaults
   option redispatch 1
   retries 5
   default-server inter 50ms fall 1 rise 1
+frontend stats
+  bind 127.0.0.1:${stats}
+  stats enable
+  stats uri /
 frontend http1
   bind 127.0.0.1:${http1}
   default_backend http1
@@ -78,7 +86,14 @@ ${servers(({ http2 }) => http2, 'ssl verify none alpn h2')}
   haproxy.on('exit', (code) => {
     if (code !== null) t.fail(`haproxy ended: ${output}`);
   });
-  return { http1, http2 };
+  return {
+    http1,
+    http2,
+    async serversUp() {
+      const text = await (await fetch(`http://127.0.0.1:${stats}/;csv`)).text();
+      return text.split('\n').filter((line) => /^http[12],g\d,/.test(line) && line.includes(',UP,')).length;
+    },
+  };
 }
 
 t.test('rolling restarts', { skip: noHaproxy || noOpenssl }, async (t) => {
@@ -95,7 +110,7 @@ t.test('rolling restarts', { skip: noHaproxy || noOpenssl }, async (t) => {
       { host: '127.0.0.1', port: http2, tls: { cert_file: 'server.crt', key_file: 'server.key' } },
     ],
     admin: { port: admin },
-    timeouts: { drain_delay: '300ms', drain: '10s' },
+    timeouts: { drain_delay: '1s', drain: '10s' },
     issuers: { login: loginIssuer(key) },
     routes: [
       { name: 'all', match: {}, upstream: 'u' },
@@ -106,8 +121,11 @@ t.test('rolling restarts', { skip: noHaproxy || noOpenssl }, async (t) => {
   const start = (place: Place): Promise<GatewayProcess> =>
     startGatewayProcess(t, configuration(place), folder);
   const gateways = [await start(places[0] as Place), await start(places[1] as Place)];
-  const { http1, http2 } = await startHaproxy(t, folder, places);
-  await until(async () => (await fetch(`http://127.0.0.1:${http1}/`).catch(() => undefined))?.status === 401);
+  const haproxy = await startHaproxy(t, folder, places);
+  const { http1, http2 } = haproxy;
+  const allUp = async (): Promise<boolean> =>
+    (await haproxy.serversUp().catch(() => 0)) === 2 * places.length;
+  await until(allUp);
 
   const failures: string[] = [];
   const counts = { http1: 0, http2: 0, upload: 0, webSocket: 0 };
@@ -208,7 +226,7 @@ t.test('rolling restarts', { skip: noHaproxy || noOpenssl }, async (t) => {
     t.equal(await old?.exited, 0);
     gateways[index] = await start(places[index] as Place);
     // HAProxy is to have seen it before the other goes.
-    await pause(200);
+    await until(allUp);
   }
   over = true;
   await Promise.all(load);

@@ -43,6 +43,9 @@ export async function send(base: string, path: string, options: SendOptions = {}
   let text = '';
   response.setEncoding('utf8');
   for await (const chunk of response as AsyncIterable<string>) text += chunk;
+  // Of the whole test run: rule A5.
+  if (text.includes('urn:sallyport:problem') && /eyJ[\w-]{8,}\.[\w-]{8,}/.test(text))
+    throw new Error('A5: the text of a token is in a refusal');
   const isProblem = response.headers['content-type'] === 'application/problem+json' && text !== '';
   return {
     status: response.statusCode ?? 0,

@@ -5,6 +5,7 @@ import { Instance } from '../../src/assemble.ts';
 import { systemClock, type Clock } from '../../src/clock.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { createLog } from '../../src/telemetry/logger.ts';
+import { passingTracing, type Tracing } from '../../src/telemetry/trace-context.ts';
 import type { ManualClock } from './manual-clock.ts';
 import { AUDIENCE, ISSUER, type SigningKey } from './tokens.ts';
 
@@ -28,7 +29,11 @@ export interface GatewayOptions {
   readonly folder?: string;
   /** Return before the gateway is ready. */
   readonly notReady?: boolean;
+  readonly tracing?: Tracing;
 }
+
+/** A JWT, or the admin token. */
+const TOKEN_TEXT = new RegExp(`eyJ[\\w-]{8,}\\.[\\w-]{8,}|${ADMIN_TOKEN}`);
 
 /** The issuer `login` with these keys, as configuration. */
 export function loginIssuer(...keys: readonly SigningKey[]): Record<string, unknown> {
@@ -39,7 +44,7 @@ export function loginIssuer(...keys: readonly SigningKey[]): Record<string, unkn
 export async function startGateway(
   t: Test,
   configuration: Record<string, unknown>,
-  { clock = systemClock, folder = tmpdir(), notReady = false }: GatewayOptions = {},
+  { clock = systemClock, folder = tmpdir(), notReady = false, tracing = passingTracing }: GatewayOptions = {},
 ): Promise<TestGateway> {
   const complete = {
     realm: 'test',
@@ -58,9 +63,15 @@ export async function startGateway(
     loaded,
     createLog({ write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) }),
     clock,
+    tracing,
   );
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => (stopped ??= instance.stop());
+  t.teardown(async () => {
+    // Of the whole test run: rule A5.
+    const text = JSON.stringify(log) + (await instance.metrics.text()).body;
+    if (TOKEN_TEXT.test(text)) throw new Error('A5: the text of a token is in the log or in the metrics');
+  });
   t.teardown(stop);
   await instance.start();
   if (!notReady) await instance.ready();

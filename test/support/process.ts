@@ -85,6 +85,7 @@ export async function startGatewayProcess(
   t.teardown(async () => {
     child.kill('SIGKILL');
     await exited;
+    if (/eyJ[\w-]{8,}\.[\w-]{8,}/.test(output)) throw new Error('A5: the text of a token is in the log');
   });
   await ready.promise;
   const listening = JSON.parse(

@@ -1,0 +1,56 @@
+/**
+ * The files of the admin page, as they lie in page/, and the headers that go with them. The page needs no token: it asks
+ * for one, and talks to the API as everybody else does. Rule A3.
+ */
+import { readFileSync } from 'node:fs';
+import type { AdminAnswer } from './http-answer.ts';
+
+const FILES = [
+  'page.css',
+  'icon.svg',
+  ...['api', 'charts', 'dom', 'health', 'main', 'metrics', 'revocations', 'traffic'].map(
+    (name) => `${name}.js`,
+  ),
+];
+const TYPES: Readonly<Record<string, string>> = {
+  html: 'text/html; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  svg: 'image/svg+xml',
+};
+
+/** Nothing but what comes from here, no inline script or style, no text that becomes markup, and no frames. */
+const HEADERS = {
+  'content-security-policy': [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ].join('; '),
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+};
+
+/** By path. Read once, when the gateway starts. */
+export function pageAnswers(): ReadonlyMap<string, AdminAnswer> {
+  return new Map([
+    ['/', answerOf('index.html')],
+    ...FILES.map((file): [string, AdminAnswer] => [`/page/${file}`, answerOf(file)]),
+  ]);
+}
+
+function answerOf(file: string): AdminAnswer {
+  const extension = file.slice(file.lastIndexOf('.') + 1);
+  return {
+    status: 200,
+    headers: { ...HEADERS, 'content-type': TYPES[extension] ?? 'application/octet-stream' },
+    body: readFileSync(new URL(`page/${file}`, import.meta.url), 'utf8'),
+  };
+}

@@ -1,0 +1,81 @@
+/** The admin API, as everybody may use it. The token lives here and nowhere else. */
+
+/** A failure in words for people. */
+export class ApiError extends Error {
+  /**
+   * @param {string} message
+   * @param {number} status 0: no answer
+   */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export class Api {
+  #token;
+
+  /** @param {string} token */
+  constructor(token) {
+    this.#token = token;
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @returns {Promise<any>} the answer's JSON; undefined where it has none
+   */
+  async call(method, path, body) {
+    const response = await this.#fetch(path, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.#token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const answer = text === '' ? undefined : JSON.parse(text);
+    if (!response.ok) throw new ApiError(refusalText(response, answer), response.status);
+    return answer;
+  }
+
+  /** Everything that /metrics has, as text. */
+  async metrics() {
+    const response = await this.#fetch('/metrics', {});
+    return response.text();
+  }
+
+  /**
+   * @param {string} path
+   * @param {RequestInit} options
+   */
+  async #fetch(path, options) {
+    try {
+      return await fetch(path, { ...options, cache: 'no-store', credentials: 'omit' });
+    } catch {
+      throw new ApiError('The gateway does not answer. Is it running, and can this browser reach it?', 0);
+    }
+  }
+}
+
+/**
+ * @param {Response} response
+ * @param {{ title?: string } | undefined} answer
+ */
+function refusalText(response, answer) {
+  switch (response.status) {
+    case 401:
+      return 'This is not an admin token of this gateway.';
+    case 429:
+      return `Too many wrong tokens came from your address. Try again in ${response.headers.get('retry-after') ?? 'a few'} seconds.`;
+    default:
+      return sentence(answer?.title ?? `The gateway answered ${response.status}.`);
+  }
+}
+
+/** @param {string} text */
+function sentence(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
+}

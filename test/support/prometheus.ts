@@ -1,0 +1,56 @@
+/** A real Prometheus, as Debian has it. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { until } from './gateway.ts';
+import { temporaryFolder } from './process.ts';
+import { freePort } from './redis.ts';
+
+/** Why the tests that need it are skipped; false where it is there. */
+export const noPrometheus =
+  spawnSync('prometheus', ['--version']).status !== 0 &&
+  'prometheus is not installed: apt-get install -y prometheus';
+
+export interface Prometheus {
+  /** The values of an instant query, one for each series. */
+  query(expression: string): Promise<number[]>;
+}
+
+/** Scrapes these twice a second. */
+export async function startPrometheus(t: Test, targets: readonly string[]): Promise<Prometheus> {
+  const folder = temporaryFolder(t);
+  const port = await freePort();
+  const file = join(folder, 'prometheus.yml');
+  const scrape = { job_name: 'sallyport', static_configs: [{ targets }] };
+  writeFileSync(file, JSON.stringify({ global: { scrape_interval: '500ms' }, scrape_configs: [scrape] }));
+  const prometheus = spawn(
+    'prometheus',
+    [
+      `--config.file=${file}`,
+      `--storage.tsdb.path=${join(folder, 'data')}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+    ],
+    { stdio: 'ignore' },
+  );
+  t.teardown(async () => {
+    prometheus.kill('SIGKILL');
+    await once(prometheus, 'close');
+  });
+  const base = `http://127.0.0.1:${port}`;
+  await until(async () => (await fetch(`${base}/-/ready`).catch(() => undefined))?.ok === true);
+  return {
+    async query(expression) {
+      const body = new URLSearchParams({ query: expression });
+      const answer = await fetch(`${base}/api/v1/query`, { method: 'POST', body });
+      const { status, error, data } = (await answer.json()) as {
+        status: string;
+        error?: string;
+        data?: { result: { value: [number, string] }[] };
+      };
+      if (status !== 'success') throw new Error(`${expression}: ${error}`);
+      return (data?.result ?? []).map(({ value }) => Number(value[1]));
+    },
+  };
+}
