@@ -1,6 +1,6 @@
 /**
- * A client's request and the answer to it, as HTTP/1.1 and HTTP/2 both show them. Node's own classes are the ones of
- * HTTP/1.1; those of HTTP/2 are in http2-exchange.ts.
+ * A client's request and the answer to it, as HTTP/1.1 and HTTP/2 both show them: in lean-request.ts and
+ * http1-answer.ts, Node's own classes with little more, and in http2-exchange.ts.
  */
 import type { Readable } from 'node:stream';
 
@@ -27,7 +27,8 @@ export interface ClientAnswer {
   on(event: 'close', listener: () => void): unknown;
   once(event: 'drain', listener: () => void): unknown;
   writeContinue(): void;
-  writeEarlyHints(hints: { readonly link: string[] }): void;
+  /** An answer before the answer: a 1xx other than 100 and 101. */
+  writeInformational(status: number, headers: readonly string[]): void;
   /** @param headers names and values in turn */
   writeHead(status: number, headers: string[]): unknown;
   flushHeaders(): void;

@@ -52,6 +52,9 @@ export class Http2Request implements ClientRequest {
 const DISCARDABLE_BODY_BYTES = 1024 * 1024;
 const DISCARD_MS = 2_000;
 
+/** About a connection of HTTP/1.1; what else there is of it ends with the upstream's answer (RFC 9113 section 8.2.2). */
+const NOT_IN_HTTP2: ReadonlySet<string> = new Set(['connection', 'http2-settings']);
+
 /** Pseudo-header fields apart; `:authority` as Host, unless it says something else than a Host that is there, too. */
 function separated(rawHeaders: readonly string[]): { pseudo: Map<string, string>; fields: string[] } {
   const pseudo = new Map<string, string>();
@@ -79,6 +82,19 @@ function separated(rawHeaders: readonly string[]): { pseudo: Map<string, string>
 
 const COLON = 0x3a;
 
+/** As Node takes them where it takes no list: by name. */
+function fieldsOf(headers: readonly string[]): Record<string, string | string[]> {
+  const fields: Record<string, string | string[]> = {};
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index]?.toLowerCase() ?? '';
+    if (NOT_IN_HTTP2.has(name)) continue;
+    const before = fields[name];
+    const value = headers[index + 1] ?? '';
+    fields[name] = before === undefined ? value : [before, value].flat();
+  }
+  return fields;
+}
+
 export class Http2Answer implements ClientAnswer {
   readonly #stream: ServerHttp2Stream;
   readonly #request: ClientRequest;
@@ -86,6 +102,8 @@ export class Http2Answer implements ClientAnswer {
   #head: string[] | undefined;
   #trailers: Record<string, string | string[]> = {};
   #ended = false;
+  /** Node ends the stream with the head, and takes no body: RFC 9110 section 15.3.6 allows none. */
+  #isReset = false;
   /** Who is told of the end; undefined when they have been. */
   #waiting: (() => void)[] | undefined = [];
 
@@ -123,16 +141,18 @@ export class Http2Answer implements ClientAnswer {
     if (!this.destroyed) this.#stream.additionalHeaders({ ':status': 100 });
   }
 
-  writeEarlyHints({ link }: { readonly link: string[] }): void {
-    if (!this.destroyed && !this.headersSent) this.#stream.additionalHeaders({ ':status': 103, link });
+  writeInformational(status: number, headers: readonly string[]): void {
+    if (this.destroyed || this.headersSent) return;
+    this.#stream.additionalHeaders({ ...fieldsOf(headers), ':status': status });
   }
 
   writeHead(status: number, headers: string[]): void {
     const head = [':status', String(status)];
+    this.#isReset = status === constants.HTTP_STATUS_RESET_CONTENT;
     for (let index = 0; index < headers.length; index += 2) {
       const name = (headers[index] ?? '').toLowerCase();
-      // There is no such thing here (RFC 9113 section 8.2.2).
-      if (name !== 'connection') head.push(name, headers[index + 1] ?? '');
+      if (!NOT_IN_HTTP2.has(name) && !(this.#isReset && name === 'content-length'))
+        head.push(name, headers[index + 1] ?? '');
     }
     this.#head = head;
   }
@@ -143,15 +163,11 @@ export class Http2Answer implements ClientAnswer {
 
   write(chunk: Buffer | string, encoding: 'latin1'): boolean {
     this.#sendHead(false);
-    return this.destroyed || this.#stream.write(chunk, encoding);
+    return this.destroyed || this.#isReset || this.#stream.write(chunk, encoding);
   }
 
   addTrailers(trailers: [string, string][]): void {
-    for (const [name, value] of trailers) {
-      const lower = name.toLowerCase();
-      const before = this.#trailers[lower];
-      this.#trailers[lower] = before === undefined ? value : [before, value].flat();
-    }
+    this.#trailers = fieldsOf(trailers.flat());
   }
 
   end(chunk?: string, encoding: BufferEncoding = 'utf8'): void {
@@ -159,7 +175,7 @@ export class Http2Answer implements ClientAnswer {
     const isEmpty = chunk === undefined && Object.keys(this.#trailers).length === 0;
     this.#sendHead(isEmpty);
     if (this.destroyed) return;
-    if (!this.#stream.writableEnded) this.#stream.end(chunk, encoding);
+    if (!this.#stream.writableEnded) this.#stream.end(this.#isReset ? undefined : chunk, encoding);
     if (this.#stream.writableFinished) this.#answered();
     else this.#stream.once('finish', () => this.#answered());
   }
@@ -173,7 +189,7 @@ export class Http2Answer implements ClientAnswer {
     this.#head = undefined;
     if (!head || this.destroyed) return;
     // Only an answer without a length can have trailers, and only then Node is to wait for them.
-    const waitForTrailers = !endStream && !head.includes('content-length');
+    const waitForTrailers = !endStream && !this.#isReset && !head.includes('content-length');
     this.#stream.respond(head, { endStream, waitForTrailers });
   }
 

@@ -2,7 +2,7 @@
  * A public listener: Node's HTTP server, set so that nothing it does by itself escapes the rules, and the
  * client's connections from their first byte to their last. Rules H2 to H8, H12, H16, H18, H19.
  */
-import { createServer, ServerResponse, type Server, type ServerOptions } from 'node:http';
+import { createServer, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { Socket, type AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -20,6 +20,7 @@ import {
 } from './errors.ts';
 import type { Connection } from './gateway.ts';
 import { Http2Sessions } from './http2-sessions.ts';
+import { Http1Answer } from './http1-answer.ts';
 import { LeanRequest } from './lean-request.ts';
 import { ListenerCertificates, type ListenerTls } from './listener-tls.ts';
 import { normalAddress } from './http/client-address.ts';
@@ -129,7 +130,7 @@ export class Listener {
   }
 
   #createServer(): Server | TlsServer {
-    const options: ServerOptions<typeof LeanRequest> = {
+    const options: ServerOptions<typeof LeanRequest, typeof Http1Answer> = {
       // Long uploads are no attack; what is slow is ended by the idle timeouts.
       requestTimeout: 0,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
@@ -140,6 +141,7 @@ export class Listener {
       shouldUpgradeCallback: this.#reception.tunnels ? isWebSocketHandshake : () => false,
       noDelay: true,
       IncomingMessage: LeanRequest,
+      ServerResponse: Http1Answer,
     };
     const server = this.#certificates
       ? createTlsServer({ ...options, ...this.#certificates.options(this.#options.headersTimeoutMs) })
@@ -147,7 +149,7 @@ export class Listener {
     // Node would drop fields beyond a thousand in silence; ours are counted.
     server.maxHeadersCount = 0;
     this.#setLimits(server);
-    const serve = (request: LeanRequest, response: ServerResponse): void => this.#serve(request, response);
+    const serve = (request: LeanRequest, response: Http1Answer): void => this.#serve(request, response);
     if (this.#certificates) this.#chooseProtocol(server);
     else server.on('connection', (socket: Socket) => this.#connected(socket, false));
     // A handshake that failed is no request, and nobody to answer.
@@ -155,7 +157,7 @@ export class Listener {
     server.on('request', serve);
     // By itself Node would tell the client to go on before anybody has looked at its token.
     server.on('checkContinue', serve);
-    server.on('checkExpectation', (request: LeanRequest, response: ServerResponse) => {
+    server.on('checkExpectation', (request: LeanRequest, response: Http1Answer) => {
       this.#refuse(request, response, EXPECTATION_FAILED);
     });
     server.on('upgrade', (request: LeanRequest, socket, early) => this.#upgrade(request, socket, early));
@@ -239,14 +241,14 @@ export class Listener {
     return this.#reception.visit(request, response, connection);
   }
 
-  #serve(request: LeanRequest, response: ServerResponse): void {
+  #serve(request: LeanRequest, response: Http1Answer): void {
     const connection = this.#connectionOf(request.socket);
     if (connection.closing) return;
     if (this.#draining) response.shouldKeepAlive = false;
     this.#visit(request, response, connection).serve();
   }
 
-  #refuse(request: LeanRequest, response: ServerResponse, error: GatewayError): void {
+  #refuse(request: LeanRequest, response: Http1Answer, error: GatewayError): void {
     const connection = this.#connectionOf(request.socket);
     if (!connection.closing) this.#visit(request, response, connection).refuse(error);
   }
@@ -270,8 +272,8 @@ export class Listener {
   }
 
   /** An ordinary response on a socket that Node has handed over, for whatever is not a tunnel. */
-  #responseOn(request: LeanRequest, socket: Duplex): ServerResponse {
-    const response = new ServerResponse(request);
+  #responseOn(request: LeanRequest, socket: Duplex): Http1Answer {
+    const response = new Http1Answer(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Socket);
     socket.on('error', () => socket.destroy());
@@ -286,7 +288,7 @@ export class Listener {
   /** What Node's parser refuses never becomes a request; the client is told why, and the connection ends. */
   #clientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
     const connection = this.#connectionOf(socket);
-    const busy = (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage;
+    const busy = (socket as Duplex & { _httpMessage?: Http1Answer | null })._httpMessage;
     if (error.code === 'ECONNRESET' || !socket.writable || connection.closing || busy?.headersSent === true) {
       socket.destroy();
       return;

@@ -68,12 +68,10 @@ export class Responder implements UpgradeSink {
   }
 
   informational(status: number, headers: AnswerHeaders): void {
-    // 103 is of use to browsers; a 102 only says "wait", which the client does anyway.
-    if (status !== 103 || this.#exchange.head?.httpVersion === '1.0') return;
-    const link = headers.filter(
-      (_, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === 'link',
-    );
-    if (link.length > 0) this.#response.writeEarlyHints({ link });
+    // The client has had its go-ahead; and HTTP/1.0 knows of no such thing (RFC 9110 section 15.2).
+    if (status === 100 || this.#exchange.head?.httpVersion === '1.0') return;
+    // It frames nothing, and must not seem to.
+    this.#response.writeInformational(status, without('content-length', headers));
   }
 
   begin(status: number, headers: AnswerHeaders): void {
@@ -165,6 +163,11 @@ function missing(said: readonly string[], headers: AnswerHeaders): readonly stri
     !headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === said[0])
     ? said
     : [];
+}
+
+function without(name: string, headers: AnswerHeaders): AnswerHeaders {
+  const at = headers.findIndex((other, index) => index % 2 === 0 && other.toLowerCase() === name);
+  return at < 0 ? headers : headers.toSpliced(at, 2);
 }
 
 /** Media types whose answers go on until somebody ends them (rule V10). */

@@ -250,7 +250,7 @@ t.test('the admin page', { skip: noBrowser, timeout: 120_000 }, async (t) => {
       await page.keyboard.press('Tab');
     }
     await page.keyboard.press('Enter');
-    await page.getByText('subject erin').waitFor();
+    await page.getByRole('listitem').filter({ hasText: 'subject erin' }).waitFor();
     t.equal(await status(tokenOf('erin', 's')), 401);
   });
 

@@ -284,7 +284,8 @@ t.test('the client gets', async (t) => {
         response.end();
         break;
       case '/open/hints':
-        response.writeEarlyHints({ link: '</a.css>; rel=preload' });
+        response.writeProcessing();
+        response.writeEarlyHints({ link: '</a.css>; rel=preload', 'x-a': '1' });
         response.end('hinted');
         break;
       case '/open/204':
@@ -321,7 +322,8 @@ t.test('the client gets', async (t) => {
     );
     t.match(trailers, /\r\n0\r\nx-sum: 7\r\n\r\n$/);
     const hints = await sendRaw(port, 'GET /open/hints HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-    t.strictSame(statuses(hints), [103, 200]);
+    t.strictSame(statuses(hints), [102, 103, 200]);
+    t.match(hints, /x-a: 1\r\n/i);
   });
 
   t.test('204 and HEAD without a body', async (t) => {

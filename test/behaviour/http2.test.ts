@@ -217,7 +217,8 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
               response.writeHead(204).end();
               return;
             case '/hints':
-              response.writeEarlyHints({ link: '</a.css>; rel=preload' });
+              response.writeProcessing();
+              response.writeEarlyHints({ link: '</a.css>; rel=preload', 'x-a': '1' });
               response.end('ok');
               return;
             default:
@@ -248,7 +249,11 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
       t.equal(head.body, '');
       t.equal((await send({ ':path': '/none' })).status, 204);
       const hints = await send({ ':path': '/hints' });
-      t.match(hints.informational, [{ ':status': 103, link: '</a.css>; rel=preload' }], 'H11');
+      t.match(
+        hints.informational,
+        [{ ':status': 102 }, { ':status': 103, link: '</a.css>; rel=preload', 'x-a': '1' }],
+        'H11',
+      );
       const fields = await send({ ':path': '/' });
       t.strictSame(fields.headers['set-cookie'], ['a=1', 'b=2']);
       t.equal(fields.rawHeaders.filter((name) => name === 'content-type').length, 2, 'as it came');
@@ -256,6 +261,36 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
         t.notOk(fields.headers[name], name);
     },
   );
+
+  t.test('strange answers of an upstream hurt nobody', async (t) => {
+    const answers = [
+      'HTTP/1.1 200 OK\r\nHTTP2-Settings: AAM\r\nContent-Length: 2\r\n\r\nok',
+      'HTTP/1.1 205 Reset Content\r\nContent-Length: 2\r\n\r\nok',
+      'HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n',
+      'HTTP/1.1 204 No Content\r\n\r\n',
+      'HTTP/1.1 599 What\r\nX-Y: \xff\xfe\r\nContent-Length: 0\r\n\r\n',
+      'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Wait\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nHTTP2-Settings: AAM\r\nX-A: 1\r\nX-A: 2\r\n\r\n',
+      'HTTP/1.1 200 OK\r\nDate: a\r\nDate: b\r\nETag: c\r\nETag: d\r\nContent-Length: 2\r\n\r\nok',
+      'HTTP/1.1 103 Early Hints\r\nLink: <a>\r\nLink: <b>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n',
+      'nonsense',
+    ];
+    let next = 0;
+    const raw = await startRawUpstream(t, (socket, received) => {
+      if (received.endsWith('\r\n\r\n')) socket.end(Buffer.from(answers[next++] ?? '', 'latin1'));
+    });
+    const { send } = await setScene(t, { upstreamUrl: raw.url });
+    const statuses: number[] = [];
+    for (const _ of answers) statuses.push((await send({ ':path': '/open', ':method': 'POST' })).status);
+    t.strictSame(statuses, [200, 205, 304, 204, 599, 200, 200, 200, 200, 502, 502]);
+    for (let index = 0; index < answers.length; index++) {
+      next = index;
+      await send({ ':path': '/open', ':method': 'HEAD' });
+    }
+    next = 3;
+    t.equal((await send({ ':path': '/open', ':method': 'HEAD' })).status, 204, 'nor to HEAD');
+  });
 
   t.test('refusals are the same as over HTTP/1.1, and leave the connection as it is', async (t) => {
     const { send, upstream, session, token } = await setScene(t, {

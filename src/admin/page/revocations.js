@@ -174,18 +174,23 @@ export class Revocations {
       : `Revoked. This gateway refuses it since ${durationText(tookMs / 1000)} after you asked; the others hear of it from the store.`;
     byId('value').value = '';
     byId('reason').value = '';
-    await this.#list();
+    await this.#list(null, entry.expired ? undefined : entry);
   }
 
-  /** @param {string | null} [cursor] of the next page; none: from the start */
-  async #list(cursor) {
+  /**
+   * @param {string | null} [cursor] of the next page; none: from the start
+   * @param {Entry} [latest] is shown first: the list itself is in no order of time
+   */
+  async #list(cursor, latest) {
     const query = new URLSearchParams({ limit: String(PAGE) });
     if (cursor) query.set('cursor', cursor);
     if (this.#subject !== '') query.set('subject', this.#subject);
     const status = byId('list-status');
     try {
       const page = await this.#api.call('GET', `/v1/revocations?${query}`);
-      const items = page.revocations.map((/** @type {Entry} */ entry) => this.#item(entry));
+      const items = [...(latest ? [latest] : []), ...page.revocations]
+        .filter((entry, index) => index === 0 || entry.id !== latest?.id)
+        .map((entry) => this.#item(entry));
       if (cursor) byId('entries').append(...items);
       else byId('entries').replaceChildren(...items);
       this.#cursor = page.cursor;

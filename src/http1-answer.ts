@@ -1,0 +1,15 @@
+/** Node's answer, which can also say what comes before an answer. RFC 9110 section 15.2. Rule H11. */
+import { ServerResponse, STATUS_CODES } from 'node:http';
+import type { ClientAnswer } from './client-transport.ts';
+import type { LeanRequest } from './lean-request.ts';
+
+export class Http1Answer extends ServerResponse<LeanRequest> implements ClientAnswer {
+  writeInformational(status: number, headers: readonly string[]): void {
+    // Without a socket it stands in line behind another answer, and may do without.
+    if (this.headersSent || !this.socket) return;
+    const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`];
+    for (let index = 0; index < headers.length; index += 2)
+      lines.push(`${headers[index]}: ${headers[index + 1]}`);
+    this.socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  }
+}
