@@ -28,6 +28,10 @@ import { openTunnel } from './tunnel.ts';
 import type { ClientAnswer, ClientRequest } from './client-transport.ts';
 import { refusalText, type Reception, type Visitor } from './visitor.ts';
 
+/** Node's, for requests and answers of ours. */
+type ClientServer =
+  Server<typeof LeanRequest, typeof Http1Answer> | TlsServer<typeof LeanRequest, typeof Http1Answer>;
+
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
@@ -58,7 +62,7 @@ export class Listener {
   #reception: Reception;
   readonly #clock: Clock;
   readonly #certificates: ListenerCertificates | undefined;
-  readonly #server: Server | TlsServer;
+  readonly #server: ClientServer;
   readonly #http2: Http2Sessions;
   readonly #connections = new Map<Duplex, Connection>();
   #cancelIdleCheck: () => void = () => undefined;
@@ -129,7 +133,7 @@ export class Listener {
     await closed;
   }
 
-  #createServer(): Server | TlsServer {
+  #createServer(): ClientServer {
     const options: ServerOptions<typeof LeanRequest, typeof Http1Answer> = {
       // Long uploads are no attack; what is slow is ended by the idle timeouts.
       requestTimeout: 0,
@@ -169,7 +173,7 @@ export class Listener {
   }
 
   /** Node's own way to serve HTTP/1.1 is one of two here: a client that can chooses HTTP/2 in its handshake. */
-  #chooseProtocol(server: Server | TlsServer): void {
+  #chooseProtocol(server: ClientServer): void {
     const [serveHttp1] = server.listeners('secureConnection');
     server.removeAllListeners('secureConnection');
     server.on('secureConnection', (socket: TLSSocket) => {
@@ -180,7 +184,7 @@ export class Listener {
     });
   }
 
-  #setLimits(server: Server | TlsServer): void {
+  #setLimits(server: ClientServer): void {
     const { uriBytes, headerBytes, connections, headersTimeoutMs } = this.#options;
     Object.assign(server, {
       // Node stops at this size without saying which part was too large; ours are counted exactly.
