@@ -2,9 +2,7 @@
  * One question of another proxy: may this request pass, and who is calling? The same pipeline, without forwarding.
  * CONTRACT.md section 8.
  */
-import type { ClientAnswer, ClientRequest } from './client-transport.ts';
 import { asForbidden, PEER_NOT_TRUSTED } from './errors.ts';
-import type { Connection } from './gateway.ts';
 import type { TrustedPeers } from './http/client-address.ts';
 import { HeaderKind } from './http/header-names.ts';
 import { namesOriginal, originalRequest, type Dialect } from './http/original-request.ts';
@@ -37,21 +35,9 @@ const NOT_STORED = ['cache-control', 'no-store'];
 /** Where the public keys of assertions are, here and on the admin listener. */
 const KEYS_PATH = '/.well-known/sallyport/jwks.json';
 
-class DecisionVisit extends Visitor {
-  readonly #reception: DecisionReception;
-
-  constructor(
-    reception: DecisionReception,
-    request: ClientRequest,
-    response: ClientAnswer,
-    connection: Connection,
-  ) {
-    super(reception, request, response, connection);
-    this.#reception = reception;
-  }
-
+class DecisionVisit extends Visitor<DecisionReception> {
   serve(): void {
-    const { gateway, dialect, askers, publicKeys } = this.#reception;
+    const { gateway, dialect, askers, publicKeys } = this.reception;
     this.response.on('close', () => this.ended());
     try {
       const asking = this.rawHead(false);
@@ -75,7 +61,7 @@ class DecisionVisit extends Visitor {
 
   /** Every identity header of the configuration, empty where there is nothing to say: so each overwrites the client's. */
   #allow({ authorized, assertion }: VouchedRequest): void {
-    const { gateway, observer } = this.#reception;
+    const { gateway, observer } = this.reception;
     const ours = [...authorized.identity, ...assertion];
     const headers = gateway.policy.identityNames.flatMap((name) => {
       const at = ours.findIndex((ourName, index) => index % 2 === 0 && ourName === name);

@@ -33,6 +33,7 @@ export interface GatewayParts {
 export interface Connection {
   /** The peer's address, IPv4-mapped IPv6 as IPv4. */
   readonly peer: string;
+  /** May it speak for others? A reload may change that. */
   readonly peerIsTrusted: boolean;
   readonly scheme: 'http' | 'https';
   /** Several requests at a time: what becomes of one is no matter of the others'. HTTP/2. */

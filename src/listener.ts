@@ -1,13 +1,13 @@
 /**
- * A public listener: Node's HTTP server, set so that nothing it does by itself escapes the rules, and the
- * client's connections from their first byte to their last. Rules H2 to H8, H12, H16, H18, H19.
+ * A public listener: Node's HTTP server, set so that nothing it does by itself escapes the rules. Rules H2 to H8, H12, H16, H18, H19.
  */
 import { createServer, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
-import { Socket, type AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
+import { ClientConnections, LINGER_MS, type ConnectionPolicy } from './client-connections.ts';
 import type { Clock } from './clock.ts';
 import {
   EXPECTATION_FAILED,
@@ -23,7 +23,6 @@ import { Http2Sessions } from './http2-sessions.ts';
 import { Http1Answer } from './http1-answer.ts';
 import { LeanRequest } from './lean-request.ts';
 import { ListenerCertificates, type ListenerTls } from './listener-tls.ts';
-import { normalAddress } from './http/client-address.ts';
 import { openTunnel } from './tunnel.ts';
 import type { ClientAnswer, ClientRequest } from './client-transport.ts';
 import { refusalText, type Reception, type Visitor } from './visitor.ts';
@@ -48,8 +47,6 @@ export interface ListenerOptions {
   readonly idleTimeoutMs: number;
 }
 
-/** How long a connection is read on after an answer that ends it, so that the client gets to read that answer. */
-const LINGER_MS = 2_000;
 /** How often Node looks for connections that are too slow: header timeouts are late by at most this. */
 const CHECK_INTERVAL_MS = 1_000;
 /** RFC 6797. */
@@ -64,7 +61,7 @@ export class Listener {
   readonly #certificates: ListenerCertificates | undefined;
   readonly #server: ClientServer;
   readonly #http2: Http2Sessions;
-  readonly #connections = new Map<Duplex, Connection>();
+  readonly #connections: ClientConnections;
   #cancelIdleCheck: () => void = () => undefined;
   readonly #tunnels = new Set<Duplex>();
   #draining = false;
@@ -74,6 +71,7 @@ export class Listener {
     this.#reception = reception;
     this.#clock = clock;
     this.#certificates = options.tls && new ListenerCertificates(options.tls);
+    this.#connections = new ClientConnections(this.#connectionPolicy, clock);
     this.#http2 = new Http2Sessions(
       () => this.#options,
       (request, answer, connection) => this.#visit(request, answer, connection).serve(),
@@ -102,6 +100,7 @@ export class Listener {
     this.#options = options;
     this.#reception = reception;
     this.#setLimits(this.#server);
+    this.#connections.update(this.#connectionPolicy);
     if (!options.tls || !this.#certificates) return;
     this.#certificates.update(options.tls);
     if ('setSecureContext' in this.#server) this.#server.setSecureContext(this.#certificates.contextOptions);
@@ -155,7 +154,7 @@ export class Listener {
     this.#setLimits(server);
     const serve = (request: LeanRequest, response: Http1Answer): void => this.#serve(request, response);
     if (this.#certificates) this.#chooseProtocol(server);
-    else server.on('connection', (socket: Socket) => this.#connected(socket, false));
+    else server.on('connection', (socket: Socket) => this.#connections.add(socket, false));
     // A handshake that failed is no request, and nobody to answer.
     server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
     server.on('request', serve);
@@ -178,7 +177,7 @@ export class Listener {
     server.removeAllListeners('secureConnection');
     server.on('secureConnection', (socket: TLSSocket) => {
       const multiplexed = socket.alpnProtocol === 'h2';
-      const connection = this.#connected(socket, multiplexed);
+      const connection = this.#connections.add(socket, multiplexed);
       if (multiplexed) this.#http2.accept(socket, connection);
       else serveHttp1?.call(server, socket);
     });
@@ -194,51 +193,23 @@ export class Listener {
     });
   }
 
-  #connected(socket: Socket, multiplexed: boolean): Connection {
-    const peer = normalAddress(socket.remoteAddress ?? '');
-    const { strictTransportSecurity } = this.#options;
-    const connection: Connection = {
-      peer,
-      peerIsTrusted: this.#reception.gateway.policy.trustedPeers.has(peer),
-      scheme: this.#certificates ? 'https' : 'http',
-      multiplexed,
+  /** What this listener says of its connections, by the configuration as it is. */
+  get #connectionPolicy(): ConnectionPolicy {
+    const { strictTransportSecurity, tls } = this.#options;
+    const { trustedPeers } = this.#reception.gateway.policy;
+    return {
+      scheme: tls ? 'https' : 'http',
+      isTrusted: (peer) => trustedPeers.has(peer),
       alwaysSaid: strictTransportSecurity === undefined ? [] : [STS, strictTransportSecurity],
-      closing: false,
-      inFlight: 0,
-      idleSinceMs: this.#clock.monotonicMs(),
-      end() {
-        if (multiplexed) return;
-        connection.closing = true;
-        socket.destroySoon();
-      },
     };
-    this.#connections.set(socket, connection);
-    socket.once('close', () => this.#connections.delete(socket));
-    if (multiplexed) return connection;
-    // Node calls this after an answer that ends the connection. Closing at once, with a part of the request
-    // unread, makes the kernel reset the connection, and the client never reads why it was refused.
-    socket.destroySoon = () => {
-      if (!connection.closing) {
-        Socket.prototype.destroySoon.call(socket);
-        return;
-      }
-      socket.end();
-      this.#clock.after(LINGER_MS, () => socket.destroy());
-    };
-    return connection;
   }
 
   /** Ends the connections that have been idle for too long. */
   #checkIdle(): void {
-    const before = this.#clock.monotonicMs() - this.#options.idleTimeoutMs;
-    for (const [socket, { inFlight, idleSinceMs }] of this.#connections) {
-      if (inFlight === 0 && idleSinceMs < before && !this.#http2.end(socket)) socket.destroy();
+    for (const socket of this.#connections.idleFor(this.#options.idleTimeoutMs)) {
+      if (!this.#http2.end(socket)) socket.destroy();
     }
     this.#cancelIdleCheck = this.#clock.after(CHECK_INTERVAL_MS, () => this.#checkIdle());
-  }
-
-  #connectionOf(socket: Duplex): Connection {
-    return this.#connections.get(socket) ?? CLOSED_CONNECTION;
   }
 
   #visit(request: ClientRequest, response: ClientAnswer, connection: Connection): Visitor {
@@ -246,14 +217,14 @@ export class Listener {
   }
 
   #serve(request: LeanRequest, response: Http1Answer): void {
-    const connection = this.#connectionOf(request.socket);
+    const connection = this.#connections.of(request.socket);
     if (connection.closing) return;
     if (this.#draining) response.shouldKeepAlive = false;
     this.#visit(request, response, connection).serve();
   }
 
   #refuse(request: LeanRequest, response: Http1Answer, error: GatewayError): void {
-    const connection = this.#connectionOf(request.socket);
+    const connection = this.#connections.of(request.socket);
     if (!connection.closing) this.#visit(request, response, connection).refuse(error);
   }
 
@@ -264,7 +235,7 @@ export class Listener {
       this.#refuse(request, response, MALFORMED_REQUEST);
       return;
     }
-    const connection = this.#connectionOf(request.socket);
+    const connection = this.#connections.of(request.socket);
     this.#visit(request, response, connection).serve((headers, upstream, upstreamEarly) => {
       response.detachSocket(socket as Socket);
       this.#tunnels.add(socket);
@@ -291,7 +262,7 @@ export class Listener {
 
   /** What Node's parser refuses never becomes a request; the client is told why, and the connection ends. */
   #clientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
-    const connection = this.#connectionOf(socket);
+    const connection = this.#connections.of(socket);
     const busy = (socket as Duplex & { _httpMessage?: Http1Answer | null })._httpMessage;
     if (error.code === 'ECONNRESET' || !socket.writable || connection.closing || busy?.headersSent === true) {
       socket.destroy();
@@ -302,19 +273,6 @@ export class Listener {
     this.#clock.after(LINGER_MS, () => socket.destroy());
   }
 }
-
-/** Of a socket that has gone. */
-const CLOSED_CONNECTION: Connection = {
-  peer: '',
-  peerIsTrusted: false,
-  scheme: 'http',
-  multiplexed: false,
-  alwaysSaid: [],
-  closing: true,
-  inFlight: 0,
-  idleSinceMs: 0,
-  end: () => undefined,
-};
 
 /** The one upgrade that is served; any other is dropped and its request served as if it had not asked. */
 export function isWebSocketHandshake(

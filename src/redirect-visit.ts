@@ -4,8 +4,6 @@
  */
 import { CREDENTIALS_IN_THE_OPEN } from './errors.ts';
 import { readPath } from './http/path-policy.ts';
-import type { ClientAnswer, ClientRequest } from './client-transport.ts';
-import type { Connection } from './gateway.ts';
 import { Visitor, type Reception, type ReceptionParts } from './visitor.ts';
 
 interface RedirectParts extends ReceptionParts {
@@ -24,23 +22,11 @@ export function redirectReception(parts: RedirectParts): Reception {
   return reception;
 }
 
-class RedirectVisit extends Visitor {
-  readonly #reception: RedirectReception;
-
-  constructor(
-    reception: RedirectReception,
-    request: ClientRequest,
-    response: ClientAnswer,
-    connection: Connection,
-  ) {
-    super(reception, request, response, connection);
-    this.#reception = reception;
-  }
-
+class RedirectVisit extends Visitor<RedirectReception> {
   serve(): void {
     this.response.on('close', () => this.ended());
     try {
-      const { gateway, httpsPort } = this.#reception;
+      const { gateway, httpsPort } = this.reception;
       const proxies = this.connection.peerIsTrusted ? gateway.policy.trustedPeers : undefined;
       const head = this.readHead(this.rawHead(false), proxies);
       if (head.authorization.length > 0) throw CREDENTIALS_IN_THE_OPEN;

@@ -4,8 +4,6 @@
  */
 import type { Duplex } from 'node:stream';
 import { ClientBody } from './client-body.ts';
-import type { ClientAnswer, ClientRequest } from './client-transport.ts';
-import type { Connection } from './gateway.ts';
 import type { AnswerHeaders } from './http/answer-head.ts';
 import type { LiveStream, LiveStreams } from './live-streams.ts';
 import type { LogoutEndpoint, LogoutReceiver } from './logout-receiver.ts';
@@ -36,32 +34,21 @@ export function proxyReception(parts: ProxyParts): Reception {
 /** nginx's number for "the client has gone"; it is counted and logged, never sent. */
 const CLIENT_CLOSED_REQUEST = 499;
 
-class Visit extends Visitor implements ResponderHooks {
-  readonly #reception: ProxyReception;
+class Visit extends Visitor<ProxyReception> implements ResponderHooks {
   #body: ClientBody | undefined;
   #openTunnel: OpenTunnel | undefined;
   /** Of this exchange, where it lasts. */
   #stream: LiveStream | undefined;
-
-  constructor(
-    reception: ProxyReception,
-    request: ClientRequest,
-    response: ClientAnswer,
-    connection: Connection,
-  ) {
-    super(reception, request, response, connection);
-    this.#reception = reception;
-  }
 
   serve(openTunnel?: OpenTunnel): void {
     this.#openTunnel = openTunnel;
     const responder = new Responder(this.exchange, this.response, this, this.connection.alwaysSaid);
     this.response.on('close', () => this.#closed(responder));
     try {
-      const { gateway } = this.#reception;
+      const { gateway } = this.reception;
       const proxies = this.connection.peerIsTrusted ? gateway.policy.trustedPeers : undefined;
       const head = this.readHead(this.rawHead(openTunnel !== undefined), proxies);
-      const endpoint = this.#reception.logouts.endpointOf(head);
+      const endpoint = this.reception.logouts.endpointOf(head);
       if (endpoint) {
         void this.#receiveLogout(endpoint);
         return;
@@ -81,7 +68,7 @@ class Visit extends Visitor implements ResponderHooks {
   }
 
   answered(): void {
-    this.#reception.observer.answered(this.exchange);
+    this.reception.observer.answered(this.exchange);
   }
 
   tunnel(headers: AnswerHeaders, upstream: Duplex, early: Buffer): void {
@@ -96,7 +83,7 @@ class Visit extends Visitor implements ResponderHooks {
 
   /** From now on the exchange ends when its token is revoked; a stream also when it expires, if the route says so. */
   #watch(isStream: boolean, close: () => void): void {
-    const { streams } = this.#reception;
+    const { streams } = this.reception;
     const { token, route } = this.exchange;
     // What is only reported ends nothing either.
     if (!token || route?.reportOnly === true) return;
@@ -113,7 +100,7 @@ class Visit extends Visitor implements ResponderHooks {
   }
 
   #forward(outbound: OutboundRequest, responder: Responder): void {
-    const { forwarder, observer, gateway } = this.#reception;
+    const { forwarder, observer, gateway } = this.reception;
     observer.forwarded(this.exchange, outbound);
     if (this.#openTunnel) {
       responder.attach(forwarder.forwardUpgrade(outbound, responder));
@@ -132,7 +119,7 @@ class Visit extends Visitor implements ResponderHooks {
     const exchange = this.exchange;
     if (exchange.head?.expectsContinue === true) this.response.writeContinue();
     try {
-      await this.#reception.logouts.receive(endpoint, this.request, exchange.clientIp);
+      await this.reception.logouts.receive(endpoint, this.request, exchange.clientIp);
     } catch (error) {
       this.fail(error);
       return;
@@ -156,7 +143,7 @@ class Visit extends Visitor implements ResponderHooks {
   }
 
   protected override ended(): void {
-    if (this.#stream) this.#reception.streams.unwatch(this.#stream);
+    if (this.#stream) this.reception.streams.unwatch(this.#stream);
     super.ended();
   }
 }

@@ -38,15 +38,15 @@ export interface Reception extends ReceptionParts {
   visit(request: ClientRequest, response: ClientAnswer, connection: Connection): Visitor;
 }
 
-export abstract class Visitor {
+export abstract class Visitor<R extends Reception = Reception> {
   protected readonly request: ClientRequest;
   protected readonly response: ClientAnswer;
   protected readonly connection: Connection;
   protected readonly exchange: Exchange;
-  readonly #reception: Reception;
+  protected readonly reception: R;
 
-  constructor(reception: Reception, request: ClientRequest, response: ClientAnswer, connection: Connection) {
-    this.#reception = reception;
+  constructor(reception: R, request: ClientRequest, response: ClientAnswer, connection: Connection) {
+    this.reception = reception;
     this.request = request;
     this.response = response;
     this.connection = connection;
@@ -64,7 +64,7 @@ export abstract class Visitor {
   }
 
   fail(thrown: unknown): void {
-    const { observer, logger, gateway, answerTo } = this.#reception;
+    const { observer, logger, gateway, answerTo } = this.reception;
     const { exchange, request } = this;
     if (!(thrown instanceof GatewayError)) {
       logger.error(
@@ -131,15 +131,15 @@ export abstract class Visitor {
 
   /** @param proxies who is believed about the client's address; undefined where the peer is not */
   protected readHead(raw: RawHead, proxies: TrustedPeers | undefined): RequestHead {
-    const { policy } = this.#reception.gateway;
+    const { policy } = this.reception.gateway;
     const { exchange } = this;
     const head = readHead(raw, policy.headerTable, policy.headLimits);
     exchange.head = head;
     exchange.method = head.method;
     if (head.requestId !== undefined) exchange.requestId = head.requestId;
-    this.#reception.observer.headRead(exchange, head);
+    this.reception.observer.headRead(exchange, head);
     if (proxies) exchange.clientIp = clientAddress(this.connection.peer, forwardedForChain(head), proxies);
-    if (policy.inFlight > 0 && this.#reception.observer.inFlight > policy.inFlight) throw OVERLOADED;
+    if (policy.inFlight > 0 && this.reception.observer.inFlight > policy.inFlight) throw OVERLOADED;
     return head;
   }
 
@@ -153,7 +153,7 @@ export abstract class Visitor {
 
   /** The answer has ended, or the client has gone. Once for each visitor. */
   protected ended(): void {
-    const { observer } = this.#reception;
+    const { observer } = this.reception;
     observer.end(this.exchange);
     this.connection.inFlight--;
     this.connection.idleSinceMs = observer.endedAtMs(this.exchange);

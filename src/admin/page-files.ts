@@ -8,9 +8,18 @@ import type { AdminAnswer } from './http-answer.ts';
 const FILES = [
   'page.css',
   'icon.svg',
-  ...['api', 'charts', 'dom', 'health', 'main', 'metrics', 'revocations', 'traffic'].map(
-    (name) => `${name}.js`,
-  ),
+  ...[
+    'api',
+    'charts',
+    'confirm',
+    'dom',
+    'health',
+    'main',
+    'metrics',
+    'revocation-words',
+    'revocations',
+    'traffic',
+  ].map((name) => `${name}.js`),
 ];
 const TYPES: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',

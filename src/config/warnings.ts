@@ -11,7 +11,7 @@ const DEFAULT_MAX_LIFETIME_MS = 24 * 3_600_000;
 /** One line for each risk: what it is, what to do. */
 export function configurationWarnings(loaded: LoadedConfiguration): string[] {
   const { configuration } = loaded;
-  const { listeners, revocation, issuers, routes } = configuration;
+  const { listeners, admin, revocation, issuers, routes } = configuration;
   return [
     ...listeners
       .filter(({ host, tls, serve }) => !tls && serve !== 'redirect' && !isLoopback(host))
@@ -25,6 +25,11 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
         ({ host, port }) =>
           `listeners: ${host}:${port} serves decisions, but has no trusted_peers: everybody gets 403; add the proxies that ask`,
       ),
+    ...(hasAdminToken(admin) && !admin.tls && !isLoopback(admin.host)
+      ? [
+          `admin: ${admin.host}:${admin.port} is plaintext beyond loopback: the admin token can be read on the way; add admin.tls`,
+        ]
+      : []),
     ...(revocation.store === 'memory:' && routes.some(({ auth }) => auth.mode !== 'none')
       ? [
           'revocation.store: memory: forgets every revocation at a restart and tells no other gateway; use sqlite:FILE or redis://',
@@ -67,6 +72,10 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
       ? [`${loaded.file} holds secrets and can be read by every user; chmod 600 it, or use the _file keys`]
       : []),
   ];
+}
+
+function hasAdminToken({ token, tokens }: LoadedConfiguration['configuration']['admin']): boolean {
+  return token !== undefined || tokens !== undefined;
 }
 
 function secretFiles({ configuration, folder }: LoadedConfiguration): [key: string, file: string][] {

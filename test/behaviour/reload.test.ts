@@ -126,6 +126,34 @@ t.test('what is under way ends as it began; what comes next meets the new config
   socket.terminate();
 });
 
+t.test('whom to believe about addresses changes for open connections, too', async (t) => {
+  const upstream = await startUpstream(t);
+  const configuration = (trusted_proxies: string[]): Record<string, unknown> => ({
+    trusted_proxies,
+    routes: [route('a', { auth: { mode: 'none' } })],
+    upstreams: { u: { targets: [upstream.url] } },
+  });
+  const gateway = await startGateway(t, configuration(['127.0.0.1']));
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.teardown(() => agent.destroy());
+  let sockets = 0;
+  const ask = async (): Promise<string | undefined> => {
+    const request = httpRequest(`${gateway.url}/a`, { agent, headers: { 'x-forwarded-for': '192.0.2.1' } });
+    request.on('socket', (socket) => {
+      if (socket.connecting) sockets++;
+    });
+    request.end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.resume();
+    await once(response, 'end');
+    return String(upstream.seen.at(-1)?.headers['x-forwarded-for']);
+  };
+  t.equal(await ask(), '192.0.2.1, 127.0.0.1');
+  await reload(gateway, configuration([]));
+  t.equal(await ask(), '127.0.0.1');
+  t.equal(sockets, 1, 'on one connection');
+});
+
 t.test('connections to an upstream that is gone are closed', async (t) => {
   const sockets = new Set<Socket>();
   const old = await startServer(t, (request, response) => {

@@ -310,6 +310,7 @@ t.test('secrets come from files, without the last line end; what is wrong with o
 t.test('what is risky is said', async (t) => {
   const text = `issuers: { i: { issuer: https://i, jwks_url: "http://i/j", allow_http: true, max_lifetime: 48h } }
 revocation: { when_stale: allow }
+admin: { host: 0.0.0.0, token: abc }
 listeners: [{ port: 80 }, { port: 81, serve: decisions, dialect: request }]
 routes: [{ name: a, match: {}, upstream: u, auth: { report_only: true } }]
 ${UPSTREAMS}`;
@@ -319,7 +320,8 @@ ${UPSTREAMS}`;
     file: '/nowhere',
   }).join('\n');
   for (const risk of [
-    /plaintext beyond loopback/,
+    /listeners: .*plaintext beyond loopback/,
+    /admin: .*plaintext beyond loopback/,
     /memory:/,
     /when_stale: allow/,
     /allow_http/,

@@ -2,7 +2,7 @@
  * Runs before the tests: the right Node, and the programs that they run, which are installed where that is possible.
  * With SALLYPORT_NO_INSTALL=1 it only says what to run.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 
 interface Program {
   readonly name: string;
@@ -27,21 +27,26 @@ if (major !== 24 && major !== 26) {
 }
 
 const isThere = ({ name }: Program): boolean => spawnSync(name, ['--version']).status === 0;
-const missing = PROGRAMS.filter((program) => !isThere(program));
-if (missing.length > 0) {
-  const names = missing.map(({ name }) => name).join(', ');
-  const install = `apt-get update && apt-get install -y ${missing.map((program) => program.package).join(' ')}`;
-  const canInstall = process.getuid?.() === 0 && spawnSync('apt-get', ['--version']).status === 0;
-  if (process.env['SALLYPORT_NO_INSTALL'] === '1' || !canInstall) {
-    const isNeeded = missing.some(({ needed }) => needed);
-    console.error(
-      `${names} is missing${isNeeded ? ', and the tests need it' : ': its tests are skipped'}; run: ${install}`,
-    );
-    if (isNeeded) process.exit(1);
-  } else {
-    console.log(`${names} is missing: installing it with apt-get`);
-    const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    // The packages start servers of their own; the tests start theirs, on ports of their own.
-    execFileSync('sh', ['-c', install], { stdio: ['ignore', 'ignore', 'inherit'], env: environment });
+const mayInstall =
+  process.env['SALLYPORT_NO_INSTALL'] !== '1' &&
+  process.getuid?.() === 0 &&
+  spawnSync('apt-get', ['--version']).status === 0;
+
+/** By apt-get. The packages start servers of their own; the tests start theirs, on ports of their own. */
+function install(command: string): boolean {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  return spawnSync('sh', ['-c', command], { stdio: ['ignore', 'ignore', 'inherit'], env }).status === 0;
+}
+
+for (const program of PROGRAMS.filter((each) => !isThere(each))) {
+  const { name, needed } = program;
+  const command = `apt-get update && apt-get install -y ${program.package}`;
+  if (mayInstall) {
+    console.log(`${name} is missing: installing it with apt-get`);
+    if (install(command) && isThere(program)) continue;
   }
+  console.error(
+    `${name} is missing${needed ? ', and the tests need it' : ': its tests are skipped'}; run: ${command}`,
+  );
+  if (needed) process.exit(1);
 }

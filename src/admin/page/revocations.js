@@ -1,54 +1,15 @@
 /** Revoking, what is revoked, and undoing it: through /v1/revocations. */
+import { confirm } from './confirm.js';
 import { byId, durationText, element, timeElement } from './dom.js';
+import { KINDS, previewOf, targetText } from './revocation-words.js';
+import { wordsOf } from './api.js';
 
 const PAGE = 50;
 
 /**
- * @typedef {{
- *   id: string, issuer: string | null, target: Record<string, unknown> | null, issued_before: number | null,
- *   expires_at: number, created_at: number, created_by: string, reason: string | null, expired?: boolean,
- * }} Entry
- * @typedef {{ field: string, title: string, label: string, hint: string, cutoff: boolean, claim?: string }} Kind
+ * @typedef {import('./revocation-words.js').Entry} Entry
+ * @typedef {import('./revocation-words.js').Kind} Kind
  */
-
-/** @type {Kind[]} */
-const KINDS = [
-  {
-    field: 'session',
-    title: 'A session, such as a lost phone',
-    label: 'Session id (sid)',
-    hint: 'The sid of its tokens. A new login gets another one, and works.',
-    cutoff: true,
-  },
-  {
-    field: 'subject',
-    title: 'Everything of a person',
-    label: 'Subject (sub)',
-    hint: 'All tokens of this person until now. The next login works.',
-    cutoff: true,
-  },
-  {
-    field: 'token',
-    title: 'One token',
-    label: 'The token',
-    hint: 'It is sent to this gateway, which checks it, and to nobody else. It is not kept.',
-    cutoff: false,
-  },
-  {
-    field: 'token_id',
-    title: 'One token, by its id',
-    label: 'Token id (jti)',
-    hint: 'Where you have the id but not the token.',
-    cutoff: false,
-  },
-  {
-    field: 'client',
-    title: 'Everything of an application',
-    label: 'Client id (client_id)',
-    hint: 'All tokens of this application until now, whoever uses it.',
-    cutoff: true,
-  },
-];
 
 export class Revocations {
   /** @type {import('./api.js').Api} */
@@ -259,119 +220,4 @@ export class Revocations {
       },
     });
   }
-}
-
-/** @param {Pick<Entry, 'target' | 'id'>} entry */
-function targetText({ target, id }) {
-  if (target === null) return `restored entry ${id}`;
-  const [[kind = '', value] = []] = Object.entries(target);
-  const names = /** @type {Record<string, string>} */ ({
-    token_sha256: 'token with SHA-256',
-    token_id: 'token',
-    claim: 'claim',
-  });
-  const text =
-    typeof value === 'object'
-      ? Object.entries(value ?? {})
-          .map((pair) => pair.join(' = '))
-          .join()
-      : value;
-  return `${names[kind] ?? kind} ${text}`;
-}
-
-/**
- * What a revocation will match, in words.
- *
- * @param {Kind} kind
- * @param {Record<string, unknown>} wish
- * @param {Pick<Entry, 'id' | 'issuer' | 'target'>} preview
- * @param {Entry | undefined} known
- */
-function previewOf({ cutoff, field }, wish, preview, known) {
-  const row = (/** @type {string} */ name, /** @type {(Node | string)[]} */ ...value) => [
-    element('dt', {}, name),
-    element('dd', {}, ...value),
-  ];
-  const claims = field === 'token' ? claimsOf(String(wish['token'])) : undefined;
-  const before = wish['issued_before'];
-  return [
-    element(
-      'p',
-      {},
-      cutoff
-        ? 'Every token that matches and was issued until then is refused. Tokens that are issued later are not.'
-        : 'This one token is refused, until it expires.',
-    ),
-    element(
-      'dl',
-      {},
-      ...row('Matches', targetText(preview)),
-      ...row('Issued by', preview.issuer ?? 'unknown'),
-      ...(claims?.['sub'] === undefined ? [] : row('Subject', String(claims['sub']))),
-      ...(typeof claims?.['exp'] === 'number' ? row('Expires', timeElement(claims['exp'])) : []),
-      ...(cutoff ? row('Issued until', typeof before === 'number' ? timeElement(before) : 'now') : []),
-      ...row('Reason', wish['reason'] === undefined ? 'none given' : String(wish['reason'])),
-    ),
-    ...(known
-      ? [
-          element(
-            'p',
-            { class: 'notice good' },
-            `This was revoked before, by ${known.created_by} `,
-            timeElement(known.created_at),
-            '.',
-          ),
-        ]
-      : []),
-  ];
-}
-
-/**
- * What a JWT says of itself; undefined for any other token.
- *
- * @param {string} token
- * @returns {Record<string, unknown> | undefined}
- */
-function claimsOf(token) {
-  try {
-    const payload = atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'));
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(payload, (char) => char.charCodeAt(0))));
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Asks, and acts on a yes. Resolves when the dialog is closed.
- *
- * @param {{ title: string, content: (Node | string)[], yes: string, act: () => Promise<void> }} question
- */
-async function confirm({ title, content, yes, act }) {
-  const dialog = byId('confirm');
-  byId('confirm-title').textContent = title;
-  byId('confirm-text').replaceChildren(...content);
-  byId('confirm-error').textContent = '';
-  const button = byId('confirm-yes');
-  button.textContent = yes;
-  button.onclick = async () => {
-    button.disabled = true;
-    try {
-      await act();
-      dialog.close();
-    } catch (error) {
-      byId('confirm-error').textContent = wordsOf(error);
-    } finally {
-      button.disabled = false;
-    }
-  };
-  byId('confirm-no').onclick = () => dialog.close();
-  const { promise, resolve } = Promise.withResolvers();
-  dialog.addEventListener('close', resolve, { once: true });
-  dialog.showModal();
-  await promise;
-}
-
-/** @param {unknown} error */
-function wordsOf(error) {
-  return error instanceof Error ? error.message : String(error);
 }
