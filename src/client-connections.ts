@@ -30,7 +30,7 @@ export class ClientConnections {
     this.#clock = clock;
   }
 
-  add(socket: Socket, multiplexed: boolean): Connection {
+  add(socket: Socket, multiplexed: boolean): ClientConnection {
     const connection = new ClientConnection(socket, multiplexed, this.#policy, this.#clock.monotonicMs());
     this.#known.set(socket, connection);
     socket.once('close', () => this.#known.delete(socket));
@@ -38,8 +38,9 @@ export class ClientConnections {
     return connection;
   }
 
-  of(socket: Duplex): Connection {
-    return this.#known.get(socket) ?? CLOSED_CONNECTION;
+  /** Undefined where it has gone. */
+  of(socket: Duplex): ClientConnection | undefined {
+    return this.#known.get(socket);
   }
 
   /** Another configuration is in place, for those that are open, too. */
@@ -48,11 +49,11 @@ export class ClientConnections {
     for (const connection of this.#known.values()) connection.follow(policy);
   }
 
-  /** Those on which nothing has been served for that long. */
+  /** Those on which nothing has been served for that long, or whose clients have not taken an answer for that long. */
   idleFor(ms: number): Duplex[] {
     const before = this.#clock.monotonicMs() - ms;
     return [...this.#known]
-      .filter(([, { inFlight, idleSinceMs }]) => inFlight === 0 && idleSinceMs < before)
+      .filter(([, connection]) => connection.waitsSinceMs < before)
       .map(([socket]) => socket);
   }
 
@@ -72,16 +73,25 @@ export class ClientConnections {
   }
 }
 
-class ClientConnection implements Connection {
+export class ClientConnection implements Connection {
   readonly peer: string;
   peerIsTrusted: boolean;
   readonly scheme: 'http' | 'https';
   readonly multiplexed: boolean;
   alwaysSaid: readonly string[];
   closing = false;
-  inFlight = 0;
-  idleSinceMs: number;
+  /** Node's parser has given up: what has not come of a request will not come. */
+  isBroken = false;
   readonly #socket: Socket;
+  /** Requests being served. */
+  #inFlight = 0;
+  #idleSinceMs: number;
+  /** Since when an answer has been complete but not taken by the client; Infinity while none is. */
+  #answeredSinceMs = Infinity;
+  /** What the client has sent behind a request that is not yet answered. */
+  readonly #next: (() => void)[] = [];
+  /** Its socket is somebody else's now. */
+  #isHandedOver = false;
 
   constructor(socket: Socket, multiplexed: boolean, policy: ConnectionPolicy, nowMs: number) {
     this.#socket = socket;
@@ -90,7 +100,56 @@ class ClientConnection implements Connection {
     this.scheme = policy.scheme;
     this.multiplexed = multiplexed;
     this.alwaysSaid = policy.alwaysSaid;
-    this.idleSinceMs = nowMs;
+    this.#idleSinceMs = nowMs;
+  }
+
+  /** Since when nothing happens but for the client's part, on the monotonic clock. */
+  get waitsSinceMs(): number {
+    return this.#inFlight === 0 ? this.#idleSinceMs : this.#answeredSinceMs;
+  }
+
+  /** A request is being served, and another must wait for it. */
+  get isBusy(): boolean {
+    return this.#inFlight > 0 && !this.multiplexed;
+  }
+
+  /**
+   * Serves this when everything before it is answered. Node hands over whatever a client sends at once: it would be
+   * served all at once, too, and its answers would pile up.
+   */
+  inTurn(serve: () => void): void {
+    this.#next.push(serve);
+    this.#socket.pause();
+  }
+
+  /** Nobody here reads from its socket any more. */
+  handOver(): void {
+    this.#isHandedOver = true;
+  }
+
+  begun(): void {
+    this.#inFlight++;
+  }
+
+  answered(sinceMs: number): void {
+    // Streams of HTTP/2 see to that themselves.
+    if (!this.multiplexed) this.#answeredSinceMs = sinceMs;
+  }
+
+  ended(nowMs: number): void {
+    this.#inFlight--;
+    this.#idleSinceMs = nowMs;
+    this.#answeredSinceMs = Infinity;
+    if (this.#next.length > 0) this.#serveNext();
+  }
+
+  #serveNext(): void {
+    while (this.#inFlight === 0) {
+      const serve = this.#next.shift();
+      if (!serve) break;
+      serve();
+    }
+    if (this.#next.length === 0 && !this.#isHandedOver) this.#socket.resume();
   }
 
   follow({ isTrusted, alwaysSaid }: ConnectionPolicy): void {
@@ -104,16 +163,3 @@ class ClientConnection implements Connection {
     this.#socket.destroySoon();
   }
 }
-
-/** Of a socket that has gone. */
-const CLOSED_CONNECTION: Connection = {
-  peer: '',
-  peerIsTrusted: false,
-  scheme: 'http',
-  multiplexed: false,
-  alwaysSaid: [],
-  closing: true,
-  inFlight: 0,
-  idleSinceMs: 0,
-  end: () => undefined,
-};

@@ -45,10 +45,12 @@ export interface Connection {
    * be served any more.
    */
   closing: boolean;
-  /** Requests being served on it. */
-  inFlight: number;
-  /** Since when nothing has been served on it, on the monotonic clock. */
-  idleSinceMs: number;
+  /** A request is served on it from now on. */
+  begun(): void;
+  /** The answer is complete, and on its way to the client; or it is the beginning of a tunnel, which never is. */
+  answered(sinceMs: number): void;
+  /** The answer has been taken, or the client has gone. */
+  ended(nowMs: number): void;
   /** The rest of a request that was answered early is not waited for: the connection ends, unless it is multiplexed. */
   end(): void;
 }

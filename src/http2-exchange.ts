@@ -98,6 +98,7 @@ function fieldsOf(headers: readonly string[]): Record<string, string | string[]>
 export class Http2Answer implements ClientAnswer {
   readonly #stream: ServerHttp2Stream;
   readonly #request: ClientRequest;
+  readonly #stallMs: number;
   /** Set and not yet sent. */
   #head: string[] | undefined;
   #trailers: Record<string, string | string[]> = {};
@@ -107,7 +108,9 @@ export class Http2Answer implements ClientAnswer {
   /** Who is told of the end; undefined when they have been. */
   #waiting: (() => void)[] | undefined = [];
 
-  constructor(stream: ServerHttp2Stream, request: ClientRequest) {
+  /** @param stallMs how long a client may take to take the end of an answer */
+  constructor(stream: ServerHttp2Stream, request: ClientRequest, stallMs: number) {
+    this.#stallMs = stallMs;
     this.#stream = stream;
     this.#request = request;
     // What went wrong with a stream shows in its code, and 'close' follows.
@@ -176,8 +179,14 @@ export class Http2Answer implements ClientAnswer {
     this.#sendHead(isEmpty);
     if (this.destroyed) return;
     if (!this.#stream.writableEnded) this.#stream.end(this.#isReset ? undefined : chunk, encoding);
-    if (this.#stream.writableFinished) this.#answered();
-    else this.#stream.once('finish', () => this.#answered());
+    if (this.#stream.writableFinished) {
+      this.#answered();
+      return;
+    }
+    // A client that opens no window would keep it for ever (rule H19).
+    const stalled = setTimeout(() => this.#stream.close(constants.NGHTTP2_CANCEL), this.#stallMs);
+    this.#waiting?.push(() => clearTimeout(stalled));
+    this.#stream.once('finish', () => this.#answered());
   }
 
   destroy(): void {

@@ -17,6 +17,7 @@ export interface Http2Limits {
   readonly uriBytes: number;
   readonly headerBytes: number;
   readonly headersTimeoutMs: number;
+  readonly idleTimeoutMs: number;
 }
 
 /** Of one connection, at a time. */
@@ -69,15 +70,16 @@ export class Http2Sessions {
     };
     this.#sessions.set(socket, noted);
     // Whoever has chosen h2 and then asks for nothing is as slow as one whose header section does not come.
-    const cancel = this.#clock.after(limits.headersTimeoutMs, () => session.destroy());
+    const cancel = this.#clock.after(limits.headersTimeoutMs, () => socket.destroy());
     session.once('stream', cancel);
-    session.on('close', () => {
+    // The socket and not the session: one that was told to close waits for its client to do so, for ever.
+    socket.once('close', () => {
       cancel();
       this.#sessions.delete(socket);
     });
     // What went wrong was the client's doing, and its connection ends.
-    session.on('error', () => session.destroy());
-    session.on('frameError', () => session.destroy());
+    session.on('error', () => socket.destroy());
+    session.on('frameError', () => socket.destroy());
     session.on('remoteSettings', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     session.on('stream', (stream, _headers, _flags, rawHeaders) => {
       this.#begun(noted, stream, rawHeaders);
@@ -91,7 +93,7 @@ export class Http2Sessions {
     if (!noted) return false;
     noted.session.close();
     // A client that does not take the farewell is left without.
-    this.#clock.after(NOTICE_MS, () => noted.session.destroy());
+    this.#clock.after(NOTICE_MS, () => socket.destroy());
     return true;
   }
 
@@ -102,7 +104,7 @@ export class Http2Sessions {
   }
 
   destroy(): void {
-    for (const { session } of this.#sessions.values()) session.destroy();
+    for (const socket of this.#sessions.keys()) socket.destroy();
   }
 
   /**
@@ -117,7 +119,7 @@ export class Http2Sessions {
 
   #begun(noted: Session, stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
     const request = new Http2Request(stream, rawHeaders);
-    const answer = new Http2Answer(stream, request);
+    const answer = new Http2Answer(stream, request, this.#limits().idleTimeoutMs);
     stream.on('close', () => {
       if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.#countReset(noted);
     });

@@ -7,7 +7,12 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import { ClientConnections, LINGER_MS, type ConnectionPolicy } from './client-connections.ts';
+import {
+  ClientConnections,
+  LINGER_MS,
+  type ClientConnection,
+  type ConnectionPolicy,
+} from './client-connections.ts';
 import type { Clock } from './clock.ts';
 import {
   EXPECTATION_FAILED,
@@ -165,7 +170,7 @@ export class Listener {
     });
     server.on('upgrade', (request: LeanRequest, socket, early) => this.#upgrade(request, socket, early));
     server.on('connect', (request: LeanRequest, socket) => {
-      this.#refuse(request, this.#responseOn(request, socket), METHOD_REFUSED);
+      this.#serveAlone(request, socket, (visitor) => visitor.refuse(METHOD_REFUSED));
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
     return server;
@@ -216,32 +221,56 @@ export class Listener {
     return this.#reception.visit(request, response, connection);
   }
 
+  /** Calls back when it is this request's turn, at once as a rule; never where its connection is about to end. */
+  #inTurn(socket: Duplex, serve: (connection: ClientConnection) => void): void {
+    const connection = this.#connections.of(socket);
+    if (!connection || connection.closing) return;
+    if (connection.isBusy) connection.inTurn(() => this.#inTurn(socket, serve));
+    else serve(connection);
+  }
+
   #serve(request: LeanRequest, response: Http1Answer): void {
-    const connection = this.#connections.of(request.socket);
-    if (connection.closing) return;
-    if (this.#draining) response.shouldKeepAlive = false;
-    this.#visit(request, response, connection).serve();
+    this.#inTurn(request.socket, (connection) => {
+      if (connection.isBroken && !request.complete) return;
+      if (this.#draining) response.shouldKeepAlive = false;
+      this.#visit(request, response, connection).serve();
+    });
   }
 
   #refuse(request: LeanRequest, response: Http1Answer, error: GatewayError): void {
-    const connection = this.#connections.of(request.socket);
-    if (!connection.closing) this.#visit(request, response, connection).refuse(error);
+    this.#inTurn(request.socket, (connection) => this.#visit(request, response, connection).refuse(error));
+  }
+
+  /** For a request whose socket Node has handed over: for a tunnel, or whatever else it becomes. */
+  #serveAlone(
+    request: LeanRequest,
+    socket: Duplex,
+    serve: (visitor: Visitor, response: Http1Answer) => void,
+  ): void {
+    // Node listens to it no more, and an error that nobody listens to ends the process.
+    socket.on('error', () => socket.destroy());
+    // Not before it is its turn: there is one response on a socket at a time.
+    this.#inTurn(socket, (connection) => {
+      connection.handOver();
+      const response = this.#responseOn(request, socket);
+      serve(this.#visit(request, response, connection), response);
+    });
   }
 
   #upgrade(request: LeanRequest, socket: Duplex, early: Buffer): void {
-    const response = this.#responseOn(request, socket);
-    // A client must wait for the 101: bytes before it are meant for somebody who reads them as a request.
-    if (early.length > 0) {
-      this.#refuse(request, response, MALFORMED_REQUEST);
-      return;
-    }
-    const connection = this.#connections.of(request.socket);
-    this.#visit(request, response, connection).serve((headers, upstream, upstreamEarly) => {
-      response.detachSocket(socket as Socket);
-      this.#tunnels.add(socket);
-      return openTunnel({ client: socket, upstream, headers, early: upstreamEarly }, () => {
-        this.#tunnels.delete(socket);
-        response.emit('close');
+    this.#serveAlone(request, socket, (visitor, response) => {
+      // A client must wait for the 101: bytes before it are meant for somebody who reads them as a request.
+      if (early.length > 0) {
+        visitor.refuse(MALFORMED_REQUEST);
+        return;
+      }
+      visitor.serve((headers, upstream, upstreamEarly) => {
+        response.detachSocket(socket as Socket);
+        this.#tunnels.add(socket);
+        return openTunnel({ client: socket, upstream, headers, early: upstreamEarly }, () => {
+          this.#tunnels.delete(socket);
+          response.emit('close');
+        });
       });
     });
   }
@@ -251,7 +280,6 @@ export class Listener {
     const response = new Http1Answer(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Socket);
-    socket.on('error', () => socket.destroy());
     response.on('finish', () => {
       response.detachSocket(socket as Socket);
       (socket as Socket).destroySoon();
@@ -263,8 +291,18 @@ export class Listener {
   /** What Node's parser refuses never becomes a request; the client is told why, and the connection ends. */
   #clientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
     const connection = this.#connections.of(socket);
-    const busy = (socket as Duplex & { _httpMessage?: Http1Answer | null })._httpMessage;
-    if (error.code === 'ECONNRESET' || !socket.writable || connection.closing || busy?.headersSent === true) {
+    const { _httpMessage: busy } = socket as Duplex & { _httpMessage?: Http1Answer | null };
+    if (error.code === 'ECONNRESET' || !socket.writable || !connection || connection.closing) {
+      socket.destroy();
+      return;
+    }
+    if (busy?.req.complete) {
+      // It stands behind a request that is whole, and is still owed its answer.
+      connection.isBroken = true;
+      connection.inTurn(() => this.#clientError(error, socket));
+      return;
+    }
+    if (busy?.headersSent) {
       socket.destroy();
       return;
     }

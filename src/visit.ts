@@ -69,10 +69,13 @@ class Visit extends Visitor<ProxyReception> implements ResponderHooks {
 
   answered(): void {
     this.reception.observer.answered(this.exchange);
+    this.answerComplete();
   }
 
   tunnel(headers: AnswerHeaders, upstream: Duplex, early: Buffer): void {
     this.exchange.status = 101;
+    // It is the beginning of something, and not the end.
+    this.connection.answered(Infinity);
     const tunnel = this.#openTunnel?.(headers, upstream, early);
     this.#watch(true, () => tunnel?.close());
   }

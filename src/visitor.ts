@@ -51,7 +51,7 @@ export abstract class Visitor<R extends Reception = Reception> {
     this.response = response;
     this.connection = connection;
     this.exchange = reception.observer.begin(request.method ?? '', connection.peer, newRequestId());
-    connection.inFlight++;
+    connection.begun();
   }
 
   /** Serves the request. `openTunnel` is there where the client asks to switch to WebSocket. */
@@ -76,6 +76,7 @@ export abstract class Visitor<R extends Reception = Reception> {
     if (error.source === 'upstream' && error.cause !== undefined)
       exchange.failureCause = describeError(error.cause);
     observer.failed(exchange, error);
+    this.answerComplete();
     const closes = this.endsConnection(error.close || this.response.headersSent);
     exchange.bytesOut += reject(this.response, error, {
       realm: gateway.policy.realm,
@@ -107,6 +108,7 @@ export abstract class Visitor<R extends Reception = Reception> {
       ...connection.alwaysSaid,
       ...(this.endsConnection() ? ['connection', 'close'] : []),
     ]);
+    this.answerComplete();
     response.end(body === '' || this.request.method === 'HEAD' ? undefined : body);
   }
 
@@ -151,12 +153,16 @@ export abstract class Visitor<R extends Reception = Reception> {
     return head?.expectsContinue === true ? undefined : head?.contentLength;
   }
 
+  /** The answer is complete; its client may not have taken it yet. */
+  protected answerComplete(): void {
+    this.connection.answered(this.reception.observer.nowMs);
+  }
+
   /** The answer has ended, or the client has gone. Once for each visitor. */
   protected ended(): void {
     const { observer } = this.reception;
     observer.end(this.exchange);
-    this.connection.inFlight--;
-    this.connection.idleSinceMs = observer.endedAtMs(this.exchange);
+    this.connection.ended(observer.endedAtMs(this.exchange));
   }
 }
 

@@ -112,6 +112,11 @@ export class Observer {
     return this.#metrics.inFlight;
   }
 
+  /** Now, on the monotonic clock. */
+  get nowMs(): number {
+    return this.#clock.monotonicMs();
+  }
+
   begin(method: string, peer: string, requestId: string): Exchange {
     this.#metrics.inFlight++;
     return new Exchange(method, peer, requestId, this.#clock.monotonicMs());

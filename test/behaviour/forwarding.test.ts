@@ -742,3 +742,27 @@ t.test('H19 slow clients end at timeouts.idle, and the upstream is not blamed', 
 
   t.equal((await send(gateway.url, '/')).status, 200, 'no target was ejected');
 });
+
+t.test('H19 a client that never takes the end of its answer ends after timeouts.idle', async (t) => {
+  const upstream = await startUpstream(t, (_request, response) => response.end(Buffer.alloc(60_000)));
+  const gateway = await startGateway(t, {
+    timeouts: { idle: '1s' },
+    routes: [{ name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' } }],
+    upstreams: { u: { targets: [upstream.url] } },
+  });
+  const deaf = connect(gateway.port, '127.0.0.1');
+  deaf.on('error', () => undefined);
+  deaf.pause();
+  // Until the kernel takes no more answers.
+  deaf.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(1_000));
+  let served = -1;
+  await until(async () => {
+    const before = served;
+    served = upstream.seen.length;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return served > 0 && served === before;
+  });
+  t.equal(await gateway.metric('sallyport_requests_in_flight'), 1);
+  await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 0);
+  t.ok(upstream.seen.length < 1_000);
+});

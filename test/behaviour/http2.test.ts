@@ -513,6 +513,34 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
     await until(() => session.destroyed);
   });
 
+  t.test('H19 clients that do not take their answer, or their farewell, end', async (t) => {
+    const { gateway } = await setScene(t, {
+      more: { timeouts: { idle: '1s', drain: '1s' } },
+      answer: (_request, response) => response.end(Buffer.alloc(100_000)),
+    });
+    // SETTINGS_INITIAL_WINDOW_SIZE 0: no byte of an answer can be sent.
+    const closedWindow = Buffer.from([0, 4, 0, 0, 0, 0]);
+    const refused = await RawHttp2.connect(t, gateway.port, closedWindow);
+    refused.send(frame(FRAME.headers, END_HEADERS, 1, requestBlock('POST', '/nothing')));
+    const lazy = await RawHttp2.connect(t, gateway.port, closedWindow);
+    lazy.send(frame(FRAME.headers, END_HEADERS | END_STREAM, 1, requestBlock('GET', '/open')));
+    await until(() =>
+      [refused, lazy].every((client) => client.of(1).some(({ type }) => type === FRAME.headers)),
+    );
+    t.equal(await gateway.metric('sallyport_requests_in_flight'), 2);
+    await until(() =>
+      [refused, lazy].every((client) => client.of(1).some(({ type }) => type === FRAME.resetStream)),
+    );
+    await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 0);
+    // It neither reads nor closes: what was told to close must not wait for it.
+    const deaf = await RawHttp2.connect(t, gateway.port);
+    deaf.send(frame(FRAME.headers, END_HEADERS | END_STREAM, 1, requestBlock('GET', '/nothing')));
+    await until(() => deaf.of(1).length > 0);
+    deaf.pause();
+    await gateway.stop();
+    t.pass('the gateway stops all the same');
+  });
+
   t.test('HSTS is on every answer, and the upstream’s own word is kept', async (t) => {
     const { send } = await setScene(t, {
       tls: { hsts: { max_age: '1h', include_subdomains: true } },
