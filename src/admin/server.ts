@@ -127,7 +127,8 @@ export class AdminServer {
 
   async #route(request: IncomingMessage): Promise<AdminAnswer> {
     const { method = '' } = request;
-    const url = new URL(request.url ?? '/', 'http://admin.invalid');
+    const url = URL.parse(request.url ?? '/', 'http://admin.invalid');
+    if (!url) return adminProblem(400, 'malformed_request', 'this is no request target');
     const isRead = method === 'GET' || method === 'HEAD';
     if (url.pathname.startsWith('/v1/')) return this.#api(request, method, url);
     const page = this.#page.get(url.pathname);

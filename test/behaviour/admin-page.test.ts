@@ -288,6 +288,7 @@ t.test('A2 A3 who gets the page, and what it may do', async (t) => {
     '/page/tsconfig.json',
   ])
     t.equal((await send(gateway.adminUrl, path)).status, 404, path);
+  t.equal((await send(gateway.adminUrl, '//')).status, 400);
   t.equal((await send(gateway.adminUrl, '/', { headers: ['host', 'evil.example'] })).status, 403);
   t.equal((await send(gateway.adminUrl, '/page/main.js', { headers: ['host', 'evil.example'] })).status, 403);
   t.equal((await send(gateway.adminUrl, '/', { method: 'POST', body: 'a=b' })).status, 405);
