@@ -22,6 +22,11 @@ export interface GatewayProcess {
 
 export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
+/** Where Node keeps what it has compiled: a process starts in half the time. */
+const COMPILED = {
+  NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url)),
+};
+
 export function temporaryFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
@@ -42,7 +47,7 @@ export async function sallyport(
 ): Promise<Result> {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd,
-    env: { PATH: process.env['PATH'], NO_COLOR: '1' },
+    env: { PATH: process.env['PATH'], NO_COLOR: '1', ...COMPILED },
   });
   let out = '';
   let err = '';
@@ -71,7 +76,10 @@ export async function startGatewayProcess(
   };
   writeFileSync(file, JSON.stringify(complete), { mode: 0o600 });
   beforeStart();
-  const child = spawn(process.execPath, [MAIN, 'run', '-c', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [MAIN, 'run', '-c', file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...COMPILED },
+  });
   let output = '';
   const ready = Promise.withResolvers<void>();
   const onData = (chunk: Buffer): void => {
