@@ -83,6 +83,10 @@ export class Http2Sessions {
     session.on('remoteSettings', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     session.on('stream', (stream, _headers, _flags, rawHeaders) => {
       this.#begun(noted, stream, rawHeaders);
+      stream.on('close', () => {
+        if (stream.rstCode !== constants.NGHTTP2_NO_ERROR && !this.#mayReset(noted))
+          this.#calm(socket, session);
+      });
     });
     if (this.#draining) this.#drain(session);
   }
@@ -92,8 +96,7 @@ export class Http2Sessions {
     const noted = this.#sessions.get(socket);
     if (!noted) return false;
     noted.session.close();
-    // A client that does not take the farewell is left without.
-    this.#clock.after(NOTICE_MS, () => socket.destroy());
+    this.#endSoon(socket);
     return true;
   }
 
@@ -120,19 +123,27 @@ export class Http2Sessions {
   #begun(noted: Session, stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
     const request = new Http2Request(stream, rawHeaders);
     const answer = new Http2Answer(stream, request, this.#limits().idleTimeoutMs);
-    stream.on('close', () => {
-      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.#countReset(noted);
-    });
     this.#serve(request, answer, noted.connection);
   }
 
-  /** Whoever resets, or makes the gateway reset, stream after stream has it work for nothing: the connection ends. */
-  #countReset(noted: Session): void {
+  /** Whoever resets, or makes the gateway reset, stream after stream has it work for nothing. */
+  #calm(socket: Duplex, session: ServerHttp2Session): void {
+    session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#endSoon(socket);
+  }
+
+  /** A client that does not take its farewell is left without. */
+  #endSoon(socket: Duplex): void {
+    this.#clock.after(NOTICE_MS, () => socket.destroy());
+  }
+
+  /** Counts a stream that ended before its time. */
+  #mayReset(noted: Session): boolean {
     const nowMs = this.#clock.monotonicMs();
     const regained = ((nowMs - noted.resetsCountedAtMs) / 1000) * RESETS.aSecond;
     noted.resetsLeft = Math.min(RESETS.burst, noted.resetsLeft + regained) - 1;
     noted.resetsCountedAtMs = nowMs;
-    if (noted.resetsLeft < 0) noted.session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    return noted.resetsLeft >= 0;
   }
 }
 

@@ -26,6 +26,7 @@ import {
 import type { Connection } from './gateway.ts';
 import { Http2Sessions } from './http2-sessions.ts';
 import { Http1Answer } from './http1-answer.ts';
+import { isWebSocketHandshake } from './http/websocket-protocol.ts';
 import { LeanRequest } from './lean-request.ts';
 import { ListenerCertificates, type ListenerTls } from './listener-tls.ts';
 import { openTunnel } from './tunnel.ts';
@@ -310,17 +311,6 @@ export class Listener {
     socket.end(refusalText(this.#reception, parserError(error, this.#options.uriBytes), connection));
     this.#clock.after(LINGER_MS, () => socket.destroy());
   }
-}
-
-/** The one upgrade that is served; any other is dropped and its request served as if it had not asked. */
-export function isWebSocketHandshake(
-  request: Pick<LeanRequest, 'method' | 'headers' | 'httpVersion'>,
-): boolean {
-  const { method, headers, httpVersion } = request;
-  const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
-  return (
-    method === 'GET' && httpVersion === '1.1' && !hasBody && headers.upgrade?.toLowerCase() === 'websocket'
-  );
 }
 
 function parserError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, uriBytes: number): GatewayError {

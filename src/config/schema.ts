@@ -114,7 +114,11 @@ const timeouts = z
     headers: positiveDuration
       .prefault('10s')
       .describe('How long a client may take to send its header section.'),
-    idle: positiveDuration.prefault('75s').describe('How long an idle client connection is kept.'),
+    idle: positiveDuration
+      .prefault('75s')
+      .describe(
+        'How long an idle client connection is kept, and how long a client may take to take the end of an answer.',
+      ),
     drain_delay: duration
       .prefault('0s')
       .describe(

@@ -16,7 +16,7 @@ import { problemAnswer } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
 import { Issuers } from '../issuers.ts';
 import { lookedAt } from '../lean-request.ts';
-import { isWebSocketHandshake } from '../listener.ts';
+import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
 import { compilePolicy, type Policy } from '../policy.ts';
 import { Observer, type Exchange, type StageName } from '../stages/observe.ts';
 import { RouteTable } from '../stages/match-route.ts';

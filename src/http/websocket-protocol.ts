@@ -25,3 +25,23 @@ export function readProtocols(values: readonly string[]): OfferedProtocols {
   }
   return { tokens, others };
 }
+
+/** What of a request tells whether it is a handshake; header fields by lower-case name. */
+export interface HandshakeHead {
+  readonly method?: string | undefined;
+  readonly httpVersion: string;
+  readonly headers: {
+    readonly upgrade?: string | undefined;
+    readonly 'content-length'?: string | undefined;
+    readonly 'transfer-encoding'?: string | undefined;
+  };
+}
+
+/** The one upgrade that is served; any other is dropped and its request served as if it had not asked. */
+export function isWebSocketHandshake(request: HandshakeHead): boolean {
+  const { method, headers, httpVersion } = request;
+  const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+  return (
+    method === 'GET' && httpVersion === '1.1' && !hasBody && headers.upgrade?.toLowerCase() === 'websocket'
+  );
+}

@@ -354,7 +354,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('H11 a body that waits for a go-ahead gets it after authentication, and only then', async (t) => {
-    const { session, token } = await setScene(t);
+    const { session, token, upstream } = await setScene(t);
     const good = session.request({
       ':method': 'POST',
       expect: '100-continue',
@@ -369,6 +369,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
     bad.on('continue', () => (wentAhead = true));
     t.equal((await answerOf(bad)).status, 401);
     t.notOk(wentAhead);
+    t.equal(upstream.seen.length, 1, 'the upstream saw nothing of it');
   });
 
   t.test('H15 an upstream that dies within its answer breaks the stream, and only that', async (t) => {

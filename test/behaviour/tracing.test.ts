@@ -101,7 +101,9 @@ t.test('with an SDK', async (t) => {
   });
 
   t.test('a refusal has no upstream span, and says why', async (t) => {
+    const before = upstream.seen.length;
     await send(gateway.url, '/orders', { token: 'bad' });
+    t.equal(upstream.seen.length, before);
     const { server, client } = await spansOf(1);
     t.equal(client, undefined);
     t.notOk(server.parentSpanContext);

@@ -2,7 +2,7 @@
 import { confirm } from './confirm.js';
 import { byId, durationText, element, timeElement } from './dom.js';
 import { KINDS, previewOf, targetText } from './revocation-words.js';
-import { wordsOf } from './api.js';
+import { ApiError, wordsOf } from './api.js';
 
 const PAGE = 50;
 
@@ -117,7 +117,7 @@ export class Revocations {
     try {
       return await this.#api.call('GET', `/v1/revocations/${id}`);
     } catch (error) {
-      if (/** @type {any} */ (error).status === 404) return undefined;
+      if (error instanceof ApiError && error.status === 404) return undefined;
       throw error;
     }
   }

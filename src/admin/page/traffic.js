@@ -82,9 +82,7 @@ export class Traffic {
   /** @param {readonly import('./metrics.js').Sample[]} samples */
   #showRefusals(samples) {
     const sums = sumBy(samples, 'sallyport_auth_decisions_total', (labels) =>
-      labels['decision'] === 'allow'
-        ? undefined
-        : `${labels['route']}: ${reasonOf(/** @type {any} */ (labels))}`,
+      labels['decision'] === 'allow' ? undefined : `${labels['route']}: ${reasonOf(labels)}`,
     );
     const bars = [...sums]
       .map(([name, value]) => ({ name, value }))
@@ -105,8 +103,10 @@ export class Traffic {
  */
 function momentBetween(before, after) {
   const seconds = Math.max(0.001, (after.atMs - before.atMs) / 1000);
-  const grown = (/** @type {string} */ name, /** @type {(labels: any) => string | undefined} */ by) =>
-    growth(sumBy(before.samples, name, by), sumBy(after.samples, name, by));
+  const grown = (
+    /** @type {string} */ name,
+    /** @type {(labels: Record<string, string>) => string | undefined} */ by,
+  ) => growth(sumBy(before.samples, name, by), sumBy(after.samples, name, by));
   const reasons = new Map(
     [...grown('sallyport_auth_decisions_total', reasonOf)].map(([reason, count]) => [
       reason,
