@@ -22,17 +22,20 @@ export function isExact(kind: TargetKind): boolean {
   return kind === 'token' || kind === 'token_id';
 }
 
-/** 128 bits of a digest: enough that nobody finds a second target with the same key, short enough to type. */
+/** 127 bits of a digest: enough that nobody finds a second target with the same key, short enough to type. */
 const KEY_BYTES = 16;
 
-/** What stands for a target wherever it is looked up: 128 bits, as four words. */
+/** What stands for a target wherever it is looked up: 128 bits, of which the first is 0, as four words. */
 export type TargetKey = Uint32Array;
 
 function targetDigest({ issuer, kind, value }: RevocationTarget): Buffer {
-  return hash('sha256', JSON.stringify([issuer, kind, value]), 'buffer').subarray(0, KEY_BYTES);
+  const digest = hash('sha256', JSON.stringify([issuer, kind, value]), 'buffer').subarray(0, KEY_BYTES);
+  // An id begins with a letter: with "-" it would be taken for an option on a command line.
+  digest[0] = (digest[0] ?? 0) & 0x7f;
+  return digest;
 }
 
-/** The id of the one entry that a target has: the same on every gateway. 22 characters, base64url. */
+/** The id of the one entry that a target has: the same on every gateway. 22 characters, base64url, the first a letter. */
 export function targetId(target: RevocationTarget): string {
   return targetDigest(target).toString('base64url');
 }
@@ -45,13 +48,13 @@ export function keyOfId(id: string): TargetKey {
 /** The id behind a key. */
 export function idOfKey(key: TargetKey): string {
   const bytes = Buffer.alloc(KEY_BYTES);
-  for (let word = 0; word < key.length; word++) bytes.writeUInt32LE(key[word] ?? 0, 4 * word);
+  for (let word = 0; word < key.length; word++) bytes.writeUInt32BE(key[word] ?? 0, 4 * word);
   return bytes.toString('base64url');
 }
 
 function wordsOf(bytes: Buffer): TargetKey {
   const words = new Uint32Array(KEY_BYTES / 4);
-  for (let word = 0; word < words.length; word++) words[word] = bytes.readUInt32LE(4 * word);
+  for (let word = 0; word < words.length; word++) words[word] = bytes.readUInt32BE(4 * word);
   return words;
 }
 
