@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { existsSync } from 'node:fs';
+import { visible } from '../visible-text.ts';
 import { loadConfiguration, type LoadedConfiguration } from '../config/load.ts';
 
 export interface Arguments {
@@ -62,14 +63,18 @@ export function flag(args: Arguments, name: string): boolean {
 const DEFAULT_FILES = ['sallyport.yaml', 'config/sallyport.yaml', '/etc/sallyport/sallyport.yaml'];
 
 /** The file of -c, or the first of the usual places. */
-export function configurationOf(args: Arguments): LoadedConfiguration {
+export function configurationFile(args: Arguments): string {
   const file = text(args, 'config') ?? DEFAULT_FILES.find((candidate) => existsSync(candidate));
   if (file === undefined) {
     throw new CommandFailed(
       `there is no configuration (looked for ${DEFAULT_FILES.join(', ')}); name one with -c FILE, or make one with "sallyport init"`,
     );
   }
-  return loadConfiguration(file);
+  return file;
+}
+
+export function configurationOf(args: Arguments): LoadedConfiguration {
+  return loadConfiguration(configurationFile(args));
 }
 
 /** A token from a file, or from standard input for `-`. Never from the command line, where every user could read it. */
@@ -96,20 +101,14 @@ export function timeOf(value: string): number {
   return seconds;
 }
 
+/** Tokens, paths and names are anybody's text: of control characters only line ends do what they do. */
 export function print(text: string): void {
-  process.stdout.write(`${harmless(text)}\n`);
+  process.stdout.write(`${text.split('\n').map(visible).join('\n')}\n`);
 }
 
-/** Tokens and paths are anybody's text: what would move a terminal's cursor is shown, not obeyed. JSON stays JSON. */
-function harmless(text: string): string {
-  return text.replace(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}
-
-export function printError(line: string): void {
-  process.stderr.write(`${line}\n`);
+/** As print, to standard error. */
+export function printError(text: string): void {
+  process.stderr.write(`${text.split('\n').map(visible).join('\n')}\n`);
 }
 
 export function printJson(value: unknown): void {

@@ -2,7 +2,7 @@
 import { headerAlias } from '../http/header-names.ts';
 import { isReservedHeader } from '../http/identity-headers.ts';
 import { isClaimPath } from '../token/claims.ts';
-import type { Problem } from './load.ts';
+import type { Problem } from './problem.ts';
 import { rawOf, type Path, type Raw } from './raw-document.ts';
 
 /** What is wrong with the identity headers of a section, or with the claims that they name. */

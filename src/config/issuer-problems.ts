@@ -8,7 +8,7 @@ import {
   type SignatureAlgorithm,
 } from '../token/algorithms.ts';
 import { isOpaqueIssuer, OPAQUE_SOURCES } from './issuer-schema.ts';
-import type { Problem } from './load.ts';
+import type { Problem } from './problem.ts';
 import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { prefixText } from './route-problems.ts';
 

@@ -4,30 +4,25 @@
  */
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { isCollection, isMap, isScalar, LineCounter, parseDocument, type Document, type Scalar } from 'yaml';
+import {
+  isCollection,
+  isMap,
+  isScalar,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type Scalar,
+} from 'yaml';
 import type { z } from 'zod';
+import { visible } from '../visible-text.ts';
 import { interpolate, retype } from './interpolate.ts';
+import { errorCode, type Problem } from './problem.ts';
+import type { Path } from './raw-document.ts';
 import { referenceProblems } from './references.ts';
 import { configurationSchema, type Configuration } from './schema.ts';
-import { nearest } from './suggest.ts';
-import {
-  TLS_FILES,
-  tlsClientProblem,
-  tlsServerProblem,
-  type TlsClientConfiguration,
-  type TlsServerConfiguration,
-} from './tls-schema.ts';
-
-type Path = readonly (string | number)[];
-
-/** One problem of a configuration, at one place. `path` is empty for the file as a whole. */
-export interface Problem {
-  readonly path: Path;
-  /** What is wrong; what to do. */
-  readonly message: string;
-  /** The key at `path` is meant, not its value. */
-  readonly atKey?: boolean;
-}
+import { problemsOf } from './schema-problems.ts';
+import { resolveSecrets } from './secrets.ts';
 
 /** The configuration is unusable; `problems` are lines ready to print. */
 export class ConfigurationError extends Error {
@@ -99,9 +94,14 @@ export function parseConfiguration(
   if (!isMap(document.contents)) {
     throw new ConfigurationError([`${file}:1:1: the file is not a mapping; start from "sallyport init"`]);
   }
+  const aliasProblem = problemOfAliases(document);
+  if (aliasProblem)
+    throw new ConfigurationError([`${at(aliasProblem.offset)}: ${visible(aliasProblem.message)}`]);
   const { problems: unresolved, plainScalars } = interpolate(document, environment);
-  const lineOf = (problem: Problem): string =>
-    `${at(offsetOf(document, problem))}: ${problem.path.length > 0 ? `${pathText(problem.path)}: ` : ''}${problem.message}`;
+  const lineOf = (problem: Problem): string => {
+    const where = problem.path.length > 0 ? `${pathText(problem.path)}: ` : '';
+    return `${at(offsetOf(document, problem))}: ${visible(where + problem.message)}`;
+  };
 
   const parsed = parseRetyping(document, plainScalars);
   const raw: unknown = document.toJS();
@@ -122,144 +122,44 @@ export function parseConfiguration(
   return configuration;
 }
 
+/** `*` begins an alias in YAML, and a wildcard everywhere else. */
+function problemOfAliases(document: Document): { offset: number; message: string } | undefined {
+  const unknown: { offset: number; message: string }[] = [];
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) === undefined)
+        unknown.push({
+          offset: alias.range?.[0] ?? 0,
+          message: `*${alias.source} is an alias of something that is not in this file; put quotes around it: "*${alias.source}"`,
+        });
+    },
+  });
+  if (unknown.length > 0) return unknown[0];
+  try {
+    document.toJS();
+    return undefined;
+  } catch (error) {
+    // A few lines of aliases of aliases can stand for gigabytes.
+    if (!(error instanceof ReferenceError)) throw error;
+    return { offset: 0, message: 'aliases stand for too much; write it out' };
+  }
+}
+
 /** Where a number or a boolean was asked for and an interpolated plain scalar stands, its text is read as one. */
 function parseRetyping(
   document: Document,
   plainScalars: ReadonlySet<Scalar>,
 ): z.ZodSafeParseResult<Configuration> {
-  const first = configurationSchema.safeParse(document.toJS());
+  const parse = (): z.ZodSafeParseResult<Configuration> =>
+    configurationSchema.safeParse(document.toJS(), { reportInput: true });
+  const first = parse();
   if (first.success || plainScalars.size === 0) return first;
   for (const issue of first.error.issues) {
     const node = document.getIn(issue.path as Path, true);
     if (isScalar(node) && plainScalars.has(node) && typeof node.value === 'string')
       node.value = retype(node.value);
   }
-  return configurationSchema.safeParse(document.toJS());
-}
-
-/** Puts the content of every `x_file` into `x`, so that later code knows one place only. */
-function resolveSecrets(configuration: Configuration, folder: string): Problem[] {
-  const problems: Problem[] = [];
-  const resolveIn = (holder: Record<string, unknown>, key: string, path: Path): void => {
-    const fileKey = `${key}_file`;
-    const file = holder[fileKey];
-    if (typeof file !== 'string') return;
-    if (holder[key] !== undefined) {
-      problems.push({
-        path: [...path, fileKey],
-        message: `${key} and ${fileKey} exclude each other; keep one`,
-      });
-      return;
-    }
-    try {
-      // Editors and `echo` end a file with a line end that is no part of the secret.
-      const secret = readFileSync(resolve(folder, file), 'utf8').replace(/\r?\n$/, '');
-      if (secret === '')
-        problems.push({ path: [...path, fileKey], message: 'the file is empty; put the secret into it' });
-      holder[key] = secret;
-    } catch (error) {
-      problems.push({
-        path: [...path, fileKey],
-        message: `the file cannot be read (${errorCode(error)}); create it, or mend its name or rights`,
-      });
-    }
-  };
-  resolveIn(configuration, 'log_key', []);
-  resolveIn(configuration.admin, 'token', ['admin']);
-  configuration.admin.tokens?.forEach((token, index) => {
-    resolveIn(token, 'token', ['admin', 'tokens', index]);
-    if (token.token === undefined && token.token_file === undefined) {
-      problems.push({ path: ['admin', 'tokens', index], message: 'has no token; add token_file' });
-    }
-  });
-  for (const [name, issuer] of Object.entries(configuration.issuers)) {
-    resolveIn(issuer, 'hmac_secret', ['issuers', name]);
-    if (issuer.introspection)
-      resolveIn(issuer.introspection, 'client_secret', ['issuers', name, 'introspection']);
-  }
-  const { store } = configuration.revocation;
-  if (typeof store === 'object') {
-    resolveIn(store, 'password', ['revocation', 'store']);
-    if ('sentinels' in store) resolveIn(store, 'sentinel_password', ['revocation', 'store']);
-  }
-  const resolveTls = (tls: TlsClientConfiguration | undefined, path: Path): void => {
-    if (!tls) return;
-    const before = problems.length;
-    for (const key of TLS_FILES) resolveIn(tls, key, path);
-    const message = problems.length === before ? tlsClientProblem(tls) : undefined;
-    if (message !== undefined) problems.push({ path, message });
-  };
-  const resolveServer = (tls: TlsServerConfiguration | undefined, path: Path): void => {
-    if (!tls) return;
-    const before = problems.length;
-    for (const key of ['cert', 'key', 'client_ca']) resolveIn(tls, key, path);
-    tls.certificates.forEach((pair, at) => {
-      for (const key of ['cert', 'key']) resolveIn(pair, key, [...path, 'certificates', at]);
-    });
-    const message = problems.length === before ? tlsServerProblem(tls) : undefined;
-    if (message !== undefined) problems.push({ path, message });
-  };
-  configuration.listeners.forEach(({ tls }, index) => resolveServer(tls, ['listeners', index, 'tls']));
-  resolveServer(configuration.admin.tls, ['admin', 'tls']);
-  resolveTls(configuration.revocation.tls, ['revocation', 'tls']);
-  for (const [name, { tls }] of Object.entries(configuration.upstreams))
-    resolveTls(tls, ['upstreams', name, 'tls']);
-  return problems;
-}
-
-function problemsOf(issue: z.core.$ZodIssue): Problem[] {
-  const path = issue.path.filter((part) => typeof part !== 'symbol');
-  if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(path);
-    return issue.keys.map((key) => {
-      const guess = nearest(key, known);
-      return {
-        path: [...path, key],
-        atKey: true,
-        message: `unknown key; ${guess === undefined ? `remove it (known here: ${known.join(', ')})` : `did you mean ${guess}?`}`,
-      };
-    });
-  }
-  if (issue.code === 'invalid_key') {
-    const reason = issue.issues[0]?.message ?? 'is not a valid name';
-    return [{ path, atKey: true, message: `${reason}; rename it` }];
-  }
-  if (issue.code === 'invalid_type' && issue.input === undefined && issue.message.includes('undefined')) {
-    return [{ path, message: 'is missing; add it' }];
-  }
-  const message = issue.message.replace(/^Invalid input: /, '').replace(/^Too small: |^Too big: /, '');
-  return [{ path, message: message.includes(';') ? message : `${message}; change it` }];
-}
-
-/** The keys that the schema knows at a path, for "did you mean". */
-function knownKeys(path: Path): string[] {
-  let schema: unknown = configurationSchema;
-  for (const part of path) schema = child(unwrap(schema), part);
-  const shape = (unwrap(schema) as { shape?: object } | undefined)?.shape;
-  return shape ? Object.keys(shape) : [];
-}
-
-interface Definition {
-  readonly innerType?: unknown;
-  readonly element?: unknown;
-  readonly valueType?: unknown;
-  readonly options?: readonly unknown[];
-}
-const definitionOf = (schema: unknown): Definition => (schema as { def?: Definition } | undefined)?.def ?? {};
-
-function unwrap(schema: unknown): unknown {
-  let current = schema;
-  for (;;) {
-    const { innerType, options } = definitionOf(current);
-    const inner = innerType ?? options?.find((option) => (option as { shape?: object }).shape !== undefined);
-    if (inner === undefined) return current;
-    current = inner;
-  }
-}
-
-function child(schema: unknown, part: string | number): unknown {
-  const { element, valueType } = definitionOf(schema);
-  return (schema as { shape?: Record<string, unknown> } | undefined)?.shape?.[part] ?? element ?? valueType;
+  return parse();
 }
 
 /** The offset in the source of the value at the path, of its key, or of the nearest parent that is there. */
@@ -295,8 +195,4 @@ function sortByPosition(lines: string[]): string[] {
     return Number(row ?? 0) * 10_000 + Number(column ?? 0);
   };
   return lines.sort((a, b) => key(a) - key(b));
-}
-
-function errorCode(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? 'unknown error';
 }

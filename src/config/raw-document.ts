@@ -3,7 +3,7 @@
 export type Raw = Readonly<Record<string, unknown>>;
 export type Path = readonly (string | number)[];
 
-const isRaw = (value: unknown): value is Raw =>
+export const isRaw = (value: unknown): value is Raw =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 export const rawOf = (value: unknown): Raw => (isRaw(value) ? value : {});
 export const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');

@@ -6,8 +6,8 @@
 import { isNetwork } from '../http/client-address.ts';
 import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
 import { duplicateIssuers, issuerProblems, logoutProblems } from './issuer-problems.ts';
-import type { Problem } from './load.ts';
-import { listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
+import type { Problem } from './problem.ts';
+import { isRaw, listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
 
 /** Every problem with references and combinations in a configuration of any shape. */
@@ -16,7 +16,9 @@ export function referenceProblems(document: unknown): Problem[] {
   const issuers = rawOf(raw['issuers']);
   const routes = listOf(raw['routes']);
   return [
-    ...Object.entries(issuers).flatMap(([name, issuer]) => issuerProblems(rawOf(issuer), ['issuers', name])),
+    ...Object.entries(issuers).flatMap(([name, issuer]) =>
+      isRaw(issuer) ? issuerProblems(issuer, ['issuers', name]) : [],
+    ),
     ...duplicateIssuers(issuers),
     ...logoutProblems(issuers, routes),
     ...routes.flatMap((route, index) => routeProblems(raw, rawOf(route), ['routes', index])),
@@ -142,7 +144,7 @@ function portProblems(raw: Raw): Problem[] {
   const everywhere = (host: unknown): boolean => host === '0.0.0.0' || host === '::';
   const listeners = listOf(raw['listeners']).map(rawOf);
   return listeners.flatMap(({ host = '0.0.0.0', port }, index) => {
-    if (port === 0) return [];
+    if (typeof port !== 'number' || port === 0) return [];
     const overlaps = (otherHost: unknown, otherPort: unknown): boolean =>
       otherPort === port && (otherHost === host || everywhere(otherHost) || everywhere(host));
     if (overlaps(adminHost, adminPort)) {

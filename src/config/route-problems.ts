@@ -1,8 +1,8 @@
 /** What is wrong with routes beyond their shape: names that are not there, choices left open, routes that tie. Pure. */
 import { isOpaqueIssuer } from './issuer-schema.ts';
 import { claimPathProblems } from './identity-problems.ts';
-import type { Problem } from './load.ts';
-import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
+import type { Problem } from './problem.ts';
+import { isRaw, listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { nearest } from './suggest.ts';
 
 export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
@@ -131,7 +131,8 @@ export function duplicateNames(routes: readonly unknown[]): Problem[] {
 export function tiedRoutes(routes: readonly unknown[]): Problem[] {
   const seen = new Map<string, string>();
   return routes.flatMap((route, index) => {
-    const { match: rawMatch, name } = rawOf(route);
+    if (!isRaw(route)) return [];
+    const { match: rawMatch, name } = route;
     const match = rawOf(rawMatch);
     const hosts = stringsOf(match['hosts']);
     const methods = stringsOf(match['methods']);
@@ -145,7 +146,7 @@ export function tiedRoutes(routes: readonly unknown[]): Problem[] {
       for (const method of methods.length > 0 ? methods : ['']) {
         const key = JSON.stringify([host, path, method, headers]);
         tied ??= seen.get(key);
-        seen.set(key, seen.get(key) ?? `"${String(name)}"`);
+        seen.set(key, seen.get(key) ?? (typeof name === 'string' ? `route "${name}"` : `routes[${index}]`));
       }
     }
     return tied === undefined
@@ -153,7 +154,7 @@ export function tiedRoutes(routes: readonly unknown[]): Problem[] {
       : [
           {
             path: ['routes', index, 'match'],
-            message: `ties with route ${tied}: both match the same requests; make one more specific`,
+            message: `ties with ${tied}: both match the same requests; make one more specific`,
           },
         ];
   });

@@ -159,7 +159,9 @@ export const route = z.strictObject({
     .prefault({})
     .describe("Timeouts of the upstream's answer."),
   retries: z
-    .strictObject({ attempts: count.max(10).prefault(1).describe('Extra tries after the first.') })
+    .strictObject({
+      attempts: count.max(10, 'must be 10 or less').prefault(1).describe('Extra tries after the first.'),
+    })
     .prefault({})
     .describe(
       'Only for idempotent methods without a body, on a connection error before any byte of an answer.',

@@ -47,18 +47,20 @@ export const name = z
     'must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit',
   );
 
-export const port = z.int('must be a port number').min(0).max(65_535);
-export const count = z.int('must be a whole number').min(0);
-export const positiveCount = z.int('must be a whole number').min(1);
+export const port = z.int('must be a port number, 0 to 65535').min(0).max(65_535);
+export const count = z.int('must be a whole number, 0 or more').min(0);
+export const positiveCount = z.int('must be a whole number, 1 or more').min(1);
 
 /** A field name as RFC 9110 section 5.1 has it. */
 export const headerName = z
   .string()
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'must be a header name (RFC 9110 section 5.1)');
 
-export const httpUrl = z
-  .string()
-  .refine(isHttpUrl, 'must be an absolute http:// or https:// URL without credentials or fragment');
+export const httpUrl = z.string().refine(isHttpUrl, {
+  error: 'must be an absolute http:// or https:// URL without credentials or fragment',
+  // What is asked of a URL beyond that can rely on its being one.
+  abort: true,
+});
 
 function isHttpUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;

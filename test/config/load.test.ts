@@ -104,6 +104,26 @@ const invalid: Record<string, [string, RegExp]> = {
   'not YAML': ['a: [', /f\.yaml:\d+:\d+: /],
   'a duplicate key': [`name: a\nname: b\n${minimal}`, /f\.yaml:2:1/],
   'no mapping': ['- a', /sallyport init/],
+  'a wildcard without quotes': [
+    `routes: [{ name: a, match: { hosts: [*.test] }, upstream: u, auth: { mode: none } }]\n${UPSTREAMS}`,
+    /f\.yaml:1:38: .*put quotes around it: "\*\.test"$/,
+  ],
+  'a billion laughs': [
+    [
+      'a: &a [x,x,x]',
+      ...[...'bcdefghijk'].map((name, at) => `${name}: &${name} [${`*${'abcdefghij'[at]},`.repeat(9)}]`),
+    ].join('\n'),
+    /aliases stand for too much/,
+  ],
+  'a listener without a port': [
+    `listeners: [{ host: "::" }]\n${minimal}`,
+    /1:13: listeners\[0\]\.port: is missing/,
+  ],
+  'a target with an impossible port': [
+    `${PUBLIC}\nupstreams: { u: { targets: [http://u:99999] } }`,
+    /targets\[0\]/,
+  ],
+  'control characters in a name': [`"a\\e[2J": 1\n${minimal}`, /^f\.yaml:1:1: a\\u001b\[2J: unknown key/],
   'a route that asks for a token without any issuer': [
     `routes: [{ name: a, match: {}, upstream: u }]\n${UPSTREAMS}`,
     /no issuer can verify/,

@@ -1,0 +1,16 @@
+/** What is wrong with a configuration, and where in it. Pure. */
+import type { Path } from './raw-document.ts';
+
+/** One problem of a configuration, at one place. `path` is empty for the file as a whole. */
+export interface Problem {
+  readonly path: Path;
+  /** What is wrong; what to do. */
+  readonly message: string;
+  /** The key at `path` is meant, not its value. */
+  readonly atKey?: boolean;
+}
+
+/** Why a file could not be read: `ENOENT`, `EACCES` and their like. */
+export function errorCode(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'unknown error';
+}
