@@ -33,6 +33,8 @@ export class Instance {
   #reloading: Promise<unknown> = Promise.resolve();
   /** Issuers whose keys have not yet been asked for once. */
   #keysPending = true;
+  /** Listens everywhere. */
+  #started = false;
   #draining = false;
 
   /** @throws ConfigurationError where keys, the revocation store or other files cannot be used */
@@ -96,6 +98,7 @@ export class Instance {
     const keys = this.#generation.issuers.start().then(() => (this.#keysPending = false));
     await this.admin.listen(admin.host, admin.port);
     for (const listener of this.listeners) await listener.listen();
+    this.#started = true;
     await keys;
   }
 
@@ -156,7 +159,9 @@ export class Instance {
     this.#draining = true;
     const { issuers, forwarder, loaded } = this.#generation;
     const { drain_delay, drain } = loaded.configuration.timeouts;
-    await Promise.all(this.listeners.map((listener) => listener.drain(drain_delay, drain)));
+    // Of a gateway that could not start no load balancer knows.
+    const delayMs = this.#started ? drain_delay : 0;
+    await Promise.all(this.listeners.map((listener) => listener.drain(delayMs, drain)));
     issuers.stop();
     await this.view.stop();
     forwarder.close();

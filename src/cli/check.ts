@@ -1,16 +1,20 @@
+import { assertionSigner } from '../adapters.ts';
 import { AuthorityClient } from '../token/authority-fetch.ts';
 import { systemClock } from '../clock.ts';
+import { ConfigurationError } from '../config/load.ts';
 import { configurationWarnings } from '../config/warnings.ts';
 import { Issuers } from '../issuers.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import {
   CONFIG_OPTION,
+  configurationFile,
   configurationOf,
   flag,
   JSON_OPTION,
   print,
   printError,
   printJson,
+  type Arguments,
   type Command,
 } from './command.ts';
 import { probe } from './probe.ts';
@@ -23,38 +27,60 @@ export const check: Command = {
   -c, --config FILE   the configuration (default: sallyport.yaml)
       --online        also tries key sets, introspection, validation, upstreams and the revocation store
       --strict        warnings fail too
-      --json          prints { ok, warnings, online }`,
+      --json          prints { ok, problems, warnings, online }`,
   options: { ...CONFIG_OPTION, ...JSON_OPTION, online: { type: 'boolean' }, strict: { type: 'boolean' } },
   async run(args) {
-    const loaded = configurationOf(args);
-    const client = new AuthorityClient();
-    // Key files and secrets are read by whoever uses them: the issuers are built as `run` builds them.
-    const issuers = new Issuers(loaded, {
-      client,
-      caches: new TokenCaches(loaded.configuration.caches),
-      clock: systemClock,
-      observer: { keysRefreshed: () => undefined, keysFailed: () => undefined, asked: () => undefined },
-    });
-    const warnings = configurationWarnings(loaded);
-    const online = flag(args, 'online') ? await probe(loaded, client) : [];
-    issuers.stop();
-    await client.close();
-    const failures = online.filter(({ ok }) => !ok);
-    const ok =
-      failures.length === 0 &&
-      !(flag(args, 'strict') && (warnings.length > 0 || online.some(({ warning }) => warning !== undefined)));
-    if (flag(args, 'json')) {
-      printJson({ ok, warnings, online });
-      return ok ? 0 : 1;
+    let findings: Findings;
+    try {
+      findings = await examine(args);
+    } catch (error) {
+      if (!flag(args, 'json') || !(error instanceof ConfigurationError)) throw error;
+      findings = { ok: false, problems: error.problems, warnings: [], online: [] };
     }
-    for (const warning of warnings) printError(`warning: ${warning}`);
-    for (const { what, ok: reached, detail, warning } of online) {
-      print(`${reached ? 'ok  ' : 'FAIL'}  ${what}: ${detail}`);
-      if (warning !== undefined) printError(`warning: ${warning}`);
-    }
-    print(
-      `${loaded.file}: ${ok ? 'valid' : failures.length > 0 ? 'valid, but not all of it can be reached' : 'valid, but --strict allows no warnings'}`,
-    );
-    return ok ? 0 : 1;
+    if (flag(args, 'json')) printJson(findings);
+    else tell(findings, configurationFile(args));
+    return findings.ok ? 0 : 1;
   },
 };
+
+interface Findings {
+  readonly ok: boolean;
+  /** Lines that say what is wrong with the configuration, where, and what to do. */
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+  readonly online: Awaited<ReturnType<typeof probe>>;
+}
+
+/** @throws ConfigurationError */
+async function examine(args: Arguments): Promise<Findings> {
+  const loaded = configurationOf(args);
+  const client = new AuthorityClient();
+  // Key files and secrets are read by whoever uses them: the issuers and the signer are built as `run` builds them.
+  assertionSigner(loaded, systemClock);
+  const issuers = new Issuers(loaded, {
+    client,
+    caches: new TokenCaches(loaded.configuration.caches),
+    clock: systemClock,
+    observer: { keysRefreshed: () => undefined, keysFailed: () => undefined, asked: () => undefined },
+  });
+  const warnings = configurationWarnings(loaded);
+  const online = flag(args, 'online') ? await probe(loaded, client) : [];
+  issuers.stop();
+  await client.close();
+  const ok =
+    online.every((result) => result.ok) &&
+    !(flag(args, 'strict') && (warnings.length > 0 || online.some(({ warning }) => warning !== undefined)));
+  return { ok, problems: [], warnings, online };
+}
+
+function tell({ ok, warnings, online }: Findings, file: string): void {
+  for (const warning of warnings) printError(`warning: ${warning}`);
+  for (const { what, ok: reached, detail, warning } of online) {
+    print(`${reached ? 'ok  ' : 'FAIL'}  ${what}: ${detail}`);
+    if (warning !== undefined) printError(`warning: ${warning}`);
+  }
+  const unreached = online.some((result) => !result.ok);
+  print(
+    `${file}: ${ok ? 'valid' : unreached ? 'valid, but not all of it can be reached' : 'valid, but --strict allows no warnings'}`,
+  );
+}

@@ -78,6 +78,14 @@ t.test('check: valid, invalid, strict, online', async (t) => {
   const invalid = await sallyport(['check', '-c', file]);
   t.equal(invalid.code, 1);
   t.match(invalid.err, /c\.yaml:3:1: nonsense: unknown key/);
+  const invalidJson = await sallyport(['check', '-c', file, '--json']);
+  t.equal(invalidJson.code, 1);
+  t.match(JSON.parse(invalidJson.out), {
+    ok: false,
+    problems: [/1:1: routes: is empty/, /3:1: nonsense: unknown key/],
+    warnings: [],
+    online: [],
+  });
   t.match(
     await sallyport(['run', '-c', file]),
     { code: 1, err: /nonsense: unknown key/ },
@@ -90,6 +98,16 @@ t.test('check: valid, invalid, strict, online', async (t) => {
   );
   t.match(await sallyport(['check', '-c', open]), { code: 0, err: /plaintext beyond loopback/ });
   t.match(await sallyport(['check', '-c', open, '--strict']), { code: 1 });
+  writeFileSync(join(folder, 'no-key'), '{}');
+  writeFileSync(
+    open,
+    `identity: { assertion: { header: X-A, key_file: no-key } }\n${readFileSync(open, 'utf8')}`,
+  );
+  t.match(
+    await sallyport(['check', '-c', open]),
+    { code: 1, err: /identity\.assertion\.key_file: / },
+    'a key that cannot sign',
+  );
 });
 
 t.test('run says why it cannot start', async (t) => {
@@ -98,8 +116,11 @@ t.test('run says why it cannot start', async (t) => {
   const taken = Number(new URL(upstream.url).port);
   const file = join(folder, 'c.yaml');
   const rest = `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none } }]\nupstreams: { u: { targets: ["${upstream.url}"] } }\n`;
-  writeFileSync(file, `listeners: [{ host: 127.0.0.1, port: ${taken} }]\nadmin: { port: 0 }\n${rest}`);
-  t.match(await sallyport(['run', '-c', file]), { code: 1, err: /EADDRINUSE/ });
+  writeFileSync(
+    file,
+    `listeners: [{ host: 127.0.0.1, port: ${taken} }]\nadmin: { port: 0 }\ntimeouts: { drain_delay: 10m }\n${rest}`,
+  );
+  t.match(await sallyport(['run', '-c', file]), { code: 1, err: /EADDRINUSE/ }, 'and at once');
   writeFileSync(file, `revocation: { store: "sqlite:missing/folder/list.sqlite" }\n${rest}`);
   t.match(await sallyport(['run', '-c', file]), { code: 1, err: /cannot be opened/ });
   t.match(await sallyport(['run', '-c', join(folder, 'none.yaml')]), { code: 1, err: /cannot be read/ });
