@@ -3,6 +3,7 @@
  * gateway learns of them.
  */
 import type { Clock } from '../clock.ts';
+import { compareListed, pageOf, parseCursor } from './list-order.ts';
 import {
   compareVersions,
   formatVersion,
@@ -65,14 +66,14 @@ export class MemoryStore implements RevocationStore {
     subject?: string;
   }): Promise<Page> {
     this.#dropExpired();
+    const after = parseCursor(cursor);
     const matching = [...this.#entries.values()]
-      .filter((entry) => entry.revoked && (cursor === undefined || entry.id > cursor))
+      .filter((entry) => entry.revoked && compareListed(entry, after) > 0)
       .filter(
         ({ target }) => subject === undefined || (target?.kind === 'subject' && target.value === subject),
       )
-      .sort((a, b) => (a.id < b.id ? -1 : 1));
-    const entries = matching.slice(0, limit);
-    return { entries, cursor: matching.length > limit ? entries.at(-1)?.id : undefined };
+      .sort(compareListed);
+    return pageOf(matching, limit);
   }
 
   async position(): Promise<Position> {

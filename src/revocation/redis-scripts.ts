@@ -3,7 +3,8 @@
  * checksum and log.
  *
  * Keys (one hash tag, so that they share a slot): state {id → mark}, detail {id → who and why},
- * expiry (id by expires_at), clock {the last version, count and checksum}, log (a stream of marks).
+ * expiry (id by expires_at), clock {the last version, count and checksum}, log (a stream of marks),
+ * created (id by created_at).
  * A mark is `revoked|issued_before|expires_at|time_ms-counter`, issued_before empty for one token. The checksum is the
  * sum of the first 48 bits of SHA-1 over `id|mark` of every mark, modulo 2^48: whatever the order, and found by every
  * gateway for itself (mark-table.ts).
@@ -11,7 +12,8 @@
  * Redis 7.0 cannot expire the members of a hash, so every change trims what has expired, and so does whoever asks for
  * the inventory.
  */
-export const KEY_NAMES = ['state', 'detail', 'expiry', 'clock', 'log'] as const;
+export const KEY_NAMES = ['state', 'detail', 'expiry', 'clock', 'log', 'created'] as const;
+export type KeyName = (typeof KEY_NAMES)[number];
 
 /** Expired entries removed with each call: more than one, so that the list shrinks faster than it grows. */
 const TRIM_PER_CALL = 20;
@@ -19,7 +21,7 @@ const TRIM_PER_CALL = 20;
 const LOG_LENGTH = 100_000;
 
 const COMMON = `
-local state, detail, expiry, clock, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local state, detail, expiry, clock, log, created = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local t = redis.call('TIME')
 local now_ms = t[1] * 1000 + math.floor(t[2] / 1000)
 local now_s = tonumber(t[1])
@@ -42,6 +44,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', '(' .. now_s, 'L
   redis.call('HDEL', state, id)
   redis.call('HDEL', detail, id)
   redis.call('ZREM', expiry, id)
+  redis.call('ZREM', created, id)
 end
 local function next_version()
   local last_ms = tonumber(redis.call('HGET', clock, 'time_ms') or '0')
@@ -101,6 +104,7 @@ local who = cjson.decode(ARGV[4])
 who.created_at = now_s
 local text = cjson.encode(who)
 redis.call('HSET', detail, id, text)
+redis.call('ZADD', created, now_s, id)
 return { (current and current.revoked == '1') and 0 or 1, put_now(id, '1', issued_before, expires_at), text }
 `;
 
@@ -127,7 +131,9 @@ for index = 1, #ARGV, 2 do
       or (mark.counter == current.counter and mark.revoked == '1' and current.revoked == '0')))
   if newer and tonumber(mark.expires_at) >= now_s then
     put(id, mark.mark, mark.expires_at)
-    redis.call('HSETNX', detail, id, cjson.encode({ restored = true, created_at = math.floor(mark.time_ms / 1000) }))
+    local created_at = math.floor(mark.time_ms / 1000)
+    redis.call('HSETNX', detail, id, cjson.encode({ restored = true, created_at = created_at }))
+    redis.call('ZADD', created, 'NX', created_at, id)
     if mark.time_ms > last_ms or (mark.time_ms == last_ms and mark.counter > last_counter) then
       last_ms, last_counter = mark.time_ms, mark.counter
     end
@@ -143,7 +149,7 @@ return merged
 
 /**
  * What a gateway compares itself with. Where the count is not that of the state itself (part of the list was evicted),
- * count and checksum are worked out anew first. → [last id of the log, count, checksum, id of the replication history,
+ * count and checksum are worked out anew first; an index that does not fit the state is made anew. → [last id of the log, count, checksum, id of the replication history,
  * empty where the server does not tell]
  */
 export const INVENTORY_SCRIPT = `${COMMON}
@@ -152,6 +158,15 @@ if size ~= tonumber(redis.call('HGET', clock, 'count') or '0') then
   local all, sum = redis.call('HGETALL', state), 0
   for index = 1, #all, 2 do sum = (sum + checksum_of(all[index], all[index + 1])) % 281474976710656 end
   redis.call('HSET', clock, 'count', size, 'checksum', string.format('%.0f', sum))
+end
+if size ~= redis.call('ZCARD', expiry) or size ~= redis.call('ZCARD', created) then
+  redis.call('DEL', expiry, created)
+  local all = redis.call('HGETALL', state)
+  for index = 1, #all, 2 do
+    local mark = parse(all[index + 1])
+    redis.call('ZADD', expiry, mark.expires_at, all[index])
+    redis.call('ZADD', created, math.floor(mark.time_ms / 1000), all[index])
+  end
 end
 local last = '0-0'
 if redis.call('EXISTS', log) == 1 then

@@ -4,9 +4,10 @@
  */
 import type { Clock } from '../clock.ts';
 import { markText } from './mark-table.ts';
+import { compareListed, pageOf, parseCursor, type ListPlace } from './list-order.ts';
 import type { RedisLocation } from './redis-connection.ts';
 import { RedisLink } from './redis-link.ts';
-import { KEY_NAMES } from './redis-scripts.ts';
+import { KEY_NAMES, type KeyName } from './redis-scripts.ts';
 import {
   compareVersions,
   parseVersion,
@@ -41,6 +42,8 @@ interface KnownDetail {
 export class RedisStore implements RevocationStore {
   readonly #clock: Clock;
   readonly #link: RedisLink;
+  readonly #key: Readonly<Record<KeyName, string>>;
+  /** All of them, in the order in which the scripts expect them. */
   readonly #keys: readonly string[];
   /** Of the history that the view was last compared with. */
   #replicationId = '';
@@ -50,7 +53,9 @@ export class RedisStore implements RevocationStore {
     this.#clock = clock;
     this.#link = new RedisLink(location, clock);
     // Braces make a hash tag: all keys share one slot of a cluster, so that one script can use them.
-    this.#keys = KEY_NAMES.map((name) => `{${location.keyPrefix}}:revocation:${name}`);
+    const named = KEY_NAMES.map((name) => [name, `{${location.keyPrefix}}:revocation:${name}`] as const);
+    this.#key = Object.fromEntries(named) as Record<KeyName, string>;
+    this.#keys = named.map(([, key]) => key);
   }
 
   async nowMs(): Promise<number> {
@@ -80,7 +85,7 @@ export class RedisStore implements RevocationStore {
 
   async find(id: string): Promise<RevocationEntry | undefined> {
     const nowMs = await this.nowMs();
-    const [state = '', detail = ''] = this.#keys;
+    const { state, detail } = this.#key;
     const [mark, who] = await this.#link.run((redis) =>
       Promise.all([redis.hget(state, id), redis.hget(detail, id)]),
     );
@@ -97,50 +102,59 @@ export class RedisStore implements RevocationStore {
     subject?: string;
   }): Promise<Page> {
     const nowMs = await this.nowMs();
-    const [state = '', detail = '', expiry = ''] = this.#keys;
+    const { state, detail, created } = this.#key;
     const entries: RevocationEntry[] = [];
-    // In the order of the expiry index: by expires_at, then by id. It stays the same while one pages through it.
-    let [score, lastId] = parseCursor(cursor);
+    const places: ListPlace[] = [];
+    let after = parseCursor(cursor);
     for (let offset = 0; ;) {
-      const page = pairs(
+      const page = placesOf(
         await this.#link.run((redis) =>
-          redis.zrangebyscore(expiry, score, '+inf', 'WITHSCORES', 'LIMIT', offset, BATCH_ENTRIES),
+          redis.zrevrangebyscore(
+            created,
+            after.createdAt,
+            '-inf',
+            'WITHSCORES',
+            'LIMIT',
+            offset,
+            BATCH_ENTRIES,
+          ),
         ),
       );
-      if (page.length === 0) return { entries, cursor: undefined };
-      const fresh = page.filter(([id, expiresAt]) => expiresAt > score || id > lastId);
-      const ids = fresh.map(([id]) => id);
+      if (page.length === 0) return pageOf(entries, limit, places);
+      const fresh = page.filter((place) => compareListed(place, after) > 0);
+      const ids = fresh.map(({ id }) => id);
       const [marks, details] =
         ids.length === 0
           ? [[], []]
           : await this.#link.run((redis) =>
               Promise.all([redis.hmget(state, ...ids), redis.hmget(detail, ...ids)]),
             );
-      const scoreBefore = score;
-      for (const [index, [id, expiresAt]] of fresh.entries()) {
-        [score, lastId] = [expiresAt, id];
+      const { createdAt } = after;
+      for (const [index, place] of fresh.entries()) {
+        after = place;
         const mark = marks[index];
         const entry =
           mark === null || mark === undefined
             ? undefined
-            : liveEntry(parseMark(id, mark), details[index] ?? null, nowMs);
+            : liveEntry(parseMark(place.id, mark), details[index] ?? null, nowMs);
         if (entry === undefined || (subject !== undefined && !isSubject(entry, subject))) continue;
         entries.push(entry);
-        if (entries.length === limit) return { entries, cursor: formatCursor(score, lastId) };
+        places.push(place);
+        if (entries.length > limit) return pageOf(entries, limit, places);
       }
-      // Thousands may expire in the same second: those that were seen are passed over by their number.
-      offset = score === scoreBefore ? offset + page.length : 0;
+      // Thousands may be made in the same second: those that were seen are passed over by their number.
+      offset = after.createdAt === createdAt ? offset + page.length : 0;
     }
   }
 
   async position(): Promise<Position> {
-    const last = await this.#link.run((redis) => redis.xrevrange(this.#keys[4] ?? '', '+', '-', 'COUNT', 1));
+    const last = await this.#link.run((redis) => redis.xrevrange(this.#key.log, '+', '-', 'COUNT', 1));
     return last[0]?.[0] ?? '0-0';
   }
 
   async *snapshot(): AsyncGenerator<readonly RevocationMark[]> {
     const scan = (cursor: string): Promise<[cursor: string, fields: string[]]> => {
-      const page = this.#link.run((redis) => redis.hscan(this.#keys[0] ?? '', cursor, 'COUNT', SCAN_COUNT));
+      const page = this.#link.run((redis) => redis.hscan(this.#key.state, cursor, 'COUNT', SCAN_COUNT));
       // Whoever stops reading never looks at the page that was asked for ahead.
       page.catch(() => undefined);
       return page;
@@ -164,7 +178,7 @@ export class RedisStore implements RevocationStore {
   async *follow(position: Position, signal: AbortSignal): AsyncGenerator<Batch> {
     // XREAD BLOCK holds its connection: one of its own.
     const follower = this.#link.follow(signal);
-    const log = this.#keys[4] ?? '';
+    const { log } = this.#key;
     try {
       let last = position;
       let comparedAtMs = -Infinity;
@@ -267,21 +281,10 @@ function isSubject({ target }: RevocationEntry, subject: string): boolean {
   return target?.kind === 'subject' && target.value === subject;
 }
 
-function pairs(flat: readonly string[]): [id: string, score: number][] {
-  return Array.from({ length: flat.length / 2 }, (_, index) => [
-    flat[2 * index] ?? '',
-    Number(flat[2 * index + 1]),
-  ]);
-}
-
-/** Where a page ended: the expiry and the id of its last entry. */
-function formatCursor(expiresAt: number, id: string): string {
-  return `${expiresAt}.${id}`;
-}
-
-function parseCursor(cursor: string | undefined): [expiresAt: number, id: string] {
-  if (cursor === undefined) return [0, ''];
-  const [, expiresAt, id] = /^(\d{1,15})\.([A-Za-z0-9_-]{1,64})$/.exec(cursor) ?? [];
-  if (expiresAt === undefined || id === undefined) throw new RangeError('the cursor is none of ours');
-  return [Number(expiresAt), id];
+/** Members and their scores in turn, as the index of what was made when has them. */
+function placesOf(flat: readonly string[]): ListPlace[] {
+  return Array.from({ length: flat.length / 2 }, (_, index) => ({
+    id: flat[2 * index] ?? '',
+    createdAt: Number(flat[2 * index + 1]),
+  }));
 }

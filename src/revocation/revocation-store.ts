@@ -109,7 +109,11 @@ export interface RevocationStore {
   undo(id: string): Promise<RevocationMark | undefined>;
   /** Undefined for an unknown id, a tombstone and an expired entry. */
   find(id: string): Promise<RevocationEntry | undefined>;
-  /** What is revoked, in an order that stays the same while one pages through it. */
+  /**
+   * What is revoked, the latest first.
+   *
+   * @throws RangeError where the cursor is none of ours
+   */
   list(query: { readonly cursor?: string; readonly limit: number; readonly subject?: string }): Promise<Page>;
   /** The end of the log. Taken before a snapshot, so that following from it loses nothing. */
   position(): Promise<Position>;

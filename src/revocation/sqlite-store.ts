@@ -4,6 +4,7 @@
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { Clock } from '../clock.ts';
+import { pageOf, parseCursor } from './list-order.ts';
 import { pause } from './pause.ts';
 import type { TargetKind } from './revocation-target.ts';
 import {
@@ -48,6 +49,7 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS revocation_version ON revocation (version_time_ms, version_counter);
   CREATE INDEX IF NOT EXISTS revocation_expiry ON revocation (expires_at);
+  CREATE INDEX IF NOT EXISTS revocation_created ON revocation (created_at, id);
   CREATE INDEX IF NOT EXISTS revocation_subject ON revocation (value) WHERE kind = 'subject';
 `;
 
@@ -105,7 +107,7 @@ export class SqliteStore implements RevocationStore {
   }
 
   async list({
-    cursor = '',
+    cursor,
     limit,
     subject,
   }: {
@@ -114,15 +116,17 @@ export class SqliteStore implements RevocationStore {
     subject?: string;
   }): Promise<Page> {
     const filter = subject === undefined ? '' : "AND kind = 'subject' AND value = ?";
+    const after = parseCursor(cursor);
     const rows = this.#all(
-      `SELECT * FROM revocation WHERE revoked = 1 AND expires_at >= ? AND id > ? ${filter} ORDER BY id LIMIT ?`,
+      `SELECT * FROM revocation WHERE revoked = 1 AND expires_at >= ? AND (created_at, id) < (?, ?) ${filter}
+       ORDER BY created_at DESC, id DESC LIMIT ?`,
       this.#nowSeconds(),
-      cursor,
+      after.createdAt,
+      after.id,
       ...(subject === undefined ? [] : [subject]),
       limit + 1,
     );
-    const entries = rows.slice(0, limit).map(entryOf);
-    return { entries, cursor: rows.length > limit ? entries.at(-1)?.id : undefined };
+    return pageOf(rows.map(entryOf), limit);
   }
 
   async position(): Promise<Position> {

@@ -1,14 +1,16 @@
 /** What every revocation store promises, run over all of them, Redis for real. Rules V4 to V7. */
 import t, { type Test } from 'tap';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, type Clock } from '../../src/clock.ts';
+import { compareListed } from '../../src/revocation/list-order.ts';
 import { MemoryStore } from '../../src/revocation/memory-store.ts';
 import { RedisStore } from '../../src/revocation/redis-store.ts';
 import {
   compareVersions,
   PositionLost,
+  type RevocationEntry,
   type RevocationMark,
   type RevocationStore,
 } from '../../src/revocation/revocation-store.ts';
@@ -35,6 +37,18 @@ async function allMarks(store: RevocationStore): Promise<Map<string, RevocationM
   const marks = new Map<string, RevocationMark>();
   for await (const batch of store.snapshot()) for (const mark of batch) marks.set(mark.id, mark);
   return marks;
+}
+
+/** Everything that is listed, page by page. */
+async function listed(store: RevocationStore, limit: number): Promise<RevocationEntry[]> {
+  const entries: RevocationEntry[] = [];
+  for (let cursor: string | undefined; ;) {
+    const page = await store.list({ limit, ...(cursor === undefined ? {} : { cursor }) });
+    if (page.entries.length > limit) throw new Error('a page is longer than was asked for');
+    entries.push(...page.entries);
+    if (page.cursor === undefined) return entries;
+    cursor = page.cursor;
+  }
 }
 
 /** @param second opens the same list again, as another gateway would; undefined where nothing is shared */
@@ -111,19 +125,29 @@ function contract(
       t.notOk((await allMarks(store)).has(request.id), 'the next change has removed it');
     });
 
-    t.test('paging shows each entry once, and a filter by subject only that', async (t) => {
+    t.test('paging shows each entry once, the latest first; a filter by subject only that', async (t) => {
       for (let index = 0; index < 25; index++) await store.revoke(requestFor(subject(`page-${index}`), 1));
-      const ids: string[] = [];
-      let cursor: string | undefined;
-      do {
-        const page = await store.list({ limit: 7, ...(cursor === undefined ? {} : { cursor }) });
-        t.ok(page.entries.length <= 7);
-        ids.push(...page.entries.map(({ id }) => id));
-        cursor = page.cursor;
-      } while (cursor !== undefined);
+      // Of the hours before: what was put back was made when its mark was.
+      const restored = Array.from({ length: 10 }, (_, hours) => ({
+        id: targetId(tokenId(`restored-${hours}`)),
+        revoked: true,
+        issuedBefore: null,
+        expiresAt: soon(),
+        version: { timeMs: Date.now() - 3_600_000 * (hours + 1), counter: 0 },
+      }));
+      await store.merge(restored.toSorted((a, b) => (a.id < b.id ? -1 : 1)));
+      const entries = await listed(store, 7);
+      const ids = entries.map(({ id }) => id);
       t.equal(new Set(ids).size, ids.length);
       const live = [...(await allMarks(store)).values()].filter(({ revoked }) => revoked);
       t.equal(ids.length, live.length);
+      t.strictSame(entries, entries.toSorted(compareListed), 'the latest first');
+      t.strictSame(
+        ids.slice(-restored.length),
+        restored.map(({ id }) => id),
+      );
+      t.strictSame((await store.list({ limit: ids.length })).cursor, undefined, 'no page follows a full one');
+      await t.rejects(store.list({ limit: 1, cursor: 'nonsense' }), RangeError);
       const filtered = await store.list({ limit: 100, subject: 'page-3' });
       t.strictSame(
         filtered.entries.map(({ target }) => target?.value),
@@ -172,7 +196,7 @@ contract('redis', async (t) => {
   };
 });
 
-t.test('redis: paging through thousands that expire in the same second loses none', async (t) => {
+t.test('redis: paging through thousands of the same second loses none', async (t) => {
   const redis = await startRedis(t);
   const store = new RedisStore({ url: redis.url, keyPrefix: 'sallyport' }, systemClock);
   t.teardown(() => store.close());
@@ -180,15 +204,74 @@ t.test('redis: paging through thousands that expire in the same second loses non
   const expected = Array.from({ length: 2_500 }, (_, index) => tokenId(`same-${index}`));
   await store.nowMs();
   await Promise.all(expected.map((target) => store.revoke(requestFor(target, null, expiresAt))));
-  const seen = new Set<string>();
-  let cursor: string | undefined;
-  do {
-    const page = await store.list({ limit: 700, ...(cursor === undefined ? {} : { cursor }) });
-    for (const { target } of page.entries) seen.add(target?.value ?? '');
-    cursor = page.cursor;
-  } while (cursor !== undefined);
-  t.equal(seen.size, expected.length);
-  await t.rejects(store.list({ limit: 1, cursor: 'nonsense' }), RangeError);
+  const seen = async (): Promise<number> => new Set((await listed(store, 700)).map(({ id }) => id)).size;
+  t.equal(await seen(), expected.length);
+  // The place is that of the index, also where it was made anew from a mark that had been raised since.
+  for (const target of expected.slice(0, 20)) {
+    const detail = JSON.stringify({ target, created_at: 1, created_by: 'alice' });
+    await redis.command('HSET', '{sallyport}:revocation:detail', targetId(target), detail);
+  }
+  t.equal(await seen(), expected.length);
+
+  // Redis evicts whole keys, and any of them.
+  t.match(
+    await redis.command('DEL', '{sallyport}:revocation:created', '{sallyport}:revocation:expiry'),
+    /^:2/,
+  );
+  t.equal(await seen(), 0);
+  const stopping = new AbortController();
+  for await (const { complete } of store.follow(await store.position(), stopping.signal))
+    if (complete !== undefined) break;
+  t.equal(await seen(), expected.length, 'who compares itself with the list mends its indexes');
+  t.match(
+    await redis.command('ZCARD', '{sallyport}:revocation:expiry'),
+    new RegExp(`^:${expected.length}\r\n`),
+  );
+});
+
+t.test('redis: a user with no more rights than the documents ask for', async (t) => {
+  const redis = await startRedis(t);
+  const text = readFileSync(new URL('../../docs/revocation.md', import.meta.url), 'utf8');
+  const [, words = ''] = /A user needs the commands ([^]*?) on `/.exec(text) ?? [];
+  const commands = words.split(/,\s+|\s+and\s+/).map((word) => `+${word.trim().toLowerCase()}`);
+  t.ok(commands.length > 20);
+  t.match(
+    await redis.command(
+      'ACL',
+      'SETUSER',
+      'gateway',
+      'on',
+      '>secret',
+      '~{sallyport}:revocation:*',
+      '-@all',
+      ...commands,
+    ),
+    /^\+OK/,
+  );
+  const url = redis.url.replace('redis://', 'redis://gateway:secret@');
+  const store = new RedisStore({ url, keyPrefix: 'sallyport' }, systemClock);
+  t.teardown(() => store.close());
+  const request = requestFor(subject('acl'), 1);
+  const expired = requestFor(subject('acl-expired'), 1, nowSeconds() - 10);
+  await store.revoke(expired);
+  await store.revoke(request);
+  t.match(await store.find(request.id), { createdBy: 'alice' });
+  t.equal((await listed(store, 1)).length, 1);
+  t.equal((await allMarks(store)).size, 1);
+  await redis.command('DEL', '{sallyport}:revocation:created');
+  const position = await store.position();
+  await store.undo(request.id);
+  await store.merge([{ ...request, revoked: true, version: { timeMs: Date.now() + 10_000, counter: 0 } }]);
+  let marks = 0;
+  for await (const batch of store.follow(position, new AbortController().signal)) {
+    marks += batch.marks.length;
+    if (batch.complete !== undefined) break;
+  }
+  t.equal(marks, 2);
+  t.equal((await listed(store, 1)).length, 1);
+  const other = new RedisStore({ url, keyPrefix: 'other' }, systemClock);
+  t.teardown(() => other.close());
+  await t.rejects(other.revoke(request), /NOPERM/);
 });
 
 t.test('sqlite: what was acknowledged is there after the process has ended', async (t) => {

@@ -140,7 +140,7 @@ export class Revocations {
 
   /**
    * @param {string | null} [cursor] of the next page; none: from the start
-   * @param {Entry} [latest] is shown first: the list itself is in no order of time
+   * @param {Entry} [latest] is shown first, also where it was revoked before
    */
   async #list(cursor, latest) {
     const query = new URLSearchParams({ limit: String(PAGE) });
