@@ -17,6 +17,8 @@ export type KeyName = (typeof KEY_NAMES)[number];
 
 /** Expired entries removed with each call: more than one, so that the list shrinks faster than it grows. */
 const TRIM_PER_CALL = 20;
+/** Entries put into the indexes again with each call: Redis does nothing else meanwhile, for some 10 ms. */
+const MEND_PER_CALL = 2_000;
 /** Changes kept in the log. A gateway that was away for longer compares itself with the whole list. */
 const LOG_LENGTH = 100_000;
 
@@ -149,7 +151,7 @@ return merged
 
 /**
  * What a gateway compares itself with. Where the count is not that of the state itself (part of the list was evicted),
- * count and checksum are worked out anew first; an index that does not fit the state is made anew. → [last id of the log, count, checksum, id of the replication history,
+ * count and checksum are worked out anew first. An index that does not fit the state is mended, a piece with each call. → [last id of the log, count, checksum, id of the replication history,
  * empty where the server does not tell]
  */
 export const INVENTORY_SCRIPT = `${COMMON}
@@ -159,14 +161,21 @@ if size ~= tonumber(redis.call('HGET', clock, 'count') or '0') then
   for index = 1, #all, 2 do sum = (sum + checksum_of(all[index], all[index + 1])) % 281474976710656 end
   redis.call('HSET', clock, 'count', size, 'checksum', string.format('%.0f', sum))
 end
-if size ~= redis.call('ZCARD', expiry) or size ~= redis.call('ZCARD', created) then
-  redis.call('DEL', expiry, created)
-  local all = redis.call('HGETALL', state)
-  for index = 1, #all, 2 do
-    local mark = parse(all[index + 1])
-    redis.call('ZADD', expiry, mark.expires_at, all[index])
-    redis.call('ZADD', created, math.floor(mark.time_ms / 1000), all[index])
+local mended_to = redis.call('HGET', clock, 'mended_to')
+local in_expiry, in_created = redis.call('ZCARD', expiry), redis.call('ZCARD', created)
+if not mended_to and (in_expiry ~= size or in_created ~= size) then
+  mended_to = '0'
+  if in_expiry > size then redis.call('UNLINK', expiry) end
+  if in_created > size then redis.call('UNLINK', created) end
+end
+if mended_to then
+  local page = redis.call('HSCAN', state, mended_to, 'COUNT', ${MEND_PER_CALL})
+  for index = 1, #page[2], 2 do
+    local id, mark = page[2][index], parse(page[2][index + 1])
+    redis.call('ZADD', expiry, mark.expires_at, id)
+    redis.call('ZADD', created, 'NX', math.floor(mark.time_ms / 1000), id)
   end
+  if page[1] == '0' then redis.call('HDEL', clock, 'mended_to') else redis.call('HSET', clock, 'mended_to', page[1]) end
 end
 local last = '0-0'
 if redis.call('EXISTS', log) == 1 then

@@ -219,10 +219,27 @@ t.test('redis: paging through thousands of the same second loses none', async (t
     /^:2/,
   );
   t.equal(await seen(), 0);
-  const stopping = new AbortController();
-  for await (const { complete } of store.follow(await store.position(), stopping.signal))
-    if (complete !== undefined) break;
-  t.equal(await seen(), expected.length, 'who compares itself with the list mends its indexes');
+  const compare = async (): Promise<void> => {
+    for await (const { complete } of store.follow(await store.position(), new AbortController().signal))
+      if (complete !== undefined) return;
+  };
+  await compare();
+  const mended = await seen();
+  t.ok(
+    mended >= 2_000 && mended < expected.length,
+    'who compares itself with the list mends a piece of its indexes',
+  );
+  await compare();
+  t.equal(await seen(), expected.length, 'and then the rest');
+  // What is in an index only is in the way of none.
+  await redis.command('ZADD', '{sallyport}:revocation:created', '9999999999', 'stray');
+  await compare();
+  await compare();
+  t.match(
+    await redis.command('ZCARD', '{sallyport}:revocation:created'),
+    new RegExp(`^:${expected.length}\\r\\n`),
+  );
+  t.equal(await seen(), expected.length);
   t.match(
     await redis.command('ZCARD', '{sallyport}:revocation:expiry'),
     new RegExp(`^:${expected.length}\r\n`),
