@@ -224,6 +224,7 @@ export class Instance {
         view_age_seconds: seconds(this.view.ageMs),
         max_view_age_seconds: seconds(policy.maxViewAgeMs),
         claims: loaded.configuration.revocation.claims,
+        store: this.#lasting.store.kind,
         store_connected: this.view.connected,
       },
     };

@@ -25,6 +25,7 @@ import {
 const HEARTBEAT_MS = 500;
 
 export class MemoryStore implements RevocationStore {
+  readonly kind = 'memory';
   readonly #clock: Clock;
   readonly #entries = new Map<string, RevocationEntry>();
   readonly #followers = new Set<(marks: readonly RevocationMark[]) => void>();

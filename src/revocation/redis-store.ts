@@ -40,6 +40,7 @@ interface KnownDetail {
 }
 
 export class RedisStore implements RevocationStore {
+  readonly kind = 'redis';
   readonly #clock: Clock;
   readonly #link: RedisLink;
   readonly #key: Readonly<Record<KeyName, string>>;

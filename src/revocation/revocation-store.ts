@@ -97,6 +97,8 @@ export type Position = string;
  * Every method rejects with an Error when the store cannot be had or did not take the change; none hangs.
  */
 export interface RevocationStore {
+  /** Who learns of a change, and what survives a restart. */
+  readonly kind: 'memory' | 'sqlite' | 'redis';
   /** The store's clock, in milliseconds since 1970. */
   nowMs(): Promise<number>;
   /**

@@ -71,6 +71,7 @@ interface Row {
 }
 
 export class SqliteStore implements RevocationStore {
+  readonly kind = 'sqlite';
   readonly #database: DatabaseSync;
   readonly #clock: Clock;
   readonly #statements = new Map<string, StatementSync>();

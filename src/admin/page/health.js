@@ -1,5 +1,6 @@
 /** Health at a glance, and the routes with who may pass: from /v1/status. */
 import { byId, durationText, element, numberText } from './dom.js';
+import { STORES } from './revocation-words.js';
 
 /**
  * @typedef {{
@@ -8,7 +9,8 @@ import { byId, durationText, element, numberText } from './dom.js';
  *   issuers: { name: string, issuer: string | null, keys_available?: boolean, keys_age_seconds?: number | null }[],
  *   upstreams: { name: string, targets: { url: string, healthy: boolean }[] }[],
  *   revocation: {
- *     entries: number, view_age_seconds: number | null, max_view_age_seconds: number, store_connected: boolean,
+ *     entries: number, view_age_seconds: number | null, max_view_age_seconds: number,
+ *     store: 'memory' | 'sqlite' | 'redis', store_connected: boolean,
  *     claims: string[],
  *   },
  * }} Status
@@ -53,7 +55,7 @@ export function showHealth(status) {
       'Revocation store',
       revocation.store_connected,
       revocation.store_connected ? 'Connected' : 'Not connected',
-      revocation.store_connected ? 'revocations reach the fleet' : 'nothing can be revoked at the moment',
+      revocation.store_connected ? STORES[revocation.store].health : 'nothing can be revoked at the moment',
     ),
     ...status.issuers.map(issuerTile),
     ...status.upstreams.map(upstreamTile),

@@ -9,6 +9,22 @@ import { element, timeElement } from './dom.js';
  * @typedef {{ field: string, title: string, label: string, hint: string, cutoff: boolean, claim?: string }} Kind
  */
 
+/** How far a revocation goes, by the kind of the store. */
+export const STORES = {
+  memory: {
+    health: 'known to this gateway only, until it restarts',
+    others: 'no other gateway hears of it, and a restart forgets it',
+  },
+  sqlite: {
+    health: 'revocations reach all gateways that share its file',
+    others: 'gateways that share its file hear of it',
+  },
+  redis: {
+    health: 'revocations reach the fleet',
+    others: 'the others hear of it from the store',
+  },
+};
+
 /** @type {Kind[]} */
 export const KINDS = [
   {

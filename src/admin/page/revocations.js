@@ -1,10 +1,11 @@
 /** Revoking, what is revoked, and undoing it: through /v1/revocations. */
 import { confirm } from './confirm.js';
 import { byId, durationText, element, timeElement } from './dom.js';
-import { KINDS, previewOf, targetText } from './revocation-words.js';
+import { KINDS, previewOf, STORES, targetText } from './revocation-words.js';
 import { ApiError, wordsOf } from './api.js';
 
-const PAGE = 50;
+/** Entries that are shown at a time. */
+const PAGE = 20;
 
 /**
  * @typedef {import('./revocation-words.js').Entry} Entry
@@ -15,6 +16,8 @@ export class Revocations {
   /** @type {import('./api.js').Api} */
   #api;
   #kinds = KINDS;
+  /** What becomes of a revocation beyond this gateway. */
+  #others = '';
   /** @type {string | null} */
   #cursor = null;
   #subject = '';
@@ -41,6 +44,7 @@ export class Revocations {
         cutoff: true,
       })),
     ];
+    this.#others = STORES[status.revocation.store].others;
     byId('kind').replaceChildren(
       ...this.#kinds.map(({ title }, index) => element('option', { value: String(index) }, title)),
     );
@@ -132,7 +136,7 @@ export class Revocations {
     result.hidden = false;
     result.textContent = entry.expired
       ? 'The token has expired already: there is nothing to revoke.'
-      : `Revoked. This gateway refuses it since ${durationText(tookMs / 1000)} after you asked; the others hear of it from the store.`;
+      : `Revoked. This gateway refuses it since ${durationText(tookMs / 1000)} after you asked; ${this.#others}.`;
     byId('value').value = '';
     byId('reason').value = '';
     await this.#list(null, entry.expired ? undefined : entry);
