@@ -125,6 +125,13 @@ export const METHOD_REFUSED = fixed({
   headers: ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'],
   close: true,
 });
+export const LOGOUT_NOT_POSTED = fixed({
+  status: 405,
+  code: 'method_not_allowed',
+  title: 'Logouts are told by POST here.',
+  source: client,
+  headers: ['allow', 'POST'],
+});
 export const REQUEST_TIMEOUT = fixed({
   status: 408,
   code: 'request_timeout',

@@ -8,10 +8,11 @@ import {
   BODY_TOO_LARGE,
   INVALID_LOGOUT_TOKEN,
   MALFORMED_REQUEST,
-  METHOD_REFUSED,
+  LOGOUT_NOT_POSTED,
   REQUEST_TIMEOUT,
   REVOCATION_NOT_STORED,
 } from './errors.ts';
+import type { RequestHead } from './http/request-head.ts';
 import { readBody } from './request-body.ts';
 import { RevocationRefused, type Revoker } from './revocation/revoker.ts';
 import type { AuditLog } from './telemetry/audit-log.ts';
@@ -23,6 +24,17 @@ export interface LogoutEndpoint {
   readonly path: string;
   readonly issuerName: string;
   readonly verifier: LogoutVerifier;
+}
+
+type Addressed = Pick<RequestHead, 'hostname' | 'path'>;
+
+/** Undefined for every request but those for a configured host and path. */
+export function logoutEndpointOf(
+  endpoints: readonly LogoutEndpoint[],
+  head: Addressed,
+): LogoutEndpoint | undefined {
+  if (endpoints.length === 0) return undefined;
+  return endpoints.find(({ host, path }) => path === head.path && host === head.hostname);
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
@@ -40,10 +52,9 @@ export class LogoutReceiver {
     this.#audit = audit;
   }
 
-  /** Undefined for every request but those for a configured host and path. */
-  endpointOf(head: { readonly hostname: string; readonly path: string }): LogoutEndpoint | undefined {
-    if (this.#endpoints.length === 0) return undefined;
-    return this.#endpoints.find(({ host, path }) => path === head.path && host === head.hostname);
+  /** As logoutEndpointOf. */
+  endpointOf(head: Addressed): LogoutEndpoint | undefined {
+    return logoutEndpointOf(this.#endpoints, head);
   }
 
   /**
@@ -52,7 +63,7 @@ export class LogoutReceiver {
    * @throws GatewayError 400, 405, 408, 413; 503 where keys or the store cannot be had
    */
   async receive(endpoint: LogoutEndpoint, request: ClientRequest, from: string): Promise<void> {
-    if (request.method !== 'POST') throw METHOD_REFUSED;
+    if (request.method !== 'POST') throw LOGOUT_NOT_POSTED;
     const contentType = headerOf(request, 'content-type').split(';')[0]?.trim().toLowerCase();
     if (contentType !== 'application/x-www-form-urlencoded') throw INVALID_LOGOUT_TOKEN;
     const body = await bodyOf(request);

@@ -125,10 +125,10 @@ function story(explanation: Explanation): string {
   ].join('\n');
 }
 
-function verdict({ decision, reason, status, code, upstream, stages }: Explanation): string {
+function verdict({ decision, reason, status, code, upstream, stages, answer }: Explanation): string {
   if (decision === 'unknown')
     return 'It cannot be told without asking the authorization server: add --online.';
-  if (!upstream && code === null) return 'The gateway answers it itself:';
+  if (!upstream && code === null) return `The gateway answers it itself${answer ? ':' : '.'}`;
   if (!upstream) return `The client gets ${status} ${code}${reason === null ? '' : ` (reason ${reason})`}:`;
   const passes: Partial<Record<Explanation['decision'], string>> = {
     report: `It passes, and is reported as ${reason}`,

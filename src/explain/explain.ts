@@ -6,7 +6,7 @@ import { METHODS } from 'node:http';
 import { assertionSigner } from '../adapters.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { BAD_PATH, GatewayError, MALFORMED_REQUEST, NO_ROUTE } from '../errors.ts';
+import { BAD_PATH, GatewayError, MALFORMED_REQUEST, LOGOUT_NOT_POSTED, NO_ROUTE } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
 import { clientAddress, normalAddress } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
@@ -17,6 +17,7 @@ import { readHead, type RawHead, type RequestHead } from '../http/request-head.t
 import { Issuers } from '../issuers.ts';
 import { lookedAt } from '../lean-request.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
+import { logoutEndpointOf, type LogoutEndpoint } from '../logout-receiver.ts';
 import { compilePolicy, type Policy } from '../policy.ts';
 import { Observer, type Exchange, type StageName } from '../stages/observe.ts';
 import { RouteTable } from '../stages/match-route.ts';
@@ -30,6 +31,7 @@ import { VERSION } from '../version.ts';
 import {
   decided,
   lines,
+  logoutExplanation,
   preflightExplanation,
   STAGES,
   type ExplainedStage,
@@ -115,7 +117,18 @@ export async function explain(
       observer,
       clock,
     });
-    const run = new DryRun({ loaded, policy, gateway, observer, revocations, clock, online, twin });
+    const { logoutEndpoints } = issuers;
+    const run = new DryRun({
+      loaded,
+      policy,
+      gateway,
+      logoutEndpoints,
+      observer,
+      revocations,
+      clock,
+      online,
+      twin,
+    });
     return await run.explain(request);
   } finally {
     issuers.stop();
@@ -137,6 +150,7 @@ interface DryRunParts {
   readonly loaded: LoadedConfiguration;
   readonly policy: Policy;
   readonly gateway: Gateway;
+  readonly logoutEndpoints: readonly LogoutEndpoint[];
   readonly observer: Witness;
   readonly revocations: KnownRevocations;
   readonly clock: Clock;
@@ -154,7 +168,7 @@ class DryRun {
   }
 
   async explain(request: ImaginedRequest): Promise<Explanation> {
-    const { gateway, observer } = this.#parts;
+    const { gateway, observer, logoutEndpoints } = this.#parts;
     const peer = normalAddress(request.peer);
     const client: ClientEnd = { peer, peerIsTrusted: this.#parts.policy.trustedPeers.has(peer) };
     const exchange = observer.begin(request.method, peer, newRequestId());
@@ -162,6 +176,11 @@ class DryRun {
     let error: GatewayError | undefined;
     try {
       const head = this.#readHead(request, exchange, client);
+      const endpoint = logoutEndpointOf(logoutEndpoints, head);
+      if (endpoint) {
+        if (request.method !== 'POST') throw LOGOUT_NOT_POSTED;
+        return logoutExplanation(exchange, endpoint.issuerName);
+      }
       const preflight = gateway.preflight(head, exchange);
       if (preflight) return preflightExplanation(exchange, preflight);
       outbound = await gateway.decide(head, client, exchange);

@@ -47,22 +47,36 @@ export interface Explanation {
 export type Line = readonly [name: string, value: string];
 
 /** A browser's preflight request is answered by the gateway, and asks for no token. */
-export function preflightExplanation({ route, head }: Exchange, headers: readonly string[]): Explanation {
-  const text = `${route?.name}: a preflight request, which its cors section answers`;
+export function preflightExplanation(exchange: Exchange, headers: readonly string[]): Explanation {
   return {
+    ...withoutToken(exchange, `${exchange.route?.name}: a preflight request, which its cors section answers`),
     decision: 'allow',
-    reason: null,
     status: 204,
+    answer: { headers: lines(headers), body: '' },
+  };
+}
+
+/** A logout is decided by the token in its body, which a dry run does not have. */
+export function logoutExplanation(exchange: Exchange, issuerName: string): Explanation {
+  const text = `the back-channel logout endpoint of issuer ${issuerName}: the logout_token in the body decides`;
+  return { ...withoutToken(exchange, text), decision: 'allow', issuer: issuerName };
+}
+
+/** The gateway answers by itself, before it looks for a token. */
+function withoutToken({ route, head, method }: Exchange, matched: string): Omit<Explanation, 'decision'> {
+  return {
+    reason: null,
+    status: null,
     code: null,
     route: route?.name ?? null,
     issuer: null,
     stages: STAGES.map((stage) => ({
       stage,
       outcome: stage === 'read_head' || stage === 'match_route' ? 'passed' : 'not_reached',
-      detail: stage === 'match_route' ? text : stage === 'read_head' ? `OPTIONS ${head?.path}` : '',
+      detail: stage === 'match_route' ? matched : stage === 'read_head' ? `${method} ${head?.path}` : '',
     })),
     nearest_routes: [],
-    answer: { headers: lines(headers), body: '' },
+    answer: null,
     upstream: null,
   };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { sallyport, temporaryFolder, type Result } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
-import { startGateway } from '../support/gateway.ts';
+import { loginIssuer, startGateway } from '../support/gateway.ts';
 import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
 import { startServer } from '../support/upstream.ts';
 
@@ -182,6 +182,23 @@ t.test('a preflight request is answered by the gateway', async (t) => {
   t.equal(code, 0);
   t.match(out, /a preflight request, which its cors section answers/);
   t.match(out, /access-control-allow-origin: https:\/\/app\.example\.com/);
+});
+
+t.test('a back-channel logout is for its endpoint, and for no route', async (t) => {
+  const scene = await setScene(t);
+  const file = join(scene.folder, 'logout.json');
+  const key = createKey();
+  const backchannel_logout = { host: 'gw.test', path: '/logout', client_ids: ['app'] };
+  const issuers = { login: { ...loginIssuer(key), backchannel_logout } };
+  const routes = [{ name: 'a', match: { path_prefix: '/a' }, upstream: 'u' }];
+  writeFileSync(file, JSON.stringify({ ...scene.document, issuers, routes }));
+  const explained = (method: string): Promise<{ code: number | null; out: string }> =>
+    sallyport(['explain', method, 'https://gw.test/logout', '-c', file]);
+  t.match(await explained('POST'), {
+    code: 0,
+    out: /ok +match_route +the back-channel logout endpoint of issuer login: the logout_token/,
+  });
+  t.match(await explained('GET'), { code: 3, out: /The client gets 405 method_not_allowed[^]*allow: POST/ });
 });
 
 t.test('a report-only route passes, and tells what it would have refused', async (t) => {
