@@ -281,6 +281,8 @@ export class Listener {
     const response = new Http1Answer(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Socket);
+    // Node passes this on only for sockets that are still its server's.
+    socket.on('drain', () => response.emit('drain'));
     response.on('finish', () => {
       response.detachSocket(socket as Socket);
       (socket as Socket).destroySoon();

@@ -8,7 +8,7 @@ import { FramePassage } from './websocket-frames.ts';
 export interface TunnelEnds {
   readonly client: Duplex;
   readonly upstream: Duplex;
-  /** Of the upstream's 101, hop-by-hop fields among them. */
+  /** Of the 101, end-to-end fields only. */
   readonly headers: AnswerHeaders;
   /** What the upstream sent behind its 101. */
   readonly early: Buffer;
@@ -25,11 +25,9 @@ const MOST_LISTENERS = 20;
 
 /** Tells the client that the upstream has switched, then carries bytes both ways until either end closes. */
 export function openTunnel({ client, upstream, headers, early }: TunnelEnds, closed: () => void): Tunnel {
-  const lines = ['HTTP/1.1 101 Switching Protocols', 'connection: Upgrade'];
-  for (let index = 0; index < headers.length; index += 2) {
-    if (headers[index]?.toLowerCase() !== 'connection')
-      lines.push(`${headers[index]}: ${headers[index + 1]}`);
-  }
+  const lines = ['HTTP/1.1 101 Switching Protocols', 'connection: Upgrade', 'upgrade: websocket'];
+  for (let index = 0; index < headers.length; index += 2)
+    lines.push(`${headers[index]}: ${headers[index + 1]}`);
   client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   const frames = new FramePassage();
   if (early.length > 0) frames.write(early);

@@ -105,10 +105,6 @@ class Visit extends Visitor<ProxyReception> implements ResponderHooks {
   #forward(outbound: OutboundRequest, responder: Responder): void {
     const { forwarder, observer, gateway } = this.reception;
     observer.forwarded(this.exchange, outbound);
-    if (this.#openTunnel) {
-      responder.attach(forwarder.forwardUpgrade(outbound, responder));
-      return;
-    }
     if (outbound.hasBody) {
       // Only now, when the request is known to be permitted, is the client asked to send its body (rule H11).
       if (this.exchange.head?.expectsContinue === true) this.response.writeContinue();

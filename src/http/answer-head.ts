@@ -22,6 +22,8 @@ export interface AnswerHead {
   readonly keepAlive: boolean;
   /** The upstream closes the connection when it was idle for so long (`Keep-Alive: timeout`); undefined where it does not say. */
   readonly keepAliveSeconds: number | undefined;
+  /** The protocol that it switches to, or would, in lower case. */
+  readonly upgrade: string | undefined;
 }
 
 /** What an upstream sent is no answer that RFC 9112 knows. */
@@ -36,6 +38,7 @@ const FieldKind = {
   keepAlive: 3,
   contentLength: 4,
   transferEncoding: 5,
+  upgrade: 6,
 } as const;
 type FieldKind = (typeof FieldKind)[keyof typeof FieldKind];
 
@@ -47,7 +50,7 @@ const KINDS: ReadonlyMap<string, FieldKind> = new Map([
   ['proxy-connection', FieldKind.drop],
   ['proxy-authenticate', FieldKind.drop],
   ['te', FieldKind.drop],
-  ['upgrade', FieldKind.drop],
+  ['upgrade', FieldKind.upgrade],
   // Ours is set instead, so that client, gateway and upstream speak of one request by one id.
   ['x-request-id', FieldKind.drop],
 ]);
@@ -79,6 +82,7 @@ class Fields {
   transferEncoding: string | undefined;
   connection: string | undefined;
   keepAlive: string | undefined;
+  upgrade: string | undefined;
 
   /** @param text field lines, without the CRLF of the last one */
   constructor(text: string, start: number) {
@@ -115,6 +119,9 @@ class Fields {
         break;
       case FieldKind.keepAlive:
         this.keepAlive = value;
+        break;
+      case FieldKind.upgrade:
+        this.upgrade = this.upgrade === undefined ? value : `${this.upgrade}, ${value}`;
         break;
       default:
     }
@@ -153,11 +160,13 @@ export function readAnswerHead(text: string, method: string): AnswerHead {
   const framing = bodyFraming(fields, method, status, isHttp10);
   return {
     status,
-    headers: withoutNamed(fields.passed, options),
+    // A 1xx answer has no body, and must not seem to.
+    headers: withoutNamed(fields.passed, status < 200 ? [...options, 'content-length'] : options),
     framing,
     keepAlive:
       !isHttp10 && framing.kind !== 'rest' && !options.includes('close') && !isAmbiguous(fields, status),
     keepAliveSeconds: keepAliveSeconds(fields.keepAlive),
+    upgrade: fields.upgrade?.toLowerCase(),
   };
 }
 
@@ -233,18 +242,4 @@ function keepAliveSeconds(keepAlive: string | undefined): number | undefined {
   const seconds =
     keepAlive === undefined ? undefined : /(?:^|[,;\s])timeout=([0-9]{1,6})/i.exec(keepAlive)?.[1];
   return seconds === undefined ? undefined : Number(seconds);
-}
-
-/** Headers of an answer that Node's own client has read, without hop-by-hop fields. */
-export function endToEndHeaders(rawHeaders: readonly string[]): AnswerHeaders {
-  const passed: string[] = [];
-  let options = NO_OPTIONS;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] ?? '';
-    const value = rawHeaders[index + 1] ?? '';
-    const kind = kindOf(name);
-    if (kind === FieldKind.connection) options = [...options, ...connectionOptions(value)];
-    else if (kind === FieldKind.forward || kind === FieldKind.contentLength) passed.push(name, value);
-  }
-  return withoutNamed(passed, options);
 }

@@ -7,7 +7,7 @@ import { bodyBytesPassed } from '../spent-memory.ts';
 import type { GatewayError } from '../errors.ts';
 import type { AnswerHeaders } from '../http/answer-head.ts';
 import { withCors } from '../http/cors.ts';
-import type { Forwarding, UpgradeSink } from '../upstream/forwarder.ts';
+import type { AnswerSink, Forwarding } from '../upstream/forwarder.ts';
 import type { Exchange } from './observe.ts';
 
 /** What happens where the answer is not simply the upstream's. */
@@ -24,7 +24,7 @@ export interface ResponderHooks {
 /** A body up to this size that came in one piece goes out in one write with its head. */
 const ONE_WRITE_BYTES = 16 * 1024;
 
-export class Responder implements UpgradeSink {
+export class Responder implements AnswerSink {
   readonly #exchange: Exchange;
   readonly #response: ClientAnswer;
   readonly #hooks: ResponderHooks;
@@ -70,8 +70,7 @@ export class Responder implements UpgradeSink {
   informational(status: number, headers: AnswerHeaders): void {
     // The client has had its go-ahead; and HTTP/1.0 knows of no such thing (RFC 9110 section 15.2).
     if (status === 100 || this.#exchange.head?.httpVersion === '1.0') return;
-    // It frames nothing, and must not seem to.
-    this.#response.writeInformational(status, without('content-length', headers));
+    this.#response.writeInformational(status, headers);
   }
 
   begin(status: number, headers: AnswerHeaders): void {
@@ -79,14 +78,14 @@ export class Responder implements UpgradeSink {
     this.#headHeld = true;
     this.#exchange.status = status;
     this.#headers = headers;
-    const { route, head, requestId } = this.#exchange;
+    const { route, head } = this.#exchange;
     const answer = route?.cors && head ? withCors(headers, route.cors, head) : headers;
-    this.#response.writeHead(status, [
-      ...answer,
-      'x-request-id',
-      requestId,
-      ...missing(this.#alwaysSaid, headers),
-    ]);
+    this.#response.writeHead(status, [...answer, ...this.#ours(headers)]);
+  }
+
+  /** What the gateway adds to the upstream's headers. */
+  #ours(headers: AnswerHeaders): readonly string[] {
+    return ['x-request-id', this.#exchange.requestId, ...missing(this.#alwaysSaid, headers)];
   }
 
   data(chunk: Buffer): boolean {
@@ -137,7 +136,7 @@ export class Responder implements UpgradeSink {
 
   tunnel(headers: AnswerHeaders, upstream: Duplex, early: Buffer): void {
     this.#hooks.answered();
-    this.#hooks.tunnel(headers, upstream, early);
+    this.#hooks.tunnel([...headers, ...this.#ours(headers)], upstream, early);
   }
 
   /** Sends what was held back. */
@@ -163,11 +162,6 @@ function missing(said: readonly string[], headers: AnswerHeaders): readonly stri
     !headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === said[0])
     ? said
     : [];
-}
-
-function without(name: string, headers: AnswerHeaders): AnswerHeaders {
-  const at = headers.findIndex((other, index) => index % 2 === 0 && other.toLowerCase() === name);
-  return at < 0 ? headers : headers.toSpliced(at, 2);
 }
 
 /** Media types whose answers go on until somebody ends them (rule V10). */

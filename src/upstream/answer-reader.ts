@@ -19,6 +19,12 @@ export interface AnswerListener {
   /** @param chunk valid during the call only: the bytes are overwritten by the next read */
   data(chunk: Buffer): void;
   end(trailers: AnswerHeaders): void;
+  /**
+   * 101, in place of all that: what follows is the other protocol's.
+   *
+   * @param early what came behind it
+   */
+  switched(head: AnswerHead, early: Buffer): void;
 }
 
 /** Answers with larger header or trailer sections are taken for broken. */
@@ -37,6 +43,7 @@ export class AnswerReader {
   readonly #listener: AnswerListener;
   #state: State = 'idle';
   #method = '';
+  #upgrade: string | undefined;
   /** Bytes of the body, or of the chunk, that are yet to come. */
   #left = 0;
   /** The beginning of something that has not come whole. */
@@ -46,9 +53,14 @@ export class AnswerReader {
     this.#listener = listener;
   }
 
-  /** An answer to a request with this method comes next. */
-  expect(method: string): void {
+  /**
+   * An answer to a request with this method comes next.
+   *
+   * @param upgrade the protocol that the request asked to switch to, in lower case
+   */
+  expect(method: string, upgrade?: string): void {
     this.#method = method;
+    this.#upgrade = upgrade;
     this.#state = 'head';
   }
 
@@ -119,7 +131,13 @@ export class AnswerReader {
     if ((end < 0 ? bytes.length : end) > MAX_HEAD_BYTES) throw new BrokenAnswer('the head is too large');
     if (end < 0) return 0;
     const head = readAnswerHead(bytes.toString('latin1', 0, end), this.#method);
-    if (head.status === 101) throw new BrokenAnswer('101 to a request that did not ask for it');
+    if (head.status === 101) {
+      if (this.#upgrade === undefined || head.upgrade !== this.#upgrade)
+        throw new BrokenAnswer('it switches to a protocol that the request did not ask for');
+      this.#state = 'idle';
+      this.#listener.switched(head, Buffer.from(bytes.subarray(end + HEAD_END.length)));
+      return bytes.length;
+    }
     if (head.status < 200) {
       this.#listener.informational(head);
       return end + HEAD_END.length;

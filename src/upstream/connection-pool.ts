@@ -52,6 +52,8 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #all = new Set<UpstreamConnection>();
   /** First come, first served; a Set, so that one who leaves costs no search. */
   readonly #waiters = new Set<Waiter>();
+  /** Those who get a connection of their own, while it is being made. */
+  readonly #alone = new Map<Waiter, UpstreamConnection>();
   #isClosed = false;
 
   constructor(options: PoolOptions, patience: Patience) {
@@ -72,9 +74,39 @@ export class ConnectionPool implements ConnectionOwner {
     this.#open();
   }
 
+  /**
+   * As acquire, for a request that asks to switch protocols: the connection is new, counts in no limit, since it may
+   * last for days, and serves nobody else.
+   */
+  acquireAlone(waiter: Waiter): void {
+    const { origin, tls, connectTimeoutMs } = this.#options;
+    const settle = (): boolean => {
+      this.#patience.end(deadline);
+      return this.#alone.delete(waiter);
+    };
+    const owner: ConnectionOwner = {
+      connected: (made) => {
+        settle();
+        waiter.connected(made);
+      },
+      released: (used) => used.abandon(),
+      closed: (_, error) => {
+        if (settle() && error !== undefined) waiter.unconnected(error);
+      },
+    };
+    const connection = new UpstreamConnection(origin, tls, owner, true);
+    const deadline = new ConnectDeadline(connection, this.#patience.deadlineAfter(connectTimeoutMs));
+    this.#patience.begin(deadline);
+    this.#alone.set(waiter, connection);
+  }
+
   /** The waiter needs none any more. */
   leave(waiter: Waiter): void {
     this.#waiters.delete(waiter);
+    const connection = this.#alone.get(waiter);
+    if (!connection) return;
+    this.#alone.delete(waiter);
+    connection.abandon();
   }
 
   /** Closes what has been idle for too long. */
@@ -90,7 +122,8 @@ export class ConnectionPool implements ConnectionOwner {
 
   close(): void {
     this.#isClosed = true;
-    for (const connection of this.#all) connection.close(new Error('the gateway stops'));
+    for (const connection of [...this.#all, ...this.#alone.values()])
+      connection.close(new Error('the gateway stops'));
   }
 
   connected(connection: UpstreamConnection): void {

@@ -1,9 +1,11 @@
 /**
  * One request on its way to an upstream, over as many tries as it takes. Rules H10, H13.
  */
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { AnswerHead, AnswerHeaders } from '../http/answer-head.ts';
 import { REQUEST_TIMEOUT, upstreamTimeout } from '../errors.ts';
+import { BEARER_PROTOCOL } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Balancer, Weighted } from './balancer.ts';
 import type { ConnectionPool, Waiter } from './connection-pool.ts';
@@ -83,7 +85,8 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
     // The wait for a connection counts as a wait for the answer.
     this.deadlineMs = this.#patience.deadlineAfter(this.#outbound.route.responseTimeoutMs);
     this.#patience.begin(this);
-    target.pool.acquire(this);
+    if (this.#outbound.upgrade === undefined) target.pool.acquire(this);
+    else target.pool.acquireAlone(this);
   }
 
   abort(): void {
@@ -111,7 +114,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
 
   connected(connection: UpstreamConnection): void {
     this.#connection = connection;
-    const { method, contentLength } = this.#outbound;
+    const { method, contentLength, upgrade } = this.#outbound;
     // While a body is on its way up, the wait for the answer has not begun.
     if (this.#body !== undefined) {
       this.#isUploading = true;
@@ -123,6 +126,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
         head: requestHead(this.#outbound, this.#target?.host ?? ''),
         body: this.#body,
         contentLength,
+        upgrade,
       },
       this,
     );
@@ -171,6 +175,12 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
     this.#sink.end(trailers);
   }
 
+  switched({ headers }: AnswerHead, socket: Socket, early: Buffer): void {
+    this.#target?.health.answered();
+    this.#settle();
+    this.#sink.tunnel(withBearer(headers, this.#outbound), socket, early);
+  }
+
   failed(error: Error): void {
     this.#target?.health.failed();
     this.#settle();
@@ -210,11 +220,18 @@ const WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
 /** The head as it goes out: the same bytes that the decision was made on (rule H13). */
 function requestHead(outbound: OutboundRequest, ownHost: string): string {
-  const { method, target, host, headers } = outbound;
+  const { method, target, host, headers, upgrade } = outbound;
   let head = `${method} ${target} HTTP/1.1\r\nhost: ${host ?? ownHost}\r\n${framing(outbound)}`;
+  if (upgrade !== undefined) head += `connection: Upgrade\r\nupgrade: ${upgrade}\r\n`;
   for (let index = 0; index < headers.length; index += 2)
     head += `${headers[index]}: ${headers[index + 1]}\r\n`;
   return `${head}\r\n`;
+}
+
+/** A browser that offered protocols gives up unless the answer chooses one: `bearer`, where the upstream chose none. */
+function withBearer(headers: AnswerHeaders, { offersBearer }: OutboundRequest): AnswerHeaders {
+  const chosen = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'sec-websocket-protocol');
+  return offersBearer && !chosen ? [...headers, 'Sec-WebSocket-Protocol', BEARER_PROTOCOL] : headers;
 }
 
 /** RFC 9112 section 6: one framing, and none where there is no body. */

@@ -1,6 +1,6 @@
 /**
- * Sending a request to an upstream and getting its answer, as a stream both ways. The interface; the adapters
- * are http1-forwarder.ts and upgrade.ts.
+ * Sending a request to an upstream and getting its answer, as a stream both ways. The interface; the adapter is
+ * http1-forwarder.ts.
  */
 import type { Duplex, Readable } from 'node:stream';
 import type { GatewayError } from '../errors.ts';
@@ -24,11 +24,13 @@ export interface AnswerSink {
   fail(error: GatewayError): void;
   /** A target was chosen; again for each retry. */
   sentTo(target: string): void;
-}
-
-/** An answer to an upgrade: everything of an AnswerSink, or the tunnel. */
-export interface UpgradeSink extends AnswerSink {
-  /** The upstream has switched protocols. `early` is what it sent after its 101. */
+  /**
+   * In place of begin and what follows: the upstream has switched to the protocol that the request asked for.
+   *
+   * @param headers of its 101, end-to-end fields only
+   * @param socket paused
+   * @param early what it sent behind its 101
+   */
   tunnel(headers: AnswerHeaders, socket: Duplex, early: Buffer): void;
 }
 
@@ -45,6 +47,5 @@ export interface Forwarding {
 export interface Forwarder {
   /** @param body the client's body, as it comes; undefined where it has none */
   forward(outbound: OutboundRequest, body: Readable | undefined, sink: AnswerSink): Forwarding;
-  forwardUpgrade(outbound: OutboundRequest, sink: UpgradeSink): Forwarding;
   close(): void;
 }

@@ -9,11 +9,10 @@ import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import { Balancer, type Balance } from './balancer.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { Dispatch, type Target, type Upstream } from './dispatch.ts';
-import type { AnswerSink, Forwarder, Forwarding, UpgradeSink } from './forwarder.ts';
+import type { AnswerSink, Forwarder, Forwarding } from './forwarder.ts';
 import { HealthCheck, type HealthCheckPolicy } from './health-check.ts';
 import { Patience } from './patience.ts';
 import { TargetHealth, type EjectPolicy, type HealthChange } from './target-health.ts';
-import { forwardUpgrade } from './upgrade.ts';
 import type { TlsClient } from '../tls-client.ts';
 
 export interface UpstreamOptions {
@@ -33,14 +32,11 @@ export interface UpstreamObserver {
   healthChanged(upstream: string, target: string, change: HealthChange): void;
 }
 
-/** An upstream, and how it was configured. */
-type OpenUpstream = Upstream & { readonly options: UpstreamOptions };
-
 /** How often idle connections are looked at. */
 const SWEEP_MS = 500;
 
 export class Http1Forwarder implements Forwarder {
-  readonly #upstreams: ReadonlyMap<string, OpenUpstream>;
+  readonly #upstreams: ReadonlyMap<string, Upstream>;
   readonly #pools: ConnectionPool[] = [];
   readonly #checks: HealthCheck[] = [];
   readonly #patience: Patience;
@@ -55,7 +51,7 @@ export class Http1Forwarder implements Forwarder {
       [...upstreams].map(([name, options]) => {
         const targets = this.#openTargets(name, options, observer);
         const balancer = new Balancer(targets, options.balance);
-        return [name, { targets, balancer, options, countRetry: () => observer.retried(name) }];
+        return [name, { targets, balancer, countRetry: () => observer.retried(name) }];
       }),
     );
     this.#sweep();
@@ -67,14 +63,6 @@ export class Http1Forwarder implements Forwarder {
     const dispatch = new Dispatch(outbound, body, sink, upstream, this.#patience);
     dispatch.send();
     return dispatch;
-  }
-
-  forwardUpgrade(outbound: OutboundRequest, sink: UpgradeSink): Forwarding {
-    const upstream = this.#upstreams.get(outbound.route.upstream);
-    if (!upstream) throw upstreamUnreachable();
-    const target = upstream.balancer.next();
-    sink.sentTo(target.origin);
-    return forwardUpgrade(outbound, { ...upstream.options, ...target }, sink);
   }
 
   /** Of every target, whether it gets requests. */

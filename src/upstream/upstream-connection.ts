@@ -18,10 +18,14 @@ export interface UpstreamRequest {
   readonly body: Readable | undefined;
   /** Undefined: the body is chunked. */
   readonly contentLength: number | undefined;
+  /** The protocol that it asks to switch to, in lower case. */
+  readonly upgrade: string | undefined;
 }
 
 /** Who sent a request, and is told of its answer. */
-export interface ConnectionUser extends AnswerListener {
+export interface ConnectionUser extends Omit<AnswerListener, 'switched'> {
+  /** The upstream has switched protocols: the connection is the user's now. It is paused. */
+  switched(head: AnswerHead, socket: Socket, early: Buffer): void;
   /** So much more of the body has come from the client. */
   uploading(bytes: number): void;
   /** The whole request is on its way; the wait for the answer begins. */
@@ -37,7 +41,7 @@ export interface ConnectionOwner {
   connected(connection: UpstreamConnection): void;
   /** Its request is answered, and it can take another. */
   released(connection: UpstreamConnection): void;
-  /** It has ended. `error` is there where it never was connected. */
+  /** It has ended, or is its user's now. `error` is there where it never was connected. */
   closed(connection: UpstreamConnection, error: Error | undefined): void;
 }
 
@@ -50,14 +54,15 @@ export class ConnectionEnded extends Error {
 /** What a read may bring at most. One for all connections: its bytes are used up before the next read. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
-function openSocket(origin: URL, tls: TlsClient, read: (bytes: number) => boolean): Socket {
+/** @param read undefined: the socket brings its bytes by events, as everybody else expects them */
+function openSocket(origin: URL, tls: TlsClient, read: ((bytes: number) => boolean) | undefined): Socket {
   const isTls = origin.protocol === 'https:';
   const host = origin.hostname.replace(/^\[|\]$/g, '');
   const options = {
     host,
     port: origin.port === '' ? (isTls ? 443 : 80) : Number(origin.port),
     noDelay: true,
-    onread: { buffer: READ_BUFFER, callback: read },
+    ...(read && { onread: { buffer: READ_BUFFER, callback: read } }),
   };
   if (!isTls) return connectTcp(options);
   // A name for SNI and the certificate; an address is checked against the certificate, but never sent (RFC 6066).
@@ -77,6 +82,7 @@ export class UpstreamConnection implements AnswerListener {
   #upload: BodyUpload | undefined;
   #isConnected = false;
   #isClosed = false;
+  #isHandedOver = false;
   #mayBeUsedAgain = true;
   #error: Error | undefined;
   /** How long the upstream says that it keeps an idle connection, in seconds. */
@@ -84,10 +90,19 @@ export class UpstreamConnection implements AnswerListener {
   /** When the last answer ended, on the forwarder's coarse clock. */
   idleSinceMs = 0;
 
-  /** Begins to connect. */
-  constructor(origin: URL, tls: TlsClient, owner: ConnectionOwner) {
+  /**
+   * Begins to connect.
+   *
+   * @param maySwitch it is for a request that asks to switch protocols
+   */
+  constructor(origin: URL, tls: TlsClient, owner: ConnectionOwner, maySwitch = false) {
     this.#owner = owner;
-    this.#socket = openSocket(origin, tls, (bytes) => this.#read(bytes));
+    const readShared = (bytes: number): boolean => {
+      this.#read(READ_BUFFER.subarray(0, bytes));
+      return true;
+    };
+    this.#socket = openSocket(origin, tls, maySwitch ? undefined : readShared);
+    if (maySwitch) this.#socket.on('data', this.#read);
     this.#socket.on(origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
       this.#isConnected = true;
       owner.connected(this);
@@ -105,7 +120,7 @@ export class UpstreamConnection implements AnswerListener {
 
   send(request: UpstreamRequest, user: ConnectionUser): void {
     this.#user = user;
-    this.#reader.expect(request.method);
+    this.#reader.expect(request.method, request.upgrade);
     if (request.body === undefined) {
       this.#socket.write(request.head, 'latin1');
       user.uploaded();
@@ -165,19 +180,29 @@ export class UpstreamConnection implements AnswerListener {
     this.#user = undefined;
   }
 
-  #read(bytes: number): boolean {
+  switched(head: AnswerHead, early: Buffer): void {
+    const user = this.#user;
+    this.#user = undefined;
+    this.#isHandedOver = true;
+    this.#socket.off('data', this.#read);
+    this.#socket.pause();
+    this.#owner.closed(this, undefined);
+    user?.switched(head, this.#socket, early);
+  }
+
+  readonly #read = (bytes: Buffer): void => {
     const user = this.#user;
     try {
-      this.#reader.read(READ_BUFFER.subarray(0, bytes));
+      this.#reader.read(bytes);
     } catch (error) {
       if (!(error instanceof BrokenAnswer)) throw error;
       this.close(error);
-      return true;
+      return;
     }
+    if (this.#isHandedOver) return;
     user?.received();
     if (user !== undefined && this.#user === undefined) this.#answered();
-    return true;
-  }
+  };
 
   /** The answer is whole. */
   #answered(): void {
@@ -192,6 +217,7 @@ export class UpstreamConnection implements AnswerListener {
 
   /** The upstream has closed its side. */
   #ended(): void {
+    if (this.#isHandedOver) return;
     if (this.#user !== undefined) {
       const user = this.#user;
       try {
@@ -207,6 +233,7 @@ export class UpstreamConnection implements AnswerListener {
 
   #closed(): void {
     this.#isClosed = true;
+    if (this.#isHandedOver) return;
     const user = this.#user;
     this.#user = undefined;
     this.#upload?.stop();

@@ -10,6 +10,7 @@ import { connect as connectTls } from 'node:tls';
 import t from 'tap';
 import { WebSocketServer } from 'ws';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
+import { Chance } from '../support/chance.ts';
 import { send } from '../support/client.ts';
 import { until } from '../support/gateway.ts';
 import { startGatewayProcess, temporaryFolder } from '../support/process.ts';
@@ -18,28 +19,6 @@ import { block, FRAME, frame, requestBlock, uint32 } from '../support/raw-http2.
 const CONNECTIONS = 3_000;
 const AT_A_TIME = 25;
 const SEED = Date.now() % 1_000_000;
-
-/** Numbers that look like chance, and come again with the same seed. */
-class Chance {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-
-  /** 0 to below `n`. */
-  below(n: number): number {
-    // mulberry32
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * n);
-  }
-
-  of<T>(choices: readonly T[]): T {
-    return choices[this.below(choices.length)] as T;
-  }
-}
 
 const HANDSHAKE =
   'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n';

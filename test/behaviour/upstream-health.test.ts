@@ -181,6 +181,27 @@ t.test('a refused WebSocket handshake counts as a failure', async (t) => {
   t.strictSame(outcomes.filter((outcome) => outcome === 'failed').length, 1);
 });
 
+t.test('a WebSocket handshake whose target cannot be reached goes to another', async (t) => {
+  const upstream = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(upstream, 'listening');
+  t.teardown(() => {
+    for (const socket of upstream.clients) socket.terminate();
+    upstream.close();
+  });
+  const gateway = await startGateway(t, {
+    routes: [{ ...OPEN, upgrade: ['websocket'], retries: { attempts: 1 } }],
+    upstreams: {
+      u: { targets: ['http://127.0.0.1:1', `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`] },
+    },
+  });
+  for (let count = 0; count < 4; count++) {
+    const socket = new WebSocket(gateway.url.replace('http', 'ws'));
+    await once(socket, 'open');
+    socket.terminate();
+  }
+  t.ok((await gateway.metric('sallyport_upstream_retries_total{upstream="u"}')) >= 1);
+});
+
 t.test(
   'an upstream behind TLS with an own authority, that asks for a certificate',
   { skip: noOpenssl },

@@ -11,15 +11,27 @@ interface Answer {
 }
 
 /** Reads one answer, in pieces of the given sizes; `finish`: the connection ends after it. */
-function read(text: string, sizes: readonly number[] = [], method = 'GET', finish = false): Answer {
+function read(
+  text: string,
+  sizes: readonly number[] = [],
+  method = 'GET',
+  finish = false,
+  upgrade?: string,
+): Answer {
   const answer: Answer = { head: undefined, informational: [], body: '', trailers: undefined };
   const reader = new AnswerReader({
     informational: (head) => answer.informational.push(head),
     begin: (head) => (answer.head = head),
     data: (chunk) => (answer.body += chunk.toString('latin1')),
     end: (trailers) => (answer.trailers = trailers),
+    switched: (head, early) => {
+      answer.head = head;
+      answer.body += early.toString('latin1');
+      isSwitched = true;
+    },
   });
-  reader.expect(method);
+  let isSwitched = false;
+  reader.expect(method, upgrade);
   const bytes = Buffer.from(text, 'latin1');
   // As on a real connection, all pieces come in the same memory.
   const memory = Buffer.alloc(bytes.length);
@@ -28,7 +40,9 @@ function read(text: string, sizes: readonly number[] = [], method = 'GET', finis
     const piece = bytes.subarray(at, at + size);
     at += piece.length;
     piece.copy(memory);
-    if (piece.length > 0) reader.read(memory.subarray(0, piece.length));
+    // From then on the connection is somebody else's.
+    if (isSwitched) answer.body += piece.toString('latin1');
+    else if (piece.length > 0) reader.read(memory.subarray(0, piece.length));
     memory.fill(0x2a);
   }
   if (finish) reader.finish();
@@ -143,4 +157,25 @@ t.test('H15 C19 an answer that is cut short is no answer', async (t) => {
     for (let end = 0; end < text.length; end++)
       t.throws(() => read(text.slice(0, end), [], 'GET', true), BrokenAnswer, `cut at ${end}`);
   }
+});
+
+t.test('H12 101 only to a request that asked for that protocol; what follows it is not read', async (t) => {
+  const switching = (upgrade: string): string =>
+    `HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 101 S\r\nUpgrade: ${upgrade}\r\nConnection: Upgrade\r\nContent-Length: 0\r\nX-A: 1\r\n\r\n\x81\x02hi`;
+  const whole = read(switching('WebSocket'), [], 'GET', false, 'websocket');
+  t.match(whole, {
+    head: { status: 101, upgrade: 'websocket' },
+    body: '\x81\x02hi',
+    informational: [{ status: 103 }],
+  });
+  t.strictSame(whole.head?.headers, ['X-A', '1']);
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 60 }), (sizes) => {
+      t.strictSame(read(switching('WebSocket'), sizes, 'GET', false, 'websocket'), whole);
+    }),
+    { numRuns: 100 },
+  );
+  t.throws(() => read(switching('websocket')), BrokenAnswer, 'nobody asked');
+  for (const other of ['h2c', 'websocket, h2c', ''])
+    t.throws(() => read(switching(other), [], 'GET', false, 'websocket'), BrokenAnswer, `to "${other}"`);
 });
