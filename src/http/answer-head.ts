@@ -160,8 +160,11 @@ export function readAnswerHead(text: string, method: string): AnswerHead {
   const framing = bodyFraming(fields, method, status, isHttp10);
   return {
     status,
-    // A 1xx answer has no body, and must not seem to.
-    headers: withoutNamed(fields.passed, status < 200 ? [...options, 'content-length'] : options),
+    // RFC 9110 section 8.6: none in 1xx and 204. In HTTP/2 a length that nothing follows breaks the answer.
+    headers: withoutNamed(
+      fields.passed,
+      status < 200 || status === 204 ? [...options, 'content-length'] : options,
+    ),
     framing,
     keepAlive:
       !isHttp10 && framing.kind !== 'rest' && !options.includes('close') && !isAmbiguous(fields, status),

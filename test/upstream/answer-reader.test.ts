@@ -80,7 +80,7 @@ t.test('bodies end where RFC 9112 section 6.3 says', async (t) => {
   t.match(read('HTTP/1.1 204 No Content\r\n\r\n'), { trailers: [], head: { keepAlive: true } });
   t.match(read('HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n'), {
     trailers: [],
-    head: { keepAlive: false },
+    head: { keepAlive: false, headers: [] },
   });
   t.match(read('HTTP/1.1 200 OK\r\n\r\nto the end', [], 'GET', true), {
     body: 'to the end',
