@@ -1,4 +1,4 @@
-/** Node's answer, which can also say what comes before an answer. RFC 9110 section 15.2. Rule H11. */
+/** Node's answer, which can also say what comes before an answer, and break off. RFC 9110 section 15.2. Rules H11, H15. */
 import { ServerResponse, STATUS_CODES } from 'node:http';
 import type { ClientAnswer } from './client-transport.ts';
 import type { LeanRequest } from './lean-request.ts';
@@ -11,5 +11,13 @@ export class Http1Answer extends ServerResponse<LeanRequest> implements ClientAn
     for (let index = 0; index < headers.length; index += 2)
       lines.push(`${headers[index]}: ${headers[index + 1]}`);
     this.socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  }
+
+  override destroy(error?: Error): this {
+    const { socket } = this;
+    // To HTTP/1.0 the end of the connection is the end of the answer, unless it is a reset. TLS has its own end.
+    if (this.req.httpVersion === '1.0' && this.headersSent && socket && !('encrypted' in socket))
+      socket.resetAndDestroy();
+    return super.destroy(error);
   }
 }

@@ -406,6 +406,25 @@ t.test('upstreams that fail', async (t) => {
     });
   }
 
+  t.test('H15 to a client of HTTP/1.0, for which the end would be the end, it is a reset', async (t) => {
+    const answerOf = async (bytes: string): Promise<string> => {
+      behave = (socket) => socket.end(`HTTP/1.1 200 OK\r\n${bytes}`, 'latin1');
+      const client = connect(gateway.port, '127.0.0.1');
+      client.write('GET /open HTTP/1.0\r\nHost: a\r\n\r\n');
+      let ending = 'ended in order';
+      client.on('error', (error: NodeJS.ErrnoException) => (ending = error.code ?? ''));
+      client.resume();
+      const { promise: closed, resolve } = Promise.withResolvers<void>();
+      client.on('close', () => resolve());
+      await closed;
+      return ending;
+    };
+    const chunks = 'Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\n';
+    t.equal(await answerOf(`${chunks}0\r\n\r\n`), 'ended in order');
+    t.equal(await answerOf(chunks), 'ECONNRESET');
+    t.equal(await answerOf('Content-Length: 100\r\n\r\npart'), 'ECONNRESET');
+  });
+
   t.test('H17 C18 bytes on an idle upstream connection answer nobody', async (t) => {
     behave = (socket) => {
       socket.write(
