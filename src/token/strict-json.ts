@@ -40,7 +40,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * What JSON.parse makes of a text that is just as JSON.stringify would write it: then it has one reading, every name
- * once, and numbers that keep their digits. Most tokens are written so, and this is several times as fast.
+ * once, and numbers that keep their digits. Most tokens are written so, and this is several times as fast. It also
+ * finds out where V8 13.6 (Node 24) is mistaken: after {"q":1,"ab\\":1} it reads {"q":1,"ab\n":1} as the former.
  *
  * @returns undefined where nobody knows yet
  */
