@@ -1,4 +1,5 @@
-import { explain as dryRun, type ImaginedRequest } from '../explain/explain.ts';
+import type { ImaginedRequest } from '../explain/dry-run.ts';
+import { explain as dryRun } from '../explain/explain.ts';
 import type { Explanation } from '../explain/explanation.ts';
 import {
   CONFIG_OPTION,

@@ -2,75 +2,28 @@
  * A dry run: what would become of a request, stage by stage, and why. The pipeline is the gateway's own; only what
  * stands around it differs, and what no network can tell without `online`.
  */
-import { METHODS } from 'node:http';
 import { assertionSigner } from '../adapters.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { BAD_PATH, GatewayError, MALFORMED_REQUEST, LOGOUT_NOT_POSTED, NO_ROUTE } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
-import { clientAddress, normalAddress } from '../http/client-address.ts';
-import { forwardedForChain } from '../http/forwarded-headers.ts';
-import { corsHeaders } from '../http/cors.ts';
-import { headerAlias } from '../http/header-names.ts';
-import { problemAnswer } from '../http/problem.ts';
-import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
 import { Issuers } from '../issuers.ts';
-import { lookedAt } from '../lean-request.ts';
-import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
-import { logoutEndpointOf, type LogoutEndpoint } from '../logout-receiver.ts';
-import { compilePolicy, type Policy } from '../policy.ts';
-import { Observer, type Exchange, type StageName } from '../stages/observe.ts';
-import { RouteTable } from '../stages/match-route.ts';
-import type { ClientEnd, OutboundRequest } from '../stages/rewrite-headers.ts';
+import { compilePolicy } from '../policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { newRequestId } from '../telemetry/trace-context.ts';
 import { AuthorityClient, type AuthorityAnswer } from '../token/authority-fetch.ts';
 import { stringClaim } from '../token/claims.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { VERSION } from '../version.ts';
-import {
-  decided,
-  lines,
-  logoutExplanation,
-  preflightExplanation,
-  STAGES,
-  type ExplainedStage,
-  type Explanation,
-} from './explanation.ts';
-import { nearestRoutes, badPathText } from './nearest-routes.ts';
-import { revocationsFor, type KnownRevocations } from './known-revocations.ts';
-import { StageWords } from './stage-words.ts';
+import type { Explanation } from './explanation.ts';
+import { revocationsFor } from './known-revocations.ts';
 import { jwtOf } from './token-text.ts';
 import { unsignedTwin, type UnsignedTwin } from './unsigned-twin.ts';
-
-/** A request that nobody has sent. */
-export interface ImaginedRequest {
-  readonly method: string;
-  readonly scheme: 'http' | 'https';
-  /** Path and query, as they would stand in the request line. */
-  readonly target: string;
-  /** Names and values in turn, Host among them, Authorization not. */
-  readonly headers: readonly string[];
-  readonly token: string | undefined;
-  /** The address that it comes from. */
-  readonly peer: string;
-}
+import { DryRun, Witness, type ImaginedRequest } from './dry-run.ts';
 
 export interface ExplainOptions {
   /** Ask for keys, about opaque tokens, and for the revocation list. */
   readonly online: boolean;
   /** Wall-clock time in milliseconds; undefined: now. */
   readonly nowMs: number | undefined;
-}
-
-/** Listens to the pipeline. */
-class Witness extends Observer {
-  report: { readonly stage: StageName; readonly error: GatewayError } | undefined;
-
-  override reported(exchange: Exchange, error: GatewayError): void {
-    this.report = { stage: exchange.stage, error };
-    super.reported(exchange, error);
-  }
 }
 
 /** Caches of the configured size would be the better part of the work. */
@@ -144,169 +97,4 @@ function twinFor({ configuration }: LoadedConfiguration, token: string): Unsigne
       candidate.issuer === issuer && (candidate.jwks_url !== undefined || candidate.discovery === true),
   );
   return remote ? unsignedTwin(token) : undefined;
-}
-
-interface DryRunParts {
-  readonly loaded: LoadedConfiguration;
-  readonly policy: Policy;
-  readonly gateway: Gateway;
-  readonly logoutEndpoints: readonly LogoutEndpoint[];
-  readonly observer: Witness;
-  readonly revocations: KnownRevocations;
-  readonly clock: Clock;
-  readonly online: boolean;
-  readonly twin: UnsignedTwin | undefined;
-}
-
-class DryRun {
-  readonly #parts: DryRunParts;
-  readonly #routes: RouteTable;
-
-  constructor(parts: DryRunParts) {
-    this.#parts = parts;
-    this.#routes = new RouteTable(parts.policy.routes);
-  }
-
-  async explain(request: ImaginedRequest): Promise<Explanation> {
-    const { gateway, observer, logoutEndpoints } = this.#parts;
-    const peer = normalAddress(request.peer);
-    const client: ClientEnd = { peer, peerIsTrusted: this.#parts.policy.trustedPeers.has(peer) };
-    const exchange = observer.begin(request.method, peer, newRequestId());
-    let outbound: OutboundRequest | undefined;
-    let error: GatewayError | undefined;
-    try {
-      const head = this.#readHead(request, exchange, client);
-      const endpoint = logoutEndpointOf(logoutEndpoints, head);
-      if (endpoint) {
-        if (request.method !== 'POST') throw LOGOUT_NOT_POSTED;
-        return logoutExplanation(exchange, endpoint.issuerName);
-      }
-      const preflight = gateway.preflight(head, exchange);
-      if (preflight) return preflightExplanation(exchange, preflight);
-      outbound = await gateway.decide(head, client, exchange);
-    } catch (thrown) {
-      if (!(thrown instanceof GatewayError)) throw thrown;
-      error = thrown;
-      observer.failed(exchange, error);
-    }
-    return this.#explanation(request, exchange, outbound, error);
-  }
-
-  #readHead(request: ImaginedRequest, exchange: Exchange, client: ClientEnd): RequestHead {
-    const { policy } = this.#parts;
-    const { headerTable, headLimits, trustedPeers } = policy;
-    const token = this.#parts.twin?.token ?? request.token;
-    const authorization = token === undefined ? [] : ['Authorization', `Bearer ${token}`];
-    const raw: RawHead = {
-      method: request.method,
-      target: request.target,
-      httpVersion: '1.1',
-      rawHeaders: [...request.headers, ...authorization],
-      scheme: request.scheme,
-      bodyFollows: false,
-      wantsTunnel: false,
-    };
-    if (!parserTakes(raw)) throw MALFORMED_REQUEST;
-    const wantsTunnel = isWebSocketHandshake({ ...raw, headers: lookedAt(raw.rawHeaders) });
-    const head = readHead({ ...raw, wantsTunnel }, headerTable, headLimits);
-    exchange.head = head;
-    if (head.requestId !== undefined) exchange.requestId = head.requestId;
-    this.#parts.observer.headRead(exchange, head);
-    if (client.peerIsTrusted)
-      exchange.clientIp = clientAddress(client.peer, forwardedForChain(head), trustedPeers);
-    return head;
-  }
-
-  async #explanation(
-    { token }: ImaginedRequest,
-    exchange: Exchange,
-    outbound: OutboundRequest | undefined,
-    error: GatewayError | undefined,
-  ): Promise<Explanation> {
-    const { loaded, policy, observer, revocations, online, clock, twin } = this.#parts;
-    const { route, head, decision } = exchange;
-    const report = observer.report;
-    // What cannot be asked in a dry run is no outage.
-    const untold = !online && (error ?? report?.error)?.reason === 'introspection_unavailable';
-    const assumed = twin !== undefined;
-    const entries =
-      decision?.reason === 'revoked' && exchange.token ? await revocations.entriesFor(exchange.token) : [];
-    const words = new StageWords({
-      loaded,
-      exchange,
-      token,
-      outbound,
-      assumed,
-      revocations,
-      entries,
-      nowMs: clock.nowMs(),
-    });
-    const stages = STAGES.map((stage, index): ExplainedStage => {
-      const failed = stage === report?.stage ? report.error : stage === exchange.stage ? error : undefined;
-      if (failed) {
-        const outcome = untold ? 'unknown' : failed === error ? 'refused' : 'reported';
-        return { stage, outcome, detail: this.#refusalText(words, stage, failed, head) };
-      }
-      const reached = index <= STAGES.indexOf(exchange.stage);
-      const skipped = report && index > STAGES.indexOf(report.stage) && index <= STAGES.indexOf('authorize');
-      if (!reached || skipped === true) return { stage, outcome: 'not_reached', detail: '' };
-      const outcome = stage === 'verify_token' && assumed && exchange.token ? 'assumed' : 'passed';
-      return { stage, outcome, detail: words.passed(stage) };
-    });
-    return {
-      decision: untold ? 'unknown' : decided(decision, error),
-      reason: untold ? null : (decision?.reason ?? null),
-      status: untold || !error ? null : error.status,
-      code: untold || !error ? null : error.code,
-      route: route?.name ?? null,
-      issuer: exchange.issuerName ?? null,
-      stages,
-      nearest_routes: head && error === NO_ROUTE ? nearestRoutes(policy.routes, head) : [],
-      answer: untold || !error ? null : this.#answer(error, exchange),
-      upstream: outbound && !untold ? this.#upstream(outbound) : null,
-    };
-  }
-
-  #refusalText(
-    words: StageWords,
-    stage: StageName,
-    error: GatewayError,
-    head: RequestHead | undefined,
-  ): string {
-    return error === BAD_PATH && head ? badPathText(this.#routes, head) : words.refused(stage, error);
-  }
-
-  #answer(error: GatewayError, exchange: Exchange): Explanation['answer'] {
-    const { headers, body } = problemAnswer(error, this.#parts.policy.realm, exchange.requestId);
-    const { route, head } = exchange;
-    const cors = route?.cors && head ? corsHeaders(route.cors, head) : [];
-    return { headers: lines([...headers, ...cors]), body };
-  }
-
-  /** What is a key for whoever holds it is not printed. */
-  #upstream({ route, method, target, host, headers }: OutboundRequest): Explanation['upstream'] {
-    const { assertion } = this.#parts.loaded.configuration.identity;
-    const secret = new Set(['authorization', ...(assertion ? [headerAlias(assertion.header)] : [])]);
-    return {
-      name: route.upstream,
-      method,
-      target,
-      host: host ?? null,
-      headers: lines(headers).map(([name, value]) => [
-        name,
-        secret.has(name.toLowerCase()) ? '(not shown)' : value,
-      ]),
-    };
-  }
-}
-
-/** What Node's parser lets pass of a head: nothing else ever becomes a request. */
-function parserTakes({ method, target, rawHeaders }: RawHead): boolean {
-  return (
-    METHODS.includes(method) &&
-    /^[\x21-\x7e\x80-\xff]+$/.test(target) &&
-    rawHeaders.every((text, index) =>
-      index % 2 === 0 ? /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text) : /^[\t\x20-\x7e\x80-\xff]*$/.test(text),
-    )
-  );
 }
