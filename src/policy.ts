@@ -2,6 +2,7 @@
  * What the configuration means once it is compiled: the routes and everything that a request is decided by.
  * Immutable; a new configuration makes a new policy. Pure.
  */
+import { identityNames, routeIdentityMap } from './config/identity-map.ts';
 import { isOpaqueIssuer } from './config/issuer-schema.ts';
 import type { Configuration, RouteConfiguration } from './config/schema.ts';
 import { TrustedPeers } from './http/client-address.ts';
@@ -84,7 +85,10 @@ export interface Policy {
   readonly name: string;
   readonly realm: string;
   readonly routes: readonly Route[];
-  /** Every header that is configured as identity on any route, the assertion's too. */
+  /**
+   * What only the gateway may write: the default names, each name that is configured on any route, with null too, and
+   * the assertion's. Different ones even without case.
+   */
   readonly identityNames: readonly string[];
   readonly headerTable: HeaderTable;
   readonly trustedPeers: TrustedPeers;
@@ -97,21 +101,27 @@ export interface Policy {
 
 export function compilePolicy(configuration: Configuration): Policy {
   const { identity, limits } = configuration;
-  const globalHeaders = compileHeaders(identity.headers);
-  const globalContract: IdentityContract = { headers: globalHeaders, maxBytes: identity.max_bytes };
-  const identityNames = [
-    ...new Set([
-      ...Object.keys(identity.headers),
-      ...(identity.assertion ? [identity.assertion.header] : []),
-      ...configuration.routes.flatMap((route) => Object.keys(route.identity.headers)),
-    ]),
-  ];
+  const names = identityNames(configuration);
+  const spelling = new Map(names.map((name) => [name.toLowerCase(), name]));
+  const contract = (route?: RouteConfiguration): IdentityContract => ({
+    headers: compileHeaders(routeIdentityMap(configuration, route), spelling),
+    maxBytes: identity.max_bytes,
+  });
+  const shared = contract();
+  // Last: no map may have its name (the configuration has checked that).
+  if (identity.assertion) names.push(identity.assertion.header);
   return {
     name: configuration.name,
     realm: configuration.realm,
-    routes: configuration.routes.map((route) => compileRoute(route, configuration, globalContract)),
-    identityNames,
-    headerTable: new HeaderTable(identityNames),
+    routes: configuration.routes.map((route) =>
+      compileRoute(
+        route,
+        configuration,
+        Object.keys(route.identity.headers).length === 0 ? shared : contract(route),
+      ),
+    ),
+    identityNames: names,
+    headerTable: new HeaderTable(names),
     trustedPeers: new TrustedPeers(configuration.trusted_proxies),
     headLimits: {
       uriBytes: limits.uri_bytes,
@@ -128,10 +138,9 @@ export function compilePolicy(configuration: Configuration): Policy {
 function compileRoute(
   route: RouteConfiguration,
   configuration: Configuration,
-  shared: IdentityContract,
+  contract: IdentityContract,
 ): Route {
   const { match, auth, rewrite, identity } = route;
-  const ownHeaders = compileHeaders(identity.headers);
   const issuers = auth.mode === 'none' ? [] : (auth.issuers ?? jwtIssuers(configuration));
   return {
     name: route.name,
@@ -169,8 +178,7 @@ function compileRoute(
     responseTimeoutMs: route.timeouts.response,
     idleTimeoutMs: route.timeouts.idle,
     retryAttempts: route.retries.attempts,
-    identity:
-      ownHeaders.length === 0 ? shared : { ...shared, headers: mergeHeaders(shared.headers, ownHeaders) },
+    identity: contract,
     forwardAuthorization: identity.forward_authorization ?? configuration.identity.forward_authorization,
     streamsExpired: route.streams.expired,
     upgrades: new Set(route.upgrade),
@@ -184,13 +192,15 @@ function jwtIssuers({ issuers }: Configuration): string[] {
     .map(([name]) => name);
 }
 
-function compileHeaders(headers: Readonly<Record<string, string>>): IdentityHeader[] {
-  return Object.entries(headers).map(([name, path]) => ({ name, claim: parseClaimPath(path) }));
-}
-
-function mergeHeaders(global: readonly IdentityHeader[], own: readonly IdentityHeader[]): IdentityHeader[] {
-  const names = new Set(own.map(({ name }) => name.toLowerCase()));
-  return [...global.filter(({ name }) => !names.has(name.toLowerCase())), ...own];
+/** @param spelling of each name in lower case: the one that the whole gateway uses */
+function compileHeaders(
+  headers: Readonly<Record<string, string>>,
+  spelling: ReadonlyMap<string, string>,
+): IdentityHeader[] {
+  return Object.entries(headers).map(([name, path]) => ({
+    name: spelling.get(name.toLowerCase()) ?? name,
+    claim: parseClaimPath(path),
+  }));
 }
 
 function compileScopes(scopes: Configuration['routes'][number]['auth']['scopes']): ScopeRule {

@@ -1,3 +1,4 @@
+import { identityNames, routeIdentityMap } from '../config/identity-map.ts';
 import { accessText, matchText } from '../config/route-text.ts';
 import type { Configuration, RouteConfiguration } from '../config/schema.ts';
 import {
@@ -33,13 +34,9 @@ export function routeTable(configuration: Configuration): string {
       matchText(route),
       route.upstream,
       accessText(route),
-      route.auth.mode === 'none' ? '-' : Object.keys(headersOf(route, configuration)).join(', '),
+      route.auth.mode === 'none' ? '-' : Object.keys(routeIdentityMap(configuration, route)).join(', '),
     ]),
   ]);
-}
-
-function headersOf(route: RouteConfiguration, { identity }: Configuration): Record<string, string> {
-  return { ...identity.headers, ...route.identity.headers };
 }
 
 /** What the service behind a route may rely on. */
@@ -57,7 +54,9 @@ function contractOf(route: RouteConfiguration, configuration: Configuration): ob
     issuers: auth.mode === 'none' ? [] : (auth.issuers ?? 'every JWT issuer'),
     scopes: auth.scopes,
     claims: auth.claims,
-    identity_headers: auth.mode === 'none' ? {} : headersOf(route, configuration),
+    identity_headers: auth.mode === 'none' ? {} : routeIdentityMap(configuration, route),
+    // Of these a client's own copy never arrives, on any route.
+    identity_reserved: [...identityNames(configuration), ...(assertion ? [assertion.header] : [])],
     identity_max_bytes: max_bytes,
     ...(assertion && auth.mode !== 'none'
       ? {

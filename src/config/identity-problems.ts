@@ -2,6 +2,7 @@
 import { headerAlias } from '../http/header-names.ts';
 import { isReservedHeader } from '../http/identity-headers.ts';
 import { isClaimPath } from '../token/claims.ts';
+import { DEFAULT_IDENTITY_HEADERS } from './identity-map.ts';
 import type { Problem } from './problem.ts';
 import { rawOf, type Path, type Raw } from './raw-document.ts';
 
@@ -39,28 +40,45 @@ export function claimPathProblems(claim: unknown, path: Path, atKey = false): Pr
     : [];
 }
 
-/** Two spellings of one header name would let an upstream read the one that it did not mean. */
+/** Two spellings of one name in one map: which of them counts would be an accident. */
 export function identityCollisions(raw: Raw, routes: readonly unknown[]): Problem[] {
   const identity = rawOf(raw['identity']);
-  const names = (section: unknown, path: Path): [string, Path][] =>
-    Object.keys(rawOf(rawOf(section)['headers'])).map((name) => [name, [...path, 'headers', name]]);
-  const all = [
-    ...names(identity, ['identity']),
-    ...routes.flatMap((route, index) => names(rawOf(route)['identity'], ['routes', index, 'identity'])),
+  const own = routes.map((route) => rawOf(rawOf(route)['identity']));
+  return [
+    ...spellingProblems(identity, ['identity']),
+    ...own.flatMap((section, index) => spellingProblems(section, ['routes', index, 'identity'])),
+    ...assertionProblems(
+      identity,
+      reservedForClaims([identity, ...own].map((section) => rawOf(section['headers']))),
+    ),
   ];
-  const spellings = new Map<string, string>();
-  const collisions = all.flatMap(([name, path]) => {
-    const alias = headerAlias(name);
-    const other = spellings.get(alias) ?? name;
-    spellings.set(alias, other);
-    return other === name
-      ? []
-      : [{ path, atKey: true, message: `is another spelling of ${other}; use one spelling` }];
-  });
-  return [...collisions, ...assertionProblems(identity, spellings)];
 }
 
-/** @param taken the headers that carry claims, by alias */
+function spellingProblems(section: Raw, path: Path): Problem[] {
+  const spellings = new Map<string, string>();
+  return Object.keys(rawOf(section['headers'])).flatMap((name) => {
+    const alias = headerAlias(name);
+    const other = spellings.get(alias);
+    spellings.set(alias, other ?? name);
+    return other === undefined
+      ? []
+      : [
+          {
+            path: [...path, 'headers', name],
+            atKey: true,
+            message: `is another spelling of ${other}; use one spelling`,
+          },
+        ];
+  });
+}
+
+/** By alias: the defaults, and each name that a map mentions, with null too. */
+function reservedForClaims(maps: readonly Raw[]): ReadonlyMap<string, string> {
+  const names = [...maps.flatMap((map) => Object.keys(map)), ...Object.keys(DEFAULT_IDENTITY_HEADERS)];
+  return new Map(names.map((name) => [headerAlias(name), name]));
+}
+
+/** @param taken the names that are for claims, by alias */
 function assertionProblems(identity: Raw, taken: ReadonlyMap<string, string>): Problem[] {
   if (identity['assertion'] === undefined) return [];
   const { header = 'X-Identity-Assertion' } = rawOf(identity['assertion']);

@@ -168,7 +168,11 @@ export const route = z.strictObject({
     ),
   identity: z
     .strictObject({
-      headers: identityHeaders.prefault({}).describe('Added to the global ones.'),
+      headers: identityHeaders
+        .prefault({})
+        .describe(
+          'Added to the global ones: a name that is there is replaced (whatever its case, and with _ or . for -), null takes it out for this route.',
+        ),
       forward_authorization: z.boolean().optional().describe('Overrides identity.forward_authorization.'),
     })
     .prefault({})

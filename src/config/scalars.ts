@@ -88,5 +88,5 @@ export const hostName = z.string().regex(new RegExp(`^${HOST_NAME}$`), 'must be 
 
 export const whenStale = z.enum(['deny', 'allow'], 'must be deny or allow');
 
-/** Header name to claim path. */
-export const identityHeaders = z.record(headerName, text);
+/** Header name to claim path; null takes a header out. */
+export const identityHeaders = z.record(headerName, text.nullable());

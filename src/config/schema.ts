@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { DIALECTS } from '../http/original-request.ts';
+import { DEFAULT_IDENTITY_HEADERS } from './identity-map.ts';
 import { issuer } from './issuer-schema.ts';
 import { revocation } from './revocation-schema.ts';
 import { route } from './route-schema.ts';
@@ -177,13 +178,10 @@ const assertion = z
 const identity = z
   .strictObject({
     headers: identityHeaders
-      .prefault({
-        'X-User-Id': 'sub',
-        'X-Client-Id': 'client_id',
-        'X-Scopes': 'scope',
-        'X-Token-Issuer': 'iss',
-      })
-      .describe('Header name to claim path. Dots separate levels; "\\." is a dot in a name.'),
+      .prefault(DEFAULT_IDENTITY_HEADERS)
+      .describe(
+        'Header name to claim path. Dots separate levels; "\\." is a dot in a name. Your entries are added to the four defaults: a name that is there is replaced (whatever its case, and with _ or . for -), null takes it out. The gateway removes the four names, and every name that stands here or in a route, from each client request on every route, whether or not it sets them.',
+      ),
     max_bytes: positiveSize
       .prefault('8KiB')
       .describe('Most bytes of all identity headers of a request; above: 403.'),

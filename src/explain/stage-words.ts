@@ -1,4 +1,5 @@
 /** What each stage of a dry run saw and decided, in words. */
+import { routeIdentityMap } from '../config/identity-map.ts';
 import { accessText, matchText } from '../config/route-text.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { GatewayError } from '../errors.ts';
@@ -64,7 +65,9 @@ export class StageWords {
           ? `an assertion for ${route?.upstream} is signed`
           : 'no assertion is made';
       case 'rewrite_headers':
-        return outbound ? `${outbound.method} ${outbound.target} goes to ${outbound.route.upstream}` : '';
+        return outbound
+          ? `${outbound.method} ${outbound.target} goes to ${outbound.route.upstream}; ${this.#identityText(outbound)}`
+          : '';
     }
   }
 
@@ -80,6 +83,17 @@ export class StageWords {
     if (stage === 'check_revocation') return reason === 'revoked' ? this.#revokedText() : revocations.text;
     if (stage === 'authorize' && token && route) return notPermittedText(route, token) ?? error.title;
     return error.title;
+  }
+
+  /** The map of the route, as it is once the defaults are merged in, and what of it the client tried to write itself. */
+  #identityText({ route, strippedIdentity }: OutboundRequest): string {
+    const { configuration } = this.#seen.loaded;
+    const configured = configuration.routes.find(({ name }) => name === route.name);
+    const map = Object.entries(route.mode === 'none' ? {} : routeIdentityMap(configuration, configured));
+    const set = map.map(([name, claim]) => `${name} from ${claim}`).join(', ');
+    const removed =
+      strippedIdentity === 0 ? '' : `; removed from the client's own headers: ${strippedIdentity}`;
+    return `identity headers: ${set === '' ? 'none' : set}${removed}`;
   }
 
   #revokedText(): string {

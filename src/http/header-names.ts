@@ -6,12 +6,11 @@
  */
 
 /**
- * The name that servers in the CGI tradition (WSGI, PHP, Rack, CGI itself) read: they turn `-` into `_`, and
- * some turn `.` too, so `X_User_Id` and `X.User.Id` arrive as `X-User-Id`.
+ * The name that servers in the CGI tradition (WSGI, PHP, Rack, CGI itself) read: they turn `-` into `_`, some turn `.`
+ * too, and some every sign, so `X_User_Id`, `X.User.Id` and `X~User~Id` arrive as `X-User-Id` (RFC 3875 section 4.1.18).
  */
 export function headerAlias(name: string): string {
-  const lower = name.toLowerCase();
-  return lower.includes('_') || lower.includes('.') ? lower.replace(/[_.]/g, '-') : lower;
+  return name.toLowerCase().replace(/[^a-z0-9-]/g, '-');
 }
 
 /** What becomes of a header on its way to the upstream. */

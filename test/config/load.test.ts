@@ -183,6 +183,22 @@ const invalid: Record<string, [string, RegExp]> = {
     `identity: { headers: { X-User: sub, X_User: sub } }\n${minimal}`,
     /another spelling/,
   ],
+  'two spellings of one identity header in a route': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, identity: { headers: { x-user-id: sub, X-User-Id: null } } }]\n${UPSTREAMS}`,
+    /another spelling/,
+  ],
+  'identity headers without a map': [
+    `identity: { headers: }\n${minimal}`,
+    /identity\.headers: must be a mapping/,
+  ],
+  'an assertion in a default identity header': [
+    `identity: { assertion: { key_file: k, header: x_user_id } }\n${minimal}`,
+    /is the identity header X-User-Id too/,
+  ],
+  'an assertion in an identity header that is taken out': [
+    `identity: { headers: { X-User-Id: null }, assertion: { key_file: k, header: x-user-id } }\n${minimal}`,
+    /is the identity header X-User-Id too/,
+  ],
   'a claim path with an empty name': [`identity: { headers: { X-User: a..b } }\n${minimal}`, /no claim path/],
   'an identity header that is the assertion too': [
     `identity: { headers: { X-Me: sub }, assertion: { key_file: k, header: x-me } }\n${minimal}`,
