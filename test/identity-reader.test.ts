@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { identityValue } from '../src/http/identity-headers.ts';
-import { identityJson, identityText, identityTexts } from '../src/identity-reader.ts';
+import {
+  identityJson,
+  identityObject,
+  IdentityRefused,
+  identityText,
+  identityTexts,
+  readIdentity,
+} from '../src/identity-reader.ts';
 import { parseStrictJson, type JsonValue } from '../src/token/strict-json.ts';
 import { temporaryFolder } from './support/process.ts';
 
@@ -49,21 +56,66 @@ t.test('any object, and any list that holds one, comes back as it was (property)
   t.pass('held');
 });
 
-t.test('no header is nobody; what the gateway cannot have written is an error', async (t) => {
+t.test('no header is no caller; what the gateway cannot have written is refused', async (t) => {
   for (const nothing of [undefined, null, []]) {
     t.equal(identityText(nothing), undefined);
     t.equal(identityTexts(nothing), undefined);
     t.equal(identityJson(nothing), undefined);
+    t.equal(identityObject(nothing), undefined);
   }
+  t.equal(identityJson(''), undefined, 'a decision listener says it so');
   t.equal(identityText(['alice']), 'alice');
-  t.throws(() => identityText('a,b'), TypeError, 'a list is no single text');
   for (const twice of ['alice, root', ['alice', 'root']]) {
-    t.throws(() => identityTexts(twice), TypeError);
-    t.throws(() => identityText(twice), TypeError);
-    t.throws(() => identityJson(twice), TypeError);
+    t.throws(() => identityTexts(twice), IdentityRefused);
+    t.throws(() => identityText(twice), IdentityRefused);
+    t.throws(() => identityJson(twice), IdentityRefused);
   }
-  for (const odd of ['%', '%zz', '%ff', ' alice']) t.throws(() => identityText(odd), TypeError, odd);
-  for (const odd of ['{}', 'e30=', 'AAAA', '']) t.throws(() => identityJson(odd), TypeError, odd);
+  for (const odd of ['%', '%zz', '%ff', ' alice']) t.throws(() => identityText(odd), IdentityRefused, odd);
+  for (const odd of ['{}', 'e30=', 'AAAA']) t.throws(() => identityJson(odd), IdentityRefused, odd);
+});
+
+const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+t.test('a claim of another type is a refusal that a framework can answer, never another error', async (t) => {
+  t.throws(() => identityText('a,b'), IdentityRefused, 'a list is no single text');
+  for (const scalar of [null, 1, true, 'acme', [], ['acme'], [1, null]])
+    t.throws(
+      () => identityJson(base64url(scalar)),
+      IdentityRefused,
+      `a text that reads as ${String(scalar)}`,
+    );
+  t.throws(() => identityObject(base64url([{ id: 'acme' }])), IdentityRefused, 'a list is no object');
+  t.strictSame(identityJson(base64url([{ id: 'acme' }])), [{ id: 'acme' }]);
+  t.match(new IdentityRefused(), { status: 403, statusCode: 403 });
+  t.ok(new IdentityRefused() instanceof TypeError);
+  t.equal(
+    readIdentity(() => identityText('a,b')),
+    undefined,
+  );
+  t.equal(
+    readIdentity(() => identityText('a')),
+    'a',
+  );
+  t.throws(
+    () =>
+      readIdentity(() => {
+        throw new RangeError('of the service');
+      }),
+    RangeError,
+    'what is wrong with the service itself stays visible',
+  );
+});
+
+t.test('any claim, read as any type, is read or refused (property)', async (t) => {
+  const readers = [identityText, identityTexts, identityJson, identityObject];
+  fc.assert(
+    fc.property(fc.oneof(fc.jsonValue(), scalar.map(base64url)), fc.nat(3), (value, at) => {
+      const header = identityValue(asClaim(value));
+      readIdentity(() => readers[at]?.(header));
+    }),
+    { numRuns: 3_000 },
+  );
+  t.pass('held');
 });
 
 const document = readFileSync(new URL('../docs/identity.md', import.meta.url), 'utf8');
@@ -74,6 +126,25 @@ const HEADERS = {
 };
 const READ = ['älice', ['admin', 'read,write'], 'acme'];
 
+type Headers = Readonly<Record<string, string>>;
+const { 'X-User-Id': _user, ...ANONYMOUS } = HEADERS;
+/** Requests that a service refuses: without a user, and with claims of another type. */
+const REFUSED: readonly Headers[] = [
+  ANONYMOUS,
+  { ...HEADERS, 'X-User-Id': '' },
+  { ...HEADERS, 'X-User-Id': 'alice,bob' },
+  { ...HEADERS, 'X-Tenant': 'acme' },
+  { ...HEADERS, 'X-Tenant': 'acme,globex' },
+  ...[null, 7, 'acme', ['acme'], [{ id: 'acme' }]].map((tenant) => ({
+    ...HEADERS,
+    'X-Tenant': base64url(tenant),
+  })),
+  { ...HEADERS, 'X-Tenant': Buffer.from('['.repeat(5_000)).toString('base64url') },
+];
+/** A refusal must not end the service: what comes behind is read. */
+const REQUESTS: readonly Headers[] = [HEADERS, ...REFUSED, HEADERS];
+const EXPECTED = [READ, ...REFUSED.map(() => null), READ];
+
 /** The example in this language, as it is printed. */
 const example = (language: string): string =>
   new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(document)?.[1] ?? '';
@@ -82,17 +153,17 @@ interface Language {
   readonly version: readonly string[];
   readonly file: string;
   readonly command: (file: string) => readonly string[];
-  /** The example, and a program around it that prints what it read, as JSON. */
+  /** The example, and a program around it that prints what it read of each request, as JSON; null for a refusal. */
   readonly program: (text: string) => string;
 }
 
-const pairs = Object.entries(HEADERS);
 const languages: Record<string, Language> = {
   python: {
     version: ['python3', '--version'],
     file: 'main.py',
     command: (file) => ['python3', file],
-    program: (text) => `${text}\nprint(json.dumps(caller(${JSON.stringify(HEADERS)})))\n`,
+    program: (text) =>
+      `${text}\nprint(json.dumps([caller(each) for each in json.loads(${JSON.stringify(JSON.stringify(REQUESTS))})]))\n`,
   },
   go: {
     version: ['go', 'version'],
@@ -100,15 +171,22 @@ const languages: Record<string, Language> = {
     command: (file) => ['go', 'run', file],
     program: (text) =>
       `${text.replace('import (', 'import (\n"fmt"')}
+type recorder struct { body any }
+func (*recorder) Header() http.Header { return http.Header{} }
+func (*recorder) WriteHeader(status int) { if status != 401 { panic(status) } }
+func (response *recorder) Write(text []byte) (int, error) { return len(text), json.Unmarshal(text, &response.body) }
 func main() {
-	header := http.Header{${pairs.map(([name, value]) => `"${name}": {"${value}"}`).join(', ')}}
-	user, err := identityTexts(header, "X-User-Id")
-	if err != nil { panic(err) }
-	roles, err := identityTexts(header, "X-Roles")
-	if err != nil { panic(err) }
-	var tenant struct { Id string \`json:"id"\` }
-	if err := identityJSON(header, "X-Tenant", &tenant); err != nil { panic(err) }
-	printed, _ := json.Marshal([]any{user[0], roles, tenant.Id})
+	var requests []map[string]string
+	json.Unmarshal([]byte(${JSON.stringify(JSON.stringify(REQUESTS))}), &requests)
+	read := []any{}
+	for _, headers := range requests {
+		request := &http.Request{Header: http.Header{}}
+		for name, value := range headers { request.Header.Set(name, value) }
+		response := &recorder{}
+		handle(response, request)
+		read = append(read, response.body)
+	}
+	printed, _ := json.Marshal(read)
 	fmt.Println(string(printed))
 }
 `,
@@ -119,12 +197,21 @@ func main() {
     command: (file) => ['java', '-Dfile.encoding=UTF-8', '-Dstdout.encoding=UTF-8', file],
     program: (text) => {
       const [, imports = '', rest = ''] = /^([^]*?)\n\n([^]*)$/.exec(text) ?? [];
+      const calls = REQUESTS.map((headers) =>
+        ['X-User-Id', 'X-Roles', 'X-Tenant'].map((name) => JSON.stringify(headers[name] ?? null)).join(', '),
+      );
       return `${imports}
 public class Main {
+  static String caller(String user, String roles, String tenant) {
+    try {
+      return "[\\"" + Identity.text(user) + "\\",[\\"" + String.join("\\",\\"", Identity.texts(roles)) + "\\"],"
+        + Identity.object(tenant).replaceAll(".*:(\\".*\\").*", "$1") + "]";
+    } catch (Identity.Refused refused) {
+      return "null";
+    }
+  }
   public static void main(String[] args) throws Exception {
-    List<String> roles = Identity.texts("${HEADERS['X-Roles']}");
-    String tenant = Identity.json("${HEADERS['X-Tenant']}").replaceAll(".*:\\"(.*)\\".*", "$1");
-    String printed = "[\\"" + Identity.texts("${HEADERS['X-User-Id']}").get(0) + "\\",[\\"" + String.join("\\",\\"", roles) + "\\"],\\"" + tenant + "\\"]";
+    String printed = "[" + String.join(",", ${calls.map((call) => `caller(${call})`).join(', ')}) + "]";
     System.out.write(printed.getBytes(StandardCharsets.UTF_8));
     System.out.flush();
   }
@@ -138,23 +225,29 @@ for (const [name, { version, file, command, program }] of Object.entries(languag
   const [compiler = '', ...args] = version;
   const missing = spawnSync(compiler, args).status !== 0;
   t.test(
-    `the example in ${name} reads what the document says`,
+    `the example in ${name} reads what the document says, and refuses a claim of another type`,
     { skip: missing && `${compiler} is not installed` },
     async (t) => {
-      t.strictSame(JSON.parse(run(t, file, program(example(name)), command)), READ);
+      t.strictSame(JSON.parse(run(t, file, program(example(name)), command)), EXPECTED);
     },
   );
 }
 
-t.test('the example in js reads what the document says', async (t) => {
+t.test('the example in js reads what the document says, and refuses a claim of another type', async (t) => {
   const reader = new URL('../src/identity-reader.ts', import.meta.url).href;
   const program = `${example('js').replace('sallyport/identity', reader)}
 server.listen(0, '127.0.0.1', async () => {
-  const answer = await fetch('http://127.0.0.1:' + server.address().port, { headers: ${JSON.stringify(HEADERS)} });
-  console.log(await answer.text());
+  const read = [];
+  for (const headers of ${JSON.stringify(REQUESTS)}) {
+    const response = await fetch('http://127.0.0.1:' + server.address().port, { headers });
+    const body = await response.text();
+    read.push(response.status === 401 ? null : JSON.parse(body));
+  }
+  console.log(JSON.stringify(read));
   server.close();
 });`;
-  t.strictSame(JSON.parse(run(t, 'main.mjs', program, (file) => [process.execPath, file])), READ);
+  const printed = run(t, 'main.mjs', program, (file) => [process.execPath, file]);
+  t.strictSame(JSON.parse(printed), EXPECTED);
 });
 
 function run(t: Test, file: string, text: string, command: Language['command']): string {
