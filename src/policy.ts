@@ -64,6 +64,8 @@ export interface Route {
   readonly leniencies: ReadonlySet<PathLeniency>;
   readonly rewrite: {
     readonly stripPrefix: string;
+    /** The same as X-Forwarded-Prefix tells it, where a comma would begin another prefix. */
+    readonly forwardedPrefix: string;
     readonly addPrefix: string;
     readonly preserveHost: boolean;
   };
@@ -142,6 +144,7 @@ function compileRoute(
 ): Route {
   const { match, auth, rewrite, identity } = route;
   const issuers = auth.mode === 'none' ? [] : (auth.issuers ?? jwtIssuers(configuration));
+  const stripPrefix = withoutTrailingSlash(rewrite.strip_prefix ?? '');
   return {
     name: route.name,
     match: {
@@ -170,7 +173,8 @@ function compileRoute(
     whenStale: route.when_stale ?? configuration.revocation.when_stale,
     leniencies: new Set(route.paths.allow),
     rewrite: {
-      stripPrefix: withoutTrailingSlash(rewrite.strip_prefix ?? ''),
+      stripPrefix,
+      forwardedPrefix: stripPrefix.replaceAll(',', '%2C'),
       addPrefix: withoutTrailingSlash(rewrite.add_prefix ?? ''),
       preserveHost: rewrite.host === 'preserve',
     },

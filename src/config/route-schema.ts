@@ -107,7 +107,11 @@ export const route = z.strictObject({
     .describe('The path policy.'),
   rewrite: z
     .strictObject({
-      strip_prefix: routePath.optional().describe('Taken from the front of the path, by whole segments.'),
+      strip_prefix: routePath
+        .optional()
+        .describe(
+          'Taken from the front of the path, by whole segments. The upstream gets it as X-Forwarded-Prefix, which services use for links to themselves.',
+        ),
       add_prefix: routePath.optional().describe('Put in front of the path.'),
       host: z
         .literal('preserve')

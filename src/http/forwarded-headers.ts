@@ -1,5 +1,5 @@
 /**
- * X-Forwarded-For, -Proto and -Host for the upstream (rules F1, F2). Pure.
+ * X-Forwarded-For, -Proto, -Host and -Prefix for the upstream (rules F1, F2). Pure.
  */
 import { HeaderKind } from './header-names.ts';
 import { valuesOf, type RequestHead } from './request-head.ts';
@@ -46,6 +46,38 @@ export function pushForwardedHeaders(
     'x-forwarded-host',
     host !== undefined && FORWARDED_HOST.test(host) ? host : head.authority,
   );
+}
+
+/** Whole segments of a path, nothing that a reader could take for another host or for a way up. */
+const PREFIX = /^(?:\/(?!\.{1,2}(?:\/|$))(?:[A-Za-z0-9._~!$&'()*+;=:@-]|%(?:20|2C|[89A-F][0-9A-F]))+)+$/i;
+
+/**
+ * Adds X-Forwarded-Prefix: what was taken from the front of the path, which a service needs for links to itself. A
+ * prefix that proxies in front of us took comes first, from a trusted peer and if valid; else it is dropped.
+ *
+ * @param headers names and values in turn
+ * @param stripped what this gateway took, without `/` at its end; empty: nothing
+ */
+export function pushForwardedPrefix(
+  headers: string[],
+  head: RequestHead,
+  peerIsTrusted: boolean,
+  stripped: string,
+): void {
+  const outer =
+    peerIsTrusted && head.kinds.includes(HeaderKind.forwardedPrefix)
+      ? outerPrefix(valuesOf(head, HeaderKind.forwardedPrefix))
+      : '';
+  if (outer !== '' || stripped !== '') headers.push('x-forwarded-prefix', outer + stripped);
+}
+
+/** One path of the prefixes that several proxies took, each in a line or a member of its own; empty if one is invalid. */
+function outerPrefix(values: readonly string[]): string {
+  const prefixes = values
+    .flatMap((value) => value.split(','))
+    .map((member) => member.trim().replace(/\/$/, ''))
+    .filter((member) => member !== '');
+  return prefixes.every((member) => PREFIX.test(member)) ? prefixes.join('') : '';
 }
 
 function single(values: readonly string[]): string | undefined {

@@ -39,6 +39,7 @@ export const HeaderKind = {
   via: 17,
   /** May carry a token, on routes that allow it. */
   webSocketProtocol: 18,
+  forwardedPrefix: 19,
 } as const;
 export type HeaderKind = (typeof HeaderKind)[keyof typeof HeaderKind];
 
@@ -64,6 +65,7 @@ const KINDS: Readonly<Record<string, HeaderKind>> = {
   'x-forwarded-for': HeaderKind.forwardedFor,
   'x-forwarded-proto': HeaderKind.forwardedProto,
   'x-forwarded-host': HeaderKind.forwardedHost,
+  'x-forwarded-prefix': HeaderKind.forwardedPrefix,
   'x-request-id': HeaderKind.requestId,
   traceparent: HeaderKind.traceparent,
   via: HeaderKind.via,

@@ -3,7 +3,7 @@
  * Rules H1, H9, H13, H14, F1, C1 to C3.
  */
 import { LOOP, UPGRADE_REFUSED } from '../errors.ts';
-import { pushForwardedHeaders } from '../http/forwarded-headers.ts';
+import { pushForwardedHeaders, pushForwardedPrefix } from '../http/forwarded-headers.ts';
 import { HeaderKind } from '../http/header-names.ts';
 import { valuesOf, type RequestHead } from '../http/request-head.ts';
 import { readProtocols } from '../http/websocket-protocol.ts';
@@ -95,6 +95,7 @@ export function rewriteHeaders(
   if (via !== '' && namesUs(via, name)) throw LOOP;
   headers.push('via', `${via === '' ? '' : `${via}, `}${head.httpVersion} ${name}`);
   pushForwardedHeaders(headers, head, client.peer, client.peerIsTrusted);
+  pushForwardedPrefix(headers, head, client.peerIsTrusted, route.rewrite.forwardedPrefix);
   const offersBearer = route.webSocketProtocol && pushOtherProtocols(headers, head);
   headers.push('x-request-id', ids.requestId);
   if (ids.trace) headers.push('traceparent', ids.trace.traceparent);

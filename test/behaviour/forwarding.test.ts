@@ -256,6 +256,73 @@ t.test('X-Forwarded-* from a trusted peer are believed', async (t) => {
   );
 });
 
+t.test('what strip_prefix takes is told as X-Forwarded-Prefix', async (t) => {
+  const upstream = await startUpstream(t);
+  const start = (trusted_proxies: string[]) =>
+    startGateway(t, {
+      trusted_proxies,
+      routes: [
+        OPEN,
+        {
+          ...OPEN,
+          name: 'stripped',
+          match: { path_prefix: '/shop/v1' },
+          rewrite: { strip_prefix: '/shop', add_prefix: '/x' },
+        },
+        { ...OPEN, name: 'comma', match: { path_prefix: '/a,b' }, rewrite: { strip_prefix: '/a,b/' } },
+        { ...OPEN, name: 'root', match: { path_prefix: '/' }, rewrite: { strip_prefix: '/' } },
+      ],
+      upstreams: { u: { targets: [upstream.url] } },
+    });
+  /** The prefixes that the upstream is told, where the client says these. */
+  const told = async (url: string, path: string, ...said: string[]): Promise<string[]> => {
+    const headers = said.flatMap((value) => ['X-Forwarded-Prefix', value]);
+    await send(url, path, { headers: [...headers, 'Connection', 'x-forwarded-prefix'] });
+    return seenHeaders(upstream.seen.at(-1)?.rawHeaders ?? [], 'x-forwarded-prefix');
+  };
+
+  t.test('C3 ours, and never the client’s', async (t) => {
+    const { url } = await start([]);
+    for (const said of [[], ['/evil'], ['//evil.example', '/evil']]) {
+      t.strictSame(await told(url, '/shop/v1/a', ...said), ['/shop']);
+      t.strictSame(await told(url, '/open', ...said), [], 'nothing was taken');
+      t.strictSame(await told(url, '/', ...said), []);
+    }
+    t.equal(upstream.seen.find(({ url }) => url.startsWith('/x'))?.url, '/x/v1/a');
+    t.strictSame(await told(url, '/a,b/c'), ['/a%2Cb'], 'one prefix, to those that look for several');
+    await send(url, '/shop/v1', { headers: ['X_Forwarded_Prefix', '/evil', 'X.Forwarded-Prefix', '/evil'] });
+    t.notOk(JSON.stringify(upstream.seen.at(-1)?.rawHeaders).includes('evil'));
+  });
+
+  t.test('the prefix that a trusted proxy took comes first', async (t) => {
+    const { url } = await start(['127.0.0.1']);
+    t.strictSame(await told(url, '/shop/v1'), ['/shop']);
+    t.strictSame(await told(url, '/shop/v1', '/outer'), ['/outer/shop']);
+    t.strictSame(await told(url, '/shop/v1', '/a/, /b%C3%A9', '/c%2C'), ['/a/b%C3%A9/c%2C/shop']);
+    t.strictSame(await told(url, '/open', '/outer/'), ['/outer']);
+    t.strictSame(await told(url, '/open', '/'), []);
+  });
+
+  t.test('what no proxy takes from a path is dropped, from a trusted one too', async (t) => {
+    const { url } = await start(['127.0.0.1']);
+    const lies = [
+      '//evil.example',
+      'evil',
+      '/a/../b',
+      '/..',
+      '/.',
+      '/a//b',
+      '/a\\b',
+      'https://evil.example',
+      '/a b',
+    ];
+    for (const lie of [...lies, '/%2e%2e', '/a%2Fb', '/a?b', '/a#b', '/ok, //evil.example']) {
+      t.strictSame(await told(url, '/shop/v1', lie), ['/shop'], lie);
+      t.strictSame(await told(url, '/open', lie), [], lie);
+    }
+  });
+});
+
 t.test('the client gets', async (t) => {
   const upstream = await startUpstream(t, (request, response) => {
     switch (request.url) {
