@@ -178,7 +178,13 @@ function compileRoute(
       addPrefix: withoutTrailingSlash(rewrite.add_prefix ?? ''),
       preserveHost: rewrite.host === 'preserve',
     },
-    cors: route.cors && corsPolicy({ ...route.cors, maxAgeSeconds: Math.floor(route.cors.max_age / 1000) }),
+    cors:
+      route.cors &&
+      corsPolicy({
+        ...route.cors,
+        exposeHeaders: route.cors.expose_headers,
+        maxAgeSeconds: Math.floor(route.cors.max_age / 1000),
+      }),
     responseTimeoutMs: route.timeouts.response,
     idleTimeoutMs: route.timeouts.idle,
     retryAttempts: route.retries.attempts,

@@ -71,7 +71,14 @@ function webSocketProblems(route: Raw, path: Path): Problem[] {
 }
 
 function corsProblems(route: Raw, path: Path): Problem[] {
-  const { origins, credentials } = rawOf(route['cors']);
+  const { origins, credentials, expose_headers } = rawOf(route['cors']);
+  if (credentials === true && listOf(expose_headers).includes('*'))
+    return [
+      {
+        path: [...path, 'cors', 'expose_headers'],
+        message: '* has no meaning with credentials (Fetch Standard); name the headers',
+      },
+    ];
   if (!listOf(origins).includes('*')) return [];
   const where = [...path, 'cors', 'origins'];
   if (listOf(origins).length > 1)

@@ -57,6 +57,10 @@ const auth = z
   })
   .describe('Who may pass.');
 
+/** As browsers send it (Fetch Standard, section 3.2), `*`, or `*.` before a host name of two labels or more. */
+const ORIGIN =
+  /^(?:\*|[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?|https?:\/\/\*(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)+\.(?![0-9.]*(?::|$))[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?::[0-9]{1,5})?)$/;
+
 const match = z
   .strictObject({
     hosts: z
@@ -127,12 +131,14 @@ export const route = z.strictObject({
           z
             .string()
             .regex(
-              /^\*$|^[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$/,
-              'must be an origin as browsers send it, such as https://app.example.com, or *',
+              ORIGIN,
+              'must be an origin as browsers send it, such as https://app.example.com, or *, or https://*. and two labels or more',
             ),
         )
         .min(1)
-        .describe('Whose scripts may use the route: exact origins, or * alone for everybody.'),
+        .describe(
+          'Whose scripts may use the route: exact origins; https://*.example.com for every host below that name (whole labels, same scheme and port, not the name itself); or * alone for every origin.',
+        ),
       methods: z
         .array(z.string().regex(/^[A-Z][A-Z-]*$/, 'must be a method in capitals'))
         .min(1)
@@ -142,6 +148,12 @@ export const route = z.strictObject({
         .array(headerName)
         .prefault(['authorization', 'content-type'])
         .describe('Headers that they may set.'),
+      expose_headers: z
+        .array(headerName)
+        .prefault([])
+        .describe(
+          'Headers of responses that scripts may read, besides WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id and those that the upstream itself exposes.',
+        ),
       credentials: z.boolean().prefault(false).describe('May cookies and the like go with their requests?'),
       max_age: duration.prefault('10m').describe('How long browsers may remember a preflight answer.'),
     })

@@ -3,6 +3,7 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { isOriginPattern } from '../http/cors.ts';
 import type { LoadedConfiguration } from './load.ts';
 import { isLoopback } from './issuer-problems.ts';
 
@@ -50,6 +51,16 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
         ({ name }) =>
           `routes: ${name} has report_only: who has no valid token, or no permission, passes all the same; remove it once the log is quiet`,
       ),
+    ...routes.flatMap(({ name, cors }) =>
+      cors?.credentials === true
+        ? cors.origins
+            .filter(isOriginPattern)
+            .map(
+              (origin) =>
+                `routes: ${name} has cors.credentials with ${origin}: a page on any host below that name can use the cookies of its visitors; name the origins`,
+            )
+        : [],
+    ),
     ...Object.entries(issuers).flatMap(([name, issuer]) => [
       ...(issuer.allow_http
         ? [`issuers.${name}: allow_http: whoever is on the way can forge keys and answers; use https`]

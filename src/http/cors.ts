@@ -1,13 +1,27 @@
 /**
  * Cross-origin requests of browsers, answered by the gateway (Fetch Standard, section 3.2). Pure.
  *
- * What an upstream says of it itself is replaced: two opinions in one answer are none to a browser.
+ * What an upstream says of it itself is replaced: two opinions in one answer are none to a browser. Only the names that
+ * it exposes are added to ours.
  */
 import { singleHeader, type RequestHead } from './request-head.ts';
+
+/** Every origin that begins and ends like this, with one label or more between. */
+export interface OriginPattern {
+  /** `https://` */
+  readonly begin: string;
+  /** `.example.com`, with a port if it has one. */
+  readonly end: string;
+}
 
 export interface CorsPolicy {
   /** Exact origins, or `*` alone. */
   readonly origins: ReadonlySet<string>;
+  readonly patterns: readonly OriginPattern[];
+  /** What scripts may read: field names, none twice. */
+  readonly exposed: readonly string[];
+  /** The same as a header value. */
+  readonly exposedText: string;
   readonly credentials: boolean;
   /** Of preflight answers: names and values in turn. */
   readonly preflight: readonly string[];
@@ -17,22 +31,28 @@ export interface CorsSettings {
   readonly origins: readonly string[];
   readonly methods: readonly string[];
   readonly headers: readonly string[];
+  readonly exposeHeaders: readonly string[];
   readonly credentials: boolean;
   readonly maxAgeSeconds: number;
 }
 
 /** What scripts may read of an answer besides the usual: why they were refused, and what to quote to support. */
-const EXPOSED = 'WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id';
+const EXPOSED = ['WWW-Authenticate', 'DPoP-Nonce', 'Retry-After', 'X-Request-Id'];
 
 export function corsPolicy({
   origins,
   methods,
   headers,
+  exposeHeaders,
   credentials,
   maxAgeSeconds,
 }: CorsSettings): CorsPolicy {
+  const exposed = withoutRepeated([...EXPOSED, ...exposeHeaders]);
   return {
-    origins: new Set(origins),
+    origins: new Set(origins.filter((origin) => !isOriginPattern(origin))),
+    patterns: origins.filter(isOriginPattern).map(originPattern),
+    exposed,
+    exposedText: exposed.join(', '),
     credentials,
     preflight: [
       ...['access-control-allow-methods', methods.join(', ')],
@@ -40,6 +60,35 @@ export function corsPolicy({
       ...['access-control-max-age', String(maxAgeSeconds)],
     ],
   };
+}
+
+/** Is this an origin of the configuration such as `https://*.example.com`? */
+export function isOriginPattern(origin: string): boolean {
+  return origin.includes('://*.');
+}
+
+function originPattern(origin: string): OriginPattern {
+  const star = origin.indexOf('*');
+  return { begin: origin.slice(0, star), end: origin.slice(star + 1) };
+}
+
+/** Labels as browsers write them. What else could stand there is another host, or none. */
+const LABELS = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
+
+function fits(origin: string, { begin, end }: OriginPattern): boolean {
+  return (
+    origin.length > begin.length + end.length &&
+    origin.startsWith(begin) &&
+    origin.endsWith(end) &&
+    LABELS.test(origin.slice(begin.length, -end.length))
+  );
+}
+
+/** Field names without those that are there already, whatever their case. */
+function withoutRepeated(names: readonly string[]): string[] {
+  const byName = new Map<string, string>();
+  for (const name of names) if (!byName.has(name.toLowerCase())) byName.set(name.toLowerCase(), name);
+  return [...byName.values()];
 }
 
 /** The method that a preflight request asks about; undefined for any other request. */
@@ -57,10 +106,14 @@ export function preflightHeaders(policy: CorsPolicy, head: RequestHead): readonl
 
 /** What goes with every answer of a route, the gateway's own refusals too. */
 export function corsHeaders(policy: CorsPolicy, head: RequestHead): readonly string[] {
+  return corsHeadersExposing(policy, head, policy.exposedText);
+}
+
+function corsHeadersExposing(policy: CorsPolicy, head: RequestHead, exposed: string): readonly string[] {
   const allowed = allowOrigin(policy, head);
   return [
     ...allowed,
-    ...(allowed.length > 0 ? ['access-control-expose-headers', EXPOSED] : []),
+    ...(allowed.length > 0 ? ['access-control-expose-headers', exposed] : []),
     ...vary(policy),
   ];
 }
@@ -71,18 +124,36 @@ export function withCors(
   policy: CorsPolicy,
   head: RequestHead,
 ): readonly string[] {
-  const kept = answer.filter((_, index) => {
-    const name = answer[index - (index % 2)] ?? '';
-    return !/^access-control-(?:allow|expose|max-age)/i.test(name);
-  });
-  return [...kept, ...corsHeaders(policy, head)];
+  const kept: string[] = [];
+  let theirs = '';
+  for (let index = 0; index < answer.length; index += 2) {
+    const name = answer[index] ?? '';
+    const value = answer[index + 1] ?? '';
+    if (!REPLACED.test(name)) kept.push(name, value);
+    else if (name.length === EXPOSE.length && name.toLowerCase() === EXPOSE) theirs += `,${value}`;
+  }
+  return [
+    ...kept,
+    ...corsHeadersExposing(policy, head, theirs === '' ? policy.exposedText : exposedWith(policy, theirs)),
+  ];
 }
 
-function allowOrigin({ origins, credentials }: CorsPolicy, head: RequestHead): readonly string[] {
+const REPLACED = /^access-control-(?:allow|expose|max-age)/i;
+const EXPOSE = 'access-control-expose-headers';
+/** RFC 9110 section 5.6.2 */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** @param theirs the names that the upstream exposes, separated by commas */
+function exposedWith({ exposed }: CorsPolicy, theirs: string): string {
+  const names = theirs.split(',').map((name) => name.trim());
+  return withoutRepeated([...exposed, ...names.filter((name) => TOKEN.test(name))]).join(', ');
+}
+
+function allowOrigin({ origins, patterns, credentials }: CorsPolicy, head: RequestHead): readonly string[] {
   const origin = singleHeader(head, 'origin');
   if (origin === undefined) return [];
   if (origins.has('*')) return ['access-control-allow-origin', '*'];
-  if (!origins.has(origin)) return [];
+  if (!origins.has(origin) && !patterns.some((pattern) => fits(origin, pattern))) return [];
   return [
     ...['access-control-allow-origin', origin],
     ...(credentials ? ['access-control-allow-credentials', 'true'] : []),

@@ -10,7 +10,8 @@ const APP = 'https://app.example.com';
 const upstream = await startUpstream(t, (_request, response) => {
   response.writeHead(200, {
     'access-control-allow-origin': '*',
-    'Access-Control-Expose-Headers': 'X-Theirs',
+    'Access-Control-Expose-Headers': ['X-Theirs, x-request-id', 'X-More, x-theirs, not a name'],
+    'access-control-max-age': '9',
     'access-control-allow-credentials': 'true',
     vary: 'Accept',
   });
@@ -34,7 +35,13 @@ const gateway = await startGateway(t, {
       name: 'cookies',
       match: { path_prefix: '/cookies' },
       upstream: 'u',
-      cors: { origins: [APP], credentials: true },
+      cors: { origins: [APP], credentials: true, expose_headers: ['X-Total', 'etag', 'retry-after'] },
+    },
+    {
+      name: 'below',
+      match: { path_prefix: '/below' },
+      upstream: 'u',
+      cors: { origins: ['https://*.example.com', 'http://*.test.example.com:8080', 'https://other.example'] },
     },
     {
       name: 'world',
@@ -99,11 +106,74 @@ t.test('another origin, and what only looks like one of ours, gets nothing to go
   }
 });
 
+t.test('expose_headers come after ours and before those of the upstream, none of them twice', async (t) => {
+  const answer = await send(gateway.url, '/cookies', { token: mint(key), headers: ['Origin', APP] });
+  t.strictSame(valuesOf(answer, 'access-control-expose-headers'), [
+    'WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id, X-Total, etag, X-Theirs, X-More',
+  ]);
+  const refused = await send(gateway.url, '/cookies', { headers: ['Origin', APP] });
+  t.match(refused, { status: 401 });
+  t.strictSame(valuesOf(refused, 'access-control-expose-headers'), [
+    'WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id, X-Total, etag',
+  ]);
+});
+
+t.test('a wildcard origin covers every host below its name, by whole labels', async (t) => {
+  const covered = [
+    ...['https://app.example.com', 'https://a.b.example.com', 'https://xn--bcher-kva.example.com'],
+    ...['http://a.test.example.com:8080', 'https://other.example'],
+  ];
+  const before = upstream.seen.length;
+  for (const origin of covered) {
+    const answer = await preflight('/below', origin);
+    t.equal(answer.headers['access-control-allow-origin'], origin);
+    t.equal(answer.headers.vary, 'Origin');
+  }
+  t.equal(upstream.seen.length, before);
+  const answer = await send(gateway.url, '/below', {
+    token: mint(key),
+    headers: ['Origin', 'https://a.b.example.com'],
+  });
+  t.strictSame(valuesOf(answer, 'access-control-allow-origin'), ['https://a.b.example.com']);
+  t.ok(valuesOf(answer, 'vary').includes('Origin'));
+});
+
+t.test('what only looks like a host below a wildcard’s name gets nothing to go by', async (t) => {
+  const others = [
+    ...['https://example.com', 'https://.example.com', 'https://evilexample.com', 'https://evil-example.com'],
+    ...['https://app.example.com.evil.test', 'https://app.example.com.', 'https://a..example.com'],
+    ...['http://app.example.com', 'https://app.example.com:443', 'https://app.example.com:8443', 'null'],
+    ...['https://evil.test/.example.com', 'https://evil.test#.example.com', 'https://evil.test?.example.com'],
+    ...['https://evil.test:80.example.com', 'https://user@app.example.com', 'https://a b.example.com'],
+    ...['https://evil.test\\.example.com', 'https://evil.test%2f.example.com', 'https://*.example.com'],
+    ...['https://APP.example.com', 'HTTPS://app.example.com', 'https://app.example.com https://x.test'],
+    ...['https://https://a.example.com', 'https://[::1].example.com', 'https://a.test.example.com:8080'],
+    ...['http://a.test.example.com', 'http://test.example.com:8080', 'https://sub.other.example', ''],
+  ];
+  for (const origin of others) {
+    for (const answer of [
+      await preflight('/below', origin),
+      await send(gateway.url, '/below', { token: mint(key), headers: ['Origin', origin] }),
+    ]) {
+      t.notMatch(answer.rawHeaders.join('\n'), /access-control-/i, origin);
+      t.ok(valuesOf(answer, 'vary').includes('Origin'), origin);
+    }
+  }
+  const twice = await send(gateway.url, '/below', {
+    token: mint(key),
+    headers: ['Origin', 'https://a.example.com', 'Origin', 'https://a.example.com'],
+  });
+  t.notMatch(twice.rawHeaders.join('\n'), /access-control-/i, 'two of them');
+});
+
 t.test('answers carry ours instead of the upstream’s own', async (t) => {
   const answer = await send(gateway.url, '/api', { token: mint(key), headers: ['Origin', APP] });
   t.equal(answer.status, 200);
   t.strictSame(valuesOf(answer, 'access-control-allow-origin'), [APP]);
-  t.match(answer.headers['access-control-expose-headers'], /^WWW-Authenticate, DPoP-Nonce/);
+  t.strictSame(valuesOf(answer, 'access-control-expose-headers'), [
+    'WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id, X-Theirs, X-More',
+  ]);
+  t.strictSame(valuesOf(answer, 'access-control-max-age'), []);
   t.equal(answer.headers['access-control-allow-credentials'], undefined);
   t.strictSame(valuesOf(answer, 'vary'), ['Accept', 'Origin']);
   const same = await send(gateway.url, '/api', { token: mint(key) });

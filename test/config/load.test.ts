@@ -253,6 +253,42 @@ const invalid: Record<string, [string, RegExp]> = {
     `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: [https://a.example/] } }]\n${UPSTREAMS}`,
     /must be an origin as browsers send it/,
   ],
+  'a wildcard origin for a whole top-level domain': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: ["https://*.com"] } }]\n${UPSTREAMS}`,
+    /must be an origin as browsers send it/,
+  ],
+  'a wildcard origin within a label': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: ["https://a*.example.com"] } }]\n${UPSTREAMS}`,
+    /must be an origin as browsers send it/,
+  ],
+  'a wildcard origin in the middle': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: ["https://a.*.example.com"] } }]\n${UPSTREAMS}`,
+    /must be an origin as browsers send it/,
+  ],
+  'a wildcard origin with a root dot': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: ["https://*.example.com."] } }]\n${UPSTREAMS}`,
+    /must be an origin as browsers send it/,
+  ],
+  'a wildcard origin of numbers': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: ["https://*.0.0.1"] } }]\n${UPSTREAMS}`,
+    /must be an origin as browsers send it/,
+  ],
+  'a wildcard origin of any scheme': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: ["*://*.example.com"] } }]\n${UPSTREAMS}`,
+    /must be an origin as browsers send it/,
+  ],
+  'a wildcard port': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: ["https://app.example.com:*"] } }]\n${UPSTREAMS}`,
+    /must be an origin as browsers send it/,
+  ],
+  'an origin of no site': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: ["null"] } }]\n${UPSTREAMS}`,
+    /must be an origin as browsers send it/,
+  ],
+  'every header exposed, with credentials': [
+    `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: [https://a.example], credentials: true, expose_headers: ["*"] } }]\n${UPSTREAMS}`,
+    /expose_headers: \* has no meaning with credentials/,
+  ],
   'credentials for every origin': [
     `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none }, cors: { origins: ["*"], credentials: true } }]\n${UPSTREAMS}`,
     /exclude each other/,
@@ -348,7 +384,11 @@ t.test('what is risky is said', async (t) => {
 revocation: { when_stale: allow }
 admin: { host: 0.0.0.0, token: abc }
 listeners: [{ port: 80 }, { port: 81, serve: decisions, dialect: request }]
-routes: [{ name: a, match: {}, upstream: u, auth: { report_only: true } }]
+routes:
+  - { name: a, match: {}, upstream: u, auth: { report_only: true } }
+  - { name: b, match: { path: /b }, upstream: u, cors: { origins: ["https://*.example.com"], credentials: true } }
+  - { name: c, match: { path: /c }, upstream: u, cors: { origins: ["https://*.example.com"] } }
+  - { name: d, match: { path: /d }, upstream: u, cors: { origins: ["https://a.example.com"], credentials: true } }
 ${UPSTREAMS}`;
   const warnings = configurationWarnings({
     configuration: parse(text),
@@ -365,8 +405,10 @@ ${UPSTREAMS}`;
     /no audiences/,
     /report_only/,
     /no trusted_peers/,
+    /routes: b has cors.credentials with https:\/\/\*\.example\.com/,
   ])
     t.match(warnings, risk);
+  t.notMatch(warnings, /routes: [cd] /);
 });
 
 t.test('config/schema.json is current, and every key of it has a description', async (t) => {
