@@ -12,6 +12,7 @@ import {
   REQUEST_TIMEOUT,
   REVOCATION_NOT_STORED,
 } from './errors.ts';
+import { contentTypesIn, mediaTypeOf } from './http/media-type.ts';
 import type { RequestHead } from './http/request-head.ts';
 import { readBody } from './request-body.ts';
 import { RevocationRefused, type Revoker } from './revocation/revoker.ts';
@@ -64,8 +65,8 @@ export class LogoutReceiver {
    */
   async receive(endpoint: LogoutEndpoint, request: ClientRequest, from: string): Promise<void> {
     if (request.method !== 'POST') throw LOGOUT_NOT_POSTED;
-    const contentType = headerOf(request, 'content-type').split(';')[0]?.trim().toLowerCase();
-    if (contentType !== 'application/x-www-form-urlencoded') throw INVALID_LOGOUT_TOKEN;
+    const mediaType = mediaTypeOf(contentTypesIn(request.rawHeaders));
+    if (mediaType !== 'application/x-www-form-urlencoded') throw INVALID_LOGOUT_TOKEN;
     const body = await bodyOf(request);
     const tokens = new URLSearchParams(body.toString('utf8')).getAll('logout_token');
     const [token] = tokens;
@@ -105,9 +106,4 @@ async function bodyOf(request: ClientRequest): Promise<Buffer> {
   }
   if (body === undefined) throw BODY_TOO_LARGE;
   return body;
-}
-
-function headerOf({ rawHeaders }: ClientRequest, name: string): string {
-  const at = rawHeaders.findIndex((header, index) => index % 2 === 0 && header.toLowerCase() === name);
-  return at < 0 ? '' : (rawHeaders[at + 1] ?? '');
 }

@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { isJson } from '../token/authority-fetch.ts';
+import { contentTypesIn, isJson, mediaTypeOf } from '../http/media-type.ts';
 import { GatewayError } from '../errors.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import { ListenerCertificates, type ListenerTls } from '../listener-tls.ts';
@@ -233,8 +233,8 @@ export class AdminServer {
     accepts: (contentType: string) => boolean,
     handle: (body: Buffer) => Promise<AdminAnswer>,
   ): Promise<AdminAnswer> {
-    const contentType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
-    if (!accepts(contentType))
+    // Of two lines Node shows the first alone; another reader may go by the second.
+    if (!accepts(mediaTypeOf(contentTypesIn(request.rawHeaders))))
       return adminProblem(415, 'unsupported_media_type', 'send application/json (RFC 7009: a form)');
     const body = await readBody(request, MAX_BODY_BYTES);
     return body ? handle(body) : adminProblem(413, 'body_too_large', 'the body is larger than 64 KiB');

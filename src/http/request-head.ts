@@ -77,6 +77,8 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
   const { method, target, rawHeaders, httpVersion } = raw;
   if (target.length > limits.uriBytes) throw URI_TOO_LONG;
   if (rawHeaders.length > 2 * limits.headerCount) throw HEADERS_TOO_LARGE;
+  // Node's parser takes a 0.9 with header fields, which that version did not have: no rule of 1.0 would hold for it.
+  if (httpVersion === '0.9') throw MALFORMED_REQUEST;
   if (method === 'CONNECT' || method === 'TRACE') throw METHOD_REFUSED;
 
   const kinds: HeaderKind[] = [];
@@ -129,7 +131,8 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
           upgrade === undefined ? value.trim().toLowerCase() : `${upgrade}, ${value.trim().toLowerCase()}`;
         break;
       case HeaderKind.expect:
-        expectsContinue ||= value.toLowerCase() === '100-continue';
+        // In HTTP/1.0 it means nothing (RFC 9110 section 10.1.1).
+        expectsContinue ||= httpVersion !== '1.0' && value.toLowerCase() === '100-continue';
         break;
       case HeaderKind.requestId:
         requestId = requestId === undefined && REQUEST_ID.test(value) ? value : undefined;

@@ -2,6 +2,7 @@
  * Calls to authorization servers, with caps on everything: time, size, redirects, encodings (rules K4, I7).
  */
 import { Agent, request, type Dispatcher } from 'undici';
+import { mediaTypeOf } from '../http/media-type.ts';
 
 /** Larger than any key set or answer about a token. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
@@ -16,6 +17,7 @@ export interface AuthorityRequest {
 
 export interface AuthorityAnswer {
   readonly status: number;
+  /** In lower case, without parameters; empty where it is none. */
   readonly contentType: string;
   readonly body: Buffer;
 }
@@ -53,7 +55,7 @@ export class AuthorityClient {
     }
     return {
       status: answer.statusCode,
-      contentType: single(answer.headers['content-type']).split(';')[0]?.trim().toLowerCase() ?? '',
+      contentType: mediaTypeOf([answer.headers['content-type'] ?? []].flat()),
       body: Buffer.from(await answer.body.arrayBuffer()),
     };
   }
@@ -69,9 +71,4 @@ function single(value: string | string[] | undefined): string {
 
 async function discard(body: Dispatcher.ResponseData['body']): Promise<void> {
   body.on('error', () => undefined).destroy();
-}
-
-/** Any JSON media type; authorization servers are not of one mind about the exact one. */
-export function isJson(contentType: string): boolean {
-  return /^application\/(?:[a-z0-9.+-]+\+)?json$/.test(contentType);
 }

@@ -10,7 +10,8 @@ import {
   introspectionRequest,
   type ClientAuth,
 } from 'oauth4webapi';
-import { isJson, type AuthorityAnswer, type AuthorityClient } from './authority-fetch.ts';
+import { isJson } from '../http/media-type.ts';
+import { type AuthorityAnswer, type AuthorityClient } from './authority-fetch.ts';
 import { isJsonObject } from './claims.ts';
 import type { OpaqueAuthority, Verdict } from './opaque-verifier.ts';
 import { parseStrictJson } from './strict-json.ts';

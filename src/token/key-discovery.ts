@@ -2,7 +2,8 @@
  * Where an issuer's keys are and how they are fetched: a URL, or discovery by OpenID Connect Discovery 1.0
  * section 4 and RFC 8414 section 3, with the issuer check of both. Rules K4, J11.
  */
-import { isJson, type AuthorityClient } from './authority-fetch.ts';
+import { isJson } from '../http/media-type.ts';
+import { type AuthorityClient } from './authority-fetch.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 const FETCH_TIMEOUT_MS = 5_000;

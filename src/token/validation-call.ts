@@ -2,7 +2,8 @@
  * Asks a validation service that is not RFC 7662. By default: POST {"token": "..."}; 2xx means valid, 401, 403
  * and 404 invalid, anything else an outage.
  */
-import { isJson, type AuthorityAnswer, type AuthorityClient } from './authority-fetch.ts';
+import { isAnyJson } from '../http/media-type.ts';
+import { type AuthorityAnswer, type AuthorityClient } from './authority-fetch.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './claims.ts';
 import type { OpaqueAuthority, Verdict } from './opaque-verifier.ts';
 import { parseStrictJson } from './strict-json.ts';
@@ -82,7 +83,7 @@ export class ValidationCall implements OpaqueAuthority {
     const pointers = Object.entries(claimPointers);
     if (activePointer === undefined && claimsPointer === undefined && pointers.length === 0)
       return { active: true, claims: NO_CLAIMS };
-    if (!isJson(contentType)) throw new Error('the validation service answered no JSON');
+    if (!isAnyJson(contentType)) throw new Error('the validation service answered no JSON');
     const document = parseStrictJson(body);
     if (activePointer !== undefined) {
       const active = resolvePointer(document, activePointer);

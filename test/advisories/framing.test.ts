@@ -35,6 +35,8 @@ const refused: Record<string, string> = {
   'H3 a coding that is nearly chunked': `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
   'H3 Transfer-Encoding twice': `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
   'H3 Transfer-Encoding in HTTP/1.0': `POST / HTTP/1.0\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+  'H3 Transfer-Encoding in HTTP/0.9': `POST / HTTP/0.9\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+  'HTTP/0.9 with header fields': `POST / HTTP/0.9\r\n${HOST}Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc`,
   'H4 two different Content-Lengths': `POST / HTTP/1.1\r\n${HOST}Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcd`,
   'H4 the same Content-Length twice': `POST / HTTP/1.1\r\n${HOST}Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd`,
   'H4 a list in Content-Length': `POST / HTTP/1.1\r\n${HOST}Content-Length: 4, 4\r\n\r\nabcd`,

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Provider } from 'oidc-provider';
 import t from 'tap';
-import { send } from '../support/client.ts';
+import { send, sendRaw } from '../support/client.ts';
 import { loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import {
@@ -103,6 +103,17 @@ t.test('a logout ends its session, or all of its subject', async (t) => {
     404,
     'and only on public listeners',
   );
+});
+
+t.test('H11 a logout in HTTP/1.0 gets no 100', async (t) => {
+  const gateway = await startGateway(t, configuration(loginIssuer(key)));
+  const body = new URLSearchParams({ logout_token: logoutToken() }).toString();
+  const received = await sendRaw(
+    gateway.port,
+    `POST ${PATH} HTTP/1.0\r\nHost: ${new URL(gateway.url).hostname}\r\nExpect: 100-continue\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  t.match(received, /^HTTP\/1\.1 200 /);
+  t.notMatch(received, / 100 /);
 });
 
 t.test('what is no valid logout token is 400, and revokes nothing', async (t) => {

@@ -222,6 +222,17 @@ t.test('the upstream gets', async (t) => {
     t.equal(last().body, 'abc');
     t.notOk('expect' in last().headers);
   });
+
+  t.test('H11 a client of HTTP/1.0 gets no 100, and is served', async (t) => {
+    const received = await sendRaw(
+      gateway.port,
+      `POST /x HTTP/1.0\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\nAuthorization: Bearer ${mint(key)}\r\n\r\nabc`,
+    );
+    t.strictSame(statuses(received), [200]);
+    t.match(received, /^HTTP\/1\.1 200 /);
+    t.equal(last().body, 'abc');
+    t.notOk('expect' in last().headers);
+  });
 });
 
 t.test('X-Forwarded-* from a trusted peer are believed', async (t) => {
