@@ -5,6 +5,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { ClientAnswer, ClientRequest } from './client-transport.ts';
+import { isSameHost } from './http/host-name.ts';
 
 /** Origin-form without control bytes and spaces, which would end a request line. */
 const TARGET = /^\/[^\0-\x20\x7f]*$/;
@@ -67,8 +68,8 @@ function separated(rawHeaders: readonly string[]): { pseudo: Map<string, string>
       pseudo.set(name, value);
       if (name === ':authority') fields.push('host', value);
     } else if (name === 'host') {
-      // Two that differ stay two, and are refused as such (rule H7).
-      if (pseudo.get(':authority')?.toLowerCase() !== value.toLowerCase()) fields.push(name, value);
+      // Two that differ stay two, and are refused as such (rule H7). HTTP/2 is spoken over TLS only.
+      if (!isSameHost(pseudo.get(':authority') ?? '', value, 'https')) fields.push(name, value);
     } else if (name === 'cookie' && cookieAt >= 0) {
       // In pieces only so that they compress better (RFC 9113 section 8.2.3).
       fields[cookieAt] = `${fields[cookieAt]}; ${value}`;

@@ -87,7 +87,10 @@ function sha256(text: string): Buffer {
  * and talk to us as its own origin; it cannot do so under an IP literal, `localhost` or a name of ours.
  */
 export function hostAllowed(host: string | undefined, allowed: readonly string[]): boolean {
-  const name = host?.replace(/:\d{1,5}$/, '').toLowerCase();
+  const name = host
+    ?.replace(/:\d{1,5}$/, '')
+    .replace(/\.$/, '')
+    .toLowerCase();
   if (name === undefined || name === '') return false;
   const literal = name.replace(/^\[(.*)\]$/, '$1');
   return name === 'localhost' || isAddress(literal) || allowed.some((own) => own.toLowerCase() === name);

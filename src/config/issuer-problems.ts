@@ -7,6 +7,7 @@ import {
   SIGNATURE_ALGORITHMS,
   type SignatureAlgorithm,
 } from '../token/algorithms.ts';
+import { normalHost } from './host-scalars.ts';
 import { isOpaqueIssuer, OPAQUE_SOURCES } from './issuer-schema.ts';
 import type { Problem } from './problem.ts';
 import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
@@ -194,8 +195,9 @@ export function duplicateIssuers(issuers: Raw): Problem[] {
 export function logoutProblems(issuers: Raw, routes: readonly unknown[]): Problem[] {
   const seen = new Map<string, string>();
   return Object.entries(issuers).flatMap(([name, issuer]) => {
-    const { host, path } = rawOf(rawOf(issuer)['backchannel_logout']);
-    if (typeof host !== 'string' || typeof path !== 'string') return [];
+    const { host: hostText, path } = rawOf(rawOf(issuer)['backchannel_logout']);
+    if (typeof hostText !== 'string' || typeof path !== 'string') return [];
+    const host = normalHost(hostText);
     const where = ['issuers', name, 'backchannel_logout'];
     const other = seen.get(`${host}${path}`);
     seen.set(`${host}${path}`, name);
@@ -210,7 +212,7 @@ export function logoutProblems(issuers: Raw, routes: readonly unknown[]): Proble
 
 /** Does everything that the route matches on this host go to the endpoint? */
 function isHidden(match: Raw, host: string, path: string): boolean {
-  const hosts = stringsOf(match['hosts']);
+  const hosts = stringsOf(match['hosts']).map(normalHost);
   const serves =
     hosts.length === 0 ||
     hosts.some((name) => name === host || (name.startsWith('*.') && host.endsWith(name.slice(1))));

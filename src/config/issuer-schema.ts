@@ -1,7 +1,8 @@
 /** The shape of `issuers` in the configuration file: JWTs and their keys, or who is asked about opaque tokens. Pure. */
 import { z } from 'zod';
 import { SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
-import { duration, headerName, hostName, httpUrl, positiveDuration, routePath, text } from './scalars.ts';
+import { hostName } from './host-scalars.ts';
+import { duration, headerName, httpUrl, positiveDuration, routePath, text } from './scalars.ts';
 
 const opaqueAnswers = (cache: string) => ({
   cache: duration

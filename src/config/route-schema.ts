@@ -1,10 +1,10 @@
 /** The shape of `routes` in the configuration file: which requests, who may pass, and how they go on. Pure. */
 import { z } from 'zod';
+import { hostPattern } from './host-scalars.ts';
 import {
   count,
   duration,
   headerName,
-  HOST_NAME,
   identityHeaders,
   name,
   positiveDuration,
@@ -64,14 +64,12 @@ const ORIGIN =
 const match = z
   .strictObject({
     hosts: z
-      .array(
-        z
-          .string()
-          .regex(new RegExp(`^(\\*\\.)?${HOST_NAME}$`), 'must be a lower-case host name, or *. and one'),
-      )
+      .array(hostPattern)
       .min(1)
       .optional()
-      .describe('Host names, without port; *.example.com covers every name below it.'),
+      .describe(
+        'Host names, without port; *.example.com covers every name below it. Capital letters and a dot at the end make no difference, here and in requests.',
+      ),
     path: routePath.optional().describe('The exact path.'),
     path_prefix: routePath.optional().describe('A prefix of the path, by whole segments.'),
     methods: z
@@ -120,7 +118,9 @@ export const route = z.strictObject({
       host: z
         .literal('preserve')
         .optional()
-        .describe("preserve: the upstream gets the client's Host instead of its own."),
+        .describe(
+          "preserve: the upstream gets the client's Host instead of its own, in lower case, without a dot at the end and without a default port.",
+        ),
     })
     .prefault({})
     .describe('How the request changes on its way.'),

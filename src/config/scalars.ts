@@ -82,10 +82,6 @@ export const routePath = z
     'must begin with / and be written as in a request line: no query, fragment, backslash or space',
   );
 
-/** A pattern: one host name in lower case, without port. */
-export const HOST_NAME = '[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?';
-export const hostName = z.string().regex(new RegExp(`^${HOST_NAME}$`), 'must be a lower-case host name');
-
 export const whenStale = z.enum(['deny', 'allow'], 'must be deny or allow');
 
 /** Header name to claim path; null takes a header out. */

@@ -2,9 +2,27 @@
  * X-Forwarded-For, -Proto, -Host and -Prefix for the upstream (rules F1, F2). Pure.
  */
 import { HeaderKind } from './header-names.ts';
+import { readHost } from './host-name.ts';
 import { valuesOf, type RequestHead } from './request-head.ts';
 
-const FORWARDED_HOST = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,255})(?::[0-9]{1,5})?$/;
+/**
+ * What X-Forwarded-Proto says, in any case of letters. Proxies that pass on a WebSocket handshake may write ws or wss
+ * (Traefik): RFC 6455 section 3 makes these http and https.
+ *
+ * @returns undefined for anything else
+ */
+export function forwardedScheme(value: string): 'http' | 'https' | undefined {
+  switch (value.toLowerCase()) {
+    case 'https':
+    case 'wss':
+      return 'https';
+    case 'http':
+    case 'ws':
+      return 'http';
+    default:
+      return undefined;
+  }
+}
 
 /** Every X-Forwarded-For value of the request, joined as one list; undefined where there is none. */
 export function forwardedForChain(head: RequestHead): string | undefined {
@@ -14,7 +32,7 @@ export function forwardedForChain(head: RequestHead): string | undefined {
 
 /**
  * Adds the three headers as the upstream is to get them. From a trusted peer the chain is appended to, and Proto
- * and Host are kept if single and valid; from anyone else all are ours.
+ * and Host are kept if single and valid, in their one form; from any other peer all are ours.
  *
  * @param headers names and values in turn
  */
@@ -38,13 +56,14 @@ export function pushForwardedHeaders(
   const chain = forwardedForChain(head);
   const proto = single(valuesOf(head, HeaderKind.forwardedProto));
   const host = single(valuesOf(head, HeaderKind.forwardedHost));
+  const scheme = (proto !== undefined && forwardedScheme(proto)) || head.scheme;
   headers.push(
     'x-forwarded-for',
     chain === undefined ? peer : `${chain}, ${peer}`,
     'x-forwarded-proto',
-    proto === 'http' || proto === 'https' ? proto : head.scheme,
+    scheme,
     'x-forwarded-host',
-    host !== undefined && FORWARDED_HOST.test(host) ? host : head.authority,
+    (host !== undefined && readHost(host, scheme)?.authority) || head.authority,
   );
 }
 

@@ -13,6 +13,7 @@ import {
   URI_TOO_LONG,
 } from '../errors.ts';
 import { HeaderKind, type HeaderTable } from './header-names.ts';
+import { readHost, type HostReading } from './host-name.ts';
 
 export interface HeadLimits {
   readonly uriBytes: number;
@@ -43,9 +44,9 @@ export interface RequestHead extends RawHead {
   readonly path: string;
   /** With its `?`, or empty. */
   readonly query: string;
-  /** The Host as sent. */
+  /** The Host in its one form (see readHost): what every later hop gets. */
   readonly authority: string;
-  /** Its name alone, lower-case, without port. */
+  /** Its name alone, without port: what routes match. */
   readonly hostname: string;
   /** For each pair of rawHeaders, what it is. */
   readonly kinds: readonly HeaderKind[];
@@ -65,7 +66,6 @@ export interface RequestHead extends RawHead {
 }
 
 const NO_OPTIONS: readonly string[] = [];
-const HOST = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_~!$&'()*+;=%.-]{1,255})(?::[0-9]{1,5})?$/;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /**
@@ -149,10 +149,10 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
   if (limits.bodyBytes > 0 && contentLength !== undefined && contentLength > limits.bodyBytes)
     throw BODY_TOO_LARGE;
 
-  const { authority, pathAndQuery } = readTarget(target, host);
+  const read = host === undefined ? undefined : readHost(host, raw.scheme);
+  if (!read) throw BAD_HOST;
+  const pathAndQuery = readTarget(target, read, raw.scheme);
   const question = pathAndQuery.indexOf('?');
-  const portAt = authority.lastIndexOf(':');
-  const hasPort = portAt > authority.lastIndexOf(']');
   return {
     method,
     target,
@@ -162,8 +162,8 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
     bodyFollows: raw.bodyFollows,
     path: question < 0 ? pathAndQuery : pathAndQuery.slice(0, question),
     query: question < 0 ? '' : pathAndQuery.slice(question),
-    authority,
-    hostname: (hasPort ? authority.slice(0, portAt) : authority).toLowerCase(),
+    authority: read.authority,
+    hostname: read.hostname,
     kinds,
     connectionOptions,
     authorization,
@@ -177,16 +177,19 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
   };
 }
 
-/** Origin-form or absolute-form (RFC 9112 section 3.2); the latter must agree with Host (rule H7). */
-function readTarget(target: string, host: string | undefined): { authority: string; pathAndQuery: string } {
-  if (host === undefined || !HOST.test(host)) throw BAD_HOST;
+/**
+ * Origin-form or absolute-form (RFC 9112 section 3.2); the latter must name the same host as Host (rule H7).
+ *
+ * @returns path and query
+ */
+function readTarget(target: string, host: HostReading, scheme: RawHead['scheme']): string {
   // What follows # is no part of a request target, and readers differ on where it begins.
   if (target.includes('#')) throw MALFORMED_REQUEST;
-  if (target.charCodeAt(0) === 0x2f) return { authority: host, pathAndQuery: target };
+  if (target.charCodeAt(0) === 0x2f) return target;
   const [, authority, pathAndQuery] = /^https?:\/\/([^/?]*)([\s\S]*)$/i.exec(target) ?? [];
   if (authority === undefined || pathAndQuery === undefined) throw MALFORMED_REQUEST;
-  if (authority.toLowerCase() !== host.toLowerCase()) throw BAD_HOST;
-  return { authority: host, pathAndQuery: pathAndQuery.startsWith('/') ? pathAndQuery : `/${pathAndQuery}` };
+  if (readHost(authority, scheme)?.authority !== host.authority) throw BAD_HOST;
+  return pathAndQuery.startsWith('/') ? pathAndQuery : `/${pathAndQuery}`;
 }
 
 /** The values of all headers of a kind, as they came. */
