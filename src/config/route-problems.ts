@@ -1,6 +1,9 @@
 /** What is wrong with routes beyond their shape: names that are not there, choices left open, routes that tie. Pure. */
+import { plainestOf } from '../http/path-readings.ts';
+import { normalHost } from './host-scalars.ts';
 import { isOpaqueIssuer } from './issuer-schema.ts';
 import { claimPathProblems } from './identity-problems.ts';
+import { hostHeaderProblems, pathProblems } from './path-problems.ts';
 import type { Problem } from './problem.ts';
 import { isRaw, listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { nearest } from './suggest.ts';
@@ -30,6 +33,8 @@ export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
       claimPathProblems(claim, [...path, 'auth', 'claims', claim], true),
     ),
     ...rewriteProblems(route, path),
+    ...pathProblems(route, path),
+    ...hostHeaderProblems(route, path),
   );
   return problems;
 }
@@ -134,37 +139,64 @@ export function duplicateNames(routes: readonly unknown[]): Problem[] {
   });
 }
 
-/** Two routes that match the same requests with the same precedence: which one serves would be an accident. */
+/**
+ * Two routes that match the same requests with the same precedence: which one serves would be an accident. Hosts and
+ * paths are compared by their one reading; an exact path and a prefix tie only where they are spelled differently,
+ * since such a request is refused as one that has two readings.
+ */
 export function tiedRoutes(routes: readonly unknown[]): Problem[] {
-  const seen = new Map<string, string>();
+  const seen = new Map<string, Matched[]>();
   return routes.flatMap((route, index) => {
     if (!isRaw(route)) return [];
-    const { match: rawMatch, name } = route;
-    const match = rawOf(rawMatch);
-    const hosts = stringsOf(match['hosts']);
-    const methods = stringsOf(match['methods']);
-    const headers = Object.entries(rawOf(match['headers']))
-      .map(([header, value]) => `${header.toLowerCase()}=${String(value)}`)
-      .sort();
-    const path =
-      typeof match['path'] === 'string' ? `= ${match['path']}` : `^ ${prefixText(match['path_prefix'])}`;
-    let tied: string | undefined;
-    for (const host of hosts.length > 0 ? hosts : ['']) {
-      for (const method of methods.length > 0 ? methods : ['']) {
-        const key = JSON.stringify([host, path, method, headers]);
-        tied ??= seen.get(key);
-        seen.set(key, seen.get(key) ?? (typeof name === 'string' ? `route "${name}"` : `routes[${index}]`));
-      }
+    const { name } = route;
+    const match = rawOf(route['match']);
+    const own: Matched = {
+      ...matchedPath(match),
+      label: typeof name === 'string' ? `route "${name}"` : `routes[${index}]`,
+    };
+    let tied: Matched | undefined;
+    for (const key of matchKeys(match, own)) {
+      const others = seen.get(key) ?? [];
+      tied ??= others.find(({ isExact, text }) => isExact === own.isExact || text !== own.text);
+      seen.set(key, [...others, own]);
     }
     return tied === undefined
       ? []
       : [
           {
             path: ['routes', index, 'match'],
-            message: `ties with ${tied}: both match the same requests; make one more specific`,
+            message: `ties with ${tied.label}: both match the same requests; make one more specific`,
           },
         ];
   });
+}
+
+interface Matched {
+  readonly isExact: boolean;
+  /** As written. */
+  readonly text: string;
+  readonly label: string;
+}
+
+function matchedPath(match: Raw): Pick<Matched, 'isExact' | 'text'> {
+  const { path } = match;
+  return typeof path === 'string'
+    ? { isExact: true, text: path }
+    : { isExact: false, text: prefixText(match['path_prefix']) };
+}
+
+/** What routes have in common that tie: one key for each host and method. */
+function matchKeys(match: Raw, { text, isExact }: Matched): string[] {
+  const hosts = stringsOf(match['hosts']).map(normalHost);
+  const methods = stringsOf(match['methods']);
+  const headers = Object.entries(rawOf(match['headers']))
+    .map(([header, value]) => `${header.toLowerCase()}=${String(value)}`)
+    .sort();
+  const path = isExact ? plainestOf(text) : prefixText(plainestOf(text));
+  const each = (values: readonly string[]): readonly string[] => (values.length > 0 ? values : ['']);
+  return each(hosts).flatMap((host) =>
+    each(methods).map((method) => JSON.stringify([host, path, method, headers])),
+  );
 }
 
 export const prefixText = (prefix: unknown): string =>

@@ -2,7 +2,7 @@
 import { editDistance } from '../config/suggest.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { singleHeader } from '../http/request-head.ts';
-import { fullyDecoded, readPath } from '../http/path-policy.ts';
+import { readPath } from '../http/path-policy.ts';
 import type { Route } from '../policy.ts';
 import type { RouteTable } from '../stages/match-route.ts';
 
@@ -74,7 +74,7 @@ export function badPathText(routes: RouteTable, head: RequestHead): string {
   try {
     reading = readPath(head.path);
   } catch {
-    return 'the path has dot segments (in any spelling), an encoded NUL or backslash, a malformed % or a byte that no path may hold';
+    return 'the path has dot segments (in any spelling), an encoded NUL or backslash, overlong UTF-8, a malformed %, too many layers of encoding, or a byte that no path may hold';
   }
   const route = routes.find(head, head.path);
   const missing = reading.needs.filter((need) => route?.leniencies.has(need) !== true);
@@ -82,7 +82,6 @@ export function badPathText(routes: RouteTable, head: RequestHead): string {
     const where = route ? `route ${route.name} does not allow` : 'no route allows';
     return `${where} ${missing.join(', ')} (paths.allow)`;
   }
-  const other = reading.otherReadings.find((candidate) => routes.findDecoded(head, candidate) !== route);
-  const name = other === undefined ? undefined : routes.findDecoded(head, other)?.name;
-  return `the path can also be read as ${other ?? fullyDecoded(head.path)}, which is ${name === undefined ? 'no route' : `route ${name}`}, not ${route?.name ?? 'none'}`;
+  const other = routes.otherRoute(head, reading, route);
+  return `the path can also be read as ${other?.reading ?? head.path}, which is ${other?.route === undefined ? 'no route' : `route ${other.route.name}`}, not ${route?.name ?? 'none'}`;
 }

@@ -2,9 +2,10 @@
  * One path, one reading: refuses request targets that a gateway and an upstream could read differently, so
  * that the bytes the decision was made on are the bytes the upstream gets. Pure.
  *
- * RFC 3986 sections 2.1, 3.3 and 5.2.4; RFC 9112 section 3.2. Advisories: C10.
+ * RFC 3986 sections 2.1, 3.3 and 5.2.4; RFC 9112 section 3.2; RFC 3629 section 10. Advisories: C10, C25, C26.
  */
 import { BAD_PATH } from '../errors.ts';
+import { isPlainest, percentDecoded, readingsOf } from './path-readings.ts';
 
 /** Spellings that a route may allow. */
 export type PathLeniency = 'encoded_slash' | 'empty_segments' | 'double_encoding';
@@ -14,8 +15,8 @@ export interface PathReading {
   /** What the route must allow for this path to pass. */
   readonly needs: readonly PathLeniency[];
   /**
-   * What else the path may be taken for, percent-decoded once or more, slashes merged. Where one of these would
-   * match another route, the path is refused. Empty for the usual path.
+   * What else the path may be taken for, in the end: percent-decoded, without `;` parameters, slashes merged. Where
+   * one of these would match another route, the path is refused. Empty for the usual path.
    */
   readonly otherReadings: readonly string[];
 }
@@ -26,8 +27,8 @@ const ONE_READING: PathReading = { needs: [], otherReadings: [] };
  * Reads the path of a request target.
  *
  * @param path origin-form, without the query; raw bytes as latin1.
- * @throws GatewayError BAD_PATH for dot segments in any spelling, encoded NUL or backslash, malformed
- *         percent-encoding, and bytes that no path may hold.
+ * @throws GatewayError BAD_PATH for dot segments in any spelling, encoded NUL or backslash, overlong
+ *         UTF-8, malformed percent-encoding, and bytes that no path may hold.
  */
 export function readPath(path: string): PathReading {
   if (path.charCodeAt(0) !== SLASH) throw BAD_PATH;
@@ -35,7 +36,8 @@ export function readPath(path: string): PathReading {
   for (let index = 0, previous = 0; index < path.length; index++) {
     const code = path.charCodeAt(index);
     if (code <= 0x20 || code >= 0x7f || code === BACKSLASH || code === HASH) throw BAD_PATH;
-    if (code === PERCENT || (previous === SLASH && (code === SLASH || code === DOT))) plain = false;
+    if (code === PERCENT || code === SEMICOLON || (previous === SLASH && (code === SLASH || code === DOT)))
+      plain = false;
     previous = code;
   }
   return plain ? ONE_READING : readClosely(path);
@@ -44,42 +46,40 @@ export function readPath(path: string): PathReading {
 const SLASH = 0x2f;
 const DOT = 0x2e;
 const PERCENT = 0x25;
+const SEMICOLON = 0x3b;
 const BACKSLASH = 0x5c;
 const HASH = 0x23;
 
+/** UTF-8 in more bytes than it needs: some decoders make `.`, `/`, `\\` or NUL of it (RFC 3629 section 3). */
+const OVERLONG =
+  /[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}|\xf8[\x80-\x87][\x80-\xbf]{3}|\xfc[\x80-\x83][\x80-\xbf]{4}/;
+
 function readClosely(path: string): PathReading {
   if (/%(?![0-9A-Fa-f]{2})/.test(path)) throw BAD_PATH;
-  const needs = new Set<PathLeniency>();
-  const readings = [path];
-  for (let reading = path, depth = 0; ; depth++) {
+  const readings = readingsOf(path);
+  if (!readings) throw BAD_PATH;
+  for (const reading of readings) {
     refuseDotSegments(reading);
-    if (/%2f/i.test(reading)) needs.add(depth === 0 ? 'encoded_slash' : 'double_encoding');
-    const decoded = percentDecode(reading);
-    if (decoded === reading) break;
-    if (decoded.includes('\0') || decoded.includes('\\')) throw BAD_PATH;
-    readings.push(decoded);
-    reading = decoded;
+    if (reading.includes('\0') || reading.includes('\\') || OVERLONG.test(reading)) throw BAD_PATH;
   }
+  return {
+    needs: needsOf(path),
+    otherReadings: [...readings].filter((reading) => reading !== path && isPlainest(reading)),
+  };
+}
+
+function needsOf(path: string): PathLeniency[] {
+  const needs = new Set<PathLeniency>();
+  if (/%2f/i.test(path)) needs.add('encoded_slash');
   if (path.includes('//')) needs.add('empty_segments');
-  const all = new Set(readings.flatMap((reading) => [reading, reading.replace(/\/{2,}/g, '/')]));
-  all.delete(path);
-  return { needs: [...needs], otherReadings: [...all] };
+  for (let reading = path, next = percentDecoded(path); next !== reading; next = percentDecoded(reading)) {
+    reading = next;
+    if (/%2f/i.test(reading)) needs.add('double_encoding');
+  }
+  return [...needs];
 }
 
 /** `.`, `..`, and both with a path parameter, which some servers cut off first (`/..;/`). */
 function refuseDotSegments(reading: string): void {
   if (/(?:^|\/)\.{1,2}(?:;[^/]*)?(?:\/|$)/.test(reading)) throw BAD_PATH;
-}
-
-/** Decodes each `%XX` once, byte by byte. */
-function percentDecode(text: string): string {
-  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  );
-}
-
-/** Percent-decodes until nothing changes: the last of the readings of a path. */
-export function fullyDecoded(path: string): string {
-  const decoded = percentDecode(path);
-  return decoded === path ? path : fullyDecoded(decoded);
 }

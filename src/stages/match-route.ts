@@ -2,10 +2,11 @@
  * First stage: which route serves this request. Pure. A request that matches none goes nowhere (rule A8).
  *
  * Precedence as the Kubernetes Gateway API has it: an exact host over a wildcard, exact path over prefix, longer
- * prefix over shorter, then method, then more headers, then order in the file. Rules C10, C12, H13.
+ * prefix over shorter, then method, then more headers, then order in the file. Rules C10, C12, C26, H13.
  */
 import { BAD_PATH, NO_ROUTE } from '../errors.ts';
-import { fullyDecoded, readPath } from '../http/path-policy.ts';
+import { readPath, type PathReading } from '../http/path-policy.ts';
+import { plainestOf } from '../http/path-readings.ts';
 import { singleHeader, type RequestHead } from '../http/request-head.ts';
 import type { Route } from '../policy.ts';
 
@@ -22,21 +23,22 @@ export class RouteTable {
   readonly #wildcards = new Map<string, PathTable>();
   readonly #anyHost: PathTable = newPathTable();
   #longestPrefix = 0;
-  readonly #decoded: RouteTable | undefined;
+  /** By the plainest readings of the routes' paths; undefined where they are the paths themselves. */
+  readonly #plainest: RouteTable | undefined;
 
-  /** @param decodePaths compares with what the routes' paths decode to, for the other readings of a path */
-  constructor(routes: readonly Route[], decodePaths = false) {
+  /** @param plainest compares with the plainest readings of the routes' paths, for the other readings of a path */
+  constructor(routes: readonly Route[], plainest = false) {
     for (const route of routes) {
       const { kind, value } = route.match.path;
-      const path = decodePaths ? fullyDecoded(value) : value;
+      const path = plainest ? plainestPath(route) : value;
       if (kind === 'prefix') this.#longestPrefix = Math.max(this.#longestPrefix, path.length);
       for (const table of this.#tablesFor(route)) insert(table[kind], path, route);
     }
-    const encoded = routes.some(({ match }) => match.path.value.includes('%'));
-    this.#decoded = encoded && !decodePaths ? new RouteTable(routes, true) : undefined;
+    const hasOthers = routes.some((route) => plainestPath(route) !== route.match.path.value);
+    this.#plainest = hasOthers && !plainest ? new RouteTable(routes, true) : undefined;
   }
 
-  /** The route for a path, which may be any reading of the request's own. */
+  /** The route for a path as it stands. */
   find(head: RequestHead, path: string): Route | undefined {
     const exactHost = this.#hosts.get(head.hostname);
     if (exactHost) {
@@ -53,9 +55,24 @@ export class RouteTable {
     return this.#findIn(this.#anyHost, head, path);
   }
 
-  /** As find, for a percent-decoded reading of the path. */
-  findDecoded(head: RequestHead, path: string): Route | undefined {
-    return (this.#decoded ?? this).find(head, path);
+  /**
+   * The first reading of the request's path that leads to another route than the path itself, and that route.
+   *
+   * @param own the route of the path itself
+   */
+  otherRoute(
+    head: RequestHead,
+    { otherReadings }: PathReading,
+    own: Route | undefined,
+  ): { readonly reading: string; readonly route: Route | undefined } | undefined {
+    const table = this.#plainest ?? this;
+    // A path without other readings is its own plainest, and may still be that of a route with an odder path.
+    if (otherReadings.length === 0 && table === this) return undefined;
+    for (const reading of otherReadings.length === 0 ? [head.path] : otherReadings) {
+      const route = table.find(head, reading);
+      if (route !== own) return { reading, route };
+    }
+    return undefined;
   }
 
   #findIn(table: PathTable, head: RequestHead, path: string): Route | undefined {
@@ -82,6 +99,13 @@ export class RouteTable {
       return table;
     });
   }
+}
+
+function plainestPath({ match: { path } }: Route): string {
+  const plainest = plainestOf(path.value);
+  return path.kind === 'prefix' && plainest.length > 1 && plainest.endsWith('/')
+    ? plainest.slice(0, -1)
+    : plainest;
 }
 
 function newPathTable(): PathTable {
@@ -112,12 +136,11 @@ function firstMatch(routes: readonly Route[] | undefined, head: RequestHead): Ro
  * @throws GatewayError 400 BAD_PATH, 404 NO_ROUTE
  */
 export function matchRoute(routes: RouteTable, head: RequestHead): Route {
-  const { needs, otherReadings } = readPath(head.path);
+  const reading = readPath(head.path);
+  const { needs } = reading;
   const route = routes.find(head, head.path);
   if (needs.length > 0 && !needs.every((need) => route?.leniencies.has(need) === true)) throw BAD_PATH;
-  for (const reading of otherReadings) {
-    if (routes.findDecoded(head, reading) !== route) throw BAD_PATH;
-  }
+  if (routes.otherRoute(head, reading, route)) throw BAD_PATH;
   if (!route) throw NO_ROUTE;
   return route;
 }

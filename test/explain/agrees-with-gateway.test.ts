@@ -69,9 +69,18 @@ const PATHS = [
   ...['/orders', '/orders/', '/orders/1?a=b', '/ordersX', '/admin', '/public/x', '/', '/ws', '/files/a%2Fb'],
   ...['/files//a', '/files/%2561', '/orders/../admin', '/orders/%2e%2e/admin', '/%6frders', '/a%zz', '/a\\b'],
   ...['/orders?access_token=x', '/public?access_token=x', '/orders/..;/admin', '//orders', '/orders/%C3%A9'],
+  ...['/admin;x=1', '/orders;x', '/orders/a;v=1', '/orders/%c0%ae', '/admin%3Fx'],
   `/${'x'.repeat(1_200)}`,
 ];
-const HOSTS = ['api.example.com', 'API.example.com:8080', 'a.wild.example', 'wild.example', 'evil.example'];
+const HOSTS = [
+  'api.example.com',
+  'API.example.com:8080',
+  'api.example.com.',
+  '127.1',
+  'a.wild.example',
+  'wild.example',
+  'evil.example',
+];
 const HEADERS: readonly (readonly string[])[] = [
   ['X-User-Id', 'root'],
   ['x_user_id', 'root'],

@@ -1,4 +1,4 @@
-/** Which route serves a request: precedence, hosts, and the path policy. Rules A8, H13; C10, C12. */
+/** Which route serves a request: precedence, hosts, and the path policy. Rules A8, H13; C10, C12, C22, C25, C26. */
 import t from 'tap';
 import fc from 'fast-check';
 import { parseConfiguration } from '../../src/config/load.ts';
@@ -92,9 +92,9 @@ t.test('precedence: host, exact path, longer prefix, method, headers, order', as
 
 t.test('C12 hosts that only look alike, A8 and paths that match nothing: no route', async (t) => {
   const table = tableOf({ good: { hosts: ['good.com', '*.good.com'], path_prefix: '/a' } });
-  for (const host of ['good.com.evil', 'xgood.com', 'evil.com', 'good.com.', 'good.co'])
+  for (const host of ['good.com.evil', 'xgood.com', 'evil.com', 'good.com.evil.', 'good.co', 'good.com-'])
     t.equal(routed(table, '/a', { host }), 'no_route', host);
-  for (const host of ['good.com', 'a.good.com', 'good.com:443'])
+  for (const host of ['good.com', 'a.good.com', 'good.com:443', 'good.com.', 'GOOD.com.:80'])
     t.equal(routed(table, '/a', { host }), 'good', host);
   t.equal(routed(table, '/b', { host: 'good.com' }), 'no_route');
 });
@@ -135,6 +135,122 @@ t.test('C10 paths with two readings are refused on every route, whatever it allo
     root: { path_prefix: '/', paths: ['encoded_slash', 'empty_segments', 'double_encoding'] },
   });
   for (const path of always400) t.equal(routed(table, path), 'bad_path', path);
+});
+
+const overlong = [
+  ...['c0%ae', 'C0%AF', 'c1%9c', 'c0%80', 'c1%a1'],
+  ...['e0%80%ae', 'e0%80%af', 'e0%81%9c', 'E0%9F%BF'],
+  ...['f0%80%80%ae', 'f0%80%80%af', 'f0%8f%bf%bf', 'f8%80%80%80%af', 'fc%80%80%80%80%ae'],
+].map((bytes) => `%${bytes}`);
+t.test('C25 overlong UTF-8 is refused on every route, singly and doubly encoded', async (t) => {
+  const table = tableOf({
+    root: { path_prefix: '/', paths: ['encoded_slash', 'empty_segments', 'double_encoding'] },
+  });
+  for (const bytes of overlong) {
+    for (const text of [
+      bytes,
+      bytes.replaceAll('%', '%25'),
+      bytes.replaceAll('%', '%2525'),
+      bytes.replace('%', '%25'),
+    ])
+      for (const path of [`/${text}`, `/a/${text}${text}/b`, `/a${text}b`, `/a;x=${text}`])
+        t.equal(routed(table, path), 'bad_path', path);
+  }
+  for (const path of ['/%c3%a9', '/%e2%82%ac', '/%f0%9f%98%80', '/%C0', '/%E0/x', '/%c0/%ae', '/%ef%bf%bd'])
+    t.equal(routed(table, path), 'root', path);
+});
+
+t.test('C26 a path that belongs to another route without its parameters is refused', async (t) => {
+  const table = tableOf({
+    public: { path_prefix: '/', paths: ['encoded_slash', 'empty_segments', 'double_encoding'] },
+    admin: { path_prefix: '/admin' },
+    exact: { path: '/a/b' },
+    docs: { path_prefix: '/admin/docs' },
+  });
+  for (const path of [
+    '/admin;x=1',
+    '/admin;',
+    '/admin;x=1;y=2/z',
+    '/admin;/docs',
+    '/;x/admin',
+    '/;x=1;/admin/y',
+    '/admin%3Bx=1',
+    '/admin%3b',
+    '/admin%253Bx',
+    '/adm%69n;x',
+    '/%61dmin;x/y',
+    '/a;x/b',
+    '/a/b;x',
+    '/a;x/b;y',
+    '/a/;x/b',
+    '/a;x=%2Fb/b',
+    '/admin;x/docs',
+    '/admin/docs;x',
+    '/admin%3Fx',
+    '/admin%23x',
+    '/admin%253Fx',
+    '/a/b%3F',
+  ])
+    t.equal(routed(table, path), 'bad_path', path);
+  t.equal(routed(table, '/admin/x;v=1'), 'admin');
+  t.equal(routed(table, '/admin/x;v=1/docs'), 'admin');
+  t.equal(routed(table, '/admin/docs/x%3By'), 'docs');
+  t.equal(routed(table, '/x;v=1/y;w'), 'public');
+  t.equal(routed(table, '/x%3Fy'), 'public');
+  t.equal(routed(tableOf({ admin: { path_prefix: '/admin' } }), '/admin;x'), 'bad_path', 'no catch-all');
+  t.equal(routed(tableOf({ admin: { path: '/b' } }), '/admin;x'), 'no_route');
+});
+
+t.test(
+  'C26 a route whose own path has parameters is reached by it, and no other reading of it is served elsewhere',
+  async (t) => {
+    const table = tableOf({
+      public: { path_prefix: '/', paths: ['empty_segments'] },
+      versioned: { path: '/a;v=1' },
+      below: { path_prefix: '/p;v=1/q' },
+      merged: { path_prefix: '/m//n', paths: ['empty_segments'] },
+    });
+    t.equal(routed(table, '/a;v=1'), 'versioned');
+    t.equal(routed(table, '/p;v=1/q/r'), 'below');
+    t.equal(routed(table, '/m//n/o'), 'merged');
+    for (const path of [
+      '/a',
+      '/a;v=2',
+      '/a%3Bv=1',
+      '/%61;v=1',
+      '/p/q',
+      '/p/q/r',
+      '/p;v=1;/q',
+      '/m/n',
+      '/m///n',
+    ])
+      t.equal(routed(table, path), 'bad_path', path);
+    t.equal(routed(table, '/a/b'), 'public');
+    t.equal(routed(table, '/p'), 'public');
+  },
+);
+
+t.test('C10 C26 a path with too many layers of encoding is refused, and costs little', async (t) => {
+  const table = tableOf({ root: { path_prefix: '/', paths: ['double_encoding', 'encoded_slash'] } });
+  t.equal(routed(table, `/a%${'25'.repeat(4_000)}2f`), 'bad_path');
+  t.equal(routed(table, `/a;%${'25'.repeat(20)}3b/;%2F%253b;%25252f;/x`), 'bad_path');
+  t.equal(routed(table, '/a%2525252fb'), 'root');
+});
+
+t.test('C22 every spelling of a guarded host leads to its route', async (t) => {
+  const table = tableOf({
+    public: { path_prefix: '/' },
+    guarded: { hosts: ['API.example.com.', '*.Wild.example.'], path_prefix: '/' },
+    address: { hosts: ['10.0.0.1'], path_prefix: '/' },
+  });
+  for (const host of ['api.example.com', 'API.example.com.', 'api.example.com.:8443', 'a.b.WILD.example.'])
+    t.equal(routed(table, '/', { host }), 'guarded', host);
+  for (const host of ['10.0.0.1', '10.0.0.1.', '10.0.0.1:80'])
+    t.equal(routed(table, '/', { host }), 'address', host);
+  for (const host of ['10.1', '0xa.0.0.1', '167772161', 'api%2eexample.com', 'api.example.com..'])
+    t.equal(routed(table, '/', { host }), 'bad_host', host);
+  t.equal(routed(table, 'http://api.example.com.:80/', { host: 'API.example.com' }), 'guarded');
+  t.equal(routed(table, 'http://api.example.com./', { host: 'evil.example' }), 'bad_host');
 });
 
 t.test('C10 what a route may allow is refused where it does not', async (t) => {
