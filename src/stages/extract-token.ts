@@ -6,6 +6,7 @@
  * cookies and bodies are never examined.
  */
 import { INVALID_AUTHORIZATION, invalidToken, MISSING_TOKEN } from '../errors.ts';
+import { hasAccessToken } from '../http/access-token-query.ts';
 import { HeaderKind } from '../http/header-names.ts';
 import { valuesOf, type RequestHead } from '../http/request-head.ts';
 import { readProtocols } from '../http/websocket-protocol.ts';
@@ -67,19 +68,4 @@ function splitCredentials(credentials: string): { scheme: string | undefined; to
     return { scheme: 'bearer', token: credentials.slice(7) };
   const [, scheme, token] = CREDENTIALS.exec(credentials) ?? [];
   return { scheme: scheme?.toLowerCase(), token };
-}
-
-/** Is there an `access_token` parameter, in any percent-encoded spelling? */
-function hasAccessToken(query: string): boolean {
-  if (!/[aA%]/.test(query)) return false;
-  return query
-    .slice(1)
-    .split(/[&;]/)
-    .some((pair) => decoded(pair.split('=', 1)[0] ?? '').toLowerCase() === 'access_token');
-}
-
-function decoded(text: string): string {
-  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  );
 }

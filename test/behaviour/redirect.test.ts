@@ -19,7 +19,7 @@ t.test('a redirect listener', async (t) => {
   t.test('sends every request to the same place on https, method and all', async (t) => {
     const answer = await send(gateway.url, '/a%2Fb?c=d&e', { headers: host });
     t.equal(answer.status, 308);
-    t.equal(answer.headers.location, 'https://API.example.com/a%2Fb?c=d&e');
+    t.equal(answer.headers.location, 'https://api.example.com/a%2Fb?c=d&e');
     t.equal(answer.headers['cache-control'], 'no-store');
     t.ok(answer.headers['x-request-id']);
     const post = await send(gateway.url, '/', { method: 'POST', headers: host, body: 'hello' });
@@ -38,6 +38,41 @@ t.test('a redirect listener', async (t) => {
       t.equal(answer.problem.code, 'https_required');
       t.notOk(answer.headers.location);
     }
+  });
+
+  t.test('C29 refuses a token in the query, in any spelling, or in a WebSocket handshake', async (t) => {
+    const refused = async (path: string, headers: readonly string[] = []): Promise<void> => {
+      const answer = await send(gateway.url, path, { headers: [...host, ...headers] });
+      t.match(answer, { status: 403, problem: { code: 'https_required' } }, path);
+      t.notOk(answer.headers.location);
+    };
+    for (const query of [
+      'access_token=abc',
+      'a=b&access_token=abc',
+      'a=b;access_token=abc',
+      'access_token',
+      'access_token=',
+      'Access_Token=abc',
+      'access%5Ftoken=abc',
+      '%61ccess_token=abc',
+    ])
+      await refused(`/a?${query}`);
+    await refused('/a', ['Sec-WebSocket-Protocol', 'chat, bearer, abc']);
+    for (const query of ['token=abc', 'xaccess_token=abc', 'a=access_token'])
+      t.equal((await send(gateway.url, `/a?${query}`, { headers: host })).status, 308, query);
+  });
+
+  t.test('C22 sends every spelling of a host to the same place', async (t) => {
+    for (const spelling of ['api.example.com.', 'API.EXAMPLE.com.:8080', 'api.example.com:80']) {
+      const { headers } = await send(gateway.url, '/a', { headers: ['host', spelling] });
+      t.equal(headers.location, 'https://api.example.com/a', spelling);
+    }
+    for (const spelling of ['api.example.com..', 'api%2eexample.com', 'a@b', '127.1'])
+      t.equal(
+        (await send(gateway.url, '/a', { headers: ['host', spelling] })).problem.code,
+        'bad_host',
+        spelling,
+      );
   });
 
   t.test('refuses what is refused anywhere', async (t) => {
