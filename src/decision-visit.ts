@@ -25,12 +25,13 @@ export function decisionReception(parts: DecisionParts): Reception {
     ...parts,
     tunnels: false,
     // nginx' auth_request passes on 401 and 403, and makes a 500 of every other refusal.
-    answerTo: parts.dialect === 'original' ? asForbidden : (error) => error,
+    answerTo: OF_NGINX.has(parts.dialect) ? asForbidden : (error) => error,
     visit: (request, response, connection) => new DecisionVisit(reception, request, response, connection),
   };
   return reception;
 }
 
+const OF_NGINX: ReadonlySet<Dialect> = new Set(['original', 'original_url']);
 const NOT_STORED = ['cache-control', 'no-store'];
 /** Where the public keys of assertions are, here and on the admin listener. */
 const KEYS_PATH = '/.well-known/sallyport/jwks.json';
@@ -52,6 +53,10 @@ class DecisionVisit extends Visitor<DecisionReception> {
       }
       if (!askers.has(this.connection.peer)) throw PEER_NOT_TRUSTED;
       const head = this.readHead(originalRequest(asking, dialect), askers);
+      if (gateway.permitsPreflight(head, this.exchange)) {
+        this.#allowWith([]);
+        return;
+      }
       const decided = whenReady(gateway.permit(head, this.exchange), (vouched) => this.#allow(vouched));
       if (decided instanceof Promise) decided.catch((error: unknown) => this.fail(error));
     } catch (error) {
@@ -59,16 +64,22 @@ class DecisionVisit extends Visitor<DecisionReception> {
     }
   }
 
-  /** Every identity header of the configuration, empty where there is nothing to say: so each overwrites the client's. */
   #allow({ authorized, assertion }: VouchedRequest): void {
-    const { gateway, observer } = this.reception;
-    const ours = [...authorized.identity, ...assertion];
-    const headers = gateway.policy.identityNames.flatMap((name) => {
+    const spoofed = this.exchange.head?.kinds.filter((kind) => kind === HeaderKind.identity).length ?? 0;
+    this.reception.observer.stripped(this.exchange, spoofed);
+    this.#allowWith([...authorized.identity, ...assertion]);
+  }
+
+  /**
+   * Every identity header of the configuration, empty where there is nothing to say: so each overwrites the client's.
+   *
+   * @param ours names and values in turn
+   */
+  #allowWith(ours: readonly string[]): void {
+    const headers = this.reception.gateway.policy.identityNames.flatMap((name) => {
       const at = ours.findIndex((ourName, index) => index % 2 === 0 && ourName === name);
       return [name, at < 0 ? '' : (ours[at + 1] ?? '')];
     });
-    const spoofed = this.exchange.head?.kinds.filter((kind) => kind === HeaderKind.identity).length ?? 0;
-    observer.stripped(this.exchange, spoofed);
     this.answer(200, [...headers, ...NOT_STORED]);
   }
 }

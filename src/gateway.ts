@@ -5,7 +5,7 @@
  */
 import type { Clock } from './clock.ts';
 import { GatewayError } from './errors.ts';
-import { preflightHeaders, preflightMethod } from './http/cors.ts';
+import { allowsPreflight, preflightHeaders, preflightMethod } from './http/cors.ts';
 import type { RequestHead } from './http/request-head.ts';
 import { whenReady, type MaybePromise } from './maybe-promise.ts';
 import type { Policy, Route } from './policy.ts';
@@ -75,14 +75,30 @@ export class Gateway {
    * @throws GatewayError 400 BAD_PATH
    */
   preflight(head: RequestHead, exchange: Exchange): readonly string[] | undefined {
+    const cors = this.#preflightRoute(head, exchange)?.cors;
+    return cors && preflightHeaders(cors, head);
+  }
+
+  /**
+   * May a preflight request pass to an upstream that responds to it itself? For a decision listener, since the request
+   * has no token. Only where the route allows the origin and the method; any other request is decided by permit.
+   *
+   * @throws GatewayError 400 BAD_PATH
+   */
+  permitsPreflight(head: RequestHead, exchange: Exchange): boolean {
+    const cors = this.#preflightRoute(head, exchange)?.cors;
+    return cors !== undefined && allowsPreflight(cors, head);
+  }
+
+  /** The route of the method that a preflight request asks about, where the route has `cors`. */
+  #preflightRoute(head: RequestHead, exchange: Exchange): Route | undefined {
     if (!this.#hasCors) return undefined;
     const method = preflightMethod(head);
     if (method === undefined) return undefined;
     const asked = { ...head, method };
     if (!this.#routes.find(asked, head.path)?.cors) return undefined;
     exchange.stage = 'match_route';
-    const route = (exchange.route = matchRoute(this.#routes, asked));
-    return route.cors && preflightHeaders(route.cors, head);
+    return (exchange.route = matchRoute(this.#routes, asked));
   }
 
   /**

@@ -43,16 +43,16 @@ const listener = z
       .enum(['decisions', 'redirect'], 'must be decisions or redirect, or absent')
       .optional()
       .describe(
-        'decisions: forward nothing, but tell another proxy (nginx, Caddy, Traefik, Envoy) whether its request may pass, and who is calling. redirect: send every client to https; whoever brings credentials over this open line is refused.',
+        'decisions: forward nothing, but tell another proxy (nginx, Caddy, Traefik, Envoy) whether its request may pass, and who is calling. redirect: send every client to https; a request that brings credentials over this open line is refused, in the query too.',
       ),
     https_port: port
       .optional()
       .describe('Where a redirect listener sends clients to, as they see it. Default: 443.'),
     dialect: z
-      .enum(DIALECTS, 'must be forwarded, original or request')
+      .enum(DIALECTS, 'must be forwarded, original, original_url or request')
       .optional()
       .describe(
-        'Where a decision listener finds the original request. forwarded: X-Forwarded-Method, -Proto, -Host and -Uri (Traefik, Caddy). original: X-Original-Method, X-Original-URI and Host (nginx). request: the request line and Host (Envoy).',
+        'Where a decision listener finds the original request. forwarded: X-Forwarded-Method, -Proto, -Host and -Uri (Traefik, Caddy). original: X-Original-Method, X-Original-URI and Host (nginx). original_url: X-Original-Method and X-Original-URL (ingress-nginx, which leaves a client’s own X-Original-URI in place: never use original with it). request: the request line and Host (Envoy).',
       ),
     trusted_peers: z
       .array(text)

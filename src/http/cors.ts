@@ -23,6 +23,7 @@ export interface CorsPolicy {
   /** The same as a header value. */
   readonly exposedText: string;
   readonly credentials: boolean;
+  readonly methods: ReadonlySet<string>;
   /** Of preflight answers: names and values in turn. */
   readonly preflight: readonly string[];
 }
@@ -54,6 +55,7 @@ export function corsPolicy({
     exposed,
     exposedText: exposed.join(', '),
     credentials,
+    methods: new Set(methods),
     preflight: [
       ...['access-control-allow-methods', methods.join(', ')],
       ...(headers.length > 0 ? ['access-control-allow-headers', headers.join(', ')] : []),
@@ -96,6 +98,12 @@ export function preflightMethod(head: RequestHead): string | undefined {
   return head.method === 'OPTIONS' && singleHeader(head, 'origin') !== undefined
     ? singleHeader(head, 'access-control-request-method')
     : undefined;
+}
+
+/** Does the policy allow the one origin and the one method that a preflight request names? */
+export function allowsPreflight(policy: CorsPolicy, head: RequestHead): boolean {
+  const method = preflightMethod(head);
+  return method !== undefined && policy.methods.has(method) && allowOrigin(policy, head).length > 0;
 }
 
 /** What a preflight is answered with. An origin that is not allowed gets nothing that a browser could go by. */

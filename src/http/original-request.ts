@@ -3,24 +3,29 @@
  * client may have written elsewhere is not looked at. Pure. CONTRACT.md section 8. Rules C3, C10.
  */
 import { UNCLEAR_ORIGINAL } from '../errors.ts';
+import { forwardedScheme } from './forwarded-headers.ts';
 import { singleHeader, type RawHead } from './request-head.ts';
 
 /**
  * Where the original request stands. `forwarded`: X-Forwarded-Method, -Proto, -Host and -Uri (Traefik, Caddy);
- * `original`: X-Original-Method, X-Original-URI and Host (nginx); `request`: the request itself (Envoy).
+ * `original`: X-Original-Method, X-Original-URI and Host (nginx); `original_url`: X-Original-Method and X-Original-URL,
+ * which is whole (ingress-nginx); `request`: the request itself (Envoy).
  */
-export const DIALECTS = ['forwarded', 'original', 'request'] as const;
+export const DIALECTS = ['forwarded', 'original', 'original_url', 'request'] as const;
 export type Dialect = (typeof DIALECTS)[number];
 
 /** The headers that belong to each. */
 const SOURCES: Readonly<Record<Dialect, readonly string[]>> = {
   forwarded: ['x-forwarded-method', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-uri'],
   original: ['x-original-method', 'x-original-uri'],
+  original_url: ['x-original-method', 'x-original-url'],
   request: [],
 };
 
 /** RFC 9110 section 9.1 */
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
+/** Scheme, authority, path and query. No userinfo, no fragment and no backslash: readers differ on where these end. */
+const ORIGINAL_URL = /^([a-z]{2,5}):\/\/([^/?#\\@]+)(\/[^#\\]*)$/i;
 
 /**
  * @param asking the request of the other proxy, as it came
@@ -29,8 +34,8 @@ const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
 export function originalRequest(asking: RawHead, dialect: Dialect): RawHead {
   switch (dialect) {
     case 'forwarded': {
-      const scheme = part(asking, 'x-forwarded-proto');
-      if (scheme !== 'http' && scheme !== 'https') throw UNCLEAR_ORIGINAL;
+      const scheme = forwardedScheme(part(asking, 'x-forwarded-proto'));
+      if (!scheme) throw UNCLEAR_ORIGINAL;
       return {
         ...asking,
         ...lineOf(asking, 'x-forwarded-method', 'x-forwarded-uri'),
@@ -40,6 +45,8 @@ export function originalRequest(asking: RawHead, dialect: Dialect): RawHead {
     }
     case 'original':
       return { ...asking, ...lineOf(asking, 'x-original-method', 'x-original-uri') };
+    case 'original_url':
+      return { ...asking, ...wholeUrl(asking) };
     case 'request':
       return asking;
   }
@@ -59,10 +66,24 @@ function lineOf(
   methodHeader: string,
   uriHeader: string,
 ): { method: string; target: string } {
-  const method = part(asking, methodHeader);
   const target = part(asking, uriHeader);
-  if (!METHOD.test(method) || !target.startsWith('/')) throw UNCLEAR_ORIGINAL;
-  return { method, target };
+  if (!target.startsWith('/')) throw UNCLEAR_ORIGINAL;
+  return { method: methodOf(asking, methodHeader), target };
+}
+
+/** Of X-Original-URL and X-Original-Method; whether the host is one is seen when the head is read. */
+function wholeUrl(asking: RawHead): Pick<RawHead, 'method' | 'target' | 'scheme' | 'rawHeaders'> {
+  const [, schemeText = '', host = '', target = ''] = ORIGINAL_URL.exec(part(asking, 'x-original-url')) ?? [];
+  const scheme = forwardedScheme(schemeText);
+  if (!scheme) throw UNCLEAR_ORIGINAL;
+  const method = methodOf(asking, 'x-original-method');
+  return { method, target, scheme, rawHeaders: withHost(asking.rawHeaders, host) };
+}
+
+function methodOf(asking: RawHead, header: string): string {
+  const method = part(asking, header);
+  if (!METHOD.test(method)) throw UNCLEAR_ORIGINAL;
+  return method;
 }
 
 function part(asking: RawHead, name: string): string {

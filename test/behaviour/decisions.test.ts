@@ -7,7 +7,7 @@ import { loginIssuer, startGateway, until, type TestGateway } from '../support/g
 import { temporaryFolder } from '../support/process.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
-import type { Dialect } from '../../src/http/original-request.ts';
+import { DIALECTS, type Dialect } from '../../src/http/original-request.ts';
 
 const key = createKey('EdDSA');
 const upstream = await startUpstream(t);
@@ -42,7 +42,12 @@ interface Decisions {
   readonly port: number;
 }
 
-async function start(t: Test, dialect: Dialect, trustedPeers = ['127.0.0.1/32']): Promise<Decisions> {
+async function start(
+  t: Test,
+  dialect: Dialect,
+  trustedPeers = ['127.0.0.1/32'],
+  ofOrders: Record<string, unknown> = {},
+): Promise<Decisions> {
   const folder = temporaryFolder(t);
   writeFileSync(join(folder, 'identity.jwk'), JSON.stringify(key.privateKey.export({ format: 'jwk' })));
   const gateway = await startGateway(
@@ -61,7 +66,7 @@ async function start(t: Test, dialect: Dialect, trustedPeers = ['127.0.0.1/32'])
         assertion: { key_file: 'identity.jwk' },
       },
       routes: [
-        ...ROUTES,
+        ...ROUTES.map((route) => (route.name === 'orders' ? { ...route, ...ofOrders } : route)),
         {
           name: 'opaque',
           match: { hosts: [HOST], path_prefix: '/opaque' },
@@ -106,6 +111,11 @@ async function ask(
         ...credentials,
         headers: ['Host', host, 'X-Original-Method', method, 'X-Original-URI', path, ...headers],
       });
+    case 'original_url':
+      return send(url, '/auth', {
+        ...credentials,
+        headers: ['X-Original-Method', method, 'X-Original-URL', `https://${host}${path}`, ...headers],
+      });
     case 'request':
       return send(url, path, { method, ...credentials, headers: ['Host', host, ...headers] });
   }
@@ -113,12 +123,12 @@ async function ask(
 
 const good = mint(key, claimsOf({ tenant: { id: 'acme' } }));
 
-for (const dialect of ['forwarded', 'original', 'request'] as const) {
+for (const dialect of DIALECTS) {
   t.test(`dialect ${dialect}`, async (t) => {
     const decisions = await start(t, dialect);
     const asked = (original: Original): Promise<Answer> => ask(decisions, dialect, original);
     /** What nginx can pass on, where it is nginx. */
-    const told = (status: number): number => (dialect === 'original' && status < 500 ? 403 : status);
+    const told = (status: number): number => (dialect.startsWith('original') && status < 500 ? 403 : status);
 
     t.test('a good token passes, with every identity header of every route', async (t) => {
       const answer = await asked({ token: good });
@@ -182,10 +192,15 @@ for (const dialect of ['forwarded', 'original', 'request'] as const) {
     t.test('C3 the other dialects’ headers are not looked at', async (t) => {
       const elsewhere: Record<Dialect, string[]> = {
         forwarded: ['X-Forwarded-Uri', '/public', 'X-Forwarded-Method', 'GET', 'X-Forwarded-Host', HOST],
-        original: ['X-Original-URI', '/public', 'X-Original-Method', 'GET'],
+        original: ['X-Original-URI', '/public'],
+        original_url: ['X-Original-URL', `https://${HOST}/public`],
         request: [],
       };
-      const headers = Object.entries(elsewhere).flatMap(([of, lines]) => (of === dialect ? [] : lines));
+      const method = dialect.startsWith('original') ? [] : ['X-Original-Method', 'GET'];
+      const headers = [
+        ...Object.entries(elsewhere).flatMap(([of, lines]) => (of === dialect ? [] : lines)),
+        ...method,
+      ];
       t.equal((await asked({ headers })).status, 401);
       t.equal((await asked({ headers: [...headers, 'X_Forwarded_Uri', '/public'] })).status, 401);
     });
@@ -227,6 +242,7 @@ for (const dialect of ['forwarded', 'original', 'request'] as const) {
           'X-Forwarded-Uri: /orders',
           'X-Original-Method: POST',
           'X-Original-URI: /orders',
+          `X-Original-URL: https://${HOST}/orders`,
           `Authorization: Bearer ${good}`,
           `Content-Length: ${body.length}`,
           '',
@@ -262,7 +278,7 @@ for (const dialect of ['forwarded', 'original', 'request'] as const) {
 }
 
 t.test('a part of the original that is missing, repeated or impossible is refused', async (t) => {
-  const whole: Record<'forwarded' | 'original', [string, string][]> = {
+  const whole: Record<'forwarded' | 'original' | 'original_url', [string, string][]> = {
     forwarded: [
       ['X-Forwarded-Method', 'GET'],
       ['X-Forwarded-Proto', 'https'],
@@ -273,10 +289,14 @@ t.test('a part of the original that is missing, repeated or impossible is refuse
       ['X-Original-Method', 'GET'],
       ['X-Original-URI', '/public'],
     ],
+    original_url: [
+      ['X-Original-Method', 'GET'],
+      ['X-Original-URL', `https://${HOST}/public`],
+    ],
   };
   const impossible: Record<string, string[]> = {
     'X-Forwarded-Method': ['', 'G ET', 'GET, GET', 'CONNECT'],
-    'X-Forwarded-Proto': ['', 'ftp', 'https,http', 'HTTPS'],
+    'X-Forwarded-Proto': ['', 'ftp', 'https,http', 'httpss', 'wss,ws', 'https:'],
     'X-Forwarded-Host': ['', 'a b', `${HOST}, ${HOST}`, `${HOST}/`],
     'X-Forwarded-Uri': [
       '',
@@ -288,14 +308,41 @@ t.test('a part of the original that is missing, repeated or impossible is refuse
     ],
     'X-Original-Method': ['', 'GET GET', 'TRACE'],
     'X-Original-URI': ['', '*', 'public', '//', '/public\\..'],
+    'X-Original-URL': [
+      '',
+      '/public',
+      HOST,
+      `//${HOST}/public`,
+      `${HOST}/public`,
+      `ftp://${HOST}/public`,
+      `https:/${HOST}/public`,
+      `https://${HOST}`,
+      `https://${HOST}?/public`,
+      'https:///public',
+      `https://user@${HOST}/public`,
+      `https://user:pass@${HOST}/public`,
+      `https://evil.example@${HOST}/public`,
+      `https://${HOST}/public#x`,
+      `https://${HOST}#/public`,
+      `https://${HOST}\\/public`,
+      `https://${HOST}/public\\x`,
+      `https://${HOST}/public?a\\b`,
+      `https://a b/public`,
+      `https://${HOST}../public`,
+      `https://${HOST}:99999/public`,
+      `https://${HOST}:/public`,
+      'https://api%2eexample.com/public',
+      `https://${HOST}, https://${HOST}/public`,
+      `https://${HOST}/public, https://${HOST}/public/../orders`,
+    ],
   };
-  for (const dialect of ['forwarded', 'original'] as const) {
+  for (const dialect of ['forwarded', 'original', 'original_url'] as const) {
     const decisions = await start(t, dialect);
     const status = async (headers: readonly [string, string][]): Promise<number> =>
       (await send(decisions.url, '/public', { headers: ['Host', HOST, ...headers.flat()] })).status;
     const parts = whole[dialect];
     t.equal(await status(parts), 200);
-    const refused = dialect === 'original' ? [403] : [400, 405];
+    const refused = dialect === 'forwarded' ? [400, 405] : [403];
     for (const [name, value] of parts) {
       const others = parts.filter(([other]) => other !== name);
       t.ok(refused.includes(await status(others)), `${name} missing`);
@@ -307,7 +354,74 @@ t.test('a part of the original that is missing, repeated or impossible is refuse
   t.equal(upstream.seen.length, 0);
 });
 
-t.test('dialect original: what Node’s parser refuses is told in words that nginx knows, too', async (t) => {
-  const { port } = await start(t, 'original');
-  t.strictSame(statuses(await sendRaw(port, 'GET / HTTP/1.1\r\nHost: a\r\nBad Header: x\r\n\r\n')), [403]);
+t.test('what Node’s parser refuses is told in words that nginx knows, too', async (t) => {
+  for (const dialect of ['original', 'original_url'] as const) {
+    const { port } = await start(t, dialect);
+    const bytes = 'GET / HTTP/1.1\r\nHost: a\r\nBad Header: x\r\n\r\n';
+    t.strictSame(statuses(await sendRaw(port, bytes)), [403], dialect);
+  }
 });
+
+t.test('dialect forwarded: ws and wss are http and https, in any case of letters', async (t) => {
+  const { url } = await start(t, 'forwarded');
+  for (const proto of ['ws', 'wss', 'WSS', 'Ws', 'HTTPS', 'http']) {
+    const headers = ['X-Forwarded-Method', 'GET', 'X-Forwarded-Proto', proto, 'X-Forwarded-Uri', '/public'];
+    const answer = await send(url, '/', { headers: [...headers, 'X-Forwarded-Host', HOST] });
+    t.equal(answer.status, 200, proto);
+  }
+});
+
+t.test('dialect original_url: host and path are those of the URL, whatever Host and path ask', async (t) => {
+  const { url } = await start(t, 'original_url');
+  const status = async (original: string, host = HOST, path = '/public'): Promise<number> => {
+    const headers = ['Host', host, 'X-Original-Method', 'GET', 'X-Original-URL', original];
+    return (await send(url, path, { headers })).status;
+  };
+  t.equal(await status(`http://${HOST}/public?a=b@c:d/e`, 'sallyport.svc', '/auth'), 200);
+  t.equal(await status(`WSS://${HOST.toUpperCase()}.:443/public`, 'sallyport.svc', '/auth'), 200);
+  t.equal(await status(`https://${HOST}/orders`), 401);
+  t.equal(await status('https://evil.example/public'), 403);
+});
+
+const PREFLIGHT = ['Origin', 'https://app.example.com', 'Access-Control-Request-Method', 'POST'];
+for (const dialect of DIALECTS) {
+  t.test(
+    `dialect ${dialect}: a preflight of a route with cors passes, and says nothing of a caller`,
+    async (t) => {
+      const decisions = await start(t, dialect, undefined, {
+        cors: { origins: ['https://app.example.com'] },
+      });
+      const asked = (headers: string[], original: Original = {}): Promise<Answer> =>
+        ask(decisions, dialect, { method: 'OPTIONS', headers, ...original });
+      const answer = await asked([...PREFLIGHT, 'X-User-Id', 'root']);
+      t.match(answer, { status: 200, body: '' });
+      t.match(answer.headers, { 'x-user-id': '', 'x-email': '', 'x-tenant': '', 'x-identity-assertion': '' });
+
+      const [, origin = '', , method = ''] = PREFLIGHT;
+      const others: Record<string, [headers: string[], original?: Original]> = {
+        'another origin': [['Origin', 'https://evil.example', 'Access-Control-Request-Method', method]],
+        'no origin': [['Access-Control-Request-Method', method]],
+        'two origins': [[...PREFLIGHT, 'Origin', origin]],
+        'no method': [['Origin', origin]],
+        'two methods': [[...PREFLIGHT, 'Access-Control-Request-Method', method]],
+        'a method that cors does not name': [['Origin', origin, 'Access-Control-Request-Method', 'DELETE']],
+        'a route without cors': [PREFLIGHT, { path: '/files/a' }],
+        'another host': [PREFLIGHT, { host: 'evil.example' }],
+        'a path with two readings': [PREFLIGHT, { path: '/orders/%2e%2e/files' }],
+        'no OPTIONS': [PREFLIGHT, { method: 'GET' }],
+      };
+      for (const [what, [headers, original]] of Object.entries(others)) {
+        const refused = await asked(headers, original);
+        t.ok([400, 401, 403, 404].includes(refused.status), `${what}: ${refused.status}`);
+        t.equal(refused.headers['x-user-id'], undefined, what);
+      }
+      t.equal(
+        (await asked(['Origin', origin], { path: '/mixed' })).status,
+        200,
+        'decided like any other request',
+      );
+      t.equal((await asked(['Origin', origin], { path: '/files/a' })).status, 401);
+      t.equal((await asked(['Origin', origin], { path: '/files/a', token: good })).status, 200);
+    },
+  );
+}

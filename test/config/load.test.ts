@@ -231,7 +231,7 @@ const invalid: Record<string, [string, RegExp]> = {
   ],
   'a dialect that nobody speaks': [
     `listeners: [{ port: 1, serve: decisions, dialect: x }]\n${minimal}`,
-    /must be forwarded, original or request/,
+    /must be forwarded, original, original_url or request/,
   ],
   'a trusted proxy in a form that not everybody reads alike': [
     `trusted_proxies: [10.1.2]\n${minimal}`,
@@ -483,6 +483,75 @@ t.test('a logout endpoint hides no route, and is a place of its own', async (t) 
   t.match(problemsOf(`${minimal}issuers: { ${login('l', '/x')}, ${login('m', '/x')} }`), [
     /is the same place as that of issuers.l/,
   ]);
+});
+
+const routesOf = (...matches: string[]): string =>
+  `routes: [${matches.map((match, at) => `{ name: ${'abcdef'[at]}, match: { ${match} }, upstream: u, auth: { mode: none } }`).join(', ')}]\n${UPSTREAMS}`;
+
+t.test('C22 hosts are brought to the one form that the hosts of requests have', async (t) => {
+  const { routes } = parse(routesOf('hosts: [API.Example.com., "*.Wild.EXAMPLE", 10.0.0.1.]'));
+  t.strictSame(routes[0]?.match.hosts, ['api.example.com', '*.wild.example', '10.0.0.1']);
+  for (const host of [
+    ...['a..b', '"*.a..b"', 'a%2eb', 'bücher.example', '"127.1"', '0x7f.0.0.1', '"a:80"', 'a/b', '"[::1]"'],
+    ...['"*"', '"*."', '"a.*.b"', 'xn--api-.example', '"."', '".a"'],
+  ])
+    t.match(problemsOf(routesOf(`hosts: [${host}]`)), [/hosts\[0\]: must be a host name/], host);
+  const issuer = (host: string): string =>
+    `issuers: { l: { issuer: "https://l", jwks_url: "https://l/j", backchannel_logout: { host: ${host}, path: /logout, client_ids: [c] } } }`;
+  const { issuers } = parse(`${minimal}${issuer('GW.Example.com.')}`);
+  t.equal(issuers['l']?.backchannel_logout?.host, 'gw.example.com');
+  t.match(problemsOf(`${minimal}${issuer('"127.1"')}`), [/backchannel_logout\.host: must be a host name/]);
+  t.match(
+    problemsOf(`${routesOf('path: /logout, hosts: ["*.Example.com."]')}\n${issuer('gw.example.COM')}`),
+    [/hides the route "a"/],
+  );
+});
+
+t.test('C22 a host is no header to compare: other spellings of it would pass', async (t) => {
+  for (const name of ['Host', 'host', 'hOST'])
+    t.match(problemsOf(routesOf(`headers: { ${name}: a.example }`)), [/use match\.hosts/], name);
+  t.strictSame(problemsOf(routesOf('headers: { X-Host: a.example }')), []);
+});
+
+t.test('C10 C22 C26 routes tie by the readings that requests have', async (t) => {
+  const tie: [string, string][] = [
+    ['hosts: [A.example]', 'hosts: [a.example.]'],
+    ['hosts: ["*.A.example"]', 'hosts: ["*.a.example"]'],
+    ['path: "/a;v=1"', 'path: "/a;v=2"'],
+    ['path: "/a;v=1"', 'path: /a'],
+    ['path: "/a;v=1"', 'path_prefix: /a'],
+    ['path_prefix: "/a;v=1/b"', 'path_prefix: /a/b/'],
+    ['path: /%61', 'path: /a'],
+    ['path: /%61', 'path_prefix: /a'],
+  ];
+  for (const [one, other] of tie)
+    t.match(problemsOf(routesOf(one, other)), [/ties with route "a"/], `${one} ${other}`);
+  const free: [string, string][] = [
+    ['path: /a', 'path_prefix: /a'],
+    ['path: "/a;v=1"', 'path: /b'],
+    ['path: "/a;v=1", methods: [GET]', 'path: "/a;v=2", methods: [POST]'],
+    ['hosts: [a.example]', 'hosts: [b.example]'],
+  ];
+  for (const [one, other] of free) t.strictSame(problemsOf(routesOf(one, other)), [], `${one} ${other}`);
+});
+
+t.test('C10 C25 C26 a route that no request can reach is a problem', async (t) => {
+  const unreachable: Record<string, RegExp> = {
+    'path: /a/../b': /refused in every request \(dot segments/,
+    'path_prefix: /a/%2e%2E': /refused in every request \(dot segments/,
+    'path: /%c0%af': /refused in every request \(dot segments/,
+    'path: /a%2Fb': /paths\.allow: \[encoded_slash\]/,
+    'path_prefix: /a//b': /paths\.allow: \[empty_segments\]/,
+    'path: /a%252Fb': /paths\.allow: \[double_encoding\]/,
+  };
+  for (const [match, message] of Object.entries(unreachable))
+    t.match(problemsOf(routesOf(match)), [message], match);
+  const allowing = (path: string, allow: string): string =>
+    `routes: [{ name: a, match: { path: "${path}" }, upstream: u, auth: { mode: none }, paths: { allow: [${allow}] } }]\n${UPSTREAMS}`;
+  t.strictSame(problemsOf(allowing('/a%2Fb', 'encoded_slash')), []);
+  t.match(problemsOf(allowing('/a;x%2Fb', 'encoded_slash')), [/can also be read as/]);
+  for (const match of ['path: "/a;v=1"', 'path: /caf%C3%A9', 'path: /a%20b', 'path_prefix: /a/', 'path: /a;'])
+    t.strictSame(problemsOf(routesOf(match)), [], match);
 });
 
 t.test('Redis by Sentinel and as a cluster', async (t) => {
