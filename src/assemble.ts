@@ -13,6 +13,7 @@ import { Listener } from './listener.ts';
 import { LiveStreams } from './live-streams.ts';
 import type { Policy } from './policy.ts';
 import { exposeGauges, reportStore } from './reports.ts';
+import { EntryRenewal } from './revocation/entry-renewal.ts';
 import { RevocationView } from './revocation/revocation-view.ts';
 import type { Log } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
@@ -50,6 +51,9 @@ export class Instance {
     const store = openStore(loaded, clock);
     this.view = new RevocationView(store, clock);
     const { view } = this;
+    const keepSeconds = (): number => this.#generation.loaded.configuration.revocation.keep / 1000;
+    const renewal = new EntryRenewal({ store, view, clock, keepSeconds });
+    view.onRefusal = (token, issuedAt) => renewal.refused(token, issuedAt);
     this.#lasting = {
       store,
       view,

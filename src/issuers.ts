@@ -9,7 +9,7 @@ import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
 import { isLoopback, minSecretBytes, weakSecret } from './config/issuer-problems.ts';
 import { isOpaqueIssuer } from './config/issuer-schema.ts';
 import type { IssuerConfiguration } from './config/schema.ts';
-import type { RevocableIssuer } from './revocation/revoker.ts';
+import type { RevocableIssuer } from './revocation/entry-life.ts';
 import { invalidToken } from './errors.ts';
 import type { Policy } from './policy.ts';
 import type { LogoutEndpoint } from './logout-receiver.ts';
@@ -99,6 +99,7 @@ export class Issuers {
       issuer: issuer.issuer,
       maxLifetimeSeconds: isOpaqueIssuer(issuer) ? undefined : issuer.max_lifetime / 1000,
       clockSkewSeconds: issuer.clock_skew / 1000,
+      takes: !isOpaqueIssuer(issuer) ? 'jwt' : issuer.introspection?.jwt === true ? 'both' : 'opaque',
     }));
   }
 

@@ -2,7 +2,6 @@
  * The revocation API (CONTRACT.md section 6): list, show, revoke, undo, and RFC 7009. Rules V7, I10.
  */
 import { z } from 'zod';
-import { identityValue } from '../http/identity-headers.ts';
 import {
   RevocationRefused,
   isTokenFault,
@@ -13,8 +12,11 @@ import {
 import { claimTargetValue, targetId, type RevocationTarget } from '../revocation/revocation-target.ts';
 import type { RevocationEntry, RevocationStore } from '../revocation/revocation-store.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
-import { parseStrictJson } from '../token/strict-json.ts';
+import { claimText } from '../token/claim-texts.ts';
+import { parseStrictJson, RawNumber } from '../token/strict-json.ts';
+import type { EntryJson, PreviewJson, RevokedJson, TargetJson } from './entry-json.ts';
 import { adminProblem, type AdminAnswer } from './http-answer.ts';
+import { effectOf } from './revocation-effect.ts';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 1_000;
@@ -43,9 +45,12 @@ const requestSchema = z.strictObject({
   subject: targetText.optional(),
   session: targetText.optional(),
   client: targetText.optional(),
-  claim: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  claim: z
+    .record(z.string(), z.union([targetText, z.number(), z.boolean(), z.instanceof(RawNumber)]))
+    .optional(),
   issued_before: time.optional(),
   reason: z.string().max(MAX_REASON_CHARACTERS).optional(),
+  allow_unknown_issuer: z.boolean().optional(),
   dry_run: z.boolean().optional(),
 });
 type RevocationBody = z.output<typeof requestSchema>;
@@ -79,12 +84,7 @@ export class RevocationsApi {
     if (typeof wish === 'string') return badRequest(wish);
     try {
       if (parsed.dry_run === true) {
-        const target = await this.#parts.revoker.targetOf(wish);
-        const id = targetId(target);
-        return {
-          status: 200,
-          body: { id, dry_run: true, issuer: target.issuer, target: targetJson(target) },
-        };
+        return { status: 200, body: previewJson(await this.#parts.revoker.targetOf(wish)) };
       }
       const outcome = await this.#parts.revoker.revoke(wish);
       this.#audit(outcome, caller);
@@ -160,16 +160,24 @@ export class RevocationsApi {
     if (body.token !== undefined) {
       if (body.issued_before !== undefined)
         return 'issued_before has no meaning with token: it revokes that one token';
+      if (body.allow_unknown_issuer !== undefined)
+        return 'allow_unknown_issuer has no meaning with token: the token says who issued it';
       return { ...shared, token: body.token, issuerName: body.issuer };
     }
     if (body.issuer === undefined)
       return 'issuer is missing: the exact iss, or the configured name of the issuer';
-    const issuer = this.#parts.revoker.resolveIssuer(body.issuer);
-    if (issuer === undefined) return 'no issuer with this iss or name is configured';
+    const issuer =
+      this.#parts.revoker.resolveIssuer(body.issuer) ??
+      (body.allow_unknown_issuer === true ? body.issuer : undefined);
+    if (issuer === undefined)
+      return 'no issuer with this iss or name is configured; correct it, or add allow_unknown_issuer: true where an issuer of opaque tokens gives them this iss';
     const target = this.#target(body, issuer);
     if (typeof target === 'string') return target;
     if (target.kind === 'token_id' && body.issued_before !== undefined) {
       return 'issued_before has no meaning with token_id: it revokes that one token';
+    }
+    if (target.kind === 'session' && body.issued_before !== undefined) {
+      return 'issued_before has no meaning with session: it ends for good, since a refresh brings later tokens';
     }
     return { ...shared, target, issuedBefore: body.issued_before };
   }
@@ -185,32 +193,42 @@ export class RevocationsApi {
     if (!this.#parts.claims.includes(path)) {
       return `tokens cannot be revoked by this claim; add it to revocation.claims (configured: ${this.#parts.claims.join(', ') || 'none'})`;
     }
-    return { issuer, kind: 'claim', value: claimTargetValue(path, identityValue(value) ?? '') };
+    return { issuer, kind: 'claim', value: claimTargetValue(path, claimText(value) ?? '') };
   }
 
   #audit(outcome: RevocationOutcome, caller: Caller): void {
-    const changed = outcome.kind === 'created';
     this.#parts.audit.write({
       action: 'revoke',
       by: caller.name,
       from: caller.address,
       entry: outcome.entry,
-      changed,
+      changed: outcome.changed,
     });
   }
 }
 
-function outcomeJson(outcome: RevocationOutcome): object {
-  return outcome.kind === 'expired'
-    ? { ...entryJson(outcome.entry), expired: true }
-    : entryJson(outcome.entry);
+function outcomeJson(outcome: RevocationOutcome): RevokedJson {
+  const { kind = 'token' } = outcome.entry.target ?? {};
+  return {
+    ...entryJson(outcome.entry),
+    ...effectOf(kind),
+    ...(outcome.kind === 'expired' ? { expired: true } : {}),
+  };
 }
 
-/** An entry as the API shows it; dates are seconds since 1970. */
-function entryJson(entry: Omit<RevocationEntry, 'version'>): object {
+function previewJson(target: RevocationTarget): PreviewJson {
+  return {
+    id: targetId(target),
+    dry_run: true,
+    issuer: target.issuer,
+    target: targetJson(target),
+    ...effectOf(target.kind),
+  };
+}
+
+function entryJson(entry: Omit<RevocationEntry, 'version'>): EntryJson {
   return {
     id: entry.id,
-    // Null for an entry that a gateway has put back after the store had lost it: only its id is known.
     issuer: entry.target?.issuer ?? null,
     target: entry.target ? targetJson(entry.target) : null,
     issued_before: entry.issuedBefore,
@@ -221,7 +239,7 @@ function entryJson(entry: Omit<RevocationEntry, 'version'>): object {
   };
 }
 
-function targetJson({ kind, value }: RevocationTarget): object {
+function targetJson({ kind, value }: RevocationTarget): TargetJson {
   if (kind === 'token') return { token_sha256: value };
   if (kind !== 'claim') return { [kind]: value };
   const [path, text] = JSON.parse(value) as [string, string];

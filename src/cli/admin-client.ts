@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Agent, fetch, type Response } from 'undici';
+import type { EntryJson } from '../admin/entry-json.ts';
 import { describeError } from '../telemetry/logger.ts';
 import { CommandFailed, CONFIG_OPTION, configurationOf, text, type Arguments } from './command.ts';
 
@@ -99,25 +100,20 @@ function readFile(file: string): string {
   }
 }
 
-/** An entry as the API sends it. */
-export interface EntryReply {
-  readonly id: string;
-  readonly issuer: string;
-  readonly target: Readonly<Record<string, unknown>>;
-  readonly issued_before: number | null;
-  readonly expires_at: number;
-  readonly created_at: number;
-  readonly created_by: string;
-  readonly reason: string | null;
-  readonly expired?: boolean;
-  readonly dry_run?: boolean;
-}
-
 export function timeText(seconds: number | null): string {
   return seconds === null ? '-' : new Date(seconds * 1000).toISOString().replace('.000', '');
 }
 
-export function targetText({ target }: EntryReply): string {
+/** What is revoked, and of which issuer. Of an entry that a gateway has put back, only the id is known. */
+export function targetText({ id, issuer, target }: Pick<EntryJson, 'id' | 'issuer' | 'target'>): string {
+  return target === null || issuer === null
+    ? `a restored entry (${id}), of which only its id is known`
+    : `${kindText(target)} of ${issuer}`;
+}
+
+/** What is revoked. */
+export function kindText(target: EntryJson['target']): string {
+  if (target === null) return 'restored';
   return Object.entries(target)
     .map(([kind, value]) => `${kind} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join(', ');

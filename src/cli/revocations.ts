@@ -1,11 +1,5 @@
-import {
-  ADMIN_OPTIONS,
-  ADMIN_USAGE,
-  AdminClient,
-  targetText,
-  timeText,
-  type EntryReply,
-} from './admin-client.ts';
+import { ADMIN_OPTIONS, ADMIN_USAGE, AdminClient, kindText, timeText } from './admin-client.ts';
+import type { EntryJson } from '../admin/entry-json.ts';
 import {
   flag,
   JSON_OPTION,
@@ -34,7 +28,7 @@ sallyport revocations show ID
     if (action === 'show') {
       if (id === undefined) throw new UsageError('which one? show ID');
       const { body } = await client.call('GET', `/v1/revocations/${encodeURIComponent(id)}`);
-      show(args, [body as EntryReply]);
+      show(args, [body as EntryJson]);
       return 0;
     }
     if (action !== 'list' || id !== undefined)
@@ -44,8 +38,8 @@ sallyport revocations show ID
   },
 };
 
-async function allEntries(client: AdminClient, subject: string | undefined): Promise<EntryReply[]> {
-  const entries: EntryReply[] = [];
+async function allEntries(client: AdminClient, subject: string | undefined): Promise<EntryJson[]> {
+  const entries: EntryJson[] = [];
   let cursor: string | null = '';
   while (cursor !== null) {
     const query = new URLSearchParams({
@@ -54,14 +48,14 @@ async function allEntries(client: AdminClient, subject: string | undefined): Pro
       ...(subject === undefined ? {} : { subject }),
     });
     const { body } = await client.call('GET', `/v1/revocations?${query.toString()}`);
-    const page = body as { revocations: EntryReply[]; cursor: string | null };
+    const page = body as { revocations: EntryJson[]; cursor: string | null };
     entries.push(...page.revocations);
     cursor = page.cursor;
   }
   return entries;
 }
 
-function show(args: Arguments, entries: readonly EntryReply[]): void {
+function show(args: Arguments, entries: readonly EntryJson[]): void {
   if (flag(args, 'json')) {
     printJson(entries);
     return;
@@ -75,8 +69,8 @@ function show(args: Arguments, entries: readonly EntryReply[]): void {
       ['ID', 'TARGET', 'ISSUER', 'ISSUED UP TO', 'UNTIL', 'BY', 'REASON'],
       ...entries.map((entry) => [
         entry.id,
-        targetText(entry),
-        entry.issuer,
+        kindText(entry.target),
+        entry.issuer ?? '-',
         timeText(entry.issued_before),
         timeText(entry.expires_at),
         entry.created_by,

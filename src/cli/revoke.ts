@@ -1,11 +1,5 @@
-import {
-  ADMIN_OPTIONS,
-  ADMIN_USAGE,
-  AdminClient,
-  targetText,
-  timeText,
-  type EntryReply,
-} from './admin-client.ts';
+import { ADMIN_OPTIONS, ADMIN_USAGE, AdminClient, targetText, timeText } from './admin-client.ts';
+import type { PreviewJson, RevokedJson } from '../admin/entry-json.ts';
 import {
   flag,
   JSON_OPTION,
@@ -21,13 +15,16 @@ import {
 
 export const revoke: Command = {
   name: 'revoke',
-  summary: 'revokes a token, or every token of a subject, session, client or claim issued up to now',
+  summary:
+    'revokes a token, a session for good, or what a subject, client or claim has been issued up to now',
   usage: `--token-file F [--issuer I]
 sallyport revoke --issuer I (--token-id J | --subject S | --session S | --client C | --claim NAME=VALUE)
 
       --token-file F           file that holds the token; - is standard input
       --issuer I               the exact iss, or the configured name of the issuer
-      --issued-before TIME     the cutoff (default: now): 2026-01-31T12:00:00Z, or seconds since 1970
+      --issued-before TIME     the cutoff of a subject, client or claim (default: now): 2026-01-31T12:00:00Z, or
+                               seconds since 1970
+      --allow-unknown-issuer   takes an iss that is not configured, as an issuer of opaque tokens may give them any
       --reason TEXT            why; shown with the entry and in the audit line
       --dry-run                says what would be revoked, and revokes nothing
       --json                   prints the entry as JSON${ADMIN_USAGE}`,
@@ -42,6 +39,7 @@ sallyport revoke --issuer I (--token-id J | --subject S | --session S | --client
     client: { type: 'string' },
     claim: { type: 'string' },
     'issued-before': { type: 'string' },
+    'allow-unknown-issuer': { type: 'boolean' },
     reason: { type: 'string' },
     'dry-run': { type: 'boolean' },
   },
@@ -49,19 +47,21 @@ sallyport revoke --issuer I (--token-id J | --subject S | --session S | --client
   async run(args) {
     const request = requestBody(args);
     const { status, body } = await new AdminClient(args).call('POST', '/v1/revocations', request);
-    const entry = body as EntryReply;
+    const reply = body as RevokedJson | PreviewJson;
     if (flag(args, 'json')) {
-      printJson(entry);
+      printJson(reply);
       return 0;
     }
-    if (entry.dry_run === true)
-      print(`would revoke ${targetText(entry)} of ${entry.issuer} as ${entry.id}; nothing was changed`);
-    else if (entry.expired === true) print('the token has expired already: nothing to revoke');
-    else {
-      print(`${status === 201 ? 'revoked' : 'was revoked already'}: ${targetText(entry)} of ${entry.issuer}`);
-      if (entry.issued_before !== null) print(`issued up to ${timeText(entry.issued_before)}`);
-      print(`until ${timeText(entry.expires_at)}; undo with: sallyport unrevoke ${entry.id}`);
+    if ('dry_run' in reply) print(`would revoke ${targetText(reply)} as ${reply.id}; nothing was changed`);
+    else if (reply.expired === true) {
+      print('the token has expired already: nothing to revoke');
+      return 0;
+    } else {
+      print(`${status === 201 ? 'revoked' : 'was revoked already'}: ${targetText(reply)}`);
+      if (reply.issued_before !== null) print(`issued up to ${timeText(reply.issued_before)}`);
+      print(`until ${timeText(reply.expires_at)}; undo with: sallyport unrevoke ${reply.id}`);
     }
+    print(`ends: ${reply.ends}\nend also: ${reply.also_end}`);
     return 0;
   },
 };
@@ -89,12 +89,15 @@ function requestBody(args: Arguments): object {
   const issuer = text(args, 'issuer');
   if (token === undefined && issuer === undefined) throw new UsageError('--issuer is missing');
   const issuedBefore = text(args, 'issued-before');
+  if (issuedBefore !== undefined && text(args, 'session') !== undefined)
+    throw new UsageError('--issued-before has no meaning with --session: a session ends for good');
   const reason = text(args, 'reason');
   return {
     ...Object.fromEntries(targets),
     ...(issuer === undefined ? {} : { issuer }),
     ...(issuedBefore === undefined ? {} : { issued_before: timeOf(issuedBefore) }),
     ...(reason === undefined ? {} : { reason }),
+    ...(flag(args, 'allow-unknown-issuer') ? { allow_unknown_issuer: true } : {}),
     ...(flag(args, 'dry-run') ? { dry_run: true } : {}),
   };
 }

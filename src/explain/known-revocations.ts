@@ -49,7 +49,7 @@ export async function revocationsFor(
     text,
     asked: true,
     async entriesFor({ revocable }) {
-      const ids = [...revocable.exact, ...revocable.cutoffs].map(idOfKey);
+      const ids = revocable.keys.map(idOfKey);
       const entries = await Promise.all(ids.map((id) => store.find(id)));
       return entries.filter((entry) => entry !== undefined);
     },

@@ -20,7 +20,7 @@ const CELL_WORDS = 2;
 
 interface MarkPage {
   readonly keys: Uint32Array;
-  /** NaN for a mark that names one token. */
+  /** NaN for a mark that revokes for good. */
   readonly issuedBefore: Float64Array;
   readonly expiresAt: Float64Array;
   readonly versionTimeMs: Float64Array;
@@ -62,7 +62,7 @@ export class MarkTable {
     return this.#revoked;
   }
 
-  /** Marks that name one token. */
+  /** Marks that end what they match for good: of one token, of a session. */
   get exact(): number {
     return this.#size - this.#cutoffs;
   }

@@ -7,11 +7,12 @@ import { compareListed, pageOf, parseCursor } from './list-order.ts';
 import {
   compareVersions,
   formatVersion,
+  mergedMark,
   nextVersion,
   parseVersion,
+  renewedExpiry,
   restoredEntry,
   revise,
-  supersedes,
   type Batch,
   type Page,
   type Position,
@@ -19,6 +20,7 @@ import {
   type RevocationMark,
   type RevocationRequest,
   type RevocationStore,
+  type Revoked,
   type Version,
 } from './revocation-store.ts';
 
@@ -39,11 +41,17 @@ export class MemoryStore implements RevocationStore {
     return this.#clock.nowMs();
   }
 
-  async revoke(request: RevocationRequest): Promise<{ entry: RevocationEntry; created: boolean }> {
+  async revoke(request: RevocationRequest): Promise<Revoked> {
     this.#dropExpired();
     const current = this.#entries.get(request.id);
-    const { entry, created, changed } = revise(current, request, Math.floor(this.#clock.nowMs() / 1000));
-    return { entry: changed || !current ? this.#put(entry) : current, created };
+    const { entry, created, changed } = revise(current, request, this.#nowSeconds);
+    return { entry: changed || !current ? this.#put(entry) : current, created, changed };
+  }
+
+  async renew(id: string, lifeSeconds: number): Promise<RevocationMark | undefined> {
+    const current = this.#entries.get(id);
+    const expiresAt = renewedExpiry(current, lifeSeconds, this.#nowSeconds);
+    return current && expiresAt !== undefined ? this.#put({ ...current, expiresAt }) : undefined;
   }
 
   async undo(id: string): Promise<RevocationMark | undefined> {
@@ -124,15 +132,20 @@ export class MemoryStore implements RevocationStore {
   async merge(marks: readonly RevocationMark[]): Promise<void> {
     for (const mark of marks) {
       const current = this.#entries.get(mark.id);
-      if (mark.expiresAt < this.#clock.nowMs() / 1000 || (current && !supersedes(mark, current))) continue;
-      this.#entries.set(mark.id, current ? { ...current, ...mark } : restoredEntry(mark));
+      const merged = current ? mergedMark(current, mark) : mark;
+      if (mark.expiresAt < this.#nowSeconds || merged === current) continue;
+      this.#entries.set(mark.id, current ? { ...current, ...merged } : restoredEntry(mark));
       if (compareVersions(mark.version, this.#version) > 0) this.#version = mark.version;
-      for (const follower of this.#followers) follower([mark]);
+      for (const follower of this.#followers) follower([merged]);
     }
   }
 
   async close(): Promise<void> {
     this.#entries.clear();
+  }
+
+  get #nowSeconds(): number {
+    return Math.floor(this.#clock.nowMs() / 1000);
   }
 
   #put(entry: Omit<RevocationEntry, 'version'>): RevocationEntry {

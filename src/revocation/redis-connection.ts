@@ -6,7 +6,14 @@
  */
 import { Cluster, Redis, type RedisOptions as AnyRedisOptions } from 'ioredis';
 import type { TlsClient } from '../tls-client.ts';
-import { INVENTORY_SCRIPT, KEY_NAMES, MERGE_SCRIPT, REVOKE_SCRIPT, UNDO_SCRIPT } from './redis-scripts.ts';
+import {
+  INVENTORY_SCRIPT,
+  KEY_NAMES,
+  MERGE_SCRIPT,
+  RENEW_SCRIPT,
+  REVOKE_SCRIPT,
+  UNDO_SCRIPT,
+} from './redis-scripts.ts';
 
 /** Answers are mapped as ever: with exactOptionalPropertyTypes, ioredis' type allows no undefined there. */
 type RedisOptions = Omit<AnyRedisOptions, 'replyMapping'>;
@@ -34,8 +41,9 @@ interface SentinelLogin {
 }
 
 interface Scripts {
-  sallyportRevoke(...args: string[]): Promise<[created: number, mark: string, detail: string]>;
+  sallyportRevoke(...args: string[]): Promise<[outcome: number, mark: string, detail: string]>;
   sallyportUndo(...args: string[]): Promise<string | null>;
+  sallyportRenew(...args: string[]): Promise<string | null>;
   sallyportMerge(...args: string[]): Promise<number>;
   sallyportInventory(
     ...args: string[]
@@ -47,6 +55,7 @@ export type ScriptedRedis = (Redis | Cluster) & Scripts;
 const SCRIPTS: Readonly<Record<keyof Scripts, string>> = {
   sallyportRevoke: REVOKE_SCRIPT,
   sallyportUndo: UNDO_SCRIPT,
+  sallyportRenew: RENEW_SCRIPT,
   sallyportMerge: MERGE_SCRIPT,
   sallyportInventory: INVENTORY_SCRIPT,
 };

@@ -5,7 +5,8 @@
  * Keys (one hash tag, so that they share a slot): state {id → mark}, detail {id → who and why},
  * expiry (id by expires_at), clock {the last version, count and checksum}, log (a stream of marks),
  * created (id by created_at).
- * A mark is `revoked|issued_before|expires_at|time_ms-counter`, issued_before empty for one token. The checksum is the
+ * A mark is `revoked|issued_before|expires_at|time_ms-counter`, issued_before empty for what ends for good (one token, a
+ * session). The checksum is the
  * sum of the first 48 bits of SHA-1 over `id|mark` of every mark, modulo 2^48: whatever the order, and found by every
  * gateway for itself (mark-table.ts).
  *
@@ -74,6 +75,9 @@ local function parse(mark)
   return { mark = mark, revoked = revoked, issued_before = issued_before, expires_at = expires_at,
     time_ms = tonumber(time_ms), counter = tonumber(counter) }
 end
+local function for_good(mark)
+  return mark.revoked == '1' and mark.issued_before == ''
+end
 local function read(id)
   local mark = redis.call('HGET', state, id)
   local current = mark and parse(mark)
@@ -82,23 +86,28 @@ local function read(id)
 end
 `;
 
-/** ARGV: id, issued_before ('' for one token), expires_at, detail without dates. → [created, mark, detail] */
+/**
+ * ARGV: id, issued_before ('' for good), expires_at, detail without dates. What is revoked for good stays so.
+ * → [1: created, 2: raised, 0: as it was; mark, detail]
+ */
 export const REVOKE_SCRIPT = `${COMMON}
 local id, issued_before, expires_at = ARGV[1], ARGV[2], ARGV[3]
 local current = read(id)
 local known = redis.call('HGET', detail, id)
 if current and current.revoked == '1' and known and not string.find(known, '"restored":true', 1, true) then
   local raised = false
-  if issued_before ~= '' and tonumber(issued_before) > tonumber(current.issued_before) then raised = true
+  if for_good(current) then issued_before = ''
+  elseif issued_before == '' or tonumber(issued_before) > tonumber(current.issued_before) then raised = true
   else issued_before = current.issued_before end
   if tonumber(expires_at) > tonumber(current.expires_at) then raised = true
   else expires_at = current.expires_at end
   local mark = current.mark
   if raised then mark = put_now(id, '1', issued_before, expires_at) end
-  return { 0, mark, known }
+  return { raised and 2 or 0, mark, known }
 end
 if current and current.revoked == '1' then
-  -- Restored: whoever revokes it again says what it is.
+  -- Restored: this request says what it is.
+  if for_good(current) then issued_before = '' end
   if issued_before ~= '' then issued_before = string.format('%.0f', math.max(tonumber(issued_before), tonumber(current.issued_before))) end
   expires_at = string.format('%.0f', math.max(tonumber(expires_at), tonumber(current.expires_at)))
 end
@@ -107,7 +116,7 @@ who.created_at = now_s
 local text = cjson.encode(who)
 redis.call('HSET', detail, id, text)
 redis.call('ZADD', created, now_s, id)
-return { (current and current.revoked == '1') and 0 or 1, put_now(id, '1', issued_before, expires_at), text }
+return { (current and current.revoked == '1') and 2 or 1, put_now(id, '1', issued_before, expires_at), text }
 `;
 
 /** ARGV: id. → the tombstone's mark, or nil where nothing is revoked under it */
@@ -118,7 +127,20 @@ return put_now(ARGV[1], '0', current.issued_before, current.expires_at)
 `;
 
 /**
- * ARGV: id and mark in turn. Puts back what was lost: the higher version wins, a tie revokes. → how many were put back
+ * ARGV: id, life in seconds from now on, and by how much that must put the expiry off at least. → the mark, or nil where
+ * it stays as it is
+ */
+export const RENEW_SCRIPT = `${COMMON}
+local current = read(ARGV[1])
+if not current or current.revoked ~= '1' then return nil end
+local expires_at = now_s + tonumber(ARGV[2])
+if expires_at - tonumber(current.expires_at) < tonumber(ARGV[3]) then return nil end
+return put_now(ARGV[1], '1', current.issued_before, string.format('%.0f', expires_at))
+`;
+
+/**
+ * ARGV: id and mark in turn. Puts back what was lost: the higher version wins, a tie revokes, and what is revoked for good
+ * by either stays so (mergedMark). → how many were put back
  */
 export const MERGE_SCRIPT = `${COMMON}
 local merged = 0
@@ -130,9 +152,15 @@ for index = 1, #ARGV, 2 do
   local current = present and parse(present)
   local newer = not current or mark.time_ms > current.time_ms
     or (mark.time_ms == current.time_ms and (mark.counter > current.counter
-      or (mark.counter == current.counter and mark.revoked == '1' and current.revoked == '0')))
-  if newer and tonumber(mark.expires_at) >= now_s then
-    put(id, mark.mark, mark.expires_at)
+      or (mark.counter == current.counter and mark.revoked == '1'
+        and (current.revoked == '0' or (for_good(mark) and not for_good(current))))))
+  local winner = newer and mark or current
+  local text = winner.mark
+  if winner.revoked == '1' and current and (for_good(mark) or for_good(current)) then
+    text = string.gsub(text, '^1|%d*|', '1||')
+  end
+  if (newer or text ~= current.mark) and tonumber(mark.expires_at) >= now_s then
+    put(id, text, winner.expires_at)
     local created_at = math.floor(mark.time_ms / 1000)
     redis.call('HSETNX', detail, id, cjson.encode({ restored = true, created_at = created_at }))
     redis.call('ZADD', created, 'NX', created_at, id)

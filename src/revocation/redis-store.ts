@@ -10,8 +10,10 @@ import { RedisLink } from './redis-link.ts';
 import { KEY_NAMES, type KeyName } from './redis-scripts.ts';
 import {
   compareVersions,
+  cutoffOf,
   parseVersion,
   PositionLost,
+  RENEWAL_STEP_SECONDS,
   restoredEntry,
   type Batch,
   type Page,
@@ -20,6 +22,7 @@ import {
   type RevocationMark,
   type RevocationRequest,
   type RevocationStore,
+  type Revoked,
 } from './revocation-store.ts';
 import type { RevocationTarget } from './revocation-target.ts';
 
@@ -28,7 +31,7 @@ const COMPARE_MS = 1_000;
 const BATCH_ENTRIES = 1_000;
 const SCAN_COUNT = '2000';
 
-type Detail = KnownDetail | { readonly restored: true };
+type Detail = KnownDetail | { readonly restored: true; readonly created_at: number };
 
 interface KnownDetail {
   readonly restored?: undefined;
@@ -64,10 +67,11 @@ export class RedisStore implements RevocationStore {
     return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
   }
 
-  async revoke(request: RevocationRequest): Promise<{ entry: RevocationEntry; created: boolean }> {
-    const { id, target, issuedBefore, expiresAt, createdBy, reason } = request;
+  async revoke(request: RevocationRequest): Promise<Revoked> {
+    const { id, target, expiresAt, createdBy, reason } = request;
+    const issuedBefore = cutoffOf(target, request.issuedBefore);
     const who = { target, created_by: createdBy, ...(reason === null ? {} : { reason }) };
-    const [created, mark, detail] = await this.#link.run((redis) =>
+    const [outcome, mark, detail] = await this.#link.run((redis) =>
       redis.sallyportRevoke(
         ...this.#keys,
         id,
@@ -76,7 +80,14 @@ export class RedisStore implements RevocationStore {
         JSON.stringify(who),
       ),
     );
-    return { entry: entryOf(parseMark(id, mark), detail), created: created === 1 };
+    return { entry: entryOf(parseMark(id, mark), detail), created: outcome === 1, changed: outcome !== 0 };
+  }
+
+  async renew(id: string, lifeSeconds: number): Promise<RevocationMark | undefined> {
+    const mark = await this.#link.run((redis) =>
+      redis.sallyportRenew(...this.#keys, id, String(lifeSeconds), String(RENEWAL_STEP_SECONDS)),
+    );
+    return mark === null ? undefined : parseMark(id, mark);
   }
 
   async undo(id: string): Promise<RevocationMark | undefined> {
@@ -262,10 +273,12 @@ function parseMark(id: string, text: string): RevocationMark {
 
 function entryOf(mark: RevocationMark, detail: string): RevocationEntry {
   const who = JSON.parse(detail) as Detail;
-  if (who.restored === true) return restoredEntry(mark);
+  // Its version is that of its last change: it must not move in the list.
+  if (who.restored === true) return { ...restoredEntry(mark), createdAt: who.created_at };
   return {
     ...mark,
     target: who.target,
+    issuedBefore: cutoffOf(who.target, mark.issuedBefore),
     createdAt: who.created_at,
     createdBy: who.created_by,
     reason: who.reason ?? null,

@@ -2,7 +2,7 @@
  * Where revocations are kept. Three adapters stand behind this interface (memory, SQLite, Redis), and one
  * suite of tests runs over all of them. CONTRACT.md section 6; rules V5 to V7.
  */
-import { isExact, type RevocationTarget } from './revocation-target.ts';
+import { isForGood, type RevocationTarget } from './revocation-target.ts';
 
 /**
  * When a change was made, by the store's clock: time in milliseconds and a counter within it. The higher one
@@ -17,10 +17,28 @@ export function compareVersions(a: Version, b: Version): number {
   return a.timeMs - b.timeMs || a.counter - b.counter;
 }
 
-/** Does the first mark win over the second? The higher version does; a tie revokes (rule V6). */
+/** Does the first mark win over the second? The higher version does; a tie revokes (rule V6), and for good. */
 export function supersedes(a: RevocationMark, b: RevocationMark): boolean {
   const order = compareVersions(a.version, b.version);
-  return order > 0 || (order === 0 && a.revoked && !b.revoked);
+  return order > 0 || (order === 0 && a.revoked && (!b.revoked || (revokesForGood(a) && !revokesForGood(b))));
+}
+
+function revokesForGood({ revoked, issuedBefore }: RevocationMark): boolean {
+  return revoked && issuedBefore === null;
+}
+
+/**
+ * What comes of two marks under one id: the one that wins, for good where either revokes for good, so that the cutoff
+ * which an older gateway writes for a session never brings its tokens back (rule V14). The same in whatever order marks
+ * come.
+ *
+ * @returns the known one itself where nothing changes
+ */
+export function mergedMark(known: RevocationMark, news: RevocationMark): RevocationMark {
+  const winner = supersedes(news, known) ? news : known;
+  return winner.revoked && winner.issuedBefore !== null && (revokesForGood(known) || revokesForGood(news))
+    ? { ...winner, issuedBefore: null }
+    : winner;
 }
 
 /** What a gateway must know of an entry to act on it. An undone entry is a tombstone that lives as long. */
@@ -29,10 +47,10 @@ export interface RevocationMark {
   /** False: undone. */
   readonly revoked: boolean;
   /**
-   * Tokens issued up to this second are meant; null for one token, whenever it was issued.
+   * Tokens issued up to this second are meant; null for good, whenever they were issued: one token, or a session.
    */
   readonly issuedBefore: number | null;
-  /** NumericDate after which no token that it matches can be valid. */
+  /** NumericDate up to which it lives: as long as any token that it matches; put off while it still refuses some. */
   readonly expiresAt: number;
   readonly version: Version;
 }
@@ -102,11 +120,18 @@ export interface RevocationStore {
   /** The store's clock, in milliseconds since 1970. */
   nowMs(): Promise<number>;
   /**
-   * Revokes. A target that is revoked already has its cutoff and expiry raised, never lowered.
+   * Revokes. A target that is revoked already has its cutoff and expiry raised, never lowered; a session is revoked for
+   * good, whatever cutoff is asked for.
    *
    * Resolves once the store has it.
    */
-  revoke(request: RevocationRequest): Promise<{ readonly entry: RevocationEntry; readonly created: boolean }>;
+  revoke(request: RevocationRequest): Promise<Revoked>;
+  /**
+   * Lets an entry that revokes live for so long from now on, where that puts its expiry off by a day or more.
+   *
+   * @returns undefined where it stays as it is, or is not there
+   */
+  renew(id: string, lifeSeconds: number): Promise<RevocationMark | undefined>;
   /** Leaves a tombstone. Undefined where nothing is revoked under this id. */
   undo(id: string): Promise<RevocationMark | undefined>;
   /** Undefined for an unknown id, a tombstone and an expired entry. */
@@ -122,8 +147,8 @@ export interface RevocationStore {
   /** Every mark, tombstones too, in batches. A mark may come twice. */
   snapshot(): AsyncIterable<readonly RevocationMark[]>;
   /**
-   * Puts marks back that the store has lost. The higher version wins, a tie revokes; marks that have expired are
-   * left out. Idempotent: several gateways may do it at once.
+   * Puts marks back that the store has lost. The higher version wins, a tie revokes, what is revoked for good stays
+   * so (mergedMark); marks that have expired are left out. Idempotent: several gateways may do it at once.
    */
   merge(marks: readonly RevocationMark[]): Promise<void>;
   /**
@@ -133,6 +158,29 @@ export interface RevocationStore {
    */
   follow(position: Position, signal: AbortSignal): AsyncIterable<Batch>;
   close(): Promise<void>;
+}
+
+/** What has come of a request. */
+export interface Revoked {
+  readonly entry: RevocationEntry;
+  /** Nothing was revoked under its id before. */
+  readonly created: boolean;
+  /** False: the list is as it was. */
+  readonly changed: boolean;
+}
+
+/** By how much a renewal puts the expiry of an entry off at least, in seconds: so it happens once a day at most. */
+export const RENEWAL_STEP_SECONDS = 86_400;
+
+/** The expiry of an entry that is renewed; undefined where it is renewed already, or revokes nothing. */
+export function renewedExpiry(
+  entry: RevocationMark | undefined,
+  lifeSeconds: number,
+  nowSeconds: number,
+): number | undefined {
+  if (entry?.revoked !== true || entry.expiresAt < nowSeconds) return undefined;
+  const expiresAt = nowSeconds + lifeSeconds;
+  return expiresAt - entry.expiresAt >= RENEWAL_STEP_SECONDS ? expiresAt : undefined;
 }
 
 /** What a request makes of the entry that is there. */
@@ -149,16 +197,21 @@ export function revise(
   request: RevocationRequest,
   createdAt: number,
 ): Revision {
-  const fresh = { ...request, revoked: true, createdAt };
+  const cutoff = cutoffOf(request.target, request.issuedBefore);
+  const fresh = { ...request, issuedBefore: cutoff, revoked: true, createdAt };
   if (current?.revoked !== true) return { entry: fresh, created: true, changed: true };
-  const issuedBefore = isExact(request.target.kind)
-    ? null
-    : Math.max(current.issuedBefore ?? 0, request.issuedBefore ?? 0);
+  const issuedBefore =
+    cutoff === null || current.issuedBefore === null ? null : Math.max(current.issuedBefore, cutoff);
   const expiresAt = Math.max(current.expiresAt, request.expiresAt);
-  // Of an entry that was put back nobody knows whom it is aimed at: now somebody says so.
+  // An entry that was put back does not say what it is aimed at; the request does.
   const base = current.target ? current : fresh;
   const changed = base === fresh || issuedBefore !== current.issuedBefore || expiresAt !== current.expiresAt;
   return { entry: { ...base, issuedBefore, expiresAt }, created: false, changed };
+}
+
+/** The cutoff of an entry as it counts: a session has none, whatever an older gateway has stored (rule V14). */
+export function cutoffOf(target: RevocationTarget | undefined, issuedBefore: number | null): number | null {
+  return target !== undefined && isForGood(target.kind) ? null : issuedBefore;
 }
 
 /** A version as a position in a log that is ordered by versions. */

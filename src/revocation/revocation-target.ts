@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 
-/** What can be revoked. `token` and `token_id` name one token; the others a cutoff for all that match. */
+/** What can be revoked. `token` and `token_id` name one token, `session` ends for good; the others have a cutoff. */
 export type TargetKind = 'token' | 'token_id' | 'subject' | 'session' | 'client' | 'claim';
 
 /**
@@ -20,6 +20,14 @@ export interface RevocationTarget {
 /** Is one token meant, whenever it was issued? */
 export function isExact(kind: TargetKind): boolean {
   return kind === 'token' || kind === 'token_id';
+}
+
+/**
+ * Does an entry of this kind end all that it matches, whenever it was issued? A session's tokens come back with a later
+ * `iat` when they are refreshed: a cutoff would let them pass (rule V14).
+ */
+export function isForGood(kind: TargetKind): boolean {
+  return isExact(kind) || kind === 'session';
 }
 
 /** 127 bits of a digest: enough that nobody finds a second target with the same key, short enough to type. */
@@ -68,8 +76,12 @@ export interface RevocableFacts {
   readonly subject: string | undefined;
   readonly session: string | undefined;
   readonly clientId: string | undefined;
-  /** The configured claims (`revocation.claims`) that the token has: path and text. */
+  /** The configured claims (`revocation.claims`) that the token has: path and text; one pair for each element of an array. */
   readonly claims: readonly (readonly [path: string, text: string])[];
+  /** `auth_time` in seconds, where it says when the user logged in. */
+  readonly loggedInAt?: number | undefined;
+  /** When no route accepts the token any more, in seconds: `exp` and the clock skew. Undefined: nothing says. */
+  readonly endsAt?: number | undefined;
 }
 
 /** A token as the revocation list knows it. Its keys are worked out when somebody asks for them, and once. */
@@ -77,6 +89,8 @@ export class RevocableToken {
   readonly #facts: RevocableFacts;
   #digest: string | undefined;
   #exact: readonly TargetKey[] | undefined;
+  #sessions: readonly TargetKey[] | undefined;
+  #subjects: readonly TargetKey[] | undefined;
   #cutoffs: readonly TargetKey[] | undefined;
 
   constructor(facts: RevocableFacts) {
@@ -91,21 +105,54 @@ export class RevocableToken {
     ]);
   }
 
+  /** Keys of entries that end its session for good. */
+  get sessions(): readonly TargetKey[] {
+    return (this.#sessions ??= this.#keysOf('session', this.#facts.session));
+  }
+
+  /** Keys of entries that end every matching token whose login was up to their cutoff: see `loggedIn()`. */
+  get subjects(): readonly TargetKey[] {
+    return (this.#subjects ??= this.#keysOf('subject', this.#facts.subject));
+  }
+
   /** Keys of entries that end every matching token issued up to their cutoff. */
   get cutoffs(): readonly TargetKey[] {
-    const { subject, session, clientId, claims } = this.#facts;
+    const { clientId, claims } = this.#facts;
     return (this.#cutoffs ??= [
-      ...this.#keysOf('subject', subject),
-      ...this.#keysOf('session', session),
       ...this.#keysOf('client', clientId),
       ...claims.flatMap(([path, text]) => this.#keysOf('claim', claimTargetValue(path, text))),
     ]);
   }
 
+  /** Keys of every entry that can revoke it. */
+  get keys(): readonly TargetKey[] {
+    return [...this.exact, ...this.sessions, ...this.subjects, ...this.cutoffs];
+  }
+
+  /**
+   * When its user logged in, in seconds: what the cutoff of a subject is compared with. A refresh keeps `auth_time`, a
+   * login does not; so the earlier of it and `iat` counts. One that is later than `iat`, which no date in the future is
+   * not by more than `future_iat`, counts for nothing.
+   *
+   * @param issuedAt `iat` in seconds; a token without one matches every cutoff
+   */
+  loggedIn(issuedAt: number | undefined): number | undefined {
+    const { loggedInAt } = this.#facts;
+    return issuedAt === undefined || loggedInAt === undefined || loggedInAt > issuedAt
+      ? issuedAt
+      : loggedInAt;
+  }
+
+  /** When no route accepts it any more, in seconds; undefined where nothing says. */
+  get endsAt(): number | undefined {
+    return this.#facts.endsAt;
+  }
+
   /** The entry that revokes this one token: by its `jti`, or by its digest where it has none. */
   get target(): RevocationTarget {
     const { issuer, tokenId } = this.#facts;
-    return tokenId === undefined
+    // An empty jti would be the identity of many tokens (rule V16).
+    return tokenId === undefined || tokenId === ''
       ? { issuer, kind: 'token', value: this.#contentDigest }
       : { issuer, kind: 'token_id', value: tokenId };
   }
@@ -114,8 +161,11 @@ export class RevocableToken {
     return (this.#digest ??= this.#facts.digest());
   }
 
+  /** None for an empty value: it names nothing (rule V16). */
   #keysOf(kind: TargetKind, value: string | undefined): TargetKey[] {
-    return value === undefined ? [] : [wordsOf(targetDigest({ issuer: this.#facts.issuer, kind, value }))];
+    return value === undefined || value === ''
+      ? []
+      : [wordsOf(targetDigest({ issuer: this.#facts.issuer, kind, value }))];
   }
 }
 

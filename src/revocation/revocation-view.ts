@@ -3,15 +3,16 @@
  *
  * It notes the end of the store's log, loads a snapshot, then follows the log from there, so that nothing falls
  * between. About once a second it compares itself with the store; where they differ, it compares every mark, takes
- * what it lacks and puts back what the store has lost. Rules V1 to V6, V8.
+ * what it lacks and puts back what the store has lost. Rules V1 to V6, V8, V14.
  */
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../clock.ts';
 import { listRead } from '../spent-memory.ts';
 import { MarkTable } from './mark-table.ts';
 import { pause } from './pause.ts';
-import type { RevocableToken, TargetKey } from './revocation-target.ts';
+import { idOfKey, type RevocableToken, type TargetKey } from './revocation-target.ts';
 import {
+  mergedMark,
   PositionLost,
   supersedes,
   type Batch,
@@ -62,6 +63,9 @@ export class RevocationView extends EventEmitter<ViewEvents> {
   #lossTold = false;
   #running: Promise<void> | undefined;
   #cancelSweep: () => void = () => undefined;
+  #revision = 0;
+  /** Is told of each token that is refused. */
+  onRefusal: ((token: RevocableToken, issuedAt: number | undefined) => void) | undefined;
 
   constructor(store: RevocationStore, clock: Clock) {
     super();
@@ -98,25 +102,51 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     return size;
   }
 
+  /** Another number after each change of the list: what was decided before it may be decided otherwise now. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   /**
    * Has this token been revoked?
    *
    * @param issuedAt its `iat` in seconds; a token without one matches every cutoff
    */
   isRevoked(token: RevocableToken, issuedAt: number | undefined): boolean {
-    // A token's keys are looked for only where there is something of their kind to be found.
-    return (
-      (this.#marks.exact + this.#own.exact > 0 && this.#anyRevokes(token.exact, undefined)) ||
-      (this.#marks.cutoffs + this.#own.cutoffs > 0 && this.#anyRevokes(token.cutoffs, issuedAt))
-    );
+    const cutoffs = this.#marks.cutoffs + this.#own.cutoffs;
+    const exact = this.#marks.exact + this.#own.exact;
+    if (cutoffs + exact === 0) return false;
+    // A token's keys are looked for only where there is something of their kind to be found. A session is among both: an
+    // older gateway gives it a cutoff, which counts for nothing.
+    const revoked =
+      (exact > 0 && this.#anyRevokes(token.exact, undefined)) ||
+      this.#anyRevokes(token.sessions, undefined) ||
+      (cutoffs > 0 &&
+        (this.#anyRevokes(token.subjects, token.loggedIn(issuedAt)) ||
+          this.#anyRevokes(token.cutoffs, issuedAt)));
+    if (revoked) this.onRefusal?.(token, issuedAt);
+    return revoked;
+  }
+
+  /**
+   * Up to when the entry under this key lives, in seconds, where it revokes a token that was issued then; else undefined.
+   *
+   * @param issuedAt what a cutoff is compared with; undefined: whenever it was
+   */
+  expiryOf(key: TargetKey, issuedAt: number | undefined): number | undefined {
+    const own = this.#own.verdict(key, issuedAt);
+    const table = own === undefined ? this.#marks : this.#own;
+    return (own ?? table.verdict(key, issuedAt)) === true ? table.get(idOfKey(key))?.expiresAt : undefined;
   }
 
   /** Takes in a change that this gateway has made. It counts at once, before the log brings it. */
   apply(marks: readonly RevocationMark[]): void {
+    this.#revision++;
     for (const mark of marks) {
       const known = this.#own.get(mark.id) ?? this.#marks.get(mark.id);
-      if (known && !supersedes(mark, known)) continue;
-      this.#own.set(mark);
+      const merged = known ? mergedMark(known, mark) : mark;
+      if (merged === known) continue;
+      this.#own.set(merged);
       this.#ownMadeAtMs.set(mark.id, this.#clock.monotonicMs());
     }
     if (marks.length > 0) this.emit('applied', marks);
@@ -170,9 +200,11 @@ export class RevocationView extends EventEmitter<ViewEvents> {
 
   #applyBatch({ marks, dropped, position }: Batch): void {
     const news: RevocationMark[] = [];
+    if (marks.length > 0) this.#revision++;
     for (const mark of marks) {
       const known = this.#marks.get(mark.id);
-      if (!known || supersedes(mark, known)) this.#marks.set(mark);
+      const merged = known ? mergedMark(known, mark) : mark;
+      if (merged !== known) this.#marks.set(merged);
       const own = this.#own.get(mark.id);
       if (own && !supersedes(own, mark)) this.#forgetOwn(mark.id);
       else if (!own) news.push(mark);
@@ -208,14 +240,13 @@ export class RevocationView extends EventEmitter<ViewEvents> {
       read += marks.length;
       for (const mark of marks) {
         const known = this.#marks.get(mark.id);
-        if (!known || supersedes(mark, known)) {
-          this.#marks.set(mark);
-          continue;
-        }
-        this.#marks.see(mark.id);
-        if (supersedes(known, mark)) lacking.push(known);
+        const merged = known ? mergedMark(known, mark) : mark;
+        if (merged === known) this.#marks.see(mark.id);
+        else this.#marks.set(merged);
+        if (supersedes(merged, mark)) lacking.push(merged);
       }
     }
+    this.#revision++;
     const nowSeconds = (await this.#store.nowMs()) / 1000;
     for (const mark of [...this.#marks.unseen()]) {
       // The store drops what has expired, and so does the view, to be comparable.

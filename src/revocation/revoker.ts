@@ -5,19 +5,11 @@
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
-import { targetId, type RevocationTarget } from './revocation-target.ts';
+import { readJwt } from '../token/lexical-gate.ts';
+import { issuersBehind, lifeOf, skewOf, tokenExpiry, type RevocableIssuer } from './entry-life.ts';
+import { isForGood, targetId, type RevocationTarget } from './revocation-target.ts';
 import type { RevocationEntry, RevocationMark, RevocationStore } from './revocation-store.ts';
 import type { RevocationView } from './revocation-view.ts';
-
-/** What of an issuer bounds the life of an entry. */
-export interface RevocableIssuer {
-  readonly name: string;
-  /** Undefined where its tokens may have any `iss`, or none. */
-  readonly issuer: string | undefined;
-  /** Undefined: its tokens may live for ever. */
-  readonly maxLifetimeSeconds: number | undefined;
-  readonly clockSkewSeconds: number;
-}
 
 /** A wish to revoke: one token by its text, or a target. Dates are in seconds. */
 export type RevocationWish = {
@@ -28,10 +20,12 @@ export type RevocationWish = {
   | { readonly target: RevocationTarget; readonly issuedBefore: number | undefined }
 );
 
-export type RevocationOutcome =
+/** `changed`: the list is another than before, by a new entry, or by a later cutoff or expiry of one that was there. */
+export type RevocationOutcome = { readonly changed: boolean } & (
   | { readonly kind: 'created' | 'repeated'; readonly entry: RevocationEntry }
   /** The token cannot be used any more anyway: nothing is stored. */
-  | { readonly kind: 'expired'; readonly entry: Omit<RevocationEntry, 'version'> };
+  | { readonly kind: 'expired'; readonly entry: Omit<RevocationEntry, 'version'> }
+);
 
 /** The wish cannot be granted; `message` is fixed text for whoever asked. */
 export class RevocationRefused extends Error {
@@ -44,7 +38,7 @@ export interface RevokerParts {
   readonly issuers: readonly RevocableIssuer[];
   /** Verifies a token of any configured issuer, expired or not. */
   readonly verifyAny: (token: string, issuerName: string | undefined) => Promise<AuthenticToken>;
-  /** How long an entry lives when no expiry can be known. */
+  /** How long an entry lives at least, where it ends more than one token or no expiry can be known. */
   readonly keepSeconds: number;
   readonly clock: Clock;
 }
@@ -83,22 +77,22 @@ export class Revoker {
   resolveIssuer(text: string): string | undefined {
     const { issuers } = this.#parts;
     const known = issuers.find(({ issuer }) => issuer === text) ?? issuers.find(({ name }) => name === text);
-    if (known) return known.issuer ?? known.name;
-    // An issuer of opaque tokens may give them any iss.
-    return issuers.some(({ issuer }) => issuer === undefined) ? text : undefined;
+    return known && (known.issuer ?? known.name);
   }
 
   async #revokeToken(
     wish: RevocationWish & { token: string; issuerName: string | undefined },
   ): Promise<RevocationOutcome> {
-    const { store, clock, keepSeconds } = this.#parts;
+    const { store, clock, keepSeconds, issuers } = this.#parts;
     const token = await this.#parts.verifyAny(wish.token, wish.issuerName);
     const nowSeconds = Math.floor((await store.nowMs()) / 1000);
-    const expiresAt =
-      token.expiresAt === undefined
-        ? nowSeconds + keepSeconds
-        : Math.ceil(token.expiresAt + token.clockSkewSeconds);
     const { target } = token.revocable;
+    const isJwt = readJwt(wish.token) !== undefined;
+    const expiresAt = tokenExpiry(token, isJwt, issuersBehind(issuers, target.issuer), {
+      nowSeconds,
+      keepSeconds,
+      clockSkewSeconds: token.clockSkewSeconds,
+    });
     const request = {
       id: targetId(target),
       target,
@@ -108,7 +102,11 @@ export class Revoker {
       reason: wish.reason,
     };
     if (expiresAt < Math.min(nowSeconds, clock.nowMs() / 1000)) {
-      return { kind: 'expired', entry: { ...request, revoked: true, createdAt: nowSeconds } };
+      return {
+        kind: 'expired',
+        entry: { ...request, revoked: true, createdAt: nowSeconds },
+        changed: false,
+      };
     }
     return this.#store(request);
   }
@@ -123,33 +121,27 @@ export class Revoker {
     issuedBefore: number | undefined;
   }): Promise<RevocationOutcome> {
     const { store, keepSeconds, issuers } = this.#parts;
-    const issuer = issuers.find((known) => (known.issuer ?? known.name) === target.issuer);
+    const behind = issuersBehind(issuers, target.issuer);
     const nowSeconds = Math.floor((await store.nowMs()) / 1000);
-    const isCutoff = target.kind !== 'token_id';
     const cutoff = issuedBefore === undefined ? nowSeconds : Math.floor(issuedBefore);
-    const skew = issuer?.clockSkewSeconds ?? 0;
-    if (cutoff > nowSeconds + skew)
+    if (!isForGood(target.kind) && cutoff > nowSeconds + skewOf(behind))
       throw new RevocationRefused('issued_before is further ahead than the clock skew allows');
-    const from = isCutoff ? Math.max(nowSeconds, cutoff) : nowSeconds;
-    const expiresAt =
-      issuer?.maxLifetimeSeconds === undefined
-        ? from + keepSeconds
-        : Math.ceil(from + issuer.maxLifetimeSeconds + 2 * skew);
+    const from = isForGood(target.kind) ? nowSeconds : Math.max(nowSeconds, cutoff);
     return this.#store({
       id: targetId(target),
       target,
-      issuedBefore: isCutoff ? cutoff : null,
-      expiresAt,
+      issuedBefore: isForGood(target.kind) ? null : cutoff,
+      expiresAt: from + lifeOf(target.kind, behind, keepSeconds),
       createdBy,
       reason,
     });
   }
 
   async #store(request: Parameters<RevocationStore['revoke']>[0]): Promise<RevocationOutcome> {
-    const { entry, created } = await this.#parts.store.revoke(request);
+    const { entry, created, changed } = await this.#parts.store.revoke(request);
     // At once, not when the log brings it: whoever revoked through this gateway finds it revoked here.
     this.#parts.view.apply([entry]);
-    return { kind: created ? 'created' : 'repeated', entry };
+    return { kind: created ? 'created' : 'repeated', entry, changed };
   }
 }
 

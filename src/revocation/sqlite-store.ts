@@ -8,12 +8,14 @@ import { pageOf, parseCursor } from './list-order.ts';
 import { pause } from './pause.ts';
 import type { TargetKind } from './revocation-target.ts';
 import {
+  cutoffOf,
   formatVersion,
+  mergedMark,
   nextVersion,
   parseVersion,
+  renewedExpiry,
   restoredEntry,
   revise,
-  supersedes,
   type Batch,
   type Page,
   type Position,
@@ -21,6 +23,7 @@ import {
   type RevocationMark,
   type RevocationRequest,
   type RevocationStore,
+  type Revoked,
 } from './revocation-store.ts';
 
 /** How often the file is looked at for changes of other processes. Looking costs microseconds. */
@@ -87,12 +90,20 @@ export class SqliteStore implements RevocationStore {
     return this.#clock.nowMs();
   }
 
-  async revoke(request: RevocationRequest): Promise<{ entry: RevocationEntry; created: boolean }> {
+  async revoke(request: RevocationRequest): Promise<Revoked> {
     return this.#transaction(() => {
       this.#run('DELETE FROM revocation WHERE expires_at < ?', this.#nowSeconds());
       const current = this.#entry(request.id);
       const { entry, created, changed } = revise(current, request, this.#nowSeconds());
-      return { entry: changed || !current ? this.#put(entry) : current, created };
+      return { entry: changed || !current ? this.#put(entry) : current, created, changed };
+    });
+  }
+
+  async renew(id: string, lifeSeconds: number): Promise<RevocationMark | undefined> {
+    return this.#transaction(() => {
+      const current = this.#entry(id);
+      const expiresAt = renewedExpiry(current, lifeSeconds, this.#nowSeconds());
+      return current && expiresAt !== undefined ? this.#put({ ...current, expiresAt }) : undefined;
     });
   }
 
@@ -177,8 +188,9 @@ export class SqliteStore implements RevocationStore {
     this.#transaction(() => {
       for (const mark of marks) {
         const current = this.#entry(mark.id);
-        if (mark.expiresAt < this.#nowSeconds() || (current && !supersedes(mark, current))) continue;
-        this.#write(current ? { ...current, ...mark } : restoredEntry(mark));
+        const merged = current ? mergedMark(current, mark) : mark;
+        if (mark.expiresAt < this.#nowSeconds() || merged === current) continue;
+        this.#write(current ? { ...current, ...merged } : restoredEntry(mark));
       }
     });
   }
@@ -263,14 +275,15 @@ export class SqliteStore implements RevocationStore {
 }
 
 function entryOf(row: Row): RevocationEntry {
+  const target =
+    row.issuer === null || row.kind === null || row.value === null
+      ? undefined
+      : { issuer: row.issuer, kind: row.kind, value: row.value };
   return {
     id: row.id,
     revoked: row.revoked === 1,
-    target:
-      row.issuer === null || row.kind === null || row.value === null
-        ? undefined
-        : { issuer: row.issuer, kind: row.kind, value: row.value },
-    issuedBefore: row.issued_before,
+    target,
+    issuedBefore: cutoffOf(target, row.issued_before),
     expiresAt: row.expires_at,
     createdAt: row.created_at,
     createdBy: row.created_by,

@@ -10,7 +10,7 @@ export interface AuditEvent {
   readonly by: string;
   readonly from: string;
   readonly entry: Pick<RevocationEntry, 'id' | 'target' | 'issuedBefore' | 'reason'>;
-  /** False where the entry was there already. */
+  /** Is the list another than before: by a new entry, by a later cutoff or expiry of one that was there, or without it? */
   readonly changed: boolean;
 }
 

@@ -112,7 +112,6 @@ t.test('with the memory store', async (t) => {
 
   const cutoffs: [string, Record<string, unknown>, Record<string, unknown>][] = [
     ['subject', { subject: 'bob' }, { sub: 'bob' }],
-    ['session', { session: 's-1' }, { sid: 's-1' }],
     ['client', { client: 'mobile' }, { client_id: 'mobile' }],
     ['claim', { claim: { device: 'phone-7' } }, { device: 'phone-7' }],
   ];
@@ -173,8 +172,15 @@ t.test('with the memory store', async (t) => {
       { issuer: ISSUER },
       { subject: 'x' },
       { issuer: 'https://nobody', subject: 'x' },
+      { issuer: 'https://nobody', subject: 'x', allow_unknown_issuer: false },
+      { token: mint(key), allow_unknown_issuer: true },
+      { issuer: ISSUER, session: 's', issued_before: 1 },
+      { issuer: ISSUER, claim: { device: '' } },
       { issuer: ISSUER, subject: 'x', client: 'y' },
       { issuer: ISSUER, subject: '' },
+      { issuer: ISSUER, session: '' },
+      { issuer: ISSUER, token_id: '' },
+      { issuer: ISSUER, client: '' },
       { issuer: ISSUER, subject: 7 },
       { issuer: ISSUER, claim: { unknown: 'x' } },
       { token: 'garbage' },

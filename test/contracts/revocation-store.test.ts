@@ -1,8 +1,9 @@
-/** What every revocation store promises, run over all of them, Redis for real. Rules V4 to V7. */
+/** What every revocation store promises, run over all of them, Redis for real. Rules V4 to V7, V11, V14. */
 import t, { type Test } from 'tap';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { systemClock, type Clock } from '../../src/clock.ts';
 import { compareListed } from '../../src/revocation/list-order.ts';
 import { MemoryStore } from '../../src/revocation/memory-store.ts';
@@ -10,6 +11,7 @@ import { RedisStore } from '../../src/revocation/redis-store.ts';
 import {
   compareVersions,
   PositionLost,
+  RENEWAL_STEP_SECONDS,
   type RevocationEntry,
   type RevocationMark,
   type RevocationStore,
@@ -31,6 +33,19 @@ function requestFor(
   return { id: targetId(target), target, issuedBefore, expiresAt, createdBy: 'alice', reason };
 }
 const subject = (value: string): RevocationTarget => ({ issuer: ISSUER, kind: 'subject', value });
+const session = (value: string): RevocationTarget => ({ issuer: ISSUER, kind: 'session', value });
+const markFor = (
+  target: RevocationTarget,
+  issuedBefore: number | null,
+  timeMs: number,
+  revoked = true,
+): RevocationMark => ({
+  id: targetId(target),
+  revoked,
+  issuedBefore,
+  expiresAt: soon(),
+  version: { timeMs, counter: 0 },
+});
 const tokenId = (value: string): RevocationTarget => ({ issuer: ISSUER, kind: 'token_id', value });
 
 async function allMarks(store: RevocationStore): Promise<Map<string, RevocationMark>> {
@@ -98,6 +113,71 @@ function contract(
         t.strictSame(lower.entry.version, raised.entry.version);
       },
     );
+
+    t.test('a repetition says whether it has changed the list', async (t) => {
+      const target = subject('changed');
+      const expiresAt = soon();
+      const first = await store.revoke(requestFor(target, 1000, expiresAt));
+      t.strictSame([first.created, first.changed], [true, true]);
+      const same = await store.revoke(requestFor(target, 1000, expiresAt));
+      t.strictSame([same.created, same.changed], [false, false]);
+      const later = await store.revoke(requestFor(target, 1001, expiresAt));
+      t.strictSame([later.created, later.changed], [false, true]);
+    });
+
+    t.test('V14 a session is revoked for good, whatever cutoff is asked for', async (t) => {
+      const target = session('for-good');
+      const { entry } = await store.revoke(requestFor(target, 1000));
+      t.equal(entry.issuedBefore, null);
+      t.equal((await store.find(entry.id))?.issuedBefore, null);
+      t.equal((await allMarks(store)).get(entry.id)?.issuedBefore, null);
+      const again = await store.revoke(requestFor(target, 2000, soon() + 10));
+      t.strictSame([again.created, again.entry.issuedBefore], [false, null]);
+    });
+
+    t.test('V14 for good beats any cutoff in a merge, in whatever order marks come', async (t) => {
+      const [older, newer] = [Date.now() + 1_000, Date.now() + 2_000];
+      const cases: [name: string, marks: [number | null, number][]][] = [
+        ['a later cutoff', [[null, older], [1000, newer]]], // prettier-ignore
+        ['an earlier cutoff', [[1000, older], [null, newer]]], // prettier-ignore
+        ['the latest comes first', [[1000, newer], [null, older]]], // prettier-ignore
+        ['for good is the latest, and first', [[null, newer], [1000, older]]], // prettier-ignore
+        ['of one version', [[1000, newer], [null, newer]]], // prettier-ignore
+        ['of one version, the other way round', [[null, newer], [1000, newer]]], // prettier-ignore
+      ];
+      for (const [name, marks] of cases) {
+        const target = session(`merge ${name}`);
+        for (const [issuedBefore, timeMs] of marks)
+          await store.merge([markFor(target, issuedBefore, timeMs)]);
+        const merged = (await allMarks(store)).get(targetId(target));
+        t.strictSame([merged?.revoked, merged?.issuedBefore], [true, null], name);
+        const latest = Math.max(...marks.map(([, timeMs]) => timeMs));
+        t.equal(merged?.version.timeMs, latest, `${name}: the version of the latest`);
+      }
+      const undone = session('merge undone');
+      await store.merge([markFor(undone, null, older)]);
+      await store.merge([markFor(undone, null, newer, false)]);
+      t.equal((await allMarks(store)).get(targetId(undone))?.revoked, false, 'an undo wins all the same');
+    });
+
+    t.test('V11 a renewal puts the expiry off, once a day at most, and only of what revokes', async (t) => {
+      const target = subject('renewed');
+      const { entry } = await store.revoke(requestFor(target, 1000));
+      const life = 2 * RENEWAL_STEP_SECONDS;
+      const renewed = await store.renew(entry.id, life);
+      t.ok(Math.abs((renewed?.expiresAt ?? 0) - nowSeconds() - life) <= 2);
+      t.match(renewed, { id: entry.id, revoked: true, issuedBefore: 1000 });
+      t.ok(renewed && compareVersions(renewed.version, entry.version) > 0, 'every gateway learns of it');
+      t.match(await store.find(entry.id), { target, createdBy: 'alice', expiresAt: renewed?.expiresAt });
+      t.equal(await store.renew(entry.id, life), undefined, 'it is renewed already');
+      t.equal(await store.renew(entry.id, life + RENEWAL_STEP_SECONDS - 10), undefined);
+      t.equal(await store.renew(entry.id, 10), undefined, 'never lowered');
+      await store.undo(entry.id);
+      t.equal(await store.renew(entry.id, 10 * life), undefined, 'undone');
+      t.equal(await store.renew(targetId(subject('never revoked')), life), undefined);
+      const expired = await store.revoke(requestFor(subject('renew-expired'), 1, nowSeconds() - 10));
+      t.equal(await store.renew(expired.entry.id, life), undefined, 'what has expired does not come back');
+    });
 
     t.test('undo leaves a tombstone with a higher version, and a later revocation beats it', async (t) => {
       const request = requestFor(tokenId('undone'));
@@ -302,6 +382,38 @@ t.test('sqlite: what was acknowledged is there after the process has ended', asy
   const second = new SqliteStore(file, systemClock);
   t.teardown(() => second.close());
   t.equal((await second.find(request.id))?.id, request.id);
+});
+
+t.test(
+  'V14 sqlite: a cutoff that an older gateway has stored for a session counts for nothing',
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-sqlite-'));
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+    const file = join(folder, 'list.sqlite');
+    const store = new SqliteStore(file, systemClock);
+    t.teardown(() => store.close());
+    const { entry } = await store.revoke(requestFor(session('old')));
+    const raw = new DatabaseSync(file);
+    raw.exec('UPDATE revocation SET issued_before = 1000');
+    raw.close();
+    t.equal((await store.find(entry.id))?.issuedBefore, null);
+    t.equal((await allMarks(store)).get(entry.id)?.issuedBefore, null);
+  },
+);
+
+t.test('V14 redis: a cutoff that an older gateway has stored for a session counts for nothing', async (t) => {
+  const redis = await startRedis(t);
+  const store = new RedisStore({ url: redis.url, keyPrefix: 'sallyport' }, systemClock);
+  t.teardown(() => store.close());
+  const request = requestFor(session('old'));
+  await store.revoke(request);
+  const old = `1|1000|${request.expiresAt}|${Date.now()}-0`;
+  await redis.command('HSET', '{sallyport}:revocation:state', request.id, old);
+  t.equal((await store.find(request.id))?.issuedBefore, null);
+  t.match(await listed(store, 1), [{ id: request.id, issuedBefore: null }]);
+  const again = await store.revoke(requestFor(session('old'), 500, request.expiresAt));
+  t.strictSame([again.created, again.changed, again.entry.issuedBefore], [false, true, null]);
+  t.equal((await allMarks(store)).get(request.id)?.issuedBefore, null, 'repeating it writes so');
 });
 
 t.test('versions go up though the clock steps back', async (t) => {

@@ -2,10 +2,8 @@
 import { element, timeElement } from './dom.js';
 
 /**
- * @typedef {{
- *   id: string, issuer: string | null, target: Record<string, unknown> | null, issued_before: number | null,
- *   expires_at: number, created_at: number, created_by: string, reason: string | null, expired?: boolean,
- * }} Entry
+ * @typedef {import('../entry-json.ts').EntryJson} Entry
+ * @typedef {import('../entry-json.ts').PreviewJson} Preview
  * @typedef {{ field: string, title: string, label: string, hint: string, cutoff: boolean, claim?: string }} Kind
  */
 
@@ -31,14 +29,14 @@ export const KINDS = [
     field: 'session',
     title: 'A session, such as a lost phone',
     label: 'Session id (sid)',
-    hint: 'The sid of its tokens. A new login gets another one, and works.',
-    cutoff: true,
+    hint: 'The sid of its tokens. It ends for good, whatever a refresh brings. A new login gets another one, and works.',
+    cutoff: false,
   },
   {
     field: 'subject',
     title: 'Everything of a person',
     label: 'Subject (sub)',
-    hint: 'All tokens of this person until now. The next login works.',
+    hint: 'All tokens of this person whose login was until now. The next login works; end the SSO session, too.',
     cutoff: true,
   },
   {
@@ -59,7 +57,7 @@ export const KINDS = [
     field: 'client',
     title: 'Everything of an application',
     label: 'Client id (client_id)',
-    hint: 'All tokens of this application until now, whoever uses it.',
+    hint: 'All tokens of this application that were issued until now. End its refresh tokens, too.',
     cutoff: true,
   },
 ];
@@ -87,7 +85,7 @@ export function targetText({ target, id }) {
  *
  * @param {Kind} kind
  * @param {Record<string, unknown>} wish
- * @param {Pick<Entry, 'id' | 'issuer' | 'target'>} preview
+ * @param {Preview} preview
  * @param {Entry | undefined} known
  */
 export function previewOf({ cutoff, field }, wish, preview, known) {
@@ -98,18 +96,12 @@ export function previewOf({ cutoff, field }, wish, preview, known) {
   const claims = field === 'token' ? claimsOf(String(wish['token'])) : undefined;
   const before = wish['issued_before'];
   return [
-    element(
-      'p',
-      {},
-      cutoff
-        ? 'Every token that matches and was issued until then is refused. Tokens that are issued later are not.'
-        : 'This one token is refused, until it expires.',
-    ),
+    element('dl', {}, ...row('Ends', preview.ends), ...row('End also', preview.also_end)),
     element(
       'dl',
       {},
       ...row('Matches', targetText(preview)),
-      ...row('Issued by', preview.issuer ?? 'unknown'),
+      ...row('Issued by', preview.issuer),
       ...(claims?.['sub'] === undefined ? [] : row('Subject', String(claims['sub']))),
       ...(typeof claims?.['exp'] === 'number' ? row('Expires', timeElement(claims['exp'])) : []),
       ...(cutoff ? row('Issued until', typeof before === 'number' ? timeElement(before) : 'now') : []),

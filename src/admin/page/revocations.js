@@ -10,6 +10,7 @@ const PAGE = 20;
 /**
  * @typedef {import('./revocation-words.js').Entry} Entry
  * @typedef {import('./revocation-words.js').Kind} Kind
+ * @typedef {import('../entry-json.ts').RevokedJson} Revoked
  */
 
 export class Revocations {
@@ -40,7 +41,7 @@ export class Revocations {
         claim,
         title: `Everything with a ${claim}, such as a device`,
         label: `Value of ${claim}`,
-        hint: `All tokens until now whose ${claim} is this.`,
+        hint: `All tokens that were issued until now and whose ${claim} is this, or has it as an element.`,
         cutoff: true,
       })),
     ];
@@ -129,7 +130,7 @@ export class Revocations {
   /** @param {Record<string, unknown>} wish */
   async #revoke(wish) {
     const sinceMs = performance.now();
-    const entry = /** @type {Entry} */ (await this.#api.call('POST', '/v1/revocations', wish));
+    const entry = /** @type {Revoked} */ (await this.#api.call('POST', '/v1/revocations', wish));
     // The answer comes when the store has it, and when this gateway refuses by it.
     const tookMs = performance.now() - sinceMs;
     const result = byId('revoke-result');

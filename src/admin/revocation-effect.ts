@@ -1,0 +1,43 @@
+/**
+ * What a revocation ends and what it does not, in words: the preview, the API's response, the command line and the page all
+ * say the same. Pure. Rule V14.
+ */
+import type { TargetKind } from '../revocation/revocation-target.ts';
+import type { Effect } from './entry-json.ts';
+
+const CUTOFF_NEEDS =
+  'The refresh tokens, at the authorization server: the tokens that they bring are issued later, and pass.';
+
+const EFFECTS: Readonly<Record<TargetKind, Effect>> = {
+  token: {
+    ends: 'This one token, until it expires.',
+    also_end:
+      'Its refresh token or session, at the authorization server: a refresh brings another token, which passes.',
+  },
+  token_id: {
+    ends: 'This one token, until it expires.',
+    also_end:
+      'Its refresh token or session, at the authorization server: a refresh brings another token, which passes.',
+  },
+  session: {
+    ends: 'Every token of this session, for good: also those that a refresh brings. A new login has another session, and works.',
+    also_end: 'The session, at the authorization server, so that its refresh tokens end, too.',
+  },
+  subject: {
+    ends: 'Every token of this subject whose login (auth_time, else iat) was up to issued_before. A later login works.',
+    also_end:
+      'The SSO sessions of this subject, at the authorization server. A user who logs in again within the same SSO session keeps its auth_time and stays out, until that session is ended there or this entry is undone. Where tokens carry no auth_time, end the refresh tokens: the tokens that they bring are issued later, and pass.',
+  },
+  client: {
+    ends: 'Every token of this client that was issued (iat) up to issued_before. Later ones pass.',
+    also_end: CUTOFF_NEEDS,
+  },
+  claim: {
+    ends: 'Every token whose claim is this value, or has it as an element, and that was issued (iat) up to issued_before. Later ones pass.',
+    also_end: CUTOFF_NEEDS,
+  },
+};
+
+export function effectOf(kind: TargetKind): Effect {
+  return EFFECTS[kind];
+}

@@ -1,0 +1,63 @@
+/**
+ * How long an entry lives: as long as any token that it can match, whichever issuer's. One `iss` may be that of several
+ * configured issuers, and an issuer of opaque tokens without an `iss` of its own may give them any. Pure. Rule V11.
+ */
+import type { TargetKind } from './revocation-target.ts';
+
+/** What of an issuer bounds the life of an entry. */
+export interface RevocableIssuer {
+  readonly name: string;
+  /** Undefined where its tokens may have any `iss`, or none. */
+  readonly issuer: string | undefined;
+  /** Undefined: its tokens may live for ever. */
+  readonly maxLifetimeSeconds: number | undefined;
+  readonly clockSkewSeconds: number;
+  /** JWTs, which are verified by its keys; opaque tokens, which it is asked about; or both, and it is asked about both. */
+  readonly takes: 'jwt' | 'opaque' | 'both';
+}
+
+/** The issuers whose tokens an entry with this `iss` can match. */
+export function issuersBehind(issuers: readonly RevocableIssuer[], iss: string): readonly RevocableIssuer[] {
+  return issuers.filter(({ issuer }) => issuer === undefined || issuer === iss);
+}
+
+/** The widest tolerance among them, in seconds. */
+export function skewOf(issuers: readonly RevocableIssuer[]): number {
+  return Math.max(0, ...issuers.map(({ clockSkewSeconds }) => clockSkewSeconds));
+}
+
+/**
+ * Seconds from its cutoff, or from now, that an entry for a target must live.
+ *
+ * @param behind the issuers whose tokens it can match
+ * @param keepSeconds `revocation.keep`: where no bound is known, and at least that for what a refresh can bring back
+ */
+export function lifeOf(kind: TargetKind, behind: readonly RevocableIssuer[], keepSeconds: number): number {
+  const lives = behind.map(({ maxLifetimeSeconds, clockSkewSeconds }) =>
+    maxLifetimeSeconds === undefined ? keepSeconds : maxLifetimeSeconds + 2 * clockSkewSeconds,
+  );
+  const least = kind === 'token_id' && behind.length > 0 ? 0 : keepSeconds;
+  return Math.ceil(Math.max(least, ...lives));
+}
+
+/**
+ * The expiry of an entry for one token, of which one issuer has told when it expires.
+ *
+ * @param expiresAt its `exp`; undefined where it has none
+ * @param isJwt another issuer may be asked about it on another route, and may say another date
+ */
+export function tokenExpiry(
+  { issuerName, expiresAt }: { readonly issuerName: string; readonly expiresAt: number | undefined },
+  isJwt: boolean,
+  behind: readonly RevocableIssuer[],
+  limits: { readonly nowSeconds: number; readonly keepSeconds: number; readonly clockSkewSeconds: number },
+): number {
+  const { nowSeconds, keepSeconds, clockSkewSeconds } = limits;
+  const kept = nowSeconds + keepSeconds;
+  if (expiresAt === undefined) return kept;
+  const until = Math.ceil(expiresAt + Math.max(clockSkewSeconds, skewOf(behind)));
+  const others = behind.some(
+    ({ name, takes }) => name !== issuerName && takes !== 'jwt' && (takes === 'both' || !isJwt),
+  );
+  return others ? Math.max(until, kept) : until;
+}

@@ -1,0 +1,41 @@
+/**
+ * A claim as revocations name it: by its text, or by that of one of its elements, like a claim rule of a route. Pure.
+ * Rules V4, V16.
+ */
+import { identityValue } from '../http/identity-headers.ts';
+import type { JsonValue } from './claims.ts';
+import { RawNumber } from './strict-json.ts';
+
+/** A claim with more elements cannot be looked through on every request. */
+const MAX_ELEMENTS = 256;
+
+/**
+ * The texts under which a claim can be revoked: a string, number or boolean its own; an array those of its elements. What
+ * is empty, null or an object names nothing, and no part of a string does.
+ *
+ * @returns undefined where there are more than may be looked through
+ */
+export function claimTexts(claim: JsonValue | undefined): readonly string[] | undefined {
+  if (!isArray(claim)) return textsOf(claim);
+  return claim.length > MAX_ELEMENTS ? undefined : [...new Set(claim.flatMap(textsOf))];
+}
+
+/** The text of one value, as an entry has it; undefined where it names nothing. */
+export function claimText(value: JsonValue | undefined): string | undefined {
+  return textsOf(value)[0];
+}
+
+/** A number by its digits, and as it is usually written: 1.0 is 1, too. */
+function textsOf(value: JsonValue | undefined): readonly string[] {
+  if (value instanceof RawNumber) {
+    const usual = Number.isSafeInteger(value.value) ? [String(value.value)] : [];
+    return [value.source, ...usual];
+  }
+  if (typeof value === 'object' || value === '') return [];
+  const text = identityValue(value);
+  return text === undefined ? [] : [text];
+}
+
+function isArray(value: JsonValue | undefined): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
