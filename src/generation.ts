@@ -120,6 +120,7 @@ export class Generation {
       upstreamOptions(configuration),
       clock,
       upstreamObserver(metrics, log.logger),
+      () => view.revision,
     );
   }
 

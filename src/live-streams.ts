@@ -1,6 +1,7 @@
 /**
  * What is still under way for a token: tunnels, event streams, long transfers. A few times a second they are looked
- * at, and those whose token was revoked are closed; streams also when it has expired. Rule V10.
+ * at, and those whose token was revoked are closed; streams also when it has expired. Requests that still wait for their
+ * response are found by Patience. Rules V10, V15.
  */
 import type { Clock } from './clock.ts';
 import type { Revocations } from './stages/check-revocation.ts';
@@ -40,6 +41,13 @@ export class LiveStreams {
   unwatch(stream: LiveStream): void {
     this.#streams.delete(stream);
     if (this.#streams.size === 0) this.#cancel();
+  }
+
+  /** Must what waits for its response with this token end, since it has been revoked? Then it is counted as closed. */
+  ends({ revocable, issuedAt }: AuthenticToken): boolean {
+    const revoked = this.#revocations.isRevoked(revocable, issuedAt);
+    if (revoked) this.#count('revoked');
+    return revoked;
   }
 
   #lookLater(): void {

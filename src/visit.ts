@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { ClientBody } from './client-body.ts';
+import { invalidToken, type GatewayError } from './errors.ts';
 import type { AnswerHeaders } from './http/answer-head.ts';
 import type { LiveStream, LiveStreams } from './live-streams.ts';
 import type { LogoutEndpoint, LogoutReceiver } from './logout-receiver.ts';
@@ -84,6 +85,12 @@ class Visit extends Visitor<ProxyReception> implements ResponderHooks {
     this.#watch(isStream, () => this.response.destroy());
   }
 
+  refusal(): GatewayError | undefined {
+    const { token, route } = this.exchange;
+    if (!token || route?.reportOnly === true || !this.reception.streams.ends(token)) return undefined;
+    return invalidToken('revoked', token.issuerName);
+  }
+
   /** From now on the exchange ends when its token is revoked; a stream also when it expires, if the route says so. */
   #watch(isStream: boolean, close: () => void): void {
     const { streams } = this.reception;
@@ -109,7 +116,6 @@ class Visit extends Visitor<ProxyReception> implements ResponderHooks {
       // Only now, when the request is known to be permitted, is the client asked to send its body (rule H11).
       if (this.exchange.head?.expectsContinue === true) this.response.writeContinue();
       this.#body = new ClientBody(this.request, gateway.policy.headLimits.bodyBytes);
-      this.lasts(false);
     }
     responder.attach(forwarder.forward(outbound, this.#body, responder));
   }

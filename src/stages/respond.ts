@@ -15,6 +15,8 @@ export interface ResponderHooks {
   /** The upstream's answer has ended, or there will be none. */
   answered(): void;
   fail(error: GatewayError): void;
+  /** Why the request must not wait for its answer any longer; undefined where it may. */
+  refusal(): GatewayError | undefined;
   /** The answer goes on beyond what came with its head; `isStream`: it has no end of its own. */
   lasts(isStream: boolean): void;
   /** Both ends have switched protocols. */
@@ -119,6 +121,10 @@ export class Responder implements AnswerSink {
     }
     this.#release();
     this.#response.end();
+  }
+
+  refusal(): GatewayError | undefined {
+    return this.#begun ? undefined : this.#hooks.refusal();
   }
 
   fail(error: GatewayError): void {

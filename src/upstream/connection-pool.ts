@@ -42,6 +42,11 @@ class ConnectDeadline implements Waiting {
   tooLate(): void {
     this.#connection.close(new ConnectTimeout());
   }
+
+  /** A connection serves any token. */
+  reconsider(): void {
+    return undefined;
+  }
 }
 
 export class ConnectionPool implements ConnectionOwner {

@@ -1,5 +1,5 @@
 /**
- * One request on its way to an upstream, over as many tries as it takes. Rules H10, H13.
+ * One request on its way to an upstream, over as many tries as it takes. Rules H10, H13, V15.
  */
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
@@ -110,6 +110,13 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
     if (!isClients) this.#target?.health.failed();
     this.#letGo();
     this.#sink.fail(isClients ? REQUEST_TIMEOUT : upstreamTimeout());
+  }
+
+  reconsider(): void {
+    const refusal = this.#sink.refusal();
+    if (refusal === undefined) return;
+    this.#letGo();
+    this.#sink.fail(refusal);
   }
 
   connected(connection: UpstreamConnection): void {

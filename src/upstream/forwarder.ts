@@ -22,6 +22,8 @@ export interface AnswerSink {
   end(trailers: AnswerHeaders): void;
   /** There is no answer, or no more of it. */
   fail(error: GatewayError): void;
+  /** Why the request must not wait for its response any longer; undefined where it may, or where the response has begun. */
+  refusal(): GatewayError | undefined;
   /** A target was chosen; again for each retry. */
   sentTo(target: string): void;
   /**

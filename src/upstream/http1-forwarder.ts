@@ -44,9 +44,15 @@ export class Http1Forwarder implements Forwarder {
   #cancelSweep: () => void = () => undefined;
   #isRetired = false;
 
-  constructor(upstreams: ReadonlyMap<string, UpstreamOptions>, clock: Clock, observer: UpstreamObserver) {
+  /** @param revision of the revocation list: another number after each change */
+  constructor(
+    upstreams: ReadonlyMap<string, UpstreamOptions>,
+    clock: Clock,
+    observer: UpstreamObserver,
+    revision?: () => number,
+  ) {
     this.#clock = clock;
-    this.#patience = new Patience(clock);
+    this.#patience = new Patience(clock, revision);
     this.#upstreams = new Map(
       [...upstreams].map(([name, options]) => {
         const targets = this.#openTargets(name, options, observer);

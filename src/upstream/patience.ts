@@ -1,6 +1,7 @@
 /**
  * How long answers may take: one coarse timer for all requests under way, instead of two exact ones for each,
- * which a request would pay for although nearly none ever fires.
+ * which a request would pay for although nearly none ever fires. With the same timer, and at no cost for a request,
+ * those whose token is revoked meanwhile are found (rule V15).
  */
 import type { Clock } from '../clock.ts';
 
@@ -14,6 +15,8 @@ export interface Waiting {
   /** Patience's own note of where it keeps this; -1 where it does not. Begins as -1. */
   place: number;
   tooLate(): void;
+  /** Tokens have been revoked: may it still wait? */
+  reconsider(): void;
 }
 
 export class Patience {
@@ -23,9 +26,14 @@ export class Patience {
   readonly #waiting: Waiting[] = [];
   #nowMs: number;
   #cancel: () => void = () => undefined;
+  /** Another number after each change of the revocation list. */
+  readonly #revision: () => number;
+  #seenRevision: number;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, revision: () => number = () => 0) {
     this.#clock = clock;
+    this.#revision = revision;
+    this.#seenRevision = revision();
     this.#nowMs = clock.monotonicMs();
     this.#step();
   }
@@ -65,6 +73,12 @@ export class Patience {
     for (const waiting of late) {
       this.end(waiting);
       waiting.tooLate();
+    }
+    const revision = this.#revision();
+    if (revision !== this.#seenRevision) {
+      this.#seenRevision = revision;
+      // A copy: those that may not wait any more leave the list meanwhile.
+      for (const waiting of [...this.#waiting]) waiting.reconsider();
     }
     this.#cancel = this.#clock.after(STEP_MS, () => this.#step());
   }
