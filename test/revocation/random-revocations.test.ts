@@ -1,0 +1,293 @@
+/**
+ * Random tokens, revocations of every kind, refreshes, undoings and clock moves, against a small model that says what must
+ * be refused. Memory, SQLite, the view of the gateway that revokes and a view that is loaded anew must agree with it.
+ * Rules V1, V3, V4, V11, V14, V16. The seed is printed; SEED=n runs that one again.
+ */
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import t from 'tap';
+import type { Clock } from '../../src/clock.ts';
+import { EntryRenewal } from '../../src/revocation/entry-renewal.ts';
+import { MemoryStore } from '../../src/revocation/memory-store.ts';
+import { nextVersion, parseVersion, type RevocationStore } from '../../src/revocation/revocation-store.ts';
+import { targetId, type RevocationTarget, type TargetKind } from '../../src/revocation/revocation-target.ts';
+import { RevocationView } from '../../src/revocation/revocation-view.ts';
+import { Revoker } from '../../src/revocation/revoker.ts';
+import { SqliteStore } from '../../src/revocation/sqlite-store.ts';
+import { authenticToken, revocableClaims } from '../../src/token/authentic-token.ts';
+import type { JsonObject } from '../../src/token/claims.ts';
+import type { AuthenticToken } from '../../src/token/token-verifier.ts';
+import { Chance } from '../support/chance.ts';
+import { temporaryFolder } from '../support/process.ts';
+
+const KEEP = 10 * 86_400;
+const DAY = 86_400;
+const SKEW = 30;
+const ISSUERS = ['https://a.example', 'https://b.example'];
+const STEPS = 120;
+
+/** Time as the test says; no timer ever fires. */
+class FixedClock implements Clock {
+  seconds = 1_800_000_000;
+  nowMs = (): number => this.seconds * 1000;
+  monotonicMs = (): number => this.seconds * 1000;
+  after = (): (() => void) => () => undefined;
+}
+
+/** What an entry must do, by the documents' words. */
+interface Promised {
+  cutoff: number | null;
+  /** Up to here it must be there; later it may be, until it is swept away. */
+  until: number;
+}
+
+interface Token {
+  readonly text: string;
+  readonly claims: JsonObject;
+  readonly authentic: AuthenticToken;
+}
+
+/** The claims that name something, without any of the code under test. */
+function targetsOf({ text, claims }: Token): [RevocationTarget, comparedWith: number | undefined][] {
+  const issuer = String(claims['iss']);
+  const iat = claims['iat'] as number | undefined;
+  const login = claims['auth_time'];
+  const since = iat !== undefined && typeof login === 'number' && login > 0 ? Math.min(iat, login) : iat;
+  const device = claims['device'];
+  const named = (kind: TargetKind, value: unknown): [RevocationTarget, number | undefined][] =>
+    typeof value === 'string' && value !== ''
+      ? [[{ issuer, kind, value }, kind === 'subject' ? since : iat]]
+      : [];
+  return [
+    ...named('token', `digest of ${text}`),
+    ...named('token_id', claims['jti']),
+    ...named('session', claims['sid']),
+    ...named('subject', claims['sub']),
+    ...named('client', claims['client_id']),
+    ...(Array.isArray(device) ? device : [device]).flatMap((value) =>
+      ['string', 'number', 'boolean'].includes(typeof value) && value !== ''
+        ? named('claim', JSON.stringify(['device', String(value)]))
+        : [],
+    ),
+  ];
+}
+
+class Model {
+  readonly entries = new Map<string, Promised>();
+
+  revoked(target: RevocationTarget, cutoff: number | null, now: number, life: number): void {
+    const id = targetId(target);
+    const known = this.entries.get(id);
+    const forGood = cutoff === null || known?.cutoff === null;
+    this.entries.set(id, {
+      cutoff: forGood ? null : Math.max(cutoff, known?.cutoff ?? 0),
+      until: Math.max(now + life, known?.until ?? 0),
+    });
+  }
+
+  /** Undefined where either is right: an entry that may or may not have been renewed. */
+  verdict(token: Token, now: number): boolean | undefined {
+    let unsure = false;
+    let refused = false;
+    for (const [target, at] of targetsOf(token)) {
+      const entry = this.entries.get(targetId(target));
+      if (!entry || (entry.cutoff !== null && at !== undefined && Math.floor(at) > entry.cutoff)) continue;
+      if (now <= entry.until) refused = true;
+      else unsure = true;
+    }
+    // Whatever refuses is renewed to a day less than `keep` at least.
+    if (refused || unsure) this.#touch(token, now);
+    return refused ? true : unsure ? undefined : false;
+  }
+
+  #touch(token: Token, now: number): void {
+    for (const [target, at] of targetsOf(token)) {
+      const entry = this.entries.get(targetId(target));
+      if (!entry || now > entry.until) continue;
+      // An entry of one token need not outlive it.
+      if (target.kind.startsWith('token') && token.claims['exp'] !== undefined) continue;
+      if (entry.cutoff !== null && at !== undefined && Math.floor(at) > entry.cutoff) continue;
+      entry.until = Math.max(entry.until, now + KEEP - DAY - 1);
+    }
+  }
+}
+
+function randomClaims(chance: Chance, now: number): JsonObject {
+  const iat = now - chance.below(4 * DAY);
+  const claims: Record<string, unknown> = {
+    iss: chance.of(ISSUERS),
+    sub: chance.of(['alice', 'bob', '', undefined]),
+    sid: chance.of(['s1', 's2', 's3', '', undefined]),
+    client_id: chance.of(['app', 'web', '', undefined]),
+    jti: chance.of([`jti-${chance.below(1e9)}`, `jti-${chance.below(1e9)}`, '', undefined]),
+    iat: chance.of([iat, iat, iat, undefined]),
+    exp: chance.of([now + 1 + chance.below(2 * DAY), now + 600, undefined]),
+    auth_time: chance.of([iat - chance.below(9 * DAY), iat, undefined, 0, -1, 'x', now + 9 * DAY]),
+    device: chance.of(['d1', ['d1', 'd2'], ['d2', '', null, { a: 1 }], 7, [7, true], '', undefined]),
+  };
+  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined)) as JsonObject;
+}
+
+let made = 0;
+function tokenOf(claims: JsonObject): Token {
+  const text = `token-${made++}`;
+  const authentic = authenticToken({
+    issuerName: 'any',
+    issuer: String(claims['iss']),
+    claims,
+    digest: () => `digest of ${text}`,
+    clockSkewSeconds: SKEW,
+    revocableClaims: revocableClaims(['device']),
+  });
+  return { text, claims, authentic };
+}
+
+async function play(seed: number, store: RevocationStore, clock: FixedClock): Promise<number> {
+  const chance = new Chance(seed);
+  const view = new RevocationView(store, clock);
+  const renewal = new EntryRenewal({ store, view, clock, keepSeconds: () => KEEP });
+  view.onRefusal = (token, issuedAt) => renewal.refused(token, issuedAt);
+  const model = new Model();
+  const tokens: Token[] = [];
+  const targets: RevocationTarget[] = [];
+  const revoker = new Revoker({
+    store,
+    view,
+    issuers: ISSUERS.map((issuer, index) => ({
+      name: `i${index}`,
+      issuer,
+      maxLifetimeSeconds: index === 0 ? 2 * DAY : undefined,
+      clockSkewSeconds: SKEW,
+      takes: index === 0 ? ('jwt' as const) : ('opaque' as const),
+    })),
+    verifyAny: async (text) => {
+      const token = tokens.find((each) => each.text === text);
+      if (!token) throw new Error('no such token');
+      return token.authentic;
+    },
+    keepSeconds: KEEP,
+    clock,
+  });
+  const by = { createdBy: 'test', reason: null };
+  const now = (): number => Math.floor(clock.seconds);
+  let checks = 0;
+
+  const check = async (seen: RevocationView, name: string): Promise<void> => {
+    for (const token of tokens) {
+      const exp = token.claims['exp'] as number | undefined;
+      if (exp !== undefined && clock.seconds >= exp + SKEW) continue;
+      const expected = model.verdict(token, now());
+      const got = seen.isRevoked(token.authentic.revocable, token.authentic.issuedAt);
+      checks++;
+      if (expected !== undefined && got !== expected)
+        throw new Error(
+          `${name} says ${got}, not ${expected}, at ${now()}: ${JSON.stringify(token.claims)}; entries ${JSON.stringify([...model.entries])}`,
+        );
+    }
+    // Renewals are asked for on the way, and take a moment.
+    await turn();
+  };
+
+  const steps: (() => Promise<void>)[] = [
+    async () => void tokens.push(tokenOf(randomClaims(chance, now()))),
+    async () => {
+      const old = tokens.length > 0 ? chance.of(tokens) : undefined;
+      if (!old) return;
+      const changes = { iat: now(), exp: now() + 600 + chance.below(DAY), jti: `jti-${chance.below(1e9)}` };
+      tokens.push(tokenOf({ ...old.claims, ...changes }));
+    },
+    async () => {
+      const token = tokens.length > 0 ? chance.of(tokens) : undefined;
+      if (!token) return;
+      const outcome = await revoker.revoke({ ...by, token: token.text, issuerName: undefined });
+      const exp = token.claims['exp'] as number | undefined;
+      if (outcome.kind === 'expired') {
+        if (exp === undefined || exp + SKEW >= now())
+          throw new Error('a token that works was called expired');
+        return;
+      }
+      const [[digest = undefined] = [], [second = undefined] = []] = targetsOf(token);
+      const target = second?.kind === 'token_id' ? second : digest;
+      if (!target) return;
+      targets.push(target);
+      // B's tokens may be asked about elsewhere; A's end when they expire.
+      model.revoked(target, null, now(), exp === undefined ? KEEP : Math.max(0, exp + SKEW - now()));
+    },
+    async () => {
+      const token = tokens.length > 0 ? chance.of(tokens) : undefined;
+      const [target] = token ? chance.of(targetsOf(token)) : [];
+      if (!target || target.kind === 'token') return;
+      const forGood = target.kind === 'session' || target.kind === 'token_id';
+      const issuedBefore = !forGood && chance.below(2) === 0 ? now() - chance.below(3 * DAY) : undefined;
+      const { entry } = await revoker.revoke({ ...by, target, issuedBefore });
+      targets.push(target);
+      const life = target.kind === 'token_id' && target.issuer === ISSUERS[0] ? 2 * DAY : KEEP;
+      model.revoked(target, forGood ? null : (issuedBefore ?? now()), now(), life);
+      if ((entry.issuedBefore === null) !== forGood) throw new Error(`${target.kind} has a wrong cutoff`);
+    },
+    async () => {
+      // What a gateway of an older version would write.
+      const sessions = targets.filter(({ kind }) => kind === 'session');
+      if (sessions.length === 0) return;
+      const target = chance.of(sessions);
+      const mark = {
+        id: targetId(target),
+        revoked: true,
+        issuedBefore: now() - chance.below(DAY),
+        expiresAt: now() + KEEP,
+        version: nextVersion(parseVersion(await store.position()), clock.nowMs()),
+      };
+      await store.merge([mark]);
+      view.apply([mark]);
+      model.revoked(target, null, now(), KEEP);
+    },
+    async () => {
+      if (targets.length === 0) return;
+      const target = chance.of(targets);
+      // Of one that has lapsed there is nothing to undo.
+      if (await revoker.undo(targetId(target))) model.entries.delete(targetId(target));
+    },
+    async () => void (clock.seconds += chance.of([1, 30, 3_600, DAY, 3 * DAY, KEEP / 2])),
+    async () => void (clock.seconds -= chance.below(3)),
+  ];
+  for (let step = 0; step < STEPS; step++) {
+    await chance.of(steps)();
+    await check(view, 'the view of the gateway that revokes');
+    if (step % 20 !== 19) continue;
+    const other = new RevocationView(store, clock);
+    const loaded = once(other, 'loaded');
+    other.start();
+    await loaded;
+    await check(other, 'a view that was loaded anew');
+    void other.stop();
+    for (const [id, { until }] of model.entries)
+      if (now() < until && (await store.find(id)) === undefined) throw new Error(`the store lacks ${id}`);
+  }
+  return checks;
+}
+
+const SEED = Number(process.env['SEED'] ?? Date.now() % 1e9);
+
+t.test('V11 V14 what must be refused is, and nothing else: random histories', async (t) => {
+  t.comment(`SEED=${SEED}`);
+  let checks = 0;
+  for (let index = 0; index < 30; index++) {
+    const clock = new FixedClock();
+    checks += await play(SEED + index, new MemoryStore(clock), clock);
+  }
+  t.comment(`${checks} verdicts with the memory store`);
+  t.ok(checks > 1_000);
+});
+
+t.test('V11 V14 the same over SQLite', async (t) => {
+  t.comment(`SEED=${SEED}`);
+  const folder = temporaryFolder(t);
+  for (let index = 0; index < 6; index++) {
+    const clock = new FixedClock();
+    const store = new SqliteStore(join(folder, `${index}.sqlite`), clock);
+    const checks = await play(SEED + index, store, clock);
+    await store.close();
+    t.ok(checks > 50, `${checks} verdicts`);
+  }
+});
