@@ -1,0 +1,187 @@
+/** May this caller do this here? RFC 6750 section 3.1, RFC 9068 section 4. Rules B4, C9. */
+import t from 'tap';
+import { GatewayError } from '../../src/errors.ts';
+import type { ClaimRule, Route, ScopeRule } from '../../src/policy.ts';
+import { authorize, passReported } from '../../src/stages/authorize.ts';
+import type { UnrevokedToken } from '../../src/stages/check-revocation.ts';
+import { parseClaimPath } from '../../src/token/claims.ts';
+import type { AuthenticToken } from '../../src/token/token-verifier.ts';
+import { outcome } from '../support/heads.ts';
+import { routeOf, tokenOf } from '../support/routes.ts';
+
+const MISSING = '401 missing_token (missing)';
+const SCOPE = '403 insufficient_scope (insufficient_scope)';
+const CLAIM = '403 access_denied (claim_rule)';
+const TOO_LARGE = '403 identity_too_large (identity_too_large)';
+
+const unrevoked = (token: AuthenticToken | undefined): UnrevokedToken =>
+  ({ token, failedOpen: false }) as UnrevokedToken;
+const scopesOf = ({ all = [], any = [] }: Partial<ScopeRule>): ScopeRule => ({
+  all,
+  any,
+  text: [...all, ...any].join(' '),
+});
+const ruleOf = (path: string, ...allowed: ClaimRule['allowed']): ClaimRule => ({
+  path: parseClaimPath(path),
+  text: path,
+  allowed,
+});
+const identityOf = (claims: Record<string, string>, maxBytes = 8192): Route['identity'] => ({
+  headers: Object.entries(claims).map(([name, path]) => ({ name, claim: parseClaimPath(path) })),
+  maxBytes,
+});
+
+/** `pass`, or the refusal. */
+function verdict(changes: Partial<Route>, token: AuthenticToken | undefined): string {
+  return outcome(() => authorize(routeOf(changes), unrevoked(token)) && 'pass');
+}
+
+const scopes: [name: string, rule: Partial<ScopeRule>, claims: Record<string, unknown>, expected: string][] =
+  [
+    ['no rule', {}, {}, 'pass'],
+    ['B4 the one', { all: ['a'] }, { scope: 'a' }, 'pass'],
+    ['B4 all, in another order, and more', { all: ['a', 'b'] }, { scope: 'c b a' }, 'pass'],
+    ['B4 as scp, in a list', { all: ['a', 'b'] }, { scp: ['a', 'b'] }, 'pass'],
+    ['B4 one of any', { any: ['a', 'b'] }, { scope: 'b' }, 'pass'],
+    ['B4 all, and one of any', { all: ['a'], any: ['b', 'c'] }, { scope: 'a c' }, 'pass'],
+    ['B4 no scope at all', { all: ['a'] }, {}, SCOPE],
+    ['B4 an empty scope', { all: ['a'] }, { scope: '' }, SCOPE],
+    ['B4 one of two', { all: ['a', 'b'] }, { scope: 'a' }, SCOPE],
+    ['B4 none of any', { any: ['a', 'b'] }, { scope: 'c' }, SCOPE],
+    ['B4 all, but none of any', { all: ['a'], any: ['b', 'c'] }, { scope: 'a' }, SCOPE],
+    ['B4 one of any, but not all', { all: ['a'], any: ['b', 'c'] }, { scope: 'b c' }, SCOPE],
+    ['B4 capitals', { all: ['a'] }, { scope: 'A' }, SCOPE],
+    ['B4 a scope that begins alike', { all: ['a'] }, { scope: 'ab a:b a.b' }, SCOPE],
+    ['B4 a scope of which ours is the beginning', { all: ['a:write'] }, { scope: 'a a:' }, SCOPE],
+    ['B4 joined by commas', { all: ['a'] }, { scope: 'a,b' }, SCOPE],
+    ['B4 joined by a tab', { all: ['a'] }, { scope: 'a\tb' }, SCOPE],
+    ['B4 spaces within a list', { all: ['a'] }, { scope: ['a b'] }, SCOPE],
+    ['B4 another type', { all: ['1'] }, { scope: [1, true, null, { 1: 1 }] }, SCOPE],
+    ['B4 an object', { all: ['a'] }, { scope: { a: 'a' } }, SCOPE],
+    ['B4 another claim', { all: ['a'] }, { scopes: 'a', roles: 'a' }, SCOPE],
+    ['B4 a name that objects inherit', { all: ['constructor'] }, { scope: 'a' }, SCOPE],
+  ];
+t.test('scopes', async (t) => {
+  for (const [name, rule, claims, expected] of scopes)
+    t.equal(verdict({ scopes: scopesOf(rule) }, tokenOf(claims)), expected, name);
+});
+
+t.test('B4 B5 the challenge names what the route needs, and nothing of the token', async (t) => {
+  const rule = scopesOf({ all: ['a'], any: ['b', 'c'] });
+  try {
+    authorize(routeOf({ scopes: rule }), unrevoked(tokenOf({ scope: 'secret' })));
+    t.fail('passed');
+  } catch (error) {
+    t.strictSame(error instanceof GatewayError && error.challenge, {
+      error: 'insufficient_scope',
+      scope: 'a b c',
+    });
+  }
+});
+
+const tenant = ruleOf('tenant.id', 'acme', 'globex');
+const claimRules: [name: string, rules: ClaimRule[], claims: string, expected: string][] = [
+  ['equal', [tenant], '{"tenant":{"id":"acme"}}', 'pass'],
+  ['contained', [tenant], '{"tenant":{"id":["other","globex"]}}', 'pass'],
+  ['a number', [ruleOf('n', 7)], '{"n":7}', 'pass'],
+  ['a number as it may be written', [ruleOf('n', 7)], '{"n":7.0}', 'pass'],
+  ['a boolean', [ruleOf('b', false)], '{"b":false}', 'pass'],
+  ['every rule', [tenant, ruleOf('b', true)], '{"tenant":{"id":"acme"},"b":true}', 'pass'],
+  ['all but the last rule', [tenant, ruleOf('b', true)], '{"tenant":{"id":"acme"},"b":false}', CLAIM],
+  ['all but the first rule', [tenant, ruleOf('b', true)], '{"tenant":{"id":"x"},"b":true}', CLAIM],
+  ['absent', [tenant], '{}', CLAIM],
+  ['half of the path', [tenant], '{"tenant":"acme"}', CLAIM],
+  ['a dot in the name', [tenant], '{"tenant.id":"acme"}', CLAIM],
+  ['null', [tenant], '{"tenant":{"id":null}}', CLAIM],
+  ['an empty list', [tenant], '{"tenant":{"id":[]}}', CLAIM],
+  ['a list in a list', [tenant], '{"tenant":{"id":[["acme"]]}}', CLAIM],
+  ['an object', [tenant], '{"tenant":{"id":{"acme":"acme"}}}', CLAIM],
+  ['capitals', [tenant], '{"tenant":{"id":"Acme"}}', CLAIM],
+  ['part of it', [tenant], '{"tenant":{"id":"acme2"}}', CLAIM],
+  ['joined by a comma', [tenant], '{"tenant":{"id":"acme,globex"}}', CLAIM],
+  ['a number for a string', [ruleOf('n', '7')], '{"n":7}', CLAIM],
+  ['a string for a number', [ruleOf('n', 7)], '{"n":"7"}', CLAIM],
+  ['1 for true', [ruleOf('b', true)], '{"b":1}', CLAIM],
+  ['"true" for true', [ruleOf('b', true)], '{"b":"true"}', CLAIM],
+  ['null for "null"', [ruleOf('b', 'null')], '{"b":null}', CLAIM],
+  ['what objects inherit', [ruleOf('constructor.name', 'Object')], '{}', CLAIM],
+];
+t.test('claim rules', async (t) => {
+  for (const [name, claims, text, expected] of claimRules)
+    t.equal(verdict({ claims }, tokenOf(text)), expected, name);
+});
+
+t.test('B4 a missing scope is told before a claim', async (t) => {
+  const route = { scopes: scopesOf({ all: ['a'] }), claims: [tenant] };
+  t.equal(verdict(route, tokenOf({})), SCOPE);
+  t.equal(verdict(route, tokenOf({ scope: 'a' })), CLAIM);
+});
+
+t.test('B1 without a token, no rule is satisfied', async (t) => {
+  const rules: [name: string, changes: Partial<Route>, expected: string][] = [
+    ['no rule', {}, 'pass'],
+    ['scopes', { scopes: scopesOf({ all: ['a'] }) }, MISSING],
+    ['one of any scope', { scopes: scopesOf({ any: ['a'] }) }, MISSING],
+    ['a claim', { claims: [tenant] }, MISSING],
+  ];
+  for (const [name, changes, expected] of rules) {
+    t.equal(verdict({ ...changes, mode: 'optional' }, undefined), expected, name);
+    t.equal(verdict({ ...changes, mode: 'none' }, undefined), 'pass', `${name}, where nothing is examined`);
+  }
+  const { identity, token } = authorize(
+    routeOf({ identity: identityOf({ 'X-User': 'sub' }) }),
+    unrevoked(undefined),
+  );
+  t.strictSame([identity, token], [[], undefined]);
+});
+
+t.test('C9 one token on two routes: each has its own verdict and its own identity', async (t) => {
+  const token = tokenOf({ sub: 'alice', scope: 'a', tenant: 'acme' });
+  const first = routeOf({ scopes: scopesOf({ all: ['a'] }), identity: identityOf({ 'X-User': 'sub' }) });
+  const second = routeOf({ scopes: scopesOf({ all: ['b'] }), identity: identityOf({ 'X-User': 'sub' }) });
+  const third = routeOf({ identity: identityOf({ 'X-Tenant': 'tenant' }) });
+  for (let use = 1; use <= 2; use++) {
+    t.strictSame(authorize(first, unrevoked(token)).identity, ['X-User', 'alice'], `use ${use}`);
+    t.equal(verdict(second, token), SCOPE, `use ${use}`);
+    t.strictSame(authorize(third, unrevoked(token)).identity, ['X-Tenant', 'acme'], `use ${use}`);
+  }
+  const other = tokenOf({ sub: 'bob', scope: 'a' });
+  t.strictSame(authorize(first, unrevoked(other)).identity, ['X-User', 'bob'], 'C7 and so has another token');
+});
+
+t.test('J15 the identity headers together are bounded, on every use', async (t) => {
+  // The name, the value, and `: ` and CRLF.
+  const bytes = 'X-User'.length + 5 + 4;
+  const token = tokenOf({ sub: 'alice' });
+  for (let use = 1; use <= 2; use++) {
+    t.equal(verdict({ identity: identityOf({ 'X-User': 'sub' }, bytes) }, token), 'pass', `use ${use}`);
+    const contract = identityOf({ 'X-User': 'sub' }, bytes - 1);
+    t.equal(verdict({ identity: contract }, token), TOO_LARGE, `use ${use}`);
+    t.equal(verdict({ identity: contract }, token), TOO_LARGE, `use ${use}, again`);
+  }
+});
+
+t.test(
+  'a route that only reports passes what was refused, with an identity only if the token is valid',
+  async (t) => {
+    const route = routeOf({
+      scopes: scopesOf({ all: ['a'] }),
+      identity: identityOf({ 'X-User': 'sub' }, 20),
+    });
+    const small = tokenOf({ sub: 'alice' });
+    const large = tokenOf({ sub: 'alice'.repeat(10) });
+    const rows: [name: string, unrevoked: UnrevokedToken | undefined, identity: string[], token: unknown][] =
+      [
+        ['V1 refused before the token was known to be valid', undefined, [], undefined],
+        ['no token', unrevoked(undefined), [], undefined],
+        ['a scope is missing', unrevoked(small), ['X-User', 'alice'], small],
+        ['J15 an identity that is too large', unrevoked(large), [], undefined],
+      ];
+    for (const [name, given, identity, token] of rows) {
+      const passed = passReported(route, given);
+      t.strictSame(passed.identity, identity, name);
+      t.equal(passed.token, token, name);
+      t.equal(passed.route, route, name);
+    }
+  },
+);

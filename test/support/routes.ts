@@ -1,0 +1,48 @@
+/** Compiled routes and verified tokens for table tests of stages, without configuration files and signatures. */
+import type { Route } from '../../src/policy.ts';
+import { scopesOf } from '../../src/token/claims.ts';
+import { parseStrictJson, type JsonObject } from '../../src/token/strict-json.ts';
+import type { AuthenticToken } from '../../src/token/token-verifier.ts';
+
+const ROUTE: Route = {
+  name: 'r',
+  match: { hosts: [], path: { kind: 'prefix', value: '/' }, methods: new Set(), headers: [] },
+  upstream: 'u',
+  mode: 'required',
+  issuers: ['login'],
+  issuerSet: '["login"]',
+  scopes: { all: [], any: [], text: '' },
+  claims: [],
+  reportOnly: false,
+  webSocketProtocol: false,
+  whenStale: 'deny',
+  leniencies: new Set(),
+  rewrite: { stripPrefix: '', addPrefix: '', preserveHost: false },
+  cors: undefined,
+  responseTimeoutMs: 30_000,
+  idleTimeoutMs: 60_000,
+  retryAttempts: 1,
+  identity: { headers: [], maxBytes: 8192 },
+  forwardAuthorization: false,
+  streamsExpired: 'close',
+  upgrades: new Set(),
+};
+
+/** A route that asks for a token and nothing else, with changes. */
+export function routeOf(changes: Partial<Route> = {}): Route {
+  return { ...ROUTE, ...changes };
+}
+
+/** What authorization reads of a verified token with these claims. */
+export function tokenOf(claims: Record<string, unknown> | string): AuthenticToken {
+  const text = typeof claims === 'string' ? claims : JSON.stringify(claims);
+  const parsed = parseStrictJson(Buffer.from(text)) as JsonObject;
+  const token: Pick<AuthenticToken, 'issuerName' | 'issuer' | 'claims' | 'scopes' | 'derived'> = {
+    issuerName: 'login',
+    issuer: 'https://login.example',
+    claims: parsed,
+    scopes: scopesOf(parsed),
+    derived: new Map(),
+  };
+  return token as AuthenticToken;
+}
