@@ -31,6 +31,8 @@ export function openStore(
   }
 }
 
+const ASSERTION_KEY = 'a private Ed25519 or P-256 JWK';
+
 /** @throws ConfigurationError where its key cannot be used */
 export function assertionSigner(
   { configuration, folder, file }: LoadedConfiguration,
@@ -38,6 +40,17 @@ export function assertionSigner(
 ): JwtAssertionSigner | undefined {
   const { assertion } = configuration.identity;
   if (!assertion) return undefined;
+  // A file that cannot be read and one that holds something else have different remedies: each says its own, once.
+  const unusable = (error: unknown, remedy: string): ConfigurationError =>
+    new ConfigurationError([
+      `${file}: identity.assertion.key_file: ${error instanceof Error ? error.message : String(error)}${remedy}`,
+    ]);
+  let keys: unknown;
+  try {
+    keys = parseJson(resolve(folder, assertion.key_file), ASSERTION_KEY);
+  } catch (error) {
+    throw unusable(error, '');
+  }
   try {
     return new JwtAssertionSigner(
       {
@@ -46,13 +59,10 @@ export function assertionSigner(
         lifetimeSeconds: assertion.lifetime / 1000,
         claims: assertion.claims,
       },
-      parseJson(resolve(folder, assertion.key_file)),
+      keys,
       clock,
     );
   } catch (error) {
-    const what = error instanceof Error ? error.message : String(error);
-    throw new ConfigurationError([
-      `${file}: identity.assertion.key_file: ${what}; put a private Ed25519 or P-256 JWK there`,
-    ]);
+    throw unusable(error, `; put ${ASSERTION_KEY} there`);
   }
 }

@@ -18,7 +18,7 @@ import type { ListenerOptions } from './listener.ts';
 import type { LiveStreams } from './live-streams.ts';
 import { LogoutReceiver } from './logout-receiver.ts';
 import { compilePolicy, type Policy } from './policy.ts';
-import { issuerObserver, upstreamObserver } from './reports.ts';
+import { issuerObserver, logoutObserver, upstreamObserver } from './reports.ts';
 import type { RevocationStore } from './revocation/revocation-store.ts';
 import type { RevocationView } from './revocation/revocation-view.ts';
 import { Revoker } from './revocation/revoker.ts';
@@ -114,7 +114,12 @@ export class Generation {
     this.#audit = new AuditLog(log.logger, (action, by) => {
       metrics.revocationChanges.child(action, by).value++;
     });
-    this.#logouts = new LogoutReceiver(this.issuers.logoutEndpoints, this.#revoker, this.#audit);
+    this.#logouts = new LogoutReceiver(
+      this.issuers.logoutEndpoints,
+      this.#revoker,
+      this.#audit,
+      logoutObserver(metrics, log.logger),
+    );
     // Last, since it begins to ask its targets how they are.
     this.forwarder = new Http1Forwarder(
       upstreamOptions(configuration),

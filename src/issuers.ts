@@ -85,7 +85,8 @@ export class Issuers {
         const logout = issuer.backchannel_logout;
         if (logout) {
           const verifier = new LogoutVerifier({ ...policy, clientIds: logout.client_ids }, keys, parts.clock);
-          this.#logoutEndpoints.push({ host: logout.host, path: logout.path, issuerName: name, verifier });
+          const { host, path, ends } = logout;
+          this.#logoutEndpoints.push({ host, path, ends, issuerName: name, verifier });
         }
       } catch (error) {
         problems.push(
@@ -188,7 +189,11 @@ export class Issuers {
     if (issuer.hmac_secret !== undefined) return secretKeySet(issuer.hmac_secret, algorithms);
     if (issuer.jwks_file !== undefined) {
       const file = resolve(loaded.folder, issuer.jwks_file);
-      return staticKeySet('jwks_file', parseJson(file), algorithms);
+      return staticKeySet(
+        'jwks_file',
+        parseJson(file, "the issuer's public keys, as a JWK Set,"),
+        algorithms,
+      );
     }
     if (issuer.jwks !== undefined) return staticKeySet('jwks', issuer.jwks, algorithms);
     const { client, clock, observer, fetchKeys } = parts;
@@ -244,8 +249,11 @@ function staticKeySet(source: string, document: unknown, algorithms: readonly Si
   return new StaticKeySet(keys, { ignoreKeyId: false });
 }
 
-/** @throws TypeError with what is wrong, what to do */
-export function parseJson(file: string): unknown {
+/**
+ * @param wanted what belongs in the file, as the subject of "put … there"
+ * @throws TypeError with what is wrong, what to do
+ */
+export function parseJson(file: string, wanted: string): unknown {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -258,7 +266,7 @@ export function parseJson(file: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw new TypeError(`${file} is no JSON; put a JWK Set there`);
+    throw new TypeError(`${file} is no JSON; put ${wanted} there`);
   }
 }
 

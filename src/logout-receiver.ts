@@ -6,6 +6,7 @@ import { addAbortSignal } from 'node:stream';
 import type { ClientRequest } from './client-transport.ts';
 import {
   BODY_TOO_LARGE,
+  GatewayError,
   INVALID_LOGOUT_TOKEN,
   MALFORMED_REQUEST,
   LOGOUT_NOT_POSTED,
@@ -16,15 +17,25 @@ import { contentTypesIn, mediaTypeOf } from './http/media-type.ts';
 import type { RequestHead } from './http/request-head.ts';
 import { readBody } from './request-body.ts';
 import { RevocationRefused, type Revoker } from './revocation/revoker.ts';
+import type { TargetKind } from './revocation/revocation-target.ts';
 import type { AuditLog } from './telemetry/audit-log.ts';
-import type { LogoutVerifier } from './token/logout-verifier.ts';
+import { LogoutRefused, type LogoutRefusalReason } from './token/logout-refusal.ts';
+import type { Logout, LogoutVerifier } from './token/logout-verifier.ts';
 
 export interface LogoutEndpoint {
   /** Lower-case, without port. */
   readonly host: string;
   readonly path: string;
   readonly issuerName: string;
+  /** What a logout that names a session and a subject ends. */
+  readonly ends: 'session' | 'subject' | 'both';
   readonly verifier: LogoutVerifier;
+}
+
+/** What has come of a logout, for the log and the metric. */
+export interface LogoutObserver {
+  accepted(issuer: string): void;
+  refused(issuer: string, reason: LogoutRefusalReason, from: string): void;
 }
 
 type Addressed = Pick<RequestHead, 'hostname' | 'path'>;
@@ -46,11 +57,18 @@ export class LogoutReceiver {
   readonly #endpoints: readonly LogoutEndpoint[];
   readonly #revoker: Revoker;
   readonly #audit: AuditLog;
+  readonly #observer: LogoutObserver;
 
-  constructor(endpoints: readonly LogoutEndpoint[], revoker: Revoker, audit: AuditLog) {
+  constructor(
+    endpoints: readonly LogoutEndpoint[],
+    revoker: Revoker,
+    audit: AuditLog,
+    observer: LogoutObserver,
+  ) {
     this.#endpoints = endpoints;
     this.#revoker = revoker;
     this.#audit = audit;
+    this.#observer = observer;
   }
 
   /** As logoutEndpointOf. */
@@ -64,35 +82,71 @@ export class LogoutReceiver {
    * @throws GatewayError 400, 405, 408, 413; 503 where keys or the store cannot be had
    */
   async receive(endpoint: LogoutEndpoint, request: ClientRequest, from: string): Promise<void> {
-    if (request.method !== 'POST') throw LOGOUT_NOT_POSTED;
-    const mediaType = mediaTypeOf(contentTypesIn(request.rawHeaders));
-    if (mediaType !== 'application/x-www-form-urlencoded') throw INVALID_LOGOUT_TOKEN;
-    const body = await bodyOf(request);
-    const tokens = new URLSearchParams(body.toString('utf8')).getAll('logout_token');
-    const [token] = tokens;
-    if (token === undefined || tokens.length > 1) throw INVALID_LOGOUT_TOKEN;
-    const logout = await endpoint.verifier.verify(token);
-    const { issuer, kind, value, issuedAt } = logout;
-    const by = `backchannel-logout:${endpoint.issuerName}`;
+    const { issuerName } = endpoint;
     try {
+      const token = await tokenOf(request);
+      const logout = await endpoint.verifier.verify(token);
+      await this.#end(endpoint, logout, from);
+      endpoint.verifier.spend(logout);
+      this.#observer.accepted(issuerName);
+    } catch (error) {
+      const [refusal, reason] = refusalOf(error);
+      if (reason !== undefined) this.#observer.refused(issuerName, reason, from);
+      throw refusal;
+    }
+  }
+
+  /** One entry, or two. Where the store fails half-way, the server tries again, and the first one is there already. */
+  async #end({ issuerName, ends }: LogoutEndpoint, logout: Logout, from: string): Promise<void> {
+    const by = `backchannel-logout:${issuerName}`;
+    for (const [kind, value] of targetsOf(logout, ends)) {
       const outcome = await this.#revoker.revoke({
-        target: { issuer, kind, value },
-        issuedBefore: issuedAt,
+        target: { issuer: logout.issuer, kind, value },
+        issuedBefore: kind === 'session' ? undefined : logout.issuedAt,
         createdBy: by,
         reason: 'logged out',
       });
-      this.#audit.write({
-        action: 'revoke',
-        by,
-        from,
-        entry: outcome.entry,
-        changed: outcome.kind !== 'repeated',
-      });
-    } catch (error) {
-      throw error instanceof RevocationRefused ? INVALID_LOGOUT_TOKEN : REVOCATION_NOT_STORED;
+      const { entry, changed } = outcome;
+      this.#audit.write({ action: 'revoke', by, from, entry, changed });
     }
-    endpoint.verifier.spend(logout);
   }
+}
+
+/** What is to end: as configured where the token names both, else what it names. */
+function targetsOf(
+  { session, subject }: Logout,
+  ends: LogoutEndpoint['ends'],
+): (readonly [kind: TargetKind, value: string])[] {
+  const sessions = session === undefined ? [] : [['session', session] as const];
+  const subjects = subject === undefined ? [] : [['subject', subject] as const];
+  if (sessions.length === 0 || subjects.length === 0 || ends === 'both') return [...sessions, ...subjects];
+  return ends === 'session' ? sessions : subjects;
+}
+
+/** @throws GatewayError 400, 405, 408, 413; LogoutRefused */
+async function tokenOf(request: ClientRequest): Promise<string> {
+  if (request.method !== 'POST') throw LOGOUT_NOT_POSTED;
+  const mediaType = mediaTypeOf(contentTypesIn(request.rawHeaders));
+  if (mediaType !== 'application/x-www-form-urlencoded') throw new LogoutRefused('not_a_form');
+  const body = await bodyOf(request);
+  const [token, second] = new URLSearchParams(body.toString('utf8')).getAll('logout_token');
+  if (token === undefined || second !== undefined) throw new LogoutRefused('no_single_token');
+  return token;
+}
+
+const REASONS: ReadonlyMap<GatewayError, LogoutRefusalReason> = new Map([
+  [LOGOUT_NOT_POSTED, 'not_posted'],
+  [BODY_TOO_LARGE, 'body_too_large'],
+  [MALFORMED_REQUEST, 'incomplete'],
+  [REQUEST_TIMEOUT, 'timeout'],
+]);
+
+/** What the server gets, and why. */
+function refusalOf(error: unknown): [error: GatewayError, reason: LogoutRefusalReason | undefined] {
+  if (error instanceof LogoutRefused) return [INVALID_LOGOUT_TOKEN, error.reason];
+  if (error instanceof RevocationRefused) return [INVALID_LOGOUT_TOKEN, 'from_the_future'];
+  if (!(error instanceof GatewayError)) return [REVOCATION_NOT_STORED, 'store_unavailable'];
+  return [error, error.reason === 'keys_unavailable' ? 'keys_unavailable' : REASONS.get(error)];
 }
 
 /** @throws GatewayError 400 where it does not come whole, 408 where it takes too long, 413 */

@@ -2,6 +2,7 @@
 import type { Clock } from './clock.ts';
 import type { Configuration } from './config/schema.ts';
 import type { IssuerObserver } from './issuers.ts';
+import type { LogoutObserver } from './logout-receiver.ts';
 import type { RevocationView } from './revocation/revocation-view.ts';
 import { describeError, type Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';
@@ -33,6 +34,18 @@ export function issuerObserver(
       metrics.introspections.child(issuer, result).value++;
       if (error !== undefined)
         logger.warn({ issuer, error: describeError(error) }, 'an opaque token cannot be checked');
+    },
+  };
+}
+
+export function logoutObserver(metrics: Metrics, logger: Logger): LogoutObserver {
+  return {
+    accepted: (issuer) => {
+      metrics.backchannelLogouts.child(issuer, 'accepted').value++;
+    },
+    refused: (issuer, reason, from) => {
+      metrics.backchannelLogouts.child(issuer, reason).value++;
+      logger.warn({ issuer, reason, client_ip: from }, 'a back-channel logout was refused');
     },
   };
 }

@@ -127,10 +127,16 @@ export const issuer = z
           .array(text)
           .min(1)
           .describe('The clients whose logouts count: aud of a logout token holds one of them.'),
+        ends: z
+          .enum(['session', 'subject', 'both'], 'must be session, subject or both')
+          .prefault('session')
+          .describe(
+            'What a logout that names a session (sid) and a subject (sub) ends: the session for good; everything that the subject had until then; or both. Choose subject or both where access tokens carry no sid: a session then ends none of them. A logout that names one of the two ends that one.',
+          ),
       })
       .optional()
       .describe(
-        'OpenID Connect Back-Channel Logout 1.0: where this issuer tells of logouts, on the public listeners. A logout revokes the session (sid), else the subject.',
+        'OpenID Connect Back-Channel Logout 1.0: where this issuer tells of logouts, on the public listeners. A logout revokes as ends says.',
       ),
     audiences: z.array(text).min(1).optional().describe('A token must be for at least one of these (aud).'),
     algorithms: z

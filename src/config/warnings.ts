@@ -70,6 +70,11 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
             `issuers.${name}: max_lifetime is more than 24h: a stolen token works for that long, and revocations are kept for that long`,
           ]
         : []),
+      ...(issuer.backchannel_logout?.ends === 'session' && !issuer.required_claims.includes('sid')
+        ? [
+            `issuers.${name}.backchannel_logout: ends: session ends no access token that carries no sid; add sid to required_claims where all of them carry one, else set ends: both`,
+          ]
+        : []),
       ...(issuer.audiences === undefined && issuer.validation === undefined
         ? [
             `issuers.${name}: no audiences: tokens that were issued for other services are accepted; name yours`,

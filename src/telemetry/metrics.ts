@@ -106,6 +106,11 @@ export class Metrics {
     'Revocations and undoings through this gateway, by the admin token or the issuer that asked.',
     ['action', 'by'],
   );
+  readonly backchannelLogouts = this.#counter(
+    'sallyport_backchannel_logouts_total',
+    'Back-channel logouts: accepted, or the reason why they were refused.',
+    ['issuer', 'result'],
+  );
   readonly propagationSeconds = this.#histogram(
     'sallyport_revocation_propagation_seconds',
     'Time from a revocation in the store to its effect in this gateway, by both clocks.',

@@ -20,6 +20,7 @@ import {
 import { IssuerSignature } from './issuer-signature.ts';
 import type { KeySet } from './key-set.ts';
 import type { JwtText } from './lexical-gate.ts';
+import { hasLogoutEvent } from './logout-event.ts';
 import { signedContentDigest } from './token-digest.ts';
 import type { AuthenticToken } from './token-verifier.ts';
 import type { VerificationKey } from './verification-key.ts';
@@ -101,6 +102,8 @@ export class JwtVerifier {
   #checkClaims(claims: JsonObject): void {
     const { issuer, tokenType, audiences } = this.policy;
     if (claims['iss'] !== issuer) throw invalidToken('unknown_issuer', this.policy.issuerName);
+    // A logout token may have the typ of any JWT, or none.
+    if (hasLogoutEvent(claims)) throw invalidToken('wrong_type', this.policy.issuerName);
     const claimsOk =
       numberOf(claims['exp']) !== undefined &&
       ['nbf', 'iat'].every((name) => claims[name] === undefined || numberOf(claims[name]) !== undefined) &&

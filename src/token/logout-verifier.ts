@@ -1,13 +1,18 @@
 /**
  * Verifies logout tokens of one issuer: every check of OpenID Connect Back-Channel Logout 1.0, section 2.6.
+ *
+ * Servers of before its last draft send `typ: JWT` or none, and no `exp`. The events claim, the audience and the lack of a
+ * nonce tell a logout token from an ID token all the same; without `exp` its `iat` bounds how long it counts.
  */
 import type { Clock } from '../clock.ts';
-import { GatewayError, INVALID_LOGOUT_TOKEN } from '../errors.ts';
-import { isJsonObject, numberOf, stringClaim, type JsonObject } from './claims.ts';
+import { GatewayError } from '../errors.ts';
+import { numberOf, stringClaim, type JsonObject } from './claims.ts';
 import { IssuerSignature, type SigningPolicy } from './issuer-signature.ts';
 import { audienceOf } from './jwt-verifier.ts';
 import type { KeySet } from './key-set.ts';
 import { readJwt } from './lexical-gate.ts';
+import { hasLogoutEvent } from './logout-event.ts';
+import { LogoutRefused } from './logout-refusal.ts';
 
 export interface LogoutPolicy extends SigningPolicy {
   readonly issuer: string;
@@ -17,20 +22,22 @@ export interface LogoutPolicy extends SigningPolicy {
   readonly futureIatSeconds: number;
 }
 
-/** Who has logged out. */
+/** Who has logged out, of what. One of `session` and `subject` is there, and neither is empty. */
 export interface Logout {
   readonly issuer: string;
-  /** `sid` where the token has one, else `sub`. */
-  readonly kind: 'session' | 'subject';
-  readonly value: string;
+  /** `sid` */
+  readonly session: string | undefined;
+  /** `sub` */
+  readonly subject: string | undefined;
   /** `iat`, in seconds: what was issued up to then has ended. */
   readonly issuedAt: number;
   readonly tokenId: string;
-  /** `exp`, in seconds. */
-  readonly expiresAt: number;
+  /** When the token counts for nothing any more, in seconds: its `jti` is spent up to then. */
+  readonly spentUntil: number;
 }
 
-const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
+/** Of a token without `exp`: how old its `iat` may be. */
+const MAX_AGE_SECONDS = 120;
 /** Ids of logout tokens kept until they expire; a flood of valid ones forgets the oldest, whose effect is there anyway. */
 const MAX_SPENT = 10_000;
 
@@ -47,75 +54,88 @@ export class LogoutVerifier {
     this.#clock = clock;
   }
 
-  /** @throws GatewayError 400 INVALID_LOGOUT_TOKEN; 503 `keys_unavailable` */
+  /** @throws LogoutRefused with the reason; GatewayError 503 `keys_unavailable` */
   async verify(token: string): Promise<Logout> {
+    const jwt = readJwtOrRefuse(token);
+    if (!isLogoutType(jwt.header['typ'])) throw new LogoutRefused('wrong_type');
     try {
-      const jwt = readJwt(token);
-      if (jwt === undefined || !isLogoutType(jwt.header)) throw INVALID_LOGOUT_TOKEN;
       await this.#signature.signerOf(jwt);
-      return this.#checkClaims(jwt.claims);
     } catch (error) {
-      // It is not the credentials of this request that are wrong, but what it says.
-      throw error instanceof GatewayError && error.status === 401 ? INVALID_LOGOUT_TOKEN : error;
+      if (!(error instanceof GatewayError) || error.status !== 401) throw error;
+      throw new LogoutRefused(error.reason === 'unknown_key' ? 'unknown_key' : 'bad_signature');
     }
+    this.#checkPurpose(jwt.claims);
+    const who = whoOf(jwt.claims);
+    const tokenId = stringClaim(jwt.claims, 'jti');
+    if (tokenId === undefined || tokenId === '') throw new LogoutRefused('no_token_id');
+    const dates = this.#datesOf(jwt.claims);
+    if ((this.#spent.get(tokenId) ?? 0) > this.#nowSeconds) throw new LogoutRefused('used_before');
+    return { issuer: this.#policy.issuer, ...who, ...dates, tokenId };
   }
 
   /** The logout has taken effect: its token must not be used again. */
-  spend({ tokenId, expiresAt }: Logout): void {
+  spend({ tokenId, spentUntil }: Logout): void {
     for (const [id, until] of this.#spent) {
       if (until > this.#nowSeconds && this.#spent.size < MAX_SPENT) break;
       this.#spent.delete(id);
     }
-    this.#spent.set(tokenId, expiresAt + this.#policy.clockSkewSeconds);
+    this.#spent.set(tokenId, spentUntil);
   }
 
   get #nowSeconds(): number {
     return this.#clock.nowMs() / 1000;
   }
 
-  #checkClaims(claims: JsonObject): Logout {
-    const { issuer, clientIds, clockSkewSeconds, futureIatSeconds } = this.#policy;
-    const nowSeconds = this.#nowSeconds;
+  /** Is it a logout token, of this issuer, for us? */
+  #checkPurpose(claims: JsonObject): void {
+    const { issuer, clientIds } = this.#policy;
     const audience = audienceOf(claims['aud']) ?? [];
+    if (claims['iss'] !== issuer) throw new LogoutRefused('wrong_issuer');
+    if (!clientIds.some((id) => audience.includes(id))) throw new LogoutRefused('wrong_audience');
+    if (!hasLogoutEvent(claims)) throw new LogoutRefused('no_logout_event');
+    // An ID token of an attack on the login flow must not pass for a logout token.
+    if (claims['nonce'] !== undefined) throw new LogoutRefused('nonce');
+  }
+
+  #datesOf(claims: JsonObject): { issuedAt: number; spentUntil: number } {
+    const { clockSkewSeconds, futureIatSeconds } = this.#policy;
+    const nowSeconds = this.#nowSeconds;
     const issuedAt = numberOf(claims['iat']);
     const expiresAt = numberOf(claims['exp']);
-    const tokenId = stringClaim(claims, 'jti');
-    const events = claims['events'];
-    const session = stringClaim(claims, 'sid');
-    const subject = stringClaim(claims, 'sub');
-    const value = session ?? subject;
-    const isGood =
-      claims['iss'] === issuer &&
-      clientIds.some((id) => audience.includes(id)) &&
-      isJsonObject(events) &&
-      Object.hasOwn(events, EVENT) &&
-      isJsonObject(events[EVENT]) &&
-      // An ID token of an attack on the login flow must not pass for a logout token.
-      claims['nonce'] === undefined &&
-      ['sid', 'sub'].every((name) => claims[name] === undefined || typeof claims[name] === 'string');
-    if (
-      !isGood ||
-      value === undefined ||
-      tokenId === undefined ||
-      issuedAt === undefined ||
-      expiresAt === undefined ||
-      nowSeconds >= expiresAt + clockSkewSeconds ||
-      issuedAt > nowSeconds + futureIatSeconds ||
-      (this.#spent.get(tokenId) ?? 0) > nowSeconds
-    )
-      throw INVALID_LOGOUT_TOKEN;
-    return {
-      issuer,
-      kind: session === undefined ? 'subject' : 'session',
-      value,
-      issuedAt,
-      tokenId,
-      expiresAt,
-    };
+    if (issuedAt === undefined || (expiresAt === undefined && claims['exp'] !== undefined))
+      throw new LogoutRefused('bad_date');
+    if (expiresAt === undefined && nowSeconds - issuedAt > MAX_AGE_SECONDS)
+      throw new LogoutRefused('too_old');
+    const spentUntil = (expiresAt ?? issuedAt + MAX_AGE_SECONDS) + clockSkewSeconds;
+    if (nowSeconds >= spentUntil) throw new LogoutRefused('expired');
+    if (issuedAt > nowSeconds + futureIatSeconds) throw new LogoutRefused('from_the_future');
+    return { issuedAt, spentUntil };
   }
 }
 
-function isLogoutType(header: JsonObject): boolean {
-  const typ = header['typ'];
-  return typeof typ === 'string' && /^(?:application\/)?logout\+jwt$/i.test(typ);
+function readJwtOrRefuse(token: string): NonNullable<ReturnType<typeof readJwt>> {
+  try {
+    const jwt = readJwt(token);
+    if (jwt !== undefined) return jwt;
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+  }
+  throw new LogoutRefused('malformed');
+}
+
+/** An empty value names nothing, and what is there must be text (rule V16). */
+function whoOf(claims: JsonObject): Pick<Logout, 'session' | 'subject'> {
+  const session = stringClaim(claims, 'sid');
+  const subject = stringClaim(claims, 'sub');
+  if (claims['sid'] !== undefined && (session === undefined || session === ''))
+    throw new LogoutRefused('bad_session');
+  if (claims['sub'] !== undefined && (subject === undefined || subject === ''))
+    throw new LogoutRefused('bad_subject');
+  if (session === undefined && subject === undefined) throw new LogoutRefused('no_session_or_subject');
+  return { session, subject };
+}
+
+/** `logout+jwt`, `JWT`, or none. */
+function isLogoutType(typ: unknown): boolean {
+  return typ === undefined || (typeof typ === 'string' && /^(?:application\/)?(?:logout\+)?jwt$/i.test(typ));
 }
