@@ -16,6 +16,7 @@ const SETTINGS: CorsSettings = {
   origins: [APP, 'http://localhost:3000'],
   methods: ['GET', 'PUT'],
   headers: ['authorization', 'x-a'],
+  exposeHeaders: [],
   credentials: false,
   maxAgeSeconds: 600,
 };

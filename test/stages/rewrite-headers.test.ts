@@ -183,7 +183,7 @@ const targets: [name: string, target: string, rewrite: [strip: string, add: stri
 ];
 t.test('H13 the path decided on is the path sent, but for what the route rewrites', async (t) => {
   for (const [name, target, [stripPrefix, addPrefix], expected] of targets) {
-    const rewrite = { stripPrefix, addPrefix, preserveHost: false };
+    const rewrite = { stripPrefix, addPrefix, forwardedPrefix: stripPrefix, preserveHost: false };
     t.equal(rewritten({ target }, { route: { rewrite } }).target, expected, name);
   }
   t.equal(
@@ -194,7 +194,7 @@ t.test('H13 the path decided on is the path sent, but for what the route rewrite
 });
 
 t.test('the Host is the client’s where the route preserves it, else the target’s own', async (t) => {
-  const rewrite = { stripPrefix: '', addPrefix: '', preserveHost: true };
+  const rewrite = { stripPrefix: '', addPrefix: '', forwardedPrefix: '', preserveHost: true };
   const input = { host: 'a.example:8080', fields: [X] };
   t.equal(rewritten(input, { route: { rewrite } }).host, 'a.example:8080');
   t.equal(rewritten(input).host, undefined);

@@ -17,7 +17,7 @@ const ROUTE: Route = {
   webSocketProtocol: false,
   whenStale: 'deny',
   leniencies: new Set(),
-  rewrite: { stripPrefix: '', addPrefix: '', preserveHost: false },
+  rewrite: { stripPrefix: '', forwardedPrefix: '', addPrefix: '', preserveHost: false },
   cors: undefined,
   responseTimeoutMs: 30_000,
   idleTimeoutMs: 60_000,
