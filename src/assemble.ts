@@ -10,12 +10,13 @@ import { accessText, matchText } from './config/route-text.ts';
 import { restartProblems } from './config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
 import { Listener } from './listener.ts';
+import { ListenError, type ListenAddress } from './listen-error.ts';
 import { LiveStreams } from './live-streams.ts';
 import type { Policy } from './policy.ts';
 import { exposeGauges, reportStore } from './reports.ts';
 import { EntryRenewal } from './revocation/entry-renewal.ts';
 import { RevocationView } from './revocation/revocation-view.ts';
-import type { Log } from './telemetry/logger.ts';
+import { describeError, type Log } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { passingTracing, type Tracing } from './telemetry/trace-context.ts';
 import { AuthorityClient } from './token/authority-fetch.ts';
@@ -36,6 +37,8 @@ export class Instance {
   #keysPending = true;
   /** Listens everywhere. */
   #started = false;
+  /** Settles when no listener will open any more. */
+  #listening: Promise<void> = Promise.resolve();
   #draining = false;
 
   /** @throws ConfigurationError where keys, the revocation store or other files cannot be used */
@@ -81,6 +84,14 @@ export class Instance {
       logger: log.logger,
     });
     metrics.exposeProcess();
+    metrics.counterOf(
+      'sallyport_log_lines_dropped_total',
+      'Log lines that were dropped since the log could not be written: a full disk, a reader that does not read.',
+      [],
+      (counter) => {
+        counter.child().value = log.dropped?.() ?? 0;
+      },
+    );
     exposeGauges(metrics, {
       caches: () => this.#generation.caches,
       view,
@@ -95,15 +106,40 @@ export class Instance {
     return this.#generation.policy;
   }
 
-  /** Listens at once; is ready when the revocation list is loaded and the keys were asked for. */
-  async start(): Promise<void> {
-    const { admin } = this.#generation.loaded.configuration;
+  /**
+   * Listens at once; is ready when the revocation list is loaded and the keys were asked for.
+   *
+   * @returns false where it was stopped meanwhile
+   * @throws ListenError where an address cannot be opened
+   */
+  async start(): Promise<boolean> {
     this.view.start();
     const keys = this.#generation.issuers.start().then(() => (this.#keysPending = false));
-    await this.admin.listen(admin.host, admin.port);
-    for (const listener of this.listeners) await listener.listen();
-    this.#started = true;
+    this.#listening = this.#listen();
+    await this.#listening;
     await keys;
+    return !this.#isStopping();
+  }
+
+  async #listen(): Promise<void> {
+    const { admin, listeners } = this.#generation.loaded.configuration;
+    // An 'error' event that has no listener would end the process.
+    const failing = (listener: string) => (error: Error) =>
+      this.#lasting.log.logger.error(
+        { listener, error: describeError(error) },
+        'a connection could not be accepted',
+      );
+    await openAddress({ key: 'admin', host: admin.host, port: admin.port }, () =>
+      this.admin.listen(admin.host, admin.port, failing('admin')),
+    );
+    for (const [index, listener] of this.listeners.entries()) {
+      // A name may take seconds to resolve: a stop does not wait for the others.
+      if (this.#isStopping()) return;
+      const { host = '', port = 0 } = listeners[index] ?? {};
+      const key = `listeners[${index}]`;
+      await openAddress({ key, host, port }, () => listener.listen(failing(key)));
+    }
+    this.#started = true;
   }
 
   /** Resolves when the gateway is ready to serve. */
@@ -161,6 +197,8 @@ export class Instance {
    */
   async stop(): Promise<void> {
     this.#draining = true;
+    // A server that is closed before its address is resolved would open it afterwards.
+    await this.#listening.catch(() => undefined);
     const { issuers, forwarder, loaded } = this.#generation;
     const { drain_delay, drain } = loaded.configuration.timeouts;
     // Of a gateway that could not start no load balancer knows.
@@ -232,5 +270,14 @@ export class Instance {
         store_connected: this.view.connected,
       },
     };
+  }
+}
+
+/** @throws ListenError that names the key of the configuration */
+async function openAddress(address: ListenAddress, open: () => Promise<void>): Promise<void> {
+  try {
+    await open();
+  } catch (error) {
+    throw new ListenError(address, error);
   }
 }

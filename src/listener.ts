@@ -86,14 +86,18 @@ export class Listener {
     this.#server = this.#createServer();
   }
 
-  /** @throws Error where the port cannot be had */
-  async listen(): Promise<void> {
+  /**
+   * @param failed told when a connection could not be accepted; the listener goes on
+   * @throws Error where the address cannot be opened
+   */
+  async listen(failed: (error: Error) => void): Promise<void> {
     const { host, port, reusePort } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject);
     this.#server.listen({ host, port, reusePort }, resolve);
     await promise;
     this.#server.off('error', reject);
+    this.#server.on('error', failed);
     this.#checkIdle();
   }
 

@@ -150,9 +150,12 @@ export function reportStore(
   view.on('lost', (error) => {
     const { max_view_age, when_stale } = policy();
     const then = when_stale === 'deny' ? 'routes that ask for a token answer 503' : 'requests pass unchecked';
+    const loaded = view.ageMs !== Infinity;
     logger.error(
-      { error: describeError(error) },
-      `the revocation store cannot be had; the local view serves for ${max_view_age / 1000} s, then ${then}`,
+      { error: describeError(error), list_loaded: loaded },
+      loaded
+        ? `the revocation store is unavailable; the local view serves for ${max_view_age / 1000} s, then ${then}`
+        : `the revocation store is unavailable and no list is loaded yet; the gateway is not ready, and until the store answers ${then}`,
     );
   });
   view.on('restored', (marks) =>

@@ -66,12 +66,17 @@ export class AdminServer {
       : createServer(TIMEOUTS, answer);
   }
 
-  async listen(host: string, port: number): Promise<void> {
+  /**
+   * @param failed told when a connection could not be accepted; the listener goes on
+   * @throws Error where the address cannot be opened
+   */
+  async listen(host: string, port: number, failed: (error: Error) => void): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject);
     this.#server.listen({ host, port }, resolve);
     await promise;
     this.#server.off('error', reject);
+    this.#server.on('error', failed);
   }
 
   /** Another configuration is in place. */

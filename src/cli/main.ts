@@ -50,6 +50,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     print(`sallyport ${command.name} ${command.usage}\n\n${command.summary}`);
     return 0;
   }
+  keepOnWithoutReader(command);
   try {
     return await command.run(parseArguments(command, rest));
   } catch (error) {
@@ -67,6 +68,17 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     throw error;
   }
+}
+
+/**
+ * A reader that leaves, as in `| head -1`, ends no command. An output that cannot be written otherwise (a full disk) fails
+ * every command but `run`, which serves on.
+ */
+function keepOnWithoutReader(command: Command): void {
+  const failed = (error: NodeJS.ErrnoException): void => {
+    if (command !== run && error.code !== 'EPIPE') process.exit(1);
+  };
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', failed);
 }
 
 function overview(): string {

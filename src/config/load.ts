@@ -17,6 +17,7 @@ import {
 import type { z } from 'zod';
 import { visible } from '../visible-text.ts';
 import { interpolate, retype } from './interpolate.ts';
+import { namedFiles } from './named-files.ts';
 import { errorCode, type Problem } from './problem.ts';
 import type { Path } from './raw-document.ts';
 import { referenceProblems } from './references.ts';
@@ -28,10 +29,13 @@ import { resolveSecrets } from './secrets.ts';
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
   readonly problems: readonly string[];
+  /** The files that the unusable configuration names, as far as it could be read. */
+  readonly files: readonly string[];
 
-  constructor(problems: readonly string[]) {
+  constructor(problems: readonly string[], files: readonly string[] = []) {
     super(problems.join('\n'));
     this.problems = problems;
+    this.files = files;
   }
 }
 
@@ -114,11 +118,12 @@ export function parseConfiguration(
     (line, index) => index < unset.length || !unset.some(({ place }) => line.startsWith(`${place}: `)),
   );
   if (problems.length > 0 || !parsed.success)
-    throw new ConfigurationError(sortByPosition([...new Set(problems)]));
+    throw new ConfigurationError(sortByPosition([...new Set(problems)]), namedFiles(raw, folder));
 
   const configuration = parsed.data;
   const secretProblems = resolveSecrets(configuration, folder);
-  if (secretProblems.length > 0) throw new ConfigurationError(secretProblems.map(lineOf));
+  if (secretProblems.length > 0)
+    throw new ConfigurationError(secretProblems.map(lineOf), namedFiles(raw, folder));
   return configuration;
 }
 

@@ -67,7 +67,7 @@ const DISCONNECT_TIMEOUT_MS = 50;
 /** A connection that is being made, or is there, until it is lost. It never comes back: a new one is made instead. */
 export interface RedisConnection {
   readonly redis: ScriptedRedis;
-  /** Rejects with what kept it from being made. */
+  /** Rejects with what kept it from being made. It is listened to here: a caller may leave before it waits for it. */
   readonly ready: Promise<void>;
 }
 
@@ -99,7 +99,11 @@ export function connectRedis(location: RedisLocation, commandTimeoutMs?: number)
       throw cause ?? error;
     }
   };
-  return { redis, ready: connect() };
+  const ready = connect();
+  // A connection that is opened and closed in one tick has no other listener, and an unhandled rejection ends the
+  // process.
+  ready.catch(() => undefined);
+  return { redis, ready };
 }
 
 /** A cluster tells only that no node answered; why, its last node knows. */

@@ -188,6 +188,8 @@ export class RedisStore implements RevocationStore {
   }
 
   async *follow(position: Position, signal: AbortSignal): AsyncGenerator<Batch> {
+    // The view may have been stopped while it compared itself with the store.
+    if (signal.aborted) return;
     // XREAD BLOCK holds its connection: one of its own.
     const follower = this.#link.follow(signal);
     const { log } = this.#key;

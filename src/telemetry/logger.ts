@@ -11,6 +11,8 @@ export interface Log {
   readonly logger: Logger;
   /** One line of JSON with its line end. */
   readonly write: (line: string) => void;
+  /** How many lines were dropped since they could not be written. Absent: none ever is. */
+  readonly dropped?: () => number;
 }
 
 /** Members that no line may show, wherever they come from. */
