@@ -1,6 +1,14 @@
 /** Another configuration while the gateway runs: nothing drops, nothing old survives, nothing bad gets in. */
 import { once } from 'node:events';
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -361,4 +369,57 @@ t.test('a link that is turned elsewhere, as Kubernetes does, is noticed', async 
   renameSync(join(folder, '..data_tmp'), join(folder, '..data'));
   await until(async () => (await send(gateway.url, '/b')).status === 200);
   t.equal((await send(gateway.url, '/a')).status, 404);
+});
+
+t.test('a busy log file beside the configuration neither delays nor triggers a reload', async (t) => {
+  const { gateway, folder, write, metric } = await startProcess(t);
+  let written = 0;
+  const log = setInterval(() => appendFileSync(join(folder, 'busy.log'), `line ${written++}\n`), 10);
+  t.teardown(() => clearInterval(log));
+  await until(() => written > 50);
+  t.equal(await metric('sallyport_config_reloads_total{result="success"}'), 0);
+  write([route('b')]);
+  await until(async () => (await send(gateway.url, '/b', { token: mint(key) })).status === 200);
+  t.equal(await metric('sallyport_config_reloads_total{result="success"}'), 1);
+});
+
+t.test('a folder that vanishes and comes back is noticed', async (t) => {
+  const { gateway, folder, metric } = await startProcess(t);
+  const configuration = readFileSync(join(folder, 'sallyport.json'));
+  const keys = readFileSync(join(folder, 'jwks.json'));
+  rmSync(folder, { recursive: true });
+  await until(async () => (await metric('sallyport_config_last_reload_successful')) === 0);
+  t.equal((await send(gateway.url, '/a', { token: mint(key) })).status, 200, 'it serves on');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'jwks.json'), keys);
+  writeFileSync(join(folder, 'sallyport.json'), configuration);
+  await until(async () => (await metric('sallyport_config_last_reload_successful')) === 1);
+});
+
+t.test('a file in another folder that only an unusable configuration names is watched', async (t) => {
+  const { gateway, write, metric } = await startProcess(t);
+  const elsewhere = join(temporaryFolder(t), 'scopes.json');
+  write(JSON.stringify({ routes: 'nonsense', log_key_file: elsewhere }));
+  await until(async () => (await metric('sallyport_config_last_reload_successful')) === 0);
+  const failures = 'sallyport_config_reloads_total{result="failure"}';
+  const before = await metric(failures);
+  writeFileSync(elsewhere, 'secret');
+  await until(async () => (await metric(failures)) > before);
+  t.equal((await send(gateway.url, '/a', { token: mint(key) })).status, 200);
+});
+
+t.test('a change while a reload waits for keys leads to another reload', async (t) => {
+  const { gateway, folder, write } = await startProcess(t);
+  const held: ServerResponse[] = [];
+  const slow = await startServer(t, (_request, response) => void held.push(response));
+  write(
+    JSON.stringify({
+      ...(JSON.parse(readFileSync(join(folder, 'sallyport.json'), 'utf8')) as object),
+      issuers: { login: { issuer: ISSUER, jwks_url: slow, allow_http: true, audiences: [AUDIENCE] } },
+    }),
+  );
+  await until(() => held.length === 1);
+  write([route('b')]);
+  held[0]?.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [key.jwk] }));
+  await until(async () => (await send(gateway.url, '/b', { token: mint(key) })).status === 200);
 });
