@@ -189,11 +189,7 @@ export class Issuers {
     if (issuer.hmac_secret !== undefined) return secretKeySet(issuer.hmac_secret, algorithms);
     if (issuer.jwks_file !== undefined) {
       const file = resolve(loaded.folder, issuer.jwks_file);
-      return staticKeySet(
-        'jwks_file',
-        parseJson(file, "the issuer's public keys, as a JWK Set,"),
-        algorithms,
-      );
+      return staticKeySet('jwks_file', parseJson(file, PUBLIC_KEYS), algorithms);
     }
     if (issuer.jwks !== undefined) return staticKeySet('jwks', issuer.jwks, algorithms);
     const { client, clock, observer, fetchKeys } = parts;
@@ -240,14 +236,19 @@ function secretKeySet(secret: string, algorithms: readonly SignatureAlgorithm[])
 }
 
 function staticKeySet(source: string, document: unknown, algorithms: readonly SignatureAlgorithm[]): KeySet {
-  const { keys, skipped } = importKeySet(document, algorithms);
-  if (keys.length === 0) {
-    throw new TypeError(
-      `${source} has no usable key: ${skipped.join('; ') || 'it is empty'}; put the issuer's public keys there`,
-    );
+  const unusable = (what: string): TypeError => new TypeError(`${source} ${what}; put ${PUBLIC_KEYS} there`);
+  let imported: ReturnType<typeof importKeySet>;
+  try {
+    imported = importKeySet(document, algorithms);
+  } catch (error) {
+    throw unusable(`cannot be used: ${error instanceof Error ? error.message : String(error)}`);
   }
+  const { keys, skipped } = imported;
+  if (keys.length === 0) throw unusable(`has no usable key: ${skipped.join('; ') || 'it is empty'}`);
   return new StaticKeySet(keys, { ignoreKeyId: false });
 }
+
+const PUBLIC_KEYS = "the issuer's public keys, as a JWK Set,";
 
 /**
  * @param wanted what belongs in the file, as the subject of "put … there"

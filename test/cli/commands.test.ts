@@ -52,6 +52,9 @@ t.test('help and usage: every command has --help; what is wrong usage exits 2', 
   }
 });
 
+const rest = (url: string): string =>
+  `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none } }]\nupstreams: { u: { targets: ["${url}"] } }\n`;
+
 t.test('check: valid, invalid, strict, online', async (t) => {
   const folder = temporaryFolder(t);
   const upstream = await startUpstream(t);
@@ -108,6 +111,31 @@ t.test('check: valid, invalid, strict, online', async (t) => {
     { code: 1, err: /identity\.assertion\.key_file: / },
     'a key that cannot sign',
   );
+});
+
+t.test('a key file that cannot be used has one remedy: the one for what belongs there', async (t) => {
+  const issuers = 'issuers: { login: { issuer: "https://i", audiences: [a], jwks_file: keys } }\n';
+  const files = ['-----BEGIN', '[]', '{"keys":[{}]}', undefined];
+  const checks = files.flatMap((text) =>
+    [
+      [
+        'identity: { assertion: { header: X-A, key_file: keys } }\n',
+        /put a private Ed25519 or P-256 JWK there$/,
+      ],
+      [issuers, /put the issuer's public keys[^;]* there$/],
+    ].map(async ([keys, wanted]) => {
+      const folder = temporaryFolder(t);
+      const file = join(folder, 'c.yaml');
+      writeFileSync(file, `${String(keys)}${rest('http://127.0.0.1:1')}`);
+      if (text !== undefined) writeFileSync(join(folder, 'keys'), text);
+      const { code, err } = await sallyport(['check', '-c', file]);
+      const [line = '', second] = err.split('\n').filter((each) => / (?:put|create) /.test(each));
+      t.strictSame([code, second], [1, undefined], err);
+      t.match(line, text === undefined ? /ENOENT.*create it/ : wanted);
+      t.equal(line.match(/\b(?:put|create)\b/g)?.length, 1, `one remedy: ${line}`);
+    }),
+  );
+  await Promise.all(checks);
 });
 
 t.test('run says why it cannot start', async (t) => {

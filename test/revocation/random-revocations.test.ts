@@ -50,7 +50,7 @@ interface Token {
 
 /** The claims that name something, without any of the code under test. */
 function targetsOf({ text, claims }: Token): [RevocationTarget, comparedWith: number | undefined][] {
-  const issuer = String(claims['iss']);
+  const issuer = claims['iss'] as string;
   const iat = claims['iat'] as number | undefined;
   const login = claims['auth_time'];
   const since = iat !== undefined && typeof login === 'number' && login > 0 ? Math.min(iat, login) : iat;
@@ -134,7 +134,7 @@ function tokenOf(claims: JsonObject): Token {
   const text = `token-${made++}`;
   const authentic = authenticToken({
     issuerName: 'any',
-    issuer: String(claims['iss']),
+    issuer: claims['iss'] as string,
     claims,
     digest: () => `digest of ${text}`,
     clockSkewSeconds: SKEW,
