@@ -9,6 +9,8 @@ import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
 import { accessText, matchText } from './config/route-text.ts';
 import { restartProblems } from './config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
+import { KeyRefresh } from './key-refresh.ts';
+import { KeyReports } from './key-reports.ts';
 import { Listener } from './listener.ts';
 import { ListenError, type ListenAddress } from './listen-error.ts';
 import { LiveStreams } from './live-streams.ts';
@@ -35,6 +37,8 @@ export class Instance {
   #reloading: Promise<unknown> = Promise.resolve();
   /** Issuers whose keys have not yet been asked for once. */
   #keysPending = true;
+  /** Keys of every issuer have been there, or `readiness.require_keys` has passed since the start. */
+  #keysAwaited = false;
   /** Listens everywhere. */
   #started = false;
   /** Settles when no listener will open any more. */
@@ -67,9 +71,16 @@ export class Instance {
       metrics,
       log,
       clock,
-      keySuccessAtMs: new Map(),
       randomLogKey: randomBytes(32).toString('base64url'),
       tracing,
+      keyRefresh: new KeyRefresh({
+        store,
+        view,
+        keySets: () => this.#generation.issuers.remoteKeySetsByIss,
+        clock,
+        logger: log.logger,
+      }),
+      keyReports: new KeyReports(metrics, log.logger, clock),
     };
     const generation = new Generation(loaded, this.#lasting);
     this.#generation = generation;
@@ -96,7 +107,7 @@ export class Instance {
       caches: () => this.#generation.caches,
       view,
       maxViewAgeMs: () => this.policy.maxViewAgeMs,
-      keySuccessAtMs: this.#lasting.keySuccessAtMs,
+      keySuccessAtMs: this.#lasting.keyReports.successAtMs,
       targets: () => this.#generation.forwarder.health(),
     });
     reportStore(view, metrics, log.logger, clock, () => this.#generation.loaded.configuration.revocation);
@@ -212,12 +223,13 @@ export class Instance {
 
   get readiness(): Readiness {
     const listLoaded = this.view.ageMs !== Infinity;
+    const isAwaitingKeys = this.#isAwaitingKeys();
     const keys = [...this.#generation.issuers.remoteKeySets].map(
       ([name, { available }]) =>
         `${available ? '[+]' : '[-]'} keys of ${name}${available ? '' : ': not fetched'}`,
     );
     return {
-      ready: listLoaded && !this.#keysPending && !this.#draining,
+      ready: listLoaded && !this.#keysPending && !isAwaitingKeys && !this.#draining,
       report: [
         '[+] configuration',
         `${listLoaded ? '[+]' : '[-]'} revocation list${this.view.connected ? '' : ': the store cannot be had'}`,
@@ -227,9 +239,20 @@ export class Instance {
     };
   }
 
+  /** Once it has ended, a later loss of keys does not make the gateway unready: all replicas would go at once. */
+  #isAwaitingKeys(): boolean {
+    if (this.#keysAwaited) return false;
+    const { require_keys: longestMs = 0 } = this.#generation.loaded.configuration.readiness;
+    const passedMs = this.#lasting.clock.monotonicMs() - this.#startedAtMs;
+    this.#keysAwaited =
+      passedMs >= longestMs ||
+      [...this.#generation.issuers.remoteKeySets.values()].every(({ available }) => available);
+    return !this.#keysAwaited;
+  }
+
   #status(): object {
     const { loaded, policy, issuers, forwarder } = this.#generation;
-    const { clock, keySuccessAtMs } = this.#lasting;
+    const { clock, keyReports } = this.#lasting;
     const seconds = (ms: number): number | null => (Number.isFinite(ms) ? Math.round(ms) / 1000 : null);
     return {
       name: policy.name,
@@ -246,7 +269,7 @@ export class Instance {
       issuers: Object.entries(loaded.configuration.issuers).map(([name, { issuer = null }]) => {
         const keys = issuers.remoteKeySets.get(name);
         if (!keys) return { name, issuer };
-        const at = keySuccessAtMs.get(name);
+        const at = keyReports.successAtMs.get(name);
         return {
           name,
           issuer,

@@ -50,6 +50,8 @@ interface ErrorShape {
   /** Fixed text for humans; the `title` member. */
   readonly title: string;
   readonly source: ErrorSource;
+  /** For the log and `explain` only: fixed text, at most with names and values of the configuration. */
+  readonly detail?: string | undefined;
   /** Set when an authentication or authorization decision was made. */
   readonly reason?: AuthReason | undefined;
   /** The configured name of the issuer that the token is, or claims to be, of. */
@@ -70,6 +72,7 @@ export class GatewayError extends Error {
   readonly code: string;
   readonly title: string;
   readonly source: ErrorSource;
+  readonly detail: string | undefined;
   readonly reason: AuthReason | undefined;
   readonly issuer: string | undefined;
   readonly challenge: ChallengeParams | undefined;
@@ -83,6 +86,7 @@ export class GatewayError extends Error {
     this.code = shape.code;
     this.title = shape.title;
     this.source = shape.source;
+    this.detail = shape.detail;
     this.reason = shape.reason;
     this.issuer = shape.issuer;
     this.challenge = shape.challenge;
@@ -257,9 +261,11 @@ const invalidTokens = new Map<string, GatewayError>();
 /**
  * The token is not valid: 401 `invalid_token` whatever the reason, so that a prober learns nothing;
  * the reason goes to metrics and logs, and so does the configured name of the issuer where it is known.
+ *
+ * @param detail fixed text for the log and `explain`: errors are kept by it, so it is one of few
  */
-export function invalidToken(reason: AuthReason, issuer?: string): GatewayError {
-  const key = `${reason} ${issuer ?? ''}`;
+export function invalidToken(reason: AuthReason, issuer?: string, detail?: string): GatewayError {
+  const key = detail === undefined ? `${reason} ${issuer ?? ''}` : `${reason} ${issuer ?? ''} ${detail}`;
   let error = invalidTokens.get(key);
   if (!error) {
     error = fixed({
@@ -267,6 +273,7 @@ export function invalidToken(reason: AuthReason, issuer?: string): GatewayError 
       code: 'invalid_token',
       title: 'The access token is not valid.',
       source: client,
+      detail,
       reason,
       issuer,
       challenge: { error: 'invalid_token' },

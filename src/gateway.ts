@@ -144,7 +144,7 @@ export class Gateway {
     const presented = extractToken(head, route, policy.tokenBytes);
     const sinceMs = clock.monotonicMs();
     exchange.stage = 'verify_token';
-    return whenReady(verifyToken(verifiers, presented, route, nowMs), (verified) => {
+    return whenReady(verifyToken(verifiers, presented, route, exchange, nowMs), (verified) => {
       const verifiedMs = observer.verified(exchange, verified, sinceMs);
       exchange.stage = 'check_revocation';
       const unrevoked = checkRevocation(revocations, verified, route, policy.maxViewAgeMs);

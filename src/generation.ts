@@ -4,6 +4,7 @@
  * place that constructs adapters.
  */
 import { AdminAuth } from './admin/admin-auth.ts';
+import { KeysApi } from './admin/keys-api.ts';
 import { RevocationsApi } from './admin/revocations-api.ts';
 import type { AdminParts } from './admin/server.ts';
 import { assertionSigner } from './adapters.ts';
@@ -14,10 +15,13 @@ import { decisionReception } from './decision-visit.ts';
 import { Gateway } from './gateway.ts';
 import { TrustedPeers } from './http/client-address.ts';
 import { Issuers } from './issuers.ts';
+import type { KeyReports } from './key-reports.ts';
+import type { KeyRefresh } from './key-refresh.ts';
 import type { ListenerOptions } from './listener.ts';
 import type { LiveStreams } from './live-streams.ts';
 import { LogoutReceiver } from './logout-receiver.ts';
 import { compilePolicy, type Policy } from './policy.ts';
+import { RefusalReports } from './refusal-reports.ts';
 import { issuerObserver, logoutObserver, upstreamObserver } from './reports.ts';
 import type { RevocationStore } from './revocation/revocation-store.ts';
 import type { RevocationView } from './revocation/revocation-view.ts';
@@ -45,11 +49,11 @@ export interface Lasting {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
-  /** By issuer: when its keys were last fetched, in wall-clock time. */
-  readonly keySuccessAtMs: Map<string, number>;
   /** For the hashes in the log, where none is configured. */
   readonly randomLogKey: string;
   readonly tracing: Tracing;
+  readonly keyRefresh: KeyRefresh;
+  readonly keyReports: KeyReports;
 }
 
 export type ListenerConfiguration = LoadedConfiguration['configuration']['listeners'][number];
@@ -84,16 +88,18 @@ export class Generation {
       client: lasting.client,
       caches: this.caches,
       clock,
-      observer: issuerObserver(metrics, log.logger, clock, lasting.keySuccessAtMs),
+      observer: issuerObserver(metrics, log.logger, lasting.keyReports),
       ...(previous && { previous: previous.issuers }),
     });
     this.#signer = assertionSigner(loaded, clock);
     const accessLog = new AccessLog(log.write, configuration.log_key ?? lasting.randomLogKey, clock);
+    const refusals = new RefusalReports(log.logger, clock);
     this.#observer = new Observer(
       metrics,
       clock,
       configuration.access_log ? (exchange) => accessLog.write(exchange) : undefined,
       lasting.tracing,
+      (error) => refusals.refused(error),
     );
     this.#gateway = new Gateway({
       policy: this.policy,
@@ -161,7 +167,7 @@ export class Generation {
   }
 
   /** What the admin listener needs of the configuration. */
-  get adminParts(): Pick<AdminParts, 'auth' | 'hosts' | 'revocations' | 'publicKeys' | 'tls'> {
+  get adminParts(): Pick<AdminParts, 'auth' | 'hosts' | 'revocations' | 'keys' | 'publicKeys' | 'tls'> {
     const { admin, revocation } = this.loaded.configuration;
     const tokens = [
       ...(admin.token === undefined ? [] : [{ name: 'admin', token: admin.token }]),
@@ -175,6 +181,12 @@ export class Generation {
         revoker: this.#revoker,
         store: this.#lasting.store,
         claims: revocation.claims,
+        audit: this.#audit,
+      }),
+      keys: new KeysApi({
+        issuers: this.loaded.configuration.issuers,
+        keySets: this.issuers.remoteKeySets,
+        refresh: this.#lasting.keyRefresh,
         audit: this.#audit,
       }),
       publicKeys: this.#signer?.publicKeys,

@@ -6,37 +6,52 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Clock } from './clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
-import { isLoopback, minSecretBytes, weakSecret } from './config/issuer-problems.ts';
+import { isLoopback } from './config/issuer-problems.ts';
 import { isOpaqueIssuer } from './config/issuer-schema.ts';
 import type { IssuerConfiguration } from './config/schema.ts';
+import { algorithmsOf, keyCache, PUBLIC_KEYS, secretKeySet, staticKeySet } from './issuer-keys.ts';
 import type { RevocableIssuer } from './revocation/entry-life.ts';
 import { invalidToken } from './errors.ts';
 import type { Policy } from './policy.ts';
 import type { LogoutEndpoint } from './logout-receiver.ts';
 import { opaqueAuthority, opaquePolicy } from './opaque-issuers.ts';
 import { AcceptedIssuers } from './token/accepted-issuers.ts';
-import { DEFAULT_ALGORITHMS, DEFAULT_HMAC_ALGORITHMS, type SignatureAlgorithm } from './token/algorithms.ts';
 import { revocableClaims, type RevocableClaim } from './token/authentic-token.ts';
 import type { AuthorityClient } from './token/authority-fetch.ts';
 import { stringClaim } from './token/claims.ts';
 import { JwtVerifier } from './token/jwt-verifier.ts';
 import { discoverKeySet, fetchKeySet } from './token/key-discovery.ts';
-import { StaticKeySet, type KeySet } from './token/key-set.ts';
+import type { KeySet } from './token/key-set.ts';
 import { readJwt } from './token/lexical-gate.ts';
 import { LogoutVerifier } from './token/logout-verifier.ts';
 import { OpaqueVerifier, type OpaqueCallResult } from './token/opaque-verifier.ts';
-import { RemoteKeySet } from './token/remote-key-set.ts';
+import { REFETCH_INTERVAL_MS, RemoteKeySet } from './token/remote-key-set.ts';
 import type { TokenCaches } from './token/token-caches.ts';
 import { presentedDigest, signedContentDigest } from './token/token-digest.ts';
-import type { AuthenticToken } from './token/token-verifier.ts';
-import { importKeySet, secretKey } from './token/verification-key.ts';
+import { OPERATOR, type AuthenticToken } from './token/token-verifier.ts';
+import type { SkippedKey } from './token/verification-key.ts';
 
 /** What happens to issuers, for metrics and logs. */
 export interface IssuerObserver {
-  keysRefreshed(issuer: string, skipped: readonly string[]): void;
+  keysRefreshed(issuer: string): void;
+  /** Keys of its set that cannot be used: each time the set is read, whether they were told of or not. */
+  keysSkipped(issuer: string, skipped: readonly SkippedKey[]): void;
+  /** The keys are those that were stored, and were fetched this long ago. */
+  keysRestored(issuer: string, ageMs: number): void;
   keysFailed(issuer: string, error: unknown): void;
+  /** The key set cannot be stored, or what is stored cannot be used. */
+  keyCacheFailed(issuer: string, file: string, problem: string): void;
   asked(issuer: string, result: OpaqueCallResult, error?: unknown): void;
 }
+
+export const SILENT_OBSERVER: IssuerObserver = {
+  keysRefreshed: () => undefined,
+  keysSkipped: () => undefined,
+  keysRestored: () => undefined,
+  keysFailed: () => undefined,
+  keyCacheFailed: () => undefined,
+  asked: () => undefined,
+};
 
 export interface IssuerParts {
   readonly client: AuthorityClient;
@@ -47,6 +62,8 @@ export interface IssuerParts {
   readonly previous?: Issuers;
   /** Where the key sets behind URLs come from instead. */
   readonly fetchKeys?: (issuerName: string) => Promise<unknown>;
+  /** For a look at one token: an unknown kid is looked for at once, and key sets are neither stored nor restored. */
+  readonly oneLook?: boolean;
 }
 
 export class Issuers {
@@ -118,6 +135,13 @@ export class Issuers {
     return this.#remote;
   }
 
+  /** Key sets behind a URL, by the exact `iss`. */
+  get remoteKeySetsByIss(): ReadonlyMap<string, RemoteKeySet> {
+    return new Map(
+      [...this.#remote].map(([name, keys]) => [this.#jwt.get(name)?.policy.issuer ?? name, keys]),
+    );
+  }
+
   /** A verifier for each set of issuers that a route of this policy accepts. */
   verifiersOf({ routes }: Policy): Map<string, AcceptedIssuers> {
     return new Map(
@@ -129,7 +153,7 @@ export class Issuers {
 
   #accepting(issuerSet: string, names: readonly string[]): AcceptedIssuers {
     const pick = <T>(from: ReadonlyMap<string, T>): T[] => names.flatMap((name) => from.get(name) ?? []);
-    return new AcceptedIssuers(issuerSet, this.#caches, pick(this.#jwt), pick(this.#opaque));
+    return new AcceptedIssuers(issuerSet, this.#caches, pick(this.#jwt), pick(this.#opaque), this.#revocable);
   }
 
   /** Verifies a token of any issuer, whatever route it was meant for and however old it is. */
@@ -137,7 +161,7 @@ export class Issuers {
     const jwt = readJwt(token);
     const issuer = jwt && stringClaim(jwt.claims, 'iss');
     const verifier = jwt && [...this.#jwt.values()].find(({ policy }) => policy.issuer === issuer);
-    if (verifier) return (await verifier.verify(jwt)).token;
+    if (verifier) return (await verifier.verify(jwt, OPERATOR)).token;
     const opaque = this.#opaqueVerifierFor(
       token,
       issuerName,
@@ -186,13 +210,14 @@ export class Issuers {
     parts: IssuerParts,
   ): KeySet {
     const algorithms = algorithmsOf(issuer);
+    const { client, clock, observer, fetchKeys, oneLook = false } = parts;
+    const skippedOf = (skipped: readonly SkippedKey[]): void => observer.keysSkipped(name, skipped);
     if (issuer.hmac_secret !== undefined) return secretKeySet(issuer.hmac_secret, algorithms);
     if (issuer.jwks_file !== undefined) {
       const file = resolve(loaded.folder, issuer.jwks_file);
-      return staticKeySet('jwks_file', parseJson(file, PUBLIC_KEYS), algorithms);
+      return staticKeySet('jwks_file', parseJson(file, PUBLIC_KEYS), algorithms, skippedOf);
     }
-    if (issuer.jwks !== undefined) return staticKeySet('jwks', issuer.jwks, algorithms);
-    const { client, clock, observer, fetchKeys } = parts;
+    if (issuer.jwks !== undefined) return staticKeySet('jwks', issuer.jwks, algorithms, skippedOf);
     const url = issuer.jwks_url;
     const source = JSON.stringify([name, issuer.issuer, url, issuer.allow_http, algorithms, issuer.keys]);
     const known = parts.previous ? parts.previous.#bySource.get(source) : undefined;
@@ -211,9 +236,15 @@ export class Issuers {
       algorithms,
       refreshMs: issuer.keys.refresh,
       maxStaleMs: issuer.keys.max_stale,
+      refetchIntervalMs: oneLook ? 0 : REFETCH_INTERVAL_MS,
+      storage: oneLook ? undefined : keyCache(name, issuer, loaded.folder, parts),
       clock,
       observer: {
-        refreshed: (skipped) => observer.keysRefreshed(name, skipped),
+        refreshed: (skipped) => {
+          observer.keysRefreshed(name);
+          skippedOf(skipped);
+        },
+        restored: (ageMs) => observer.keysRestored(name, ageMs),
         failed: (error) => observer.keysFailed(name, error),
       },
     });
@@ -222,33 +253,6 @@ export class Issuers {
     return keys;
   }
 }
-
-function algorithmsOf(issuer: IssuerConfiguration): readonly SignatureAlgorithm[] {
-  return (
-    issuer.algorithms ?? (issuer.hmac_secret === undefined ? DEFAULT_ALGORITHMS : DEFAULT_HMAC_ALGORITHMS)
-  );
-}
-
-function secretKeySet(secret: string, algorithms: readonly SignatureAlgorithm[]): KeySet {
-  const needed = minSecretBytes(algorithms);
-  if (Buffer.byteLength(secret) < needed) throw new TypeError(`the secret ${weakSecret(needed)}`);
-  return new StaticKeySet([secretKey(secret, algorithms)], { ignoreKeyId: true });
-}
-
-function staticKeySet(source: string, document: unknown, algorithms: readonly SignatureAlgorithm[]): KeySet {
-  const unusable = (what: string): TypeError => new TypeError(`${source} ${what}; put ${PUBLIC_KEYS} there`);
-  let imported: ReturnType<typeof importKeySet>;
-  try {
-    imported = importKeySet(document, algorithms);
-  } catch (error) {
-    throw unusable(`cannot be used: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  const { keys, skipped } = imported;
-  if (keys.length === 0) throw unusable(`has no usable key: ${skipped.join('; ') || 'it is empty'}`);
-  return new StaticKeySet(keys, { ignoreKeyId: false });
-}
-
-const PUBLIC_KEYS = "the issuer's public keys, as a JWK Set,";
 
 /**
  * @param wanted what belongs in the file, as the subject of "put … there"

@@ -85,7 +85,7 @@ export class LogoutReceiver {
     const { issuerName } = endpoint;
     try {
       const token = await tokenOf(request);
-      const logout = await endpoint.verifier.verify(token);
+      const logout = await endpoint.verifier.verify(token, { clientIp: from });
       await this.#end(endpoint, logout, from);
       endpoint.verifier.spend(logout);
       this.#observer.accepted(issuerName);

@@ -2,6 +2,7 @@
 import type { Clock } from './clock.ts';
 import type { Configuration } from './config/schema.ts';
 import type { IssuerObserver } from './issuers.ts';
+import type { KeyReports } from './key-reports.ts';
 import type { LogoutObserver } from './logout-receiver.ts';
 import type { RevocationView } from './revocation/revocation-view.ts';
 import { describeError, type Logger } from './telemetry/logger.ts';
@@ -10,26 +11,14 @@ import type { UpstreamObserver } from './upstream/http1-forwarder.ts';
 import type { HealthChange } from './upstream/target-health.ts';
 import { CACHE_NAMES, type TokenCaches } from './token/token-caches.ts';
 
-/** @param keySuccessAtMs by issuer: where it is noted when its keys were last fetched, in wall-clock time */
-export function issuerObserver(
-  metrics: Metrics,
-  logger: Logger,
-  clock: Clock,
-  keySuccessAtMs: Map<string, number>,
-): IssuerObserver {
+/** @param keys reports on key sets: it remembers what it has said, across reloads */
+export function issuerObserver(metrics: Metrics, logger: Logger, keys: KeyReports): IssuerObserver {
   return {
-    keysRefreshed: (issuer, skipped) => {
-      metrics.jwksRefreshes.child(issuer, 'success').value++;
-      keySuccessAtMs.set(issuer, clock.nowMs());
-      if (skipped.length > 0) logger.warn({ issuer, skipped }, 'the key set holds keys that cannot be used');
-    },
-    keysFailed: (issuer, error) => {
-      metrics.jwksRefreshes.child(issuer, 'failure').value++;
-      logger.warn(
-        { issuer, error: describeError(error) },
-        'the key set cannot be fetched; keys that are known stay in use',
-      );
-    },
+    keysRefreshed: (issuer) => keys.refreshed(issuer),
+    keysSkipped: (issuer, skipped) => keys.skipped(issuer, skipped),
+    keysRestored: (issuer, ageMs) => keys.restored(issuer, ageMs),
+    keysFailed: (issuer, error) => keys.failed(issuer, error),
+    keyCacheFailed: (issuer, file, problem) => keys.cacheFailed(issuer, file, problem),
     asked: (issuer, result, error) => {
       metrics.introspections.child(issuer, result).value++;
       if (error !== undefined)

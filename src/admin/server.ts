@@ -12,6 +12,7 @@ import { ListenerCertificates, type ListenerTls } from '../listener-tls.ts';
 import { hostAllowed, type AdminAuth } from './admin-auth.ts';
 import { readBody } from '../request-body.ts';
 import { adminProblem, type AdminAnswer } from './http-answer.ts';
+import type { KeysApi } from './keys-api.ts';
 import { pageAnswers } from './page-files.ts';
 import type { Caller, RevocationsApi } from './revocations-api.ts';
 
@@ -26,6 +27,7 @@ export interface AdminParts {
   readonly auth: AdminAuth;
   readonly hosts: readonly string[];
   readonly revocations: RevocationsApi;
+  readonly keys: KeysApi;
   readonly readiness: () => Readiness;
   readonly status: () => object;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
@@ -37,6 +39,7 @@ export interface AdminParts {
 }
 
 const REVOCATION_ID = /^\/v1\/revocations\/([A-Za-z0-9_-]{1,64})$/;
+const KEYS_REFRESH = /^\/v1\/issuers\/([A-Za-z0-9._-]{1,64})\/keys\/refresh$/;
 const FORM = 'application/x-www-form-urlencoded';
 /** Larger than any honest one. */
 const MAX_BODY_BYTES = 64 * 1024;
@@ -213,6 +216,9 @@ export class AdminServer {
       if (isRead) return revocations.show(id);
       return method === 'DELETE' ? revocations.undo(id, caller) : methodNotAllowed('GET, HEAD, DELETE');
     }
+    const [, issuer] = KEYS_REFRESH.exec(url.pathname) ?? [];
+    if (issuer !== undefined)
+      return method === 'POST' ? this.#parts.keys.refresh(issuer, caller) : methodNotAllowed('POST');
     switch (url.pathname) {
       case '/v1/revocations':
         if (isRead) return revocations.list(url.searchParams);

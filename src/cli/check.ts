@@ -3,8 +3,9 @@ import { AuthorityClient } from '../token/authority-fetch.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigurationError } from '../config/load.ts';
 import { configurationWarnings } from '../config/warnings.ts';
-import { Issuers } from '../issuers.ts';
+import { Issuers, SILENT_OBSERVER } from '../issuers.ts';
 import { TokenCaches } from '../token/token-caches.ts';
+import { skippedText } from '../token/verification-key.ts';
 import {
   CONFIG_OPTION,
   configurationFile,
@@ -57,13 +58,20 @@ async function examine(args: Arguments): Promise<Findings> {
   const client = new AuthorityClient();
   // Key files and secrets are read by whoever uses them: the issuers and the signer are built as `run` builds them.
   assertionSigner(loaded, systemClock);
+  const leftOut: string[] = [];
   const issuers = new Issuers(loaded, {
     client,
     caches: new TokenCaches(loaded.configuration.caches),
     clock: systemClock,
-    observer: { keysRefreshed: () => undefined, keysFailed: () => undefined, asked: () => undefined },
+    observer: {
+      ...SILENT_OBSERVER,
+      keysSkipped: (name, skipped) => {
+        for (const key of skipped)
+          leftOut.push(`issuers.${name}: ${skippedText(key)}; remove it, or correct it`);
+      },
+    },
   });
-  const warnings = configurationWarnings(loaded);
+  const warnings = [...configurationWarnings(loaded), ...leftOut];
   const online = flag(args, 'online') ? await probe(loaded, client) : [];
   issuers.stop();
   await client.close();

@@ -9,6 +9,7 @@ import { decode } from './decode.ts';
 import { demo } from './demo.ts';
 import { explain } from './explain.ts';
 import { init } from './init.ts';
+import { keys } from './keys.ts';
 import { revocations } from './revocations.ts';
 import { revoke } from './revoke.ts';
 import { routes } from './routes.ts';
@@ -24,6 +25,7 @@ const COMMANDS: readonly Command[] = [
   revoke,
   revocations,
   unrevoke,
+  keys,
   routes,
   schema,
   init,

@@ -95,6 +95,11 @@ const validation = z
 const keys = z.strictObject({
   refresh: positiveDuration.prefault('5m').describe('How often the key set is fetched anew.'),
   max_stale: positiveDuration.prefault('24h').describe('How long keys are used while the endpoint is down.'),
+  cache_dir: text
+    .optional()
+    .describe(
+      'Folder that keeps the last good key set (public keys only) for a gateway that starts while the endpoint is down. It is read after the first fetch has failed, never beyond max_stale. Only the user of the gateway may write to it (chmod 700). Absent: nothing is kept.',
+    ),
 });
 
 export const issuer = z

@@ -190,6 +190,16 @@ const identity = z
   })
   .describe('What upstreams learn of the caller.');
 
+const readiness = z
+  .strictObject({
+    require_keys: positiveDuration
+      .optional()
+      .describe(
+        'After a start, /readyz waits this long for the keys of every issuer, fetched or from keys.cache_dir, so that a rolling restart does not replace gateways that have keys by ones that have none. After that time the gateway is ready without them. Absent: ready after the first fetch, also if it has failed. Set it to what your orchestrator waits for a new gateway, such as 60s.',
+      ),
+  })
+  .describe('When a gateway that has just started is ready.');
+
 export const configurationSchema = z.strictObject({
   $schema: z.string().optional().describe('Where the JSON Schema is, for editors.'),
   name: name.prefault('sallyport').describe('In Via; give each tier its own.'),
@@ -208,6 +218,7 @@ export const configurationSchema = z.strictObject({
     .array(text)
     .prefault([])
     .describe('Addresses and networks (CIDR) whose X-Forwarded-* are believed.'),
+  readiness: readiness.prefault({}),
   limits: limits.prefault({}),
   timeouts: timeouts.prefault({}),
   caches: caches.prefault({}),

@@ -6,7 +6,7 @@ import { assertionSigner } from '../adapters.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { Gateway } from '../gateway.ts';
-import { Issuers } from '../issuers.ts';
+import { Issuers, SILENT_OBSERVER } from '../issuers.ts';
 import { compilePolicy } from '../policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { AuthorityClient, type AuthorityAnswer } from '../token/authority-fetch.ts';
@@ -55,7 +55,8 @@ export async function explain(
     client,
     caches: new TokenCaches(ONE_TOKEN),
     clock,
-    observer: { keysRefreshed: () => undefined, keysFailed: () => undefined, asked: () => undefined },
+    observer: SILENT_OBSERVER,
+    oneLook: true,
     ...(!online && { fetchKeys: async () => twin?.jwks ?? { keys: [] } }),
   });
   const revocations = await revocationsFor(loaded, clock, online);

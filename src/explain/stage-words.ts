@@ -78,11 +78,12 @@ export class StageWords {
     const { reason } = error;
     if (stage === 'verify_token' && reason) {
       const issuer = loaded.configuration.issuers[exchange.issuerName ?? error.issuer ?? ''];
-      return refusedText(reason, this.#jwt, issuer, nowMs);
+      const text = refusedText(reason, this.#jwt, issuer, nowMs);
+      return error.detail === undefined ? text : `${text}: ${error.detail}`;
     }
     if (stage === 'check_revocation') return reason === 'revoked' ? this.#revokedText() : revocations.text;
     if (stage === 'authorize' && token && route) return notPermittedText(route, token) ?? error.title;
-    return error.title;
+    return error.detail ?? error.title;
   }
 
   /** The map of the route, as it is once the defaults are merged in, and what of it the client tried to write itself. */

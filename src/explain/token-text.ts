@@ -5,7 +5,7 @@
 import type { IssuerConfiguration } from '../config/schema.ts';
 import type { AuthReason } from '../errors.ts';
 import { dateText } from '../date-text.ts';
-import { claimAt, numberOf, parseClaimPath, type JsonObject, type JsonValue } from '../token/claims.ts';
+import { givenClaim, numberOf, parseClaimPath, type JsonObject, type JsonValue } from '../token/claims.ts';
 import { readJwt, type JwtText } from '../token/lexical-gate.ts';
 import { toJson } from '../token/strict-json.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
@@ -56,7 +56,7 @@ export function refusedText(
     case 'wrong_audience':
       return `${shown(claims, 'aud')}; audiences are ${issuer?.audiences?.join(', ') ?? 'any'}`;
     case 'bad_signature':
-      return `the signature is not by a key of this issuer, or ${shown(header, 'alg')} is not among its algorithms`;
+      return `${shown(header, 'alg')}, and the token is not signed by a key of this issuer`;
     case 'unknown_key':
       return `${shown(header, 'kid')}: the issuer has no such key for ${textOf(header['alg'] ?? null)}`;
     case 'expired':
@@ -87,7 +87,7 @@ function claimText(claims: JsonObject, issuer: IssuerConfiguration | undefined):
   const missing = [
     ...asked.filter((name) => claims[name] === undefined),
     ...(issuer?.required_claims ?? []).filter((path) => {
-      const value = claimAt(claims, parseClaimPath(path));
+      const value = givenClaim(claims, parseClaimPath(path));
       return value === undefined || value === null;
     }),
   ];

@@ -30,7 +30,9 @@ export class MemoryStore implements RevocationStore {
   readonly kind = 'memory';
   readonly #clock: Clock;
   readonly #entries = new Map<string, RevocationEntry>();
-  readonly #followers = new Set<(marks: readonly RevocationMark[]) => void>();
+  readonly #followers = new Set<
+    (marks: readonly RevocationMark[], announcements: readonly string[]) => void
+  >();
   #version: Version = { timeMs: 0, counter: 0 };
 
   constructor(clock: Clock) {
@@ -85,6 +87,10 @@ export class MemoryStore implements RevocationStore {
     return pageOf(matching, limit);
   }
 
+  async announce(text: string): Promise<void> {
+    for (const follower of this.#followers) follower([], [text]);
+  }
+
   async position(): Promise<Position> {
     return formatVersion(this.#version);
   }
@@ -98,9 +104,11 @@ export class MemoryStore implements RevocationStore {
     const waiting: RevocationMark[] = [...this.#entries.values()].filter(
       ({ version }) => compareVersions(version, after) > 0,
     );
+    const heard: string[] = [];
     let wake: () => void = () => undefined;
-    const follower = (marks: readonly RevocationMark[]): void => {
+    const follower = (marks: readonly RevocationMark[], announcements: readonly string[]): void => {
       waiting.push(...marks);
+      heard.push(...announcements);
       wake();
     };
     const stop = (): void => wake();
@@ -109,7 +117,7 @@ export class MemoryStore implements RevocationStore {
     try {
       while (!signal.aborted) {
         const askedAtMs = this.#clock.monotonicMs();
-        if (waiting.length === 0) {
+        if (waiting.length === 0 && heard.length === 0) {
           const { promise, resolve } = Promise.withResolvers<void>();
           wake = resolve;
           const cancel = this.#clock.after(HEARTBEAT_MS, resolve);
@@ -118,6 +126,7 @@ export class MemoryStore implements RevocationStore {
         }
         yield {
           marks: waiting.splice(0),
+          announcements: heard.splice(0),
           askedAtMs,
           position: formatVersion(this.#version),
           complete: 'everything',
@@ -136,7 +145,7 @@ export class MemoryStore implements RevocationStore {
       if (mark.expiresAt < this.#nowSeconds || merged === current) continue;
       this.#entries.set(mark.id, current ? { ...current, ...merged } : restoredEntry(mark));
       if (compareVersions(mark.version, this.#version) > 0) this.#version = mark.version;
-      for (const follower of this.#followers) follower([merged]);
+      for (const follower of this.#followers) follower([merged], []);
     }
   }
 
@@ -152,7 +161,7 @@ export class MemoryStore implements RevocationStore {
     this.#version = nextVersion(this.#version, this.#clock.nowMs());
     const stored = { ...entry, version: this.#version };
     this.#entries.set(stored.id, stored);
-    for (const follower of this.#followers) follower([stored]);
+    for (const follower of this.#followers) follower([stored], []);
     return stored;
   }
 

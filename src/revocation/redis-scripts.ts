@@ -21,7 +21,7 @@ const TRIM_PER_CALL = 20;
 /** Entries put into the indexes again with each call: Redis does nothing else meanwhile, for some 10 ms. */
 const MEND_PER_CALL = 2_000;
 /** Changes kept in the log. A gateway that was away for longer compares itself with the whole list. */
-const LOG_LENGTH = 100_000;
+export const LOG_LENGTH = 100_000;
 
 const COMMON = `
 local state, detail, expiry, clock, log, created = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]

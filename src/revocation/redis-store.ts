@@ -7,7 +7,7 @@ import { markText } from './mark-table.ts';
 import { compareListed, pageOf, parseCursor, type ListPlace } from './list-order.ts';
 import type { RedisLocation } from './redis-connection.ts';
 import { RedisLink } from './redis-link.ts';
-import { KEY_NAMES, type KeyName } from './redis-scripts.ts';
+import { KEY_NAMES, LOG_LENGTH, type KeyName } from './redis-scripts.ts';
 import {
   compareVersions,
   cutoffOf,
@@ -159,6 +159,14 @@ export class RedisStore implements RevocationStore {
     }
   }
 
+  async announce(text: string): Promise<void> {
+    const { log } = this.#key;
+    // Laid out like a change; versions that do not know announcements pass over it.
+    await this.#link.run((redis) =>
+      redis.xadd(log, 'MAXLEN', '~', LOG_LENGTH, '*', 'id', '', 'announcement', text),
+    );
+  }
+
   async position(): Promise<Position> {
     const last = await this.#link.run((redis) => redis.xrevrange(this.#key.log, '+', '-', 'COUNT', 1));
     return last[0]?.[0] ?? '0-0';
@@ -242,7 +250,7 @@ export class RedisStore implements RevocationStore {
   }
 }
 
-/** Changes as the log holds them: id, and `mark` or `dropped`. */
+/** Changes as the log holds them: id, and `mark`, `dropped` or `announcement`. */
 function batchOf(
   changes: readonly (readonly [id: string, fields: readonly string[]])[],
   position: Position,
@@ -250,7 +258,17 @@ function batchOf(
 ): Batch {
   const of = (kind: string): RevocationMark[] =>
     changes.flatMap(([, [, id = '', field, mark = '']]) => (field === kind ? [parseMark(id, mark)] : []));
-  return { marks: of('mark'), dropped: of('dropped'), askedAtMs, position, complete: undefined };
+  const announcements = changes.flatMap(([, [, , field, text = '']]) =>
+    field === 'announcement' ? [text] : [],
+  );
+  return {
+    marks: of('mark'),
+    dropped: of('dropped'),
+    announcements,
+    askedAtMs,
+    position,
+    complete: undefined,
+  };
 }
 
 /** Ids of a stream are `milliseconds-counter`. */

@@ -85,6 +85,8 @@ export interface Batch {
   readonly marks: readonly RevocationMark[];
   /** Marks that the store has dropped, since no token can match them any more. */
   readonly dropped?: readonly RevocationMark[];
+  /** What was announced, in its order. */
+  readonly announcements?: readonly string[];
   /** When the store was asked, on the monotonic clock. */
   readonly askedAtMs: number;
   /** Where the log is read to with this batch. */
@@ -107,6 +109,9 @@ export interface Inventory {
 export class PositionLost extends Error {
   override readonly name = 'PositionLost';
 }
+
+/** Announcements share the log with revocations, and must not crowd it. */
+export const MAX_ANNOUNCEMENT_CHARACTERS = 4_096;
 
 /** A place in the store's log of changes; opaque to everyone else. */
 export type Position = string;
@@ -142,6 +147,13 @@ export interface RevocationStore {
    * @throws RangeError where the cursor is none of ours
    */
   list(query: { readonly cursor?: string; readonly limit: number; readonly subject?: string }): Promise<Page>;
+  /**
+   * Puts a text into the log, for every gateway that follows it, this one too. It is news, not state: no snapshot holds
+   * it, and a gateway that lost its position does not get it.
+   *
+   * @param text at most MAX_ANNOUNCEMENT_CHARACTERS
+   */
+  announce(text: string): Promise<void>;
   /** The end of the log. Taken before a snapshot, so that following from it loses nothing. */
   position(): Promise<Position>;
   /** Every mark, tombstones too, in batches. A mark may come twice. */

@@ -39,6 +39,10 @@ interface ViewEvents {
   restored: [marks: number];
   /** Marks were applied; by how much the news was late, in milliseconds of the store's clock. */
   applied: [marks: readonly RevocationMark[]];
+  /** The log brought an announcement. */
+  announced: [text: string];
+  /** Announcements up to now may have been missed: the log is followed from another place. */
+  skipped: [];
 }
 
 export class RevocationView extends EventEmitter<ViewEvents> {
@@ -198,7 +202,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     }
   }
 
-  #applyBatch({ marks, dropped, position }: Batch): void {
+  #applyBatch({ marks, dropped, announcements, position }: Batch): void {
     const news: RevocationMark[] = [];
     if (marks.length > 0) this.#revision++;
     for (const mark of marks) {
@@ -215,6 +219,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     }
     this.#position = position;
     if (news.length > 0) this.emit('applied', news);
+    for (const text of announcements ?? []) this.emit('announced', text);
   }
 
   /** Has everything arrived that was in the store when it was asked? */
@@ -233,6 +238,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
   async #compareAll(): Promise<Position> {
     const askedAtMs = this.#clock.monotonicMs();
     const position = await this.#store.position();
+    this.emit('skipped');
     const lacking: RevocationMark[] = [];
     this.#marks.unseeAll();
     let read = 0;

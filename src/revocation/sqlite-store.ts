@@ -24,6 +24,7 @@ import {
   type RevocationRequest,
   type RevocationStore,
   type Revoked,
+  type Version,
 } from './revocation-store.ts';
 
 /** How often the file is looked at for changes of other processes. Looking costs microseconds. */
@@ -31,6 +32,8 @@ const POLL_MS = 5;
 const HEARTBEAT_MS = 500;
 const BATCH_ROWS = 1_000;
 const BUSY_TIMEOUT_MS = 2_000;
+/** Every gateway has followed the log to its end long before that. */
+const ANNOUNCEMENT_KEPT_MS = 3_600_000;
 
 // synchronous = FULL: what was acknowledged is on the disk, also after a power failure.
 const SCHEMA = `
@@ -50,6 +53,11 @@ const SCHEMA = `
     version_time_ms INTEGER NOT NULL,
     version_counter INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS announcement (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    text TEXT NOT NULL
+  ) STRICT;
   CREATE INDEX IF NOT EXISTS revocation_version ON revocation (version_time_ms, version_counter);
   CREATE INDEX IF NOT EXISTS revocation_expiry ON revocation (expires_at);
   CREATE INDEX IF NOT EXISTS revocation_created ON revocation (created_at, id);
@@ -141,8 +149,16 @@ export class SqliteStore implements RevocationStore {
     return pageOf(rows.map(entryOf), limit);
   }
 
+  async announce(text: string): Promise<void> {
+    const nowMs = Math.floor(this.#clock.nowMs());
+    this.#transaction(() => {
+      this.#run('DELETE FROM announcement WHERE at_ms < ?', nowMs - ANNOUNCEMENT_KEPT_MS);
+      this.#run('INSERT INTO announcement (at_ms, text) VALUES (?, ?)', nowMs, text);
+    });
+  }
+
   async position(): Promise<Position> {
-    return formatVersion(this.#lastVersion());
+    return formatPosition(this.#lastVersion(), this.#lastAnnouncement());
   }
 
   async *snapshot(): AsyncGenerator<readonly RevocationMark[]> {
@@ -158,6 +174,7 @@ export class SqliteStore implements RevocationStore {
 
   async *follow(position: Position, signal: AbortSignal): AsyncGenerator<Batch> {
     let last = parseVersion(position);
+    let heard = Number(position.split('-')[2] ?? 0);
     let seenDataVersion: number | undefined;
     let toldAtMs = -Infinity;
     while (!signal.aborted) {
@@ -175,8 +192,21 @@ export class SqliteStore implements RevocationStore {
           BATCH_ROWS,
         ).map(entryOf);
         last = marks.at(-1)?.version ?? last;
+        const news = this.#all<{ number: number; text: string }>(
+          'SELECT number, text FROM announcement WHERE number > ? ORDER BY number LIMIT ?',
+          heard,
+          BATCH_ROWS,
+        );
+        heard = news.at(-1)?.number ?? heard;
+        const announcements = news.map(({ text }) => text);
         toldAtMs = askedAtMs;
-        yield { marks, askedAtMs, position: formatVersion(last), complete: 'everything' };
+        yield {
+          marks,
+          announcements,
+          askedAtMs,
+          position: formatPosition(last, heard),
+          complete: 'everything',
+        };
         if (marks.length === BATCH_ROWS) seenDataVersion = undefined;
       } else {
         await pause(this.#clock, POLL_MS, signal);
@@ -246,6 +276,10 @@ export class SqliteStore implements RevocationStore {
     return { timeMs: row?.version_time_ms ?? 0, counter: row?.version_counter ?? 0 };
   }
 
+  #lastAnnouncement(): number {
+    return this.#all<{ last: number | null }>('SELECT MAX(number) AS last FROM announcement')[0]?.last ?? 0;
+  }
+
   #entry(id: string): RevocationEntry | undefined {
     const row = this.#all('SELECT * FROM revocation WHERE id = ?', id)[0];
     return row && entryOf(row);
@@ -272,6 +306,11 @@ export class SqliteStore implements RevocationStore {
   #run(sql: string, ...parameters: SQLInputValue[]): void {
     this.#statement(sql).run(...parameters);
   }
+}
+
+/** The log has two orders: marks by version, announcements by number. */
+function formatPosition(version: Version, announcement: number): Position {
+  return `${formatVersion(version)}-${announcement}`;
 }
 
 function entryOf(row: Row): RevocationEntry {

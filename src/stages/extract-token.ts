@@ -51,7 +51,8 @@ export function extractToken(head: RequestHead, route: Route, maxBytes: number):
   if (scheme === undefined) throw INVALID_AUTHORIZATION;
   if (scheme !== 'bearer') throw MISSING_TOKEN;
   if (token === undefined || !B64TOKEN.test(token)) throw INVALID_AUTHORIZATION;
-  if (token.length > maxBytes) throw invalidToken('too_large');
+  if (token.length > maxBytes)
+    throw invalidToken('too_large', undefined, `it is longer than limits.token_bytes (${maxBytes})`);
   return new PresentedToken(token);
 }
 

@@ -50,7 +50,7 @@ export class Exchange {
   decision: AuthDecision | undefined;
   /** The code of the GatewayError, or what a bug said. */
   failure: string | undefined;
-  /** What the upstream's connection said, for the log only. */
+  /** What the upstream's connection said, or what exactly is wrong with a token; for the log only. */
   failureCause: string | undefined;
   status = 0;
   target: string | undefined;
@@ -89,6 +89,7 @@ export class Observer {
   readonly #clock: Clock;
   readonly #log: ((exchange: Exchange) => void) | undefined;
   readonly #tracing: Tracing;
+  readonly #refused: ((error: GatewayError) => void) | undefined;
   readonly #verifySeconds: HistogramChild;
   readonly #authorizeSeconds: HistogramChild;
   readonly #byRoute = new Map<string, RouteMetrics>();
@@ -98,7 +99,9 @@ export class Observer {
     clock: Clock,
     log: ((exchange: Exchange) => void) | undefined,
     tracing: Tracing = passingTracing,
+    refused?: (error: GatewayError) => void,
   ) {
+    this.#refused = refused;
     this.#metrics = metrics;
     this.#clock = clock;
     this.#log = log;
@@ -144,8 +147,10 @@ export class Observer {
   }
 
   /** A stage refused the request, but its route only reports that: it passes. */
-  reported(exchange: Exchange, { reason, issuer }: GatewayError): void {
+  reported(exchange: Exchange, error: GatewayError): void {
+    const { reason, issuer } = error;
     exchange.issuerName ??= issuer;
+    this.#detailed(exchange, error);
     if (reason) this.#decided(exchange, 'report', reason);
   }
 
@@ -166,7 +171,9 @@ export class Observer {
   }
 
   /** A stage refused the request, or the upstream failed it. */
-  failed(exchange: Exchange, { status, code, reason, source, issuer }: GatewayError): void {
+  failed(exchange: Exchange, error: GatewayError): void {
+    const { status, code, reason, source, issuer } = error;
+    this.#detailed(exchange, error);
     exchange.status = status;
     exchange.failure = code;
     exchange.issuerName ??= issuer;
@@ -192,6 +199,12 @@ export class Observer {
   /** When the exchange ended, on the monotonic clock. */
   endedAtMs({ startedAtMs, durationMs }: Exchange): number {
     return startedAtMs + durationMs;
+  }
+
+  #detailed(exchange: Exchange, error: GatewayError): void {
+    if (error.detail === undefined) return;
+    exchange.failureCause = error.detail;
+    this.#refused?.(error);
   }
 
   #decided(exchange: Exchange, decision: AuthDecision['decision'], reason: AuthReason): void {

@@ -5,7 +5,7 @@
 import { invalidToken } from '../errors.ts';
 import { whenReady, type MaybePromise } from '../maybe-promise.ts';
 import type { Route } from '../policy.ts';
-import type { AuthenticToken, TokenVerifier, Verification } from '../token/token-verifier.ts';
+import type { AuthenticToken, TokenCaller, TokenVerifier, Verification } from '../token/token-verifier.ts';
 import type { PresentedToken } from './extract-token.ts';
 
 /** A token that is authentic and in time, or none on a route that allows that. Its withdrawal is not yet checked. */
@@ -31,12 +31,13 @@ export function verifyToken(
   verifiers: ReadonlyMap<string, TokenVerifier>,
   presented: PresentedToken,
   route: Route,
+  caller: TokenCaller,
   nowMs: number,
 ): MaybePromise<VerifiedToken> {
   if (presented.token === undefined) return ANONYMOUS;
   const verifier = verifiers.get(route.issuerSet);
   if (!verifier) throw invalidToken('unknown_issuer');
-  return whenReady(verifier.verify(presented.token), (verification) => {
+  return whenReady(verifier.verify(presented.token, caller), (verification) => {
     refuseUntimely(verification.token, nowMs / 1000);
     return new VerifiedToken(verification);
   });

@@ -14,6 +14,19 @@ export interface AuditEvent {
   readonly changed: boolean;
 }
 
+/** An operator has forced a fetch of keys. Kids are public. */
+export interface KeysAuditEvent {
+  readonly by: string;
+  readonly from: string;
+  /** Its configured name. */
+  readonly issuer: string;
+  /** False: the keys before stay in use. */
+  readonly fetched: boolean;
+  readonly added: readonly (string | null)[];
+  readonly removed: readonly (string | null)[];
+  readonly gateways: { readonly done: number; readonly failed: number };
+}
+
 export class AuditLog {
   readonly #logger: Logger;
   readonly #changed: (action: AuditEvent['action'], by: string) => void;
@@ -42,5 +55,9 @@ export class AuditLog {
       },
       'audit',
     );
+  }
+
+  keysRefreshed(event: KeysAuditEvent): void {
+    this.#logger.info({ audit: { action: 'refresh_keys', ...event } }, 'audit');
   }
 }

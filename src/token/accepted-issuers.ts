@@ -8,11 +8,12 @@ import { GatewayError, invalidToken, type AuthReason } from '../errors.ts';
 import { stringClaim } from './claims.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import type { JwtVerifier, VerifiedJwt } from './jwt-verifier.ts';
+import { nearIssuerText, type KnownIssuer } from './issuer-spelling.ts';
 import { readJwt, type JwtText } from './lexical-gate.ts';
 import type { OpaqueVerifier } from './opaque-verifier.ts';
 import { estimatedBytes, type TokenCaches } from './token-caches.ts';
 import { presentedDigest, signedContentDigest } from './token-digest.ts';
-import type { TokenVerifier, Verification } from './token-verifier.ts';
+import type { TokenCaller, TokenVerifier, Verification } from './token-verifier.ts';
 
 /** Refusals that stay true until the keys change. Dates are not among them, nor keys that are yet to come. */
 const LASTING_REASONS: ReadonlySet<AuthReason> = new Set<AuthReason>([
@@ -28,24 +29,28 @@ export class AcceptedIssuers implements TokenVerifier {
   readonly #caches: TokenCaches;
   readonly #jwtVerifiers: ReadonlyMap<string, JwtVerifier>;
   readonly #opaqueVerifiers: readonly OpaqueVerifier[];
+  readonly #knownIssuers: readonly KnownIssuer[];
 
   /**
    * @param policyId stands for this very set of issuers in cache keys: what one set found good, another
    *                 must find out for itself
+   * @param knownIssuers every issuer of the configuration, to say which one a refused token nearly names
    */
   constructor(
     policyId: string,
     caches: TokenCaches,
     jwtVerifiers: readonly JwtVerifier[],
     opaqueVerifiers: readonly OpaqueVerifier[],
+    knownIssuers: readonly KnownIssuer[],
   ) {
+    this.#knownIssuers = knownIssuers;
     this.#policyId = policyId;
     this.#caches = caches;
     this.#jwtVerifiers = new Map(jwtVerifiers.map((verifier) => [verifier.policy.issuer, verifier]));
     this.#opaqueVerifiers = opaqueVerifiers;
   }
 
-  verify(token: string): MaybePromise<Verification> {
+  verify(token: string, caller: TokenCaller): MaybePromise<Verification> {
     const { tokens, negatives, lookups } = this.#caches;
     const digest = presentedDigest(token);
     const cacheKey = this.#policyId + digest;
@@ -67,18 +72,24 @@ export class AcceptedIssuers implements TokenVerifier {
     if (verifier === undefined) return this.#introspectJwt(jwt, issuer, digest);
     lookups.tokens.miss++;
     lookups.negatives.miss++;
-    return this.#verifyJwt(verifier, jwt, cacheKey);
+    return this.#verifyJwt(verifier, jwt, cacheKey, caller);
   }
 
   #introspectJwt({ token, content }: JwtText, issuer: string | undefined, digest: string) {
     const verifier = this.#opaqueVerifiers.find(
       (candidate) => token.startsWith(candidate.prefix) && candidate.takesJwtOf(issuer),
     );
-    if (verifier === undefined) throw invalidToken('unknown_issuer');
+    if (verifier === undefined)
+      throw invalidToken('unknown_issuer', undefined, nearIssuerText(issuer, this.#knownIssuers));
     return verifier.verify(token, digest, () => signedContentDigest(content));
   }
 
-  #verifyJwt(verifier: JwtVerifier, jwt: JwtText, cacheKey: string): MaybePromise<Verification> {
+  #verifyJwt(
+    verifier: JwtVerifier,
+    jwt: JwtText,
+    cacheKey: string,
+    caller: TokenCaller,
+  ): MaybePromise<Verification> {
     const { generation } = verifier.keys;
     const remember = (error: unknown): never => {
       if (error instanceof GatewayError && error.reason !== undefined && LASTING_REASONS.has(error.reason)) {
@@ -95,7 +106,7 @@ export class AcceptedIssuers implements TokenVerifier {
       return { token, cache: 'miss' };
     };
     try {
-      const verified = verifier.verify(jwt);
+      const verified = verifier.verify(jwt, caller);
       return verified instanceof Promise ? verified.then(accept, remember) : accept(verified);
     } catch (error) {
       return remember(error);

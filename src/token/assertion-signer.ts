@@ -72,7 +72,8 @@ export class JwtAssertionSigner {
     );
     const repeated = Object.fromEntries(
       claims.flatMap((name): [string, JsonValue][] => {
-        const value = token.claims[name];
+        // RFC 7519 section 4.1.2: a string, also where the token has an integer.
+        const value = name === 'sub' ? token.subject : token.claims[name];
         return value === undefined || value === null ? [] : [[name, value]];
       }),
     );

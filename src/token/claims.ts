@@ -56,11 +56,25 @@ export function stringClaim(claims: JsonObject, name: string): string | undefine
   return typeof value === 'string' ? value : undefined;
 }
 
-/** A claim as text: a string, or a number by its source digits, as services that are no OAuth servers name users. */
+/** Written otherwise, as 1e3, 1.0 or -0, one number has several texts, and an identifier must have one. */
+const PLAIN_INTEGER = /^(?:0|[1-9][0-9]*)$/;
+
+/**
+ * An identifier as text: a string, or a plain integer by its digits, as servers with numbered users write it. The integer
+ * 7 and the string "7" name the same subject. Undefined for anything else.
+ */
 export function textClaim(claims: JsonObject, name: string): string | undefined {
   const value = claims[name];
-  if (value instanceof RawNumber) return value.source;
-  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : undefined;
+  if (typeof value === 'string') return value;
+  const digits =
+    value instanceof RawNumber ? value.source : typeof value === 'number' ? String(value) : undefined;
+  return digits !== undefined && PLAIN_INTEGER.test(digits) ? digits : undefined;
+}
+
+/** The value at a path, where an empty `aud` counts as none: it names no audience (rules J2, J4). */
+export function givenClaim(claims: JsonObject, path: ClaimPath): JsonValue | undefined {
+  const value = claimAt(claims, path);
+  return path.length === 1 && path[0] === 'aud' && isArray(value) && value.length === 0 ? undefined : value;
 }
 
 /** A claim as a finite number in the safe range (rule J12), undefined where it is anything else. */

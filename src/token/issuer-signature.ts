@@ -1,13 +1,14 @@
 /**
  * Which key of an issuer has signed a JWT, of whatever type: the algorithm, the key, the signature; no claim.
- * Rules J3, J5, K1, K2.
+ * Rules J3, J5, K0 to K2.
  */
 import { invalidToken, unavailable } from '../errors.ts';
-import { whenReady, type MaybePromise } from '../maybe-promise.ts';
-import type { SignatureAlgorithm } from './algorithms.ts';
+import type { MaybePromise } from '../maybe-promise.ts';
+import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './algorithms.ts';
 import { signatureHolds } from './jws-signature.ts';
 import type { KeySet } from './key-set.ts';
 import type { JwsText } from './lexical-gate.ts';
+import type { TokenCaller } from './token-verifier.ts';
 import type { VerificationKey } from './verification-key.ts';
 
 export interface SigningPolicy {
@@ -26,40 +27,68 @@ export class IssuerSignature {
     this.#keys = keys;
   }
 
-  /** @throws GatewayError 401 with its reason; 503 `keys_unavailable` where the keys cannot be had */
-  signerOf(jws: JwsText): MaybePromise<VerificationKey> {
+  /**
+   * Without a Promise where the key is known (rule K1).
+   *
+   * @throws GatewayError 401 with its reason; 503 `keys_unavailable` where it is unknown whether there is such a key
+   */
+  signerOf(jws: JwsText, caller: TokenCaller): MaybePromise<VerificationKey> {
     const algorithm = this.#acceptedAlgorithm(jws);
-    return whenReady(this.#candidates(jws, algorithm), (candidates) => {
-      const key = candidates.find((candidate) => signatureHolds(jws, candidate.key, algorithm));
-      if (key === undefined) throw invalidToken('bad_signature', this.#policy.issuerName);
-      return key;
-    });
+    const candidates = this.#keys.candidates(jws.keyId, algorithm);
+    const key = signerAmong(candidates, jws, algorithm);
+    if (key !== undefined) return key;
+    // A token that names a known key has a bad signature. One that names none may be signed by a new key.
+    if (candidates.length > 0 && (jws.keyId !== undefined || this.#keys.isFixed))
+      throw invalidToken('bad_signature', this.#policy.issuerName);
+    return this.#awaited(jws, algorithm, caller);
   }
 
   /** The issuer's list decides, before any key is looked up: never the header (rule J5). */
   #acceptedAlgorithm({ algorithm }: JwsText): SignatureAlgorithm {
     const accepted = this.#policy.algorithms.find((candidate) => candidate === algorithm);
-    if (accepted === undefined) throw invalidToken('bad_signature', this.#policy.issuerName);
+    if (accepted === undefined) {
+      const { issuerName } = this.#policy;
+      const detail = `${shownAlgorithm(algorithm)} is not among issuers.${issuerName}.algorithms`;
+      throw invalidToken('bad_signature', issuerName, detail);
+    }
     return accepted;
   }
 
-  /** Without a Promise where the kid is known (rule K1). */
-  #candidates({ keyId }: JwsText, algorithm: SignatureAlgorithm): MaybePromise<readonly VerificationKey[]> {
-    const known = this.#keys.candidates(keyId, algorithm);
-    return known.length > 0 ? known : this.#refetched(keyId, algorithm);
+  /** Waits until the key is there, or the authority has said since that it is not. */
+  async #awaited(jws: JwsText, algorithm: SignatureAlgorithm, caller: TokenCaller): Promise<VerificationKey> {
+    const keys = this.#keys;
+    const { generation } = keys;
+    const signer = (): VerificationKey | undefined =>
+      signerAmong(keys.candidates(jws.keyId, algorithm), jws, algorithm);
+    const isFound =
+      jws.keyId === undefined
+        ? () => keys.generation !== generation && signer() !== undefined
+        : () => keys.candidates(jws.keyId, algorithm).length > 0;
+    const isDecided = await keys.refetch(caller, isFound);
+    const key = signer();
+    if (key !== undefined) return key;
+    const { issuerName } = this.#policy;
+    if (!isDecided || !keys.available)
+      throw unavailable('keys_unavailable', KEYS_RETRY_AFTER_SECONDS, { issuer: issuerName });
+    const isKnown = jws.keyId !== undefined && isFound();
+    throw invalidToken(isKnown ? 'bad_signature' : 'unknown_key', issuerName);
   }
+}
 
-  async #refetched(
-    keyId: string | undefined,
-    algorithm: SignatureAlgorithm,
-  ): Promise<readonly VerificationKey[]> {
-    const refetch = await this.#keys.refetch();
-    const found = this.#keys.candidates(keyId, algorithm);
-    if (found.length > 0) return found;
-    // Unknown and the last fetch failed: it may be a new key that we could not learn of. A good token is
-    // not called bad.
-    if (refetch === 'failed' || !this.#keys.available)
-      throw unavailable('keys_unavailable', KEYS_RETRY_AFTER_SECONDS, { issuer: this.#policy.issuerName });
-    throw invalidToken('unknown_key', this.#policy.issuerName);
-  }
+/** What a token says of itself does not enter an error: only names that we know. */
+function shownAlgorithm(algorithm: string): string {
+  const known = KNOWN_ALGORITHMS.find((candidate) => candidate === algorithm);
+  return known === undefined
+    ? 'the algorithm of the token, which is unknown here,'
+    : `the algorithm ${known}`;
+}
+
+const KNOWN_ALGORITHMS = [...SIGNATURE_ALGORITHMS, 'none', 'ES256K', 'Ed448'] as const;
+
+function signerAmong(
+  candidates: readonly VerificationKey[],
+  jws: JwsText,
+  algorithm: SignatureAlgorithm,
+): VerificationKey | undefined {
+  return candidates.find(({ key }) => signatureHolds(jws, key, algorithm));
 }

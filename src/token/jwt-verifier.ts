@@ -10,9 +10,10 @@ import { whenReady, type MaybePromise } from '../maybe-promise.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
 import {
-  claimAt,
+  givenClaim,
   numberOf,
   parseClaimPath,
+  textClaim,
   type ClaimPath,
   type JsonObject,
   type JsonValue,
@@ -22,7 +23,7 @@ import type { KeySet } from './key-set.ts';
 import type { JwtText } from './lexical-gate.ts';
 import { hasLogoutEvent } from './logout-event.ts';
 import { signedContentDigest } from './token-digest.ts';
-import type { AuthenticToken } from './token-verifier.ts';
+import type { AuthenticToken, TokenCaller } from './token-verifier.ts';
 import type { VerificationKey } from './verification-key.ts';
 
 export interface JwtPolicy {
@@ -65,9 +66,9 @@ export class JwtVerifier {
    *
    * @throws GatewayError 401 with its reason; 503 `keys_unavailable` where the keys cannot be had
    */
-  verify(jwt: JwtText): MaybePromise<VerifiedJwt> {
+  verify(jwt: JwtText, caller: TokenCaller): MaybePromise<VerifiedJwt> {
     this.#refuseWrongType(jwt);
-    return whenReady(this.#signers.signerOf(jwt), (key) => this.#accept(jwt, key));
+    return whenReady(this.#signers.signerOf(jwt, caller), (key) => this.#accept(jwt, key));
   }
 
   #accept(jwt: JwtText, key: VerificationKey): VerifiedJwt {
@@ -107,14 +108,16 @@ export class JwtVerifier {
     const claimsOk =
       numberOf(claims['exp']) !== undefined &&
       ['nbf', 'iat'].every((name) => claims[name] === undefined || numberOf(claims[name]) !== undefined) &&
-      ['sub', 'client_id', 'jti', 'sid'].every(
+      ['client_id', 'jti', 'sid'].every(
         (name) => claims[name] === undefined || typeof claims[name] === 'string',
       ) &&
+      (claims['sub'] === undefined || isSubject(claims, tokenType)) &&
       (tokenType === 'any' || AT_JWT_CLAIMS.every((name) => claims[name] !== undefined)) &&
-      this.#requiredClaims.every((path) => hasValue(claimAt(claims, path)));
+      this.#requiredClaims.every((path) => hasValue(givenClaim(claims, path)));
     if (!claimsOk) throw invalidToken('claim', this.policy.issuerName);
-    if (claims['aud'] !== undefined || audiences !== undefined) {
-      const audience = audienceOf(claims['aud']);
+    const aud = givenClaim(claims, AUD);
+    if (aud !== undefined || audiences !== undefined || tokenType === 'at+jwt') {
+      const audience = audienceOf(aud);
       if (
         audience === undefined ||
         (audiences !== undefined && !audiences.some((ours) => audience.includes(ours)))
@@ -146,8 +149,15 @@ const NEVER_ACCESS_TOKENS: ReadonlySet<string> = new Set([
   'sallyport-identity+jwt',
 ]);
 
+const AUD: ClaimPath = ['aud'];
+
 /** RFC 9068 section 2.2. */
 const AT_JWT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'] as const;
+
+/** A string; a plain integer too where the issuer's tokens are not RFC 9068's (section 2.2 asks for a string). */
+function isSubject(claims: JsonObject, tokenType: JwtPolicy['tokenType']): boolean {
+  return tokenType === 'any' ? textClaim(claims, 'sub') !== undefined : typeof claims['sub'] === 'string';
+}
 
 function hasValue(value: JsonValue | undefined): boolean {
   return value !== undefined && value !== null;

@@ -4,16 +4,19 @@
  */
 import { isJson } from '../http/media-type.ts';
 import { type AuthorityClient } from './authority-fetch.ts';
+import { issuerDifferences } from './issuer-spelling.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 const FETCH_TIMEOUT_MS = 5_000;
+/** What a server says of itself is shown in the log up to here. */
+const SHOWN_CHARACTERS = 300;
 
 /** Fetches the JWK Set behind a URL. */
 export async function fetchKeySet(client: AuthorityClient, url: string): Promise<unknown> {
-  const { status, body } = await client.send({ url, timeoutMs: FETCH_TIMEOUT_MS });
+  const { status, contentType, body } = await client.send({ url, timeoutMs: FETCH_TIMEOUT_MS });
   // Some servers send key sets as text/plain; what counts is that it is one.
-  if (status !== 200) throw new Error(`the key set answered ${status}`);
-  return parseStrictJson(body);
+  if (status !== 200) throw new Error(`${shown(url)} responded ${responseText(status, contentType)}`);
+  return parsed(url, body);
 }
 
 /**
@@ -26,27 +29,39 @@ export async function discoverKeySet(
   issuer: string,
   mayUse: (url: string) => boolean,
 ): Promise<unknown> {
-  const metadata = await fetchMetadata(client, issuer);
-  if (metadata['issuer'] !== issuer)
-    throw new Error('the metadata is of another issuer (RFC 8414 section 3.3)');
+  const { url: source, metadata } = await fetchMetadata(client, issuer);
+  if (metadata['issuer'] !== issuer) throw new Error(otherIssuerText(source, metadata['issuer'], issuer));
   const url = metadata['jwks_uri'];
-  if (typeof url !== 'string' || !URL.canParse(url)) throw new Error('the metadata has no jwks_uri');
-  if (!mayUse(url)) throw new Error('the jwks_uri is neither https nor loopback');
+  if (typeof url !== 'string' || !URL.canParse(url))
+    throw new Error(`the metadata at ${shown(source)} has no jwks_uri`);
+  if (!mayUse(url)) throw new Error(`the jwks_uri ${shown(url)} is neither https nor loopback`);
   return fetchKeySet(client, url);
 }
 
-async function fetchMetadata(
-  client: AuthorityClient,
-  issuer: string,
-): Promise<Readonly<Record<string, unknown>>> {
-  let problem = 'no metadata';
+interface Metadata {
+  readonly url: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** The first address that responds with metadata. The error names both, and what each said. */
+async function fetchMetadata(client: AuthorityClient, issuer: string): Promise<Metadata> {
+  const problems: string[] = [];
   for (const url of metadataUrls(issuer)) {
-    const { status, contentType, body } = await client.send({ url, timeoutMs: FETCH_TIMEOUT_MS });
-    if (status === 200 && isJson(contentType))
-      return parseStrictJson(body) as Readonly<Record<string, unknown>>;
-    problem = `the metadata answered ${status} ${contentType}`;
+    try {
+      const { status, contentType, body } = await client.send({ url, timeoutMs: FETCH_TIMEOUT_MS });
+      if (status === 200 && isJson(contentType)) {
+        const metadata = parsed(url, body);
+        if (typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata))
+          return { url, metadata: metadata as Metadata['metadata'] };
+        problems.push(`${shown(url)} responded with JSON that is not an object`);
+      } else {
+        problems.push(`${shown(url)} responded ${responseText(status, contentType)}`);
+      }
+    } catch (error) {
+      problems.push(`${shown(url)}: ${failureText(error)}`);
+    }
   }
-  throw new Error(problem);
+  throw new Error(`no metadata: ${problems.join('; ')}`);
 }
 
 /** OpenID Connect appends the well-known path to the issuer; RFC 8414 puts it between host and path. */
@@ -57,4 +72,36 @@ function metadataUrls(issuer: string): string[] {
     `${origin}${path}/.well-known/openid-configuration`,
     `${origin}/.well-known/oauth-authorization-server${path}`,
   ];
+}
+
+/** Another issuer's keys must not verify this one's tokens; mostly it is one issuer, spelt in two ways. */
+function otherIssuerText(url: string, found: unknown, issuer: string): string {
+  const text = typeof found === 'string' ? JSON.stringify(found.slice(0, SHOWN_CHARACTERS)) : 'no issuer';
+  const differences = typeof found === 'string' ? issuerDifferences(found, issuer) : undefined;
+  const why = differences === undefined ? '' : `; only ${differences} differs`;
+  return `the metadata at ${shown(url)} names ${text}, not ${JSON.stringify(issuer)} (RFC 8414 section 3.3)${why}`;
+}
+
+function parsed(url: string, body: Buffer): unknown {
+  try {
+    return parseStrictJson(body);
+  } catch (error) {
+    throw new Error(`the response of ${shown(url)} is not strict JSON`, { cause: error });
+  }
+}
+
+/** Why there was no response: a code of the system, else what our own caps say. */
+function failureText(error: unknown): string {
+  if (!(error instanceof Error)) return 'no response';
+  return (error as NodeJS.ErrnoException).code ?? error.message;
+}
+
+/** Of a URL for a log: its query may hold a key. */
+function shown(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`.slice(0, SHOWN_CHARACTERS);
+}
+
+function responseText(status: number, contentType: string): string {
+  return `${status} ${contentType === '' ? 'without a content type' : contentType.slice(0, SHOWN_CHARACTERS)}`;
 }

@@ -2,10 +2,8 @@
  * The keys of one issuer, at hand without waiting. Rules J3, K1 to K5.
  */
 import type { SignatureAlgorithm } from './algorithms.ts';
+import type { TokenCaller } from './token-verifier.ts';
 import type { VerificationKey } from './verification-key.ts';
-
-/** What asking for keys anew has come to. */
-export type Refetch = 'fetched' | 'too_soon' | 'failed';
 
 export interface KeySet {
   /** Changes whenever the keys do: a refusal that hung on the old keys is to be thought over. */
@@ -14,12 +12,17 @@ export interface KeySet {
   readonly available: boolean;
   /** The keys that may have signed this; several where the kid is shared or absent. */
   candidates(keyId: string | undefined, algorithm: SignatureAlgorithm): readonly VerificationKey[];
+  /** True where the keys change only with the configuration: there is nothing to wait for. */
+  readonly isFixed: boolean;
   /**
-   * Looks for new keys, since a kid is unknown. Bounded whatever is asked (rule K2).
+   * Waits for a key that is not there. The authority is asked one call at a time and at most once every few seconds,
+   * whatever waits (rule K2), and few may wait, each for a few seconds (rule K0).
    *
-   * @returns `too_soon` where the last fetch was a moment ago and worked, `failed` where the last one did not
+   * @param isFound is the key there now?
+   * @returns true once it is found, or a fetch that began after this call has succeeded without it; false where it is
+   *          unknown: the authority could not be asked, or too many wait
    */
-  refetch(): Promise<Refetch>;
+  refetch(caller: TokenCaller, isFound: () => boolean): Promise<boolean>;
 }
 
 /** More candidates than this for one token are not tried: each costs a signature check. */
@@ -40,6 +43,7 @@ export function candidatesIn(
 export class StaticKeySet implements KeySet {
   readonly generation = 0;
   readonly available = true;
+  readonly isFixed = true;
   readonly #keys: readonly VerificationKey[];
   /** A shared secret serves whatever kid a token names. */
   readonly #ignoreKeyId: boolean;
@@ -53,7 +57,7 @@ export class StaticKeySet implements KeySet {
     return candidatesIn(this.#keys, this.#ignoreKeyId ? undefined : keyId, algorithm);
   }
 
-  async refetch(): Promise<Refetch> {
-    return 'too_soon';
+  async refetch(): Promise<boolean> {
+    return true;
   }
 }

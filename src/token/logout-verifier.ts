@@ -6,13 +6,14 @@
  */
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
-import { numberOf, stringClaim, type JsonObject } from './claims.ts';
+import { numberOf, stringClaim, textClaim, type JsonObject } from './claims.ts';
 import { IssuerSignature, type SigningPolicy } from './issuer-signature.ts';
 import { audienceOf } from './jwt-verifier.ts';
 import type { KeySet } from './key-set.ts';
 import { readJwt } from './lexical-gate.ts';
 import { hasLogoutEvent } from './logout-event.ts';
 import { LogoutRefused } from './logout-refusal.ts';
+import type { TokenCaller } from './token-verifier.ts';
 
 export interface LogoutPolicy extends SigningPolicy {
   readonly issuer: string;
@@ -55,11 +56,11 @@ export class LogoutVerifier {
   }
 
   /** @throws LogoutRefused with the reason; GatewayError 503 `keys_unavailable` */
-  async verify(token: string): Promise<Logout> {
+  async verify(token: string, caller: TokenCaller): Promise<Logout> {
     const jwt = readJwtOrRefuse(token);
     if (!isLogoutType(jwt.header['typ'])) throw new LogoutRefused('wrong_type');
     try {
-      await this.#signature.signerOf(jwt);
+      await this.#signature.signerOf(jwt, caller);
     } catch (error) {
       if (!(error instanceof GatewayError) || error.status !== 401) throw error;
       throw new LogoutRefused(error.reason === 'unknown_key' ? 'unknown_key' : 'bad_signature');
@@ -126,7 +127,7 @@ function readJwtOrRefuse(token: string): NonNullable<ReturnType<typeof readJwt>>
 /** An empty value names nothing, and what is there must be text (rule V16). */
 function whoOf(claims: JsonObject): Pick<Logout, 'session' | 'subject'> {
   const session = stringClaim(claims, 'sid');
-  const subject = stringClaim(claims, 'sub');
+  const subject = textClaim(claims, 'sub');
   if (claims['sid'] !== undefined && (session === undefined || session === ''))
     throw new LogoutRefused('bad_session');
   if (claims['sub'] !== undefined && (subject === undefined || subject === ''))

@@ -8,7 +8,7 @@ import { GatewayError, invalidToken, unavailable } from '../errors.ts';
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import {
-  claimAt,
+  givenClaim,
   numberOf,
   parseClaimPath,
   stringClaim,
@@ -190,7 +190,7 @@ export class OpaqueVerifier {
       ['sub', 'client_id', 'jti', 'sid'].every(
         (name) => (claims[name] ?? null) === null || textClaim(claims, name) !== undefined,
       );
-    const required = this.#requiredClaims.every((path) => (claimAt(claims, path) ?? null) !== null);
+    const required = this.#requiredClaims.every((path) => (givenClaim(claims, path) ?? null) !== null);
     if (!wellTyped || !required) throw invalidToken('claim', issuerName);
     if (audiences !== undefined) {
       const audience = audienceOf(claims['aud']);

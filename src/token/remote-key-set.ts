@@ -1,17 +1,19 @@
 /**
  * A key set behind a URL: loaded at start, refreshed in the background, served while its endpoint is down.
- * No request waits for a refresh while its kid is known. Rules K1 to K5.
+ * No request waits for a refresh while its kid is known. Rules K0 to K5.
  *
  * jose's remote key set is not used: it has no stale-while-error, its cooldown follows only successful
  * fetches, and it has no size cap.
  */
 import type { Clock } from '../clock.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
-import { candidatesIn, type KeySet, type Refetch } from './key-set.ts';
-import { importKeySet, type VerificationKey } from './verification-key.ts';
+import { candidatesIn, type KeySet } from './key-set.ts';
+import { KeyWaiters } from './key-waiters.ts';
+import type { TokenCaller } from './token-verifier.ts';
+import { importKeySet, type KeyImport, type VerificationKey } from './verification-key.ts';
 
 /** A flood of unknown kids causes at most one fetch in this time, whether the last one worked or failed. */
-const REFETCH_INTERVAL_MS = 5_000;
+export const REFETCH_INTERVAL_MS = 5_000;
 /** While the endpoint is down it is asked again after the interval above, then twice that, up to this. */
 const MAX_RETRY_MS = 30_000;
 /** Gateways that started together must not ask together. */
@@ -23,30 +25,59 @@ export interface RemoteKeySetOptions {
   readonly algorithms: readonly SignatureAlgorithm[];
   readonly refreshMs: number;
   readonly maxStaleMs: number;
+  /** REFETCH_INTERVAL_MS for a gateway; 0 where one token is looked at once. */
+  readonly refetchIntervalMs: number;
+  /** Where the last good key set outlives the process; undefined: nowhere. */
+  readonly storage: KeyStorage | undefined;
   readonly clock: Clock;
   readonly observer: KeySetObserver;
 }
 
+/** Keeps the last good key set of one issuer and source. It reports its own failures and throws nothing. */
+export interface KeyStorage {
+  /** The members of the set that was saved last, and how old it is; undefined where there is none that may be used. */
+  load(): Promise<{ readonly document: unknown; readonly ageMs: number } | undefined>;
+  /** Takes the set and writes it by and by. @param keys public JWKs */
+  save(keys: readonly object[]): void;
+}
+
 /** What happens to a key set, for metrics and logs. */
 export interface KeySetObserver {
-  refreshed(skipped: readonly string[]): void;
+  refreshed(skipped: KeyImport['skipped']): void;
+  /** The keys come from the storage, and were fetched this long ago. */
+  restored(ageMs: number): void;
   failed(error: unknown): void;
 }
 
+/** What a forced fetch came to. */
+export interface KeyChange {
+  readonly fetched: boolean;
+  readonly added: readonly VerificationKey[];
+  readonly removed: readonly VerificationKey[];
+}
+
 export class RemoteKeySet implements KeySet {
+  readonly isFixed = false;
   readonly #options: RemoteKeySetOptions;
+  readonly #waiters: KeyWaiters;
   #keys: readonly VerificationKey[] = [];
   #generation = 0;
   #failures = 0;
+  /** Fetches that have begun. */
+  #begun = 0;
   #fetching: Promise<boolean> | undefined;
+  #forced: Promise<boolean> | undefined;
   #lastStartMs = -Infinity;
   #lastSuccessMs = -Infinity;
   #cancelRefresh: () => void = () => undefined;
+  #cancelDemand: (() => void) | undefined;
+  #cancelRenewal: (() => void) | undefined;
   #cancelExpiry: () => void = () => undefined;
   #stopped = false;
 
   constructor(options: RemoteKeySetOptions) {
     this.#options = options;
+    this.#waiters = new KeyWaiters(options.clock);
   }
 
   get generation(): number {
@@ -57,7 +88,7 @@ export class RemoteKeySet implements KeySet {
     return this.#options.clock.monotonicMs() - this.#lastSuccessMs <= this.#options.maxStaleMs;
   }
 
-  /** Resolves once the set was fetched or has failed once; it goes on by itself from there. */
+  /** Resolves once the set was fetched, or has failed once and what is stored was looked at; it goes on from there. */
   async start(): Promise<void> {
     await this.#fetch();
   }
@@ -65,44 +96,126 @@ export class RemoteKeySet implements KeySet {
   stop(): void {
     this.#stopped = true;
     this.#cancelRefresh();
+    this.#cancelDemand?.();
+    this.#cancelRenewal?.();
     this.#cancelExpiry();
+    this.#waiters.failed();
   }
 
   candidates(keyId: string | undefined, algorithm: SignatureAlgorithm): readonly VerificationKey[] {
     return candidatesIn(this.#keys, keyId, algorithm);
   }
 
-  async refetch(): Promise<Refetch> {
-    const due = this.#options.clock.monotonicMs() - this.#lastStartMs >= REFETCH_INTERVAL_MS;
-    if (!this.#fetching && !due) return this.#failures > 0 ? 'failed' : 'too_soon';
-    return (await this.#fetch()) ? 'fetched' : 'failed';
+  async refetch(caller: TokenCaller, isFound: () => boolean): Promise<boolean> {
+    // While the endpoint is down nothing waits for the next failure: 503 at once.
+    if (this.#failures > 0 && !this.#fetching && this.#untilDueMs > 0) return false;
+    const decided = this.#waiters.join(caller, this.#begun, isFound);
+    if (decided === undefined) return false;
+    this.#demand();
+    return decided;
   }
 
-  /** One fetch at a time; whoever asks meanwhile shares it. */
+  /**
+   * Fetches now, whatever the cooldown. A fetch in flight does not count: it may have read the set before the change
+   * that this is about.
+   */
+  async force(): Promise<KeyChange> {
+    const before = this.#keys;
+    const fetched = await (this.#forced ??= this.#fetchAfter(this.#fetching));
+    const after = this.#keys;
+    return {
+      fetched,
+      added: after.filter((key) => !before.includes(key)),
+      removed: before.filter((key) => !after.includes(key)),
+    };
+  }
+
+  /**
+   * Forces a fetch as soon as the cooldown permits: this gateway may have missed that it was told to.
+   *
+   * @param sinceMs on the monotonic clock; a fetch that began later counts
+   */
+  renew(sinceMs: number): void {
+    if (this.#stopped || this.#cancelRenewal || this.#lastStartMs >= sinceMs) return;
+    this.#cancelRenewal = this.#options.clock.after(Math.max(this.#untilDueMs, 0), () => {
+      this.#cancelRenewal = undefined;
+      void this.force();
+    });
+  }
+
+  async #fetchAfter(inFlight: Promise<boolean> | undefined): Promise<boolean> {
+    await inFlight;
+    // Who forces one from here on needs a fetch that begins later than this one.
+    this.#forced = undefined;
+    return this.#fetch();
+  }
+
+  get #untilDueMs(): number {
+    const { clock, refetchIntervalMs } = this.#options;
+    return this.#lastStartMs + refetchIntervalMs - clock.monotonicMs();
+  }
+
+  /** Sees to it that a fetch begins as soon as the cooldown permits, one for all who wait. */
+  #demand(): void {
+    if (this.#fetching || this.#cancelDemand) return;
+    const delayMs = this.#untilDueMs;
+    if (delayMs <= 0) {
+      void this.#fetch();
+      return;
+    }
+    this.#cancelDemand = this.#options.clock.after(delayMs, () => {
+      this.#cancelDemand = undefined;
+      void this.#fetch();
+    });
+  }
+
+  /** One fetch at a time, shared by all who ask meanwhile. */
   #fetch(): Promise<boolean> {
     this.#fetching ??= this.#fetchOnce().finally(() => {
       this.#fetching = undefined;
       this.#scheduleRefresh();
+      // Some came while it was in flight: it may have read the set before their keys were there.
+      if (this.#waiters.size > 0) this.#demand();
     });
     return this.#fetching;
   }
 
   async #fetchOnce(): Promise<boolean> {
-    const { fetchDocument, algorithms, clock, observer } = this.#options;
+    const { fetchDocument, clock, observer } = this.#options;
+    this.#cancelDemand?.();
+    this.#cancelDemand = undefined;
+    const number = ++this.#begun;
     this.#lastStartMs = clock.monotonicMs();
     try {
-      const { keys, skipped } = importKeySet(await fetchDocument(), algorithms);
-      this.#replaceKeys(keys);
+      const imported = importKeySet(await fetchDocument(), this.#options.algorithms);
+      this.#take(imported, 0);
       this.#failures = 0;
-      this.#lastSuccessMs = clock.monotonicMs();
-      this.#scheduleExpiry();
-      observer.refreshed(skipped);
+      observer.refreshed(imported.skipped);
+      this.#waiters.fetched(number);
+      this.#options.storage?.save(imported.accepted);
       return true;
     } catch (error) {
       this.#failures++;
       observer.failed(error);
+      if (number === 1) await this.#restore();
+      this.#waiters.failed();
       return false;
     }
+  }
+
+  /** The authority has not been reached since the start: what it said before that is better than nothing. */
+  async #restore(): Promise<void> {
+    const { storage, algorithms, maxStaleMs, observer } = this.#options;
+    const stored = await storage?.load();
+    if (stored === undefined || stored.ageMs > maxStaleMs) return;
+    this.#take(importKeySet(stored.document, algorithms), stored.ageMs);
+    observer.restored(stored.ageMs);
+  }
+
+  #take({ keys }: KeyImport, ageMs: number): void {
+    this.#replaceKeys(keys);
+    this.#lastSuccessMs = this.#options.clock.monotonicMs() - ageMs;
+    this.#scheduleExpiry();
   }
 
   /** Keys that stay keep their identity, and so what was verified with them; keys that left are retired. */
@@ -130,6 +243,7 @@ export class RemoteKeySet implements KeySet {
   #scheduleExpiry(): void {
     this.#cancelExpiry();
     if (this.#stopped) return;
-    this.#cancelExpiry = this.#options.clock.after(this.#options.maxStaleMs, () => this.#replaceKeys([]));
+    const leftMs = this.#lastSuccessMs + this.#options.maxStaleMs - this.#options.clock.monotonicMs();
+    this.#cancelExpiry = this.#options.clock.after(leftMs, () => this.#replaceKeys([]));
   }
 }

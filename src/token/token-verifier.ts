@@ -34,6 +34,15 @@ export interface Verification {
   readonly cache: 'hit' | 'miss';
 }
 
+/** Who presents a token. The Exchange of a request is one as it stands, so the hot path makes no object for it. */
+export interface TokenCaller {
+  /** The client's address, as `client_ip` in the log: IPv4-mapped IPv6 as IPv4. */
+  readonly clientIp: string;
+}
+
+/** For calls that no client makes: the admin API. */
+export const OPERATOR: TokenCaller = { clientIp: 'operator' };
+
 /**
  * Verifies tokens for one set of issuers. Answers without a Promise where it can, so that a cache hit never
  * waits a turn of the event loop.
@@ -41,7 +50,8 @@ export interface Verification {
 export interface TokenVerifier {
   /**
    * @param token b64token text, not longer than `limits.token_bytes`
+   * @param caller who presents it: waiting and asking are bounded for each client
    * @throws GatewayError 401 with its reason, or 503 where an authority cannot be had
    */
-  verify(token: string): Verification | Promise<Verification>;
+  verify(token: string, caller: TokenCaller): Verification | Promise<Verification>;
 }

@@ -2,7 +2,7 @@
  * Keys that may verify signatures: a JWK is taken only if all it says of itself agrees (RFC 7517 sections 4
  * and 5, RFC 7518 section 6, RFC 8725 section 3). Pure. Rules J5 to J7.
  */
-import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, createSecretKey, hash, type KeyObject } from 'node:crypto';
 import { KEY_REQUIREMENTS, type SignatureAlgorithm } from './algorithms.ts';
 
 /** A key of one issuer. */
@@ -18,6 +18,8 @@ export interface VerificationKey {
 }
 
 const MIN_RSA_BITS = 2048;
+/** As in tokens (lexical-gate.ts). */
+const MAX_KEY_ID_CHARACTERS = 128;
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 
 /**
@@ -32,13 +34,13 @@ function importKey(
 ): VerificationKey | string {
   const { kty, crv, use, key_ops: operations, alg, kid } = jwk;
   if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return 'its kty is not RSA, EC or OKP';
-  if (PRIVATE_MEMBERS.some((member) => member in jwk)) return 'it is a private key';
+  if (PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member))) return 'it is a private key';
   if (use !== undefined && use !== 'sig') return 'its use is not sig';
   if (operations !== undefined && !isForVerifying(operations)) {
     return 'its key_ops are not those of a key that verifies';
   }
-  if (kid !== undefined && (typeof kid !== 'string' || kid.length > 128))
-    return 'its kid is no string of at most 128 characters';
+  if (kid !== undefined && (typeof kid !== 'string' || kid.length > MAX_KEY_ID_CHARACTERS))
+    return `its kid is no string of at most ${MAX_KEY_ID_CHARACTERS} characters`;
   const algorithms = accepted.filter((algorithm) => {
     const required = KEY_REQUIREMENTS[algorithm];
     return (
@@ -119,10 +121,30 @@ export function secretKey(
   };
 }
 
+/** A member of a key set that cannot be used. */
+export interface SkippedKey {
+  /** Its place in the set. */
+  readonly index: number;
+  /** What its kid says, where that is fit to be shown. */
+  readonly keyId: string | undefined;
+  /** Fixed text. */
+  readonly reason: string;
+  /** Stands for the member: changes when any of it does. */
+  readonly digest: string;
+}
+
 export interface KeyImport {
   readonly keys: readonly VerificationKey[];
-  /** Why members of the set were left out, for the log. */
-  readonly skipped: readonly string[];
+  /** The members that the keys were made of: public JWKs, without what is absent. */
+  readonly accepted: readonly object[];
+  /** Members that were left out, for the log. */
+  readonly skipped: readonly SkippedKey[];
+}
+
+/** One line about a member that was left out. */
+export function skippedText({ index, keyId, reason }: SkippedKey): string {
+  const which = keyId === undefined ? '' : ` (kid ${JSON.stringify(keyId)})`;
+  return `keys[${index}]${which} is left out: ${reason}`;
 }
 
 /** Far more keys than any issuer has; a bound on what a broken endpoint can make us import. */
@@ -133,17 +155,43 @@ const MAX_KEYS = 100;
  *
  * @throws TypeError where it is no key set at all
  */
-export function importKeySet(document: unknown, accepted: readonly SignatureAlgorithm[]): KeyImport {
+export function importKeySet(document: unknown, accepts: readonly SignatureAlgorithm[]): KeyImport {
   const members = (document as { keys?: unknown } | null)?.keys;
   if (!Array.isArray(members)) throw new TypeError('it is no JWK Set: it has no array "keys"');
   if (members.length > MAX_KEYS) throw new TypeError(`it has more than ${MAX_KEYS} keys`);
   const keys = new Map<string, VerificationKey>();
-  const skipped: string[] = [];
+  const accepted = new Map<string, object>();
+  const skipped: SkippedKey[] = [];
   members.forEach((member: unknown, index) => {
     const isObject = typeof member === 'object' && member !== null && !Array.isArray(member);
-    const key = isObject ? importKey(member as Record<string, unknown>, accepted) : 'it is no object';
-    if (typeof key === 'string') skipped.push(`keys[${index}] is left out: ${key}`);
-    else keys.set(key.fingerprint, key);
+    const jwk = isObject ? withoutAbsent(member) : {};
+    const key = isObject ? importKey(jwk, accepts) : 'it is no object';
+    if (typeof key === 'string') {
+      skipped.push({ index, keyId: shownKeyId(jwk), reason: key, digest: digestOf(member) });
+    } else {
+      keys.set(key.fingerprint, key);
+      accepted.set(key.fingerprint, jwk);
+    }
   });
-  return { keys: [...keys.values()], skipped };
+  return { keys: [...keys.values()], accepted: [...accepted.values()], skipped };
+}
+
+/**
+ * Some authorization servers write a member that they have no value for as null or as an empty list (`oth`, `x5c`,
+ * `key_ops`): both mean that it is absent.
+ */
+function withoutAbsent(jwk: object): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(jwk).filter(
+      ([, value]: [string, unknown]) => value !== null && !(Array.isArray(value) && value.length === 0),
+    ),
+  );
+}
+
+function shownKeyId({ kid }: Readonly<Record<string, unknown>>): string | undefined {
+  return typeof kid === 'string' && kid.length <= MAX_KEY_ID_CHARACTERS ? kid : undefined;
+}
+
+function digestOf(member: unknown): string {
+  return hash('sha256', JSON.stringify(member) ?? '', 'base64url');
 }

@@ -79,8 +79,22 @@ t.test(
     await advance(gateway, clock, 6_000);
     t.equal(await statusOf(gateway, mint(second)), 200);
     t.equal(server.fetches, 2);
-    for (let index = 0; index < 20; index++) t.equal(await statusOf(gateway, mint(createKey())), 401);
+    let answered = 0;
+    const flood = Array.from({ length: 20 }, async () => {
+      const status = await statusOf(gateway, mint(createKey()));
+      answered++;
+      return status;
+    });
+    await until(() => answered === 16);
     t.equal(server.fetches, 2, 'a flood of unknown kids');
+    await advance(gateway, clock, 5_001);
+    const statuses = await Promise.all(flood);
+    t.equal(server.fetches, 3, 'one fetch for all of them');
+    t.strictSame(
+      [401, 503].map((status) => statuses.filter((each) => each === status).length),
+      [4, 16],
+      'four of one client wait for it, the others are told to come again',
+    );
   },
 );
 

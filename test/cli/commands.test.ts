@@ -20,6 +20,7 @@ const COMMANDS = [
   'revoke',
   'revocations',
   'unrevoke',
+  'keys',
   'routes',
   'schema',
   'init',
@@ -44,6 +45,8 @@ t.test('help and usage: every command has --help; what is wrong usage exits 2', 
     ['explain', 'GET'],
     ['explain', 'GET', '/no-url'],
     ['unrevoke'],
+    ['keys', 'refresh'],
+    ['keys', 'list', 'login'],
     ['revoke', '-c', STARTER],
   ];
   for (const { code, err, out } of await Promise.all(wrong.map((args) => sallyport(args)))) {

@@ -1,0 +1,36 @@
+/**
+ * Refusals that look like a mistake in the configuration: a log line each, seldom, whatever arrives. The access log has
+ * the same text with every such request.
+ */
+import type { Clock } from './clock.ts';
+import type { GatewayError } from './errors.ts';
+import type { Logger } from './telemetry/logger.ts';
+
+const REPEAT_MS = 600_000;
+/** Details are fixed texts with names of the configuration: far fewer than that. */
+const MAX_DETAILS = 1_000;
+
+export class RefusalReports {
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  /** By detail, on the monotonic clock. */
+  readonly #saidAtMs = new Map<string, number>();
+
+  constructor(logger: Logger, clock: Clock) {
+    this.#logger = logger;
+    this.#clock = clock;
+  }
+
+  refused({ detail, reason, issuer }: GatewayError): void {
+    if (detail === undefined) return;
+    const nowMs = this.#clock.monotonicMs();
+    const what = `${issuer ?? ''} ${detail}`;
+    if (nowMs - (this.#saidAtMs.get(what) ?? -Infinity) < REPEAT_MS) return;
+    if (this.#saidAtMs.size >= MAX_DETAILS) this.#saidAtMs.clear();
+    this.#saidAtMs.set(what, nowMs);
+    this.#logger.warn(
+      { issuer, reason, detail },
+      'tokens are refused, maybe by a mistake in the configuration',
+    );
+  }
+}
