@@ -58,6 +58,14 @@ export function issuerProblems(issuer: Raw, path: Path): Problem[] {
       message: `${sources.join(' and ')} exclude each other; keep one`,
     });
   }
+  const isRemote = issuer['discovery'] !== undefined || issuer['jwks_url'] !== undefined;
+  if (!opaque && !isRemote && rawOf(issuer['keys'])['cache_dir'] !== undefined) {
+    problems.push({
+      path: [...path, 'keys', 'cache_dir'],
+      atKey: true,
+      message: 'has no meaning, since the keys are in the configuration; remove it',
+    });
+  }
   if (!opaque && issuer['issuer'] === undefined) {
     problems.push({ path, message: 'has no issuer; add issuer: the exact iss of its tokens' });
   }

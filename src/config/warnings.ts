@@ -81,6 +81,11 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
           ]
         : []),
     ]),
+    ...keyFolders(loaded).flatMap(([key, folder]) =>
+      writableByOthers(folder)
+        ? [`${key}: ${folder} may be written to by others, so that the keys in it are not used; chmod 700 it`]
+        : [],
+    ),
     ...secretFiles(loaded).flatMap(([key, file]) =>
       readableByAll(file) ? [`${key}: ${file} can be read by every user; chmod 600 it`] : [],
     ),
@@ -92,6 +97,13 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
 
 function hasAdminToken({ token, tokens }: LoadedConfiguration['configuration']['admin']): boolean {
   return token !== undefined || tokens !== undefined;
+}
+
+/** Folders that keep key sets, by the key that names them. */
+function keyFolders({ configuration, folder }: LoadedConfiguration): [key: string, folder: string][] {
+  return Object.entries(configuration.issuers).flatMap(([name, { keys }]): [string, string][] =>
+    keys.cache_dir === undefined ? [] : [[`issuers.${name}.keys.cache_dir`, resolve(folder, keys.cache_dir)]],
+  );
 }
 
 function secretFiles({ configuration, folder }: LoadedConfiguration): [key: string, file: string][] {
@@ -170,6 +182,16 @@ function contentOf(file: string): string {
 }
 
 const READ_BY_OTHERS = 0o004;
+const WRITTEN_BY_OTHERS = 0o022;
+
+function writableByOthers(folder: string): boolean {
+  try {
+    return (statSync(folder).mode & WRITTEN_BY_OTHERS) !== 0;
+  } catch {
+    // It is made at the first save.
+    return false;
+  }
+}
 
 function readableByAll(file: string): boolean {
   try {

@@ -167,13 +167,13 @@ export class KeyCacheFile implements KeyStorage {
 }
 
 /** @throws Unsafe where others than its owner, us or root, may put files there; Error where it cannot be looked at */
-export async function checkFolder(folder: string): Promise<void> {
+async function checkFolder(folder: string): Promise<void> {
   const problem = folderProblem(await stat(folder));
   if (problem !== undefined) throw new Unsafe(problem);
 }
 
 /** What is wrong with a folder for keys; undefined where nothing is. */
-export function folderProblem(stats: Stats): string | undefined {
+function folderProblem(stats: Stats): string | undefined {
   if (!stats.isDirectory()) return 'its folder is not a folder';
   if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) return 'its folder may be written to by others; chmod 700 it';
   return isOurs(stats.uid) || stats.uid === 0 ? undefined : 'its folder belongs to another user; chown it';

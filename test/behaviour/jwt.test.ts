@@ -47,6 +47,45 @@ async function outcome(
   return [status, (line?.['auth'] as { reason?: string } | undefined)?.reason];
 }
 
+t.test(
+  'J2 J4 token_type any: an empty aud is none, and a plain integer names a subject by its digits',
+  async (t) => {
+    const any = { ...loginIssuer(...keys), token_type: 'any', audiences: undefined };
+    const open = await startGateway(t, { issuers: { login: any }, ...shared });
+    const named = await startGateway(t, { issuers: { login: { ...any, audiences: [AUDIENCE] } }, ...shared });
+    const strict = await startGateway(t, {
+      issuers: { login: { ...any, token_type: 'at+jwt' } },
+      ...shared,
+    });
+    const asked = await startGateway(t, {
+      issuers: { login: { ...any, required_claims: ['aud'] } },
+      ...shared,
+    });
+    const noAudience = mint(ec, claimsOf({ aud: [] }));
+    t.strictSame(await outcome(noAudience, open), [200, 'ok']);
+    t.strictSame(await outcome(noAudience, named), [401, 'wrong_audience']);
+    t.strictSame(await outcome(noAudience, strict), [401, 'wrong_audience']);
+    t.strictSame(await outcome(noAudience, asked), [401, 'claim']);
+    t.strictSame(await outcome(mint(ec, claimsOf({ aud: [[]] })), open), [401, 'wrong_audience']);
+
+    const withSub = (source: string): string =>
+      mint(ec, JSON.stringify(claimsOf({ sub: 'SUB', aud: undefined })).replace('"SUB"', source));
+    for (const digits of ['0', '7', '12345678901234567890']) {
+      t.strictSame(await outcome(withSub(digits), open), [200, 'ok']);
+      t.equal(upstream.seen.at(-1)?.headers['x-user-id'], digits);
+      t.strictSame(await outcome(withSub(digits), strict), [401, 'claim']);
+    }
+    for (const odd of ['1.0', '1.5', '1e3', '-1', '-0', '1E400', 'true', '{}', '[7]', 'null'])
+      t.strictSame(await outcome(withSub(odd), open), [401, 'claim'], odd);
+
+    const revoked = await open.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: '7' });
+    t.equal(revoked.status, 201);
+    t.strictSame(await outcome(withSub('7'), open), [401, 'revoked'], 'the same subject as its text');
+    t.strictSame(await outcome(withSub('"7"'), open), [401, 'revoked']);
+    t.strictSame(await outcome(withSub('70'), open), [200, 'ok']);
+  },
+);
+
 for (const key of keys) {
   t.test(`${key.algorithm}: a good token passes, cached or not`, async (t) => {
     const token = mint(key);

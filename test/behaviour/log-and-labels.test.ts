@@ -2,7 +2,7 @@
 import t from 'tap';
 import { send, sendRaw } from '../support/client.ts';
 import { loginIssuer, startGateway } from '../support/gateway.ts';
-import { claimsOf, createKey, mint } from '../support/tokens.ts';
+import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 
 const key = createKey();
@@ -76,3 +76,65 @@ t.test('C11 a User-Agent never changes the decision', async (t) => {
     t.equal((await send(gateway.url, '/r', { headers: ['user-agent', agent] })).status, 401);
   }
 });
+
+t.test(
+  'a refused token: the log says exactly what does not fit, once, and never the token or its claims',
+  async (t) => {
+    const own = await startGateway(t, {
+      issuers: {
+        login: loginIssuer(key),
+        other: { issuer: 'https://other.example/', jwks: { keys: [key.jwk] } },
+      },
+      limits: { token_bytes: '1KiB' },
+      routes: [{ name: 'r', match: { path_prefix: '/' }, upstream: 'u', auth: { issuers: ['login'] } }],
+      upstreams: { u: { targets: [upstream.url] } },
+    });
+    const cases: [token: string, says: RegExp][] = [
+      [mint(key, claimsOf(), { alg: 'RS512' }), /RS512.*issuers\.login\.algorithms/],
+      [mint(key, claimsOf(), { alg: 'none' }), /none.*issuers\.login\.algorithms/],
+      [mint(key, claimsOf(), { alg: 'SECRET-IN-ALG' }), /unknown.*issuers\.login\.algorithms/],
+      [mint(key, claimsOf({ x: 'y'.repeat(1_000) })), /limits\.token_bytes \(1024\)/],
+      [mint(key, claimsOf({ iss: `${ISSUER}/` })), /issuers\.login.*: a trailing slash differs/],
+      [
+        mint(key, claimsOf({ iss: ISSUER.replace('https', 'http') })),
+        /issuers\.login.*: http or https differs/,
+      ],
+      [
+        mint(key, claimsOf({ iss: ISSUER.replace('login', 'Login') })),
+        /issuers\.login.*: upper and lower case differs/,
+      ],
+      [
+        mint(key, claimsOf({ iss: 'http://OTHER.example' })),
+        /issuers\.other.*: http or https and a trailing slash and upper/,
+      ],
+      [
+        mint(key, claimsOf({ iss: 'https://other.example/' })),
+        /issuers\.other, whose JWTs this route does not accept/,
+      ],
+    ];
+    const seen = upstream.seen.length;
+    for (const [token, says] of cases) {
+      const from = own.log.length;
+      const answer = await send(own.url, '/', { token });
+      await send(own.url, '/', { token });
+      t.match(answer, { status: 401, problem: { code: 'invalid_token' } });
+      t.notMatch(answer.body + JSON.stringify(answer.headers), /differs|algorithms|token_bytes|issuers\./);
+      const lines = own.log.slice(from);
+      const warnings = lines.filter(({ level }) => level === 'warn');
+      t.equal(warnings.length, 1, 'once');
+      t.match(warnings[0]?.['detail'], says);
+      const requests = lines.filter(({ msg }) => msg === 'request');
+      t.equal(requests.length, 2);
+      for (const { cause } of requests) t.match(cause, says);
+      t.notMatch(JSON.stringify(lines), /SECRET-IN-ALG|OTHER\.example|yyyy/);
+    }
+    const from = own.log.length;
+    await send(own.url, '/', { token: mint(key, claimsOf({ iss: 'https://stranger.example' })) });
+    t.equal(
+      own.log.slice(from).filter(({ level }) => level === 'warn').length,
+      0,
+      'a stranger is no mistake',
+    );
+    t.equal(upstream.seen.length, seen);
+  },
+);

@@ -224,3 +224,23 @@ t.test('tokens do not belong on the command line; what is attackers’ text move
   t.match(out, /\\u001b\[2J\\u009b2J/);
   t.notMatch(out, /[\u001b\u009b]/);
 });
+
+t.test('explain says which algorithm, length or issuer does not fit', async (t) => {
+  const scene = await setScene(t);
+  const cases: [token: string, says: RegExp][] = [
+    [
+      mint(key, claimsOf(), { alg: 'RS512' }),
+      /alg is "RS512".*RS512 is not among issuers\.login\.algorithms/,
+    ],
+    [mint(key, claimsOf({ iss: `${ISSUER}/` })), /issuers\.login\.issuer: a trailing slash differs/],
+    [mint(key, claimsOf({ x: 'y'.repeat(8_192) })), /longer than limits\.token_bytes \(8192\)/],
+  ];
+  for (const [token, says] of cases) {
+    const { code, out } = await scene.explain(['GET', URL_OF_ORDERS], token);
+    t.equal(code, 3);
+    t.match(out, says);
+    t.notMatch(out, token);
+  }
+  const unknown = mint(createKey('ES256', 'unknown'));
+  t.match(await scene.explain(['GET', URL_OF_ORDERS, '--online'], unknown), { code: 3, out: /unknown_key/ });
+});

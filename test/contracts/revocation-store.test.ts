@@ -256,6 +256,41 @@ function contract(
       abort.abort();
       for (const id of expected) t.ok(seen.some((mark) => mark.id === id));
     });
+
+    t.test(
+      'an announcement reaches every gateway that follows, once, in order, and none that begins later',
+      async (t) => {
+        const others = second?.() ?? store;
+        if (others !== store) t.teardown(() => others.close());
+        // The clock's timers keep no process alive.
+        const alive = setInterval(() => undefined, 1_000);
+        t.teardown(() => clearInterval(alive));
+        const abort = new AbortController();
+        t.teardown(() => abort.abort());
+        const heard = async (by: RevocationStore, from: string): Promise<string[]> => {
+          const texts: string[] = [];
+          for await (const { announcements = [] } of by.follow(from, abort.signal)) {
+            texts.push(...announcements);
+            if (texts.includes('last')) return texts;
+          }
+          return texts;
+        };
+        const position = await store.position();
+        const following = [heard(store, position), heard(others, position)];
+        // It follows before it is told: the store in memory has no log to read from.
+        await others.nowMs();
+        const texts = ['{"a":"é \\n"}', 'second'];
+        for (const text of texts) await store.announce(text);
+        await store.revoke(requestFor(tokenId('between')));
+        await others.announce('last');
+        for (const each of await Promise.all(following)) t.strictSame(each, [...texts, 'last']);
+        const late = heard(store, await store.position());
+        await others.nowMs();
+        await store.announce('last');
+        t.strictSame(await late, ['last']);
+        t.ok((await allMarks(store)).has(targetId(tokenId('between'))), 'revocations are read as before');
+      },
+    );
   });
 }
 

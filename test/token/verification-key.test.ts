@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import t from 'tap';
 import { isHmac, SIGNATURE_ALGORITHMS } from '../../src/token/algorithms.ts';
-import { importKeySet } from '../../src/token/verification-key.ts';
+import { importKeySet, skippedText, type SkippedKey } from '../../src/token/verification-key.ts';
 
 const ALL = SIGNATURE_ALGORITHMS.filter((algorithm) => !isHmac(algorithm));
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -53,7 +53,8 @@ for (const [name, jwk] of Object.entries(contradictions)) {
   t.test(`J6 left out of a key set: ${name}`, async (t) => {
     const { keys, skipped } = importKeySet({ keys: [jwk, ec] }, ALL);
     t.equal(keys.length, 1, 'the key beside it serves');
-    t.match(skipped, [/^keys\[0\] is left out: /]);
+    t.equal(skipped.length, 1);
+    t.match(skippedText(skipped[0] as SkippedKey), /^keys\[0\].* is left out: /);
   });
 }
 
@@ -68,4 +69,37 @@ t.test('J7 the same kid twice: both keys are candidates', async (t) => {
     ALL,
   );
   t.equal(keys.length, 2);
+});
+
+t.test('J6 J7 null and an empty list mean that a member is absent', async (t) => {
+  const absent = {
+    oth: [],
+    x5c: [],
+    key_ops: [],
+    d: null,
+    p: null,
+    k: null,
+    use: null,
+    alg: null,
+    kid: null,
+  };
+  for (const jwk of [rsaJwk, ec, ed]) {
+    const { keys, skipped } = importKeySet({ keys: [{ ...jwk, ...absent }] }, ALL);
+    t.strictSame(skipped, []);
+    t.strictSame([...(keys[0]?.algorithms ?? [])], algorithmsOf(jwk));
+    t.equal(keys[0]?.keyId, undefined);
+  }
+  const reallyPrivate = { ...rsaJwk, oth: [{ r: 'AQAB', d: 'AQAB', t: 'AQAB' }] };
+  t.strictSame(algorithmsOf(reallyPrivate), [], 'what is there counts');
+  t.strictSame(algorithmsOf({ ...rsaJwk, n: null }), [], 'what is needed is missing');
+});
+
+t.test('a key set tells which keys cannot be used, and the same ones by the same digest', async (t) => {
+  const bad = { ...rsaJwk, use: 'enc', kid: 'for-encryption' };
+  const [first, again, changed] = [bad, bad, { ...bad, kid: 'other' }].map(
+    (jwk) => importKeySet({ keys: [ec, jwk] }, ALL).skipped[0],
+  );
+  t.match(first, { index: 1, keyId: 'for-encryption', reason: 'its use is not sig' });
+  t.equal(first?.digest, again?.digest);
+  t.not(first?.digest, changed?.digest);
 });
