@@ -10,6 +10,7 @@ import {
   type AnswerHead,
   type AnswerHeaders,
 } from '../http/answer-head.ts';
+import { UnfinishedHead } from '../http/unfinished-head.ts';
 
 /** What an answer consists of, in this order. */
 export interface AnswerListener {
@@ -33,6 +34,8 @@ export const MAX_HEAD_BYTES = 64 * 1024;
 const MAX_CHUNK_LINE_BYTES = 4 * 1024;
 /** At most 2^52 bytes, so that the number is exact. */
 const CHUNK_LINE = /^([0-9A-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
+/** How such a line can begin. */
+const CHUNK_LINE_SO_FAR = /^[0-9A-Fa-f]{1,13}(?:[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?)\r?$/;
 const CRLF = '\r\n';
 const HEAD_END = '\r\n\r\n';
 const NOTHING = Buffer.alloc(0);
@@ -48,6 +51,8 @@ export class AnswerReader {
   #left = 0;
   /** The beginning of something that has not come whole. */
   #held: Buffer = NOTHING;
+  /** Of a head or trailers of which a part has come. */
+  #unfinished: UnfinishedHead | undefined;
 
   constructor(listener: AnswerListener) {
     this.#listener = listener;
@@ -129,7 +134,8 @@ export class AnswerReader {
   #takeHead(bytes: Buffer): number {
     const end = bytes.indexOf(HEAD_END, 0, 'latin1');
     if ((end < 0 ? bytes.length : end) > MAX_HEAD_BYTES) throw new BrokenAnswer('the head is too large');
-    if (end < 0) return 0;
+    if (end < 0) return this.#awaitRest(bytes, true);
+    this.#unfinished = undefined;
     const head = readAnswerHead(bytes.toString('latin1', 0, end), this.#method);
     if (head.status === 101) {
       if (this.#upgrade === undefined || head.upgrade !== this.#upgrade)
@@ -165,7 +171,10 @@ export class AnswerReader {
     const end = bytes.indexOf(CRLF, 0, 'latin1');
     if ((end < 0 ? bytes.length : end) > MAX_CHUNK_LINE_BYTES)
       throw new BrokenAnswer('a chunk line is too long');
-    if (end < 0) return 0;
+    if (end < 0) {
+      if (!CHUNK_LINE_SO_FAR.test(bytes.toString('latin1'))) throw new BrokenAnswer('a chunk has no size');
+      return 0;
+    }
     const size = CHUNK_LINE.exec(bytes.toString('latin1', 0, end))?.[1];
     if (size === undefined) throw new BrokenAnswer('a chunk has no size');
     this.#left = parseInt(size, 16);
@@ -174,8 +183,9 @@ export class AnswerReader {
   }
 
   #takeChunkEnd(bytes: Buffer): number {
+    if (bytes[0] !== 0x0d || (bytes.length > 1 && bytes[1] !== 0x0a))
+      throw new BrokenAnswer('a chunk is longer than its size');
     if (bytes.length < CRLF.length) return 0;
-    if (bytes[0] !== 0x0d || bytes[1] !== 0x0a) throw new BrokenAnswer('a chunk is longer than its size');
     this.#state = 'chunk line';
     return CRLF.length;
   }
@@ -187,9 +197,17 @@ export class AnswerReader {
     }
     const end = bytes.indexOf(HEAD_END, 0, 'latin1');
     if ((end < 0 ? bytes.length : end) > MAX_HEAD_BYTES) throw new BrokenAnswer('the trailers are too large');
-    if (end < 0) return 0;
+    if (end < 0) return this.#awaitRest(bytes, false);
+    this.#unfinished = undefined;
     this.#end(readTrailers(bytes.toString('latin1', 0, end)));
     return end + HEAD_END.length;
+  }
+
+  /** @returns 0: more must come, unless nothing valid can come of this */
+  #awaitRest(bytes: Buffer, hasStatusLine: boolean): 0 {
+    this.#unfinished ??= new UnfinishedHead(hasStatusLine);
+    this.#unfinished.check(bytes);
+    return 0;
   }
 
   #end(trailers: AnswerHeaders): void {

@@ -51,7 +51,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
   #triesLeft: number;
   /** A try is under way. */
   #trying = false;
-  /** An answer has begun: from here on nothing is tried again. */
+  /** An answer has begun. */
   #answering = false;
   /** The client's body is on its way. */
   #isUploading = false;
@@ -140,7 +140,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
   }
 
   unconnected(error: Error): void {
-    this.failed(error);
+    this.failed(error, false);
   }
 
   uploading(bytes: number): void {
@@ -188,10 +188,11 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
     this.#sink.tunnel(withBearer(headers, this.#outbound), socket, early);
   }
 
-  failed(error: Error): void {
+  failed(error: Error, heard: boolean): void {
     this.#target?.health.failed();
     this.#settle();
-    if (this.#triesLeft > 0 && !this.#answering && isConnectionError(error)) {
+    // An upstream that has sent a byte of a response has acted on the request (rule C28).
+    if (this.#triesLeft > 0 && !heard && isConnectionError(error)) {
       this.#triesLeft--;
       this.#upstream.countRetry();
       this.send();

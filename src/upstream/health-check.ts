@@ -2,11 +2,10 @@
  * Asks a target again and again whether it is well. Several answers in a row decide, so that one lost packet does
  * not.
  */
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import type { Clock } from '../clock.ts';
 import type { TlsClient } from '../tls-client.ts';
 import type { TargetHealth } from './target-health.ts';
+import { UpstreamConnection, type ConnectionOwner, type ConnectionUser } from './upstream-connection.ts';
 
 export interface HealthCheckPolicy {
   readonly path: string;
@@ -25,11 +24,13 @@ export class HealthCheck {
   readonly #tls: TlsClient;
   readonly #health: TargetHealth;
   readonly #clock: Clock;
-  readonly #stopping = new AbortController();
   #passed = true;
   /** Results in a row that are not as the target is taken for. */
   #others = 0;
   #cancelNext: () => void = () => undefined;
+  /** The question under way. */
+  #question: UpstreamConnection | undefined;
+  #isClosed = false;
 
   /** Begins to ask. */
   constructor(policy: HealthCheckPolicy, origin: URL, tls: TlsClient, health: TargetHealth, clock: Clock) {
@@ -42,13 +43,14 @@ export class HealthCheck {
   }
 
   close(): void {
-    this.#stopping.abort();
+    this.#isClosed = true;
     this.#cancelNext();
+    this.#question?.close(new Error('the gateway stops'));
   }
 
   async #check(): Promise<void> {
     const passes = await this.#ask();
-    if (this.#stopping.signal.aborted) return;
+    if (this.#isClosed) return;
     this.#count(passes);
     const { intervalMs } = this.#policy;
     const delayMs = intervalMs * (1 - JITTER * Math.random());
@@ -64,28 +66,48 @@ export class HealthCheck {
     this.#health.checked(passes);
   }
 
-  /** 2xx and 3xx are well. */
+  /** 2xx and 3xx are well. What is no HTTP to requests is none here: one reader reads both. */
   async #ask(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const send = this.#origin.protocol === 'https:' ? httpsRequest : httpRequest;
-    const request = send(new URL(this.#policy.path, this.#origin), {
-      ...this.#tls,
-      agent: false,
-      headers: { 'user-agent': 'sallyport-health', connection: 'close' },
-      signal: this.#stopping.signal,
-    });
-    const cancel = this.#clock.after(this.#policy.timeoutMs, () =>
-      request.destroy(new Error('no answer in time')),
-    );
-    request.on('response', (response) => {
-      const { statusCode = 500 } = response;
-      resolve(statusCode >= 200 && statusCode < 400);
-      response.destroy();
-    });
-    request.on('error', () => resolve(false));
-    request.end();
+    const owner: ConnectionOwner = {
+      connected: (made) => made.send({ ...NO_BODY, method: 'GET', head: this.#requestHead() }, user),
+      released: () => undefined,
+      closed: () => resolve(false),
+    };
+    const user: ConnectionUser = {
+      ...IGNORED,
+      begin: ({ status }) => resolve(status < 400),
+      failed: () => resolve(false),
+    };
+    const connection = new UpstreamConnection(this.#origin, this.#tls, owner);
+    this.#question = connection;
+    const cancel = this.#clock.after(this.#policy.timeoutMs, () => resolve(false));
     const passes = await promise;
     cancel();
+    this.#question = undefined;
+    connection.abandon();
     return passes;
   }
+
+  #requestHead(): string {
+    const { pathname, search } = new URL(this.#policy.path, this.#origin);
+    return (
+      `GET ${pathname}${search} HTTP/1.1\r\nhost: ${this.#origin.host}\r\n` +
+      'user-agent: sallyport-health\r\nconnection: close\r\n\r\n'
+    );
+  }
 }
+
+const NO_BODY = { body: undefined, contentLength: undefined, upgrade: undefined };
+
+const nothing = (): void => undefined;
+/** Of a response only the status counts. */
+const IGNORED = {
+  informational: nothing,
+  data: nothing,
+  end: nothing,
+  switched: nothing,
+  uploading: nothing,
+  uploaded: nothing,
+  received: nothing,
+};

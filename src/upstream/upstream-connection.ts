@@ -32,8 +32,12 @@ export interface ConnectionUser extends Omit<AnswerListener, 'switched'> {
   uploaded(): void;
   /** Everything that came in one read has been handed over. */
   received(): void;
-  /** The connection ended, with the request or the answer on it unfinished. Nothing follows. */
-  failed(error: Error): void;
+  /**
+   * The connection ended, with the request or the answer on it unfinished. Nothing follows.
+   *
+   * @param heard a byte of a response had come
+   */
+  failed(error: Error, heard: boolean): void;
 }
 
 /** What becomes of a connection. */
@@ -80,6 +84,8 @@ export class UpstreamConnection implements AnswerListener {
   readonly #reader = new AnswerReader(this);
   #user: ConnectionUser | undefined;
   #upload: BodyUpload | undefined;
+  /** A byte of the response to the request under way has come. */
+  #heard = false;
   #isConnected = false;
   #isClosed = false;
   #isHandedOver = false;
@@ -120,6 +126,7 @@ export class UpstreamConnection implements AnswerListener {
 
   send(request: UpstreamRequest, user: ConnectionUser): void {
     this.#user = user;
+    this.#heard = false;
     this.#reader.expect(request.method, request.upgrade);
     if (request.body === undefined) {
       this.#socket.write(request.head, 'latin1');
@@ -192,6 +199,7 @@ export class UpstreamConnection implements AnswerListener {
 
   readonly #read = (bytes: Buffer): void => {
     const user = this.#user;
+    this.#heard = true;
     try {
       this.#reader.read(bytes);
     } catch (error) {
@@ -239,6 +247,6 @@ export class UpstreamConnection implements AnswerListener {
     this.#upload?.stop();
     const error = this.#error ?? new ConnectionEnded('the connection was closed');
     this.#owner.closed(this, this.#isConnected ? undefined : error);
-    user?.failed(error);
+    user?.failed(error, this.#heard);
   }
 }
