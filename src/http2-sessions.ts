@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from './clock.ts';
 import type { Connection } from './gateway.ts';
 import { Http2Answer, Http2Request } from './http2-exchange.ts';
+import { CONNECTION_WINDOW_BYTES, UploadWindow } from './http2-upload-window.ts';
 
 export interface Http2Limits {
   readonly uriBytes: number;
@@ -16,8 +17,6 @@ export interface Http2Limits {
 
 /** Of one connection, at a time. */
 const CONCURRENT_STREAMS = 128;
-/** What may be on its way up on one connection. Of a single stream, 64 KiB: the default of RFC 9113. */
-const CONNECTION_WINDOW_BYTES = 1024 * 1024;
 /** Streams that a client may reset, or make nghttp2 reset (rules H20, C17): so many at once, and so many a second. */
 const RESETS = { burst: 200, aSecond: 33 };
 /** Field lines beyond this are no request of anybody; up to it they are counted, and answered with 431. */
@@ -60,7 +59,9 @@ export class Http2Sessions {
     session.on('error', () => socket.destroy());
     session.on('frameError', () => socket.destroy());
     session.on('remoteSettings', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
-    session.on('stream', (stream, _headers, _flags, rawHeaders) => {
+    const uploads = new UploadWindow(session, this.#clock);
+    session.on('stream', (stream, headers, _flags, rawHeaders) => {
+      if (!stream.endAfterHeaders && !uploads.admit(stream, headers['content-length'])) return;
       const request = new Http2Request(stream, rawHeaders);
       const answer = new Http2Answer(stream, request, this.#limits().idleTimeoutMs);
       this.#serve(request, answer, connection);

@@ -97,6 +97,7 @@ export class RawHttp2 {
     const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
     t.teardown(() => socket.destroy());
     const client = new RawHttp2(socket);
+    socket.setNoDelay(true);
     await once(socket, 'secureConnect');
     client.send(Buffer.from(PREFACE), frame(FRAME.settings, 0, 0, settings));
     return client;

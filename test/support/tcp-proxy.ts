@@ -13,7 +13,12 @@ export interface TcpProxy {
   heal(): void;
 }
 
-export async function startTcpProxy(t: Test, targetPort: number): Promise<TcpProxy> {
+/** @param delayMs each way: half of a round trip */
+export async function startTcpProxy(
+  t: Test,
+  targetPort: number,
+  { delayMs = 0 }: { delayMs?: number } = {},
+): Promise<TcpProxy> {
   let state: 'passes' | 'swallows' | 'refuses' = 'passes';
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
@@ -31,11 +36,20 @@ export async function startTcpProxy(t: Test, targetPort: number): Promise<TcpPro
     sockets.add(target);
     target.on('error', () => client.destroy()).on('close', () => sockets.delete(target));
     const pass = (from: Socket, to: Socket): void => {
+      // Timers of one length keep their order.
+      const later = (run: () => void): void => {
+        if (delayMs === 0) run();
+        else setTimeout(run, delayMs);
+      };
       from.on('data', (chunk) => {
-        if (state === 'passes') to.write(chunk);
+        later(() => {
+          if (state === 'passes') to.write(chunk);
+        });
       });
       from.on('close', () => {
-        if (state === 'passes') to.destroy();
+        later(() => {
+          if (state === 'passes') to.destroy();
+        });
       });
     };
     pass(client, target);

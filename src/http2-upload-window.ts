@@ -1,0 +1,87 @@
+/**
+ * How much of its body a stream may send ahead of us. RFC 9113 sections 5.2 and 6.9.2. Rule H20.
+ *
+ * A lone upload gets as much as the whole connection may send: with the 64 KiB that RFC 9113 begins with it would send
+ * 64 KiB in a round trip. Node lets the connection's window go on while bodies are unread, so that only the windows of
+ * the streams bound the memory that a client can fill. They add up to at most 128 times 64 KiB, as if none had grown:
+ * while the client may use the large window, few streams can have a body, and a stream beyond them is refused unread.
+ */
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Clock } from './clock.ts';
+
+/** What may be on its way up on one connection. */
+export const CONNECTION_WINDOW_BYTES = 1024 * 1024;
+/** The initial window of RFC 9113. */
+const SMALL_WINDOW_BYTES = 65_535;
+/** What the unread bodies of one connection may take, but for a few bytes. */
+const UNREAD_BYTES = 8 * 1024 * 1024;
+/** So many uploads at a time while the window is, or may be, large. */
+const LARGE_UPLOADS = UNREAD_BYTES / CONNECTION_WINDOW_BYTES;
+/** A client that opens uploads by turns alone and together does not make us send SETTINGS all the time. */
+const GROWS_AGAIN_MS = 1_000;
+
+export class UploadWindow {
+  readonly #session: ServerHttp2Session;
+  readonly #clock: Clock;
+  /** Streams whose bodies have not ended. */
+  #uploads = 0;
+  /** What was asked for last. */
+  #isLarge = false;
+  /** The client may use the large window: it was told of it, and has not acknowledged a smaller one. */
+  #mayBeLarge = false;
+  /** SETTINGS that the client has not acknowledged: one at a time. */
+  #isPending = false;
+  #shrunkAtMs = -Infinity;
+
+  constructor(session: ServerHttp2Session, clock: Clock) {
+    this.#session = session;
+    this.#clock = clock;
+  }
+
+  /**
+   * A stream with a body has begun.
+   *
+   * @param length what Content-Length says; undefined where it says nothing
+   * @returns false: it was refused, and its client may try again (RFC 9113 section 8.7)
+   */
+  admit(stream: ServerHttp2Stream, length: string | undefined): boolean {
+    if (this.#mayBeLarge && this.#uploads >= LARGE_UPLOADS) {
+      // An error that has no listener ends the process.
+      stream.on('error', () => undefined);
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      return false;
+    }
+    this.#uploads++;
+    stream.once('close', () => this.#uploads--);
+    if (this.#uploads > 1) this.#shrink();
+    else if (length === undefined || !(Number(length) <= SMALL_WINDOW_BYTES)) this.#grow();
+    return true;
+  }
+
+  #grow(): void {
+    if (this.#isLarge || this.#isPending || this.#clock.monotonicMs() < this.#shrunkAtMs + GROWS_AGAIN_MS)
+      return;
+    this.#isLarge = true;
+    this.#mayBeLarge = true;
+    this.#tell(CONNECTION_WINDOW_BYTES);
+  }
+
+  #shrink(): void {
+    if (!this.#isLarge || this.#isPending) return;
+    this.#isLarge = false;
+    this.#shrunkAtMs = this.#clock.monotonicMs();
+    this.#tell(SMALL_WINDOW_BYTES);
+  }
+
+  #tell(initialWindowSize: number): void {
+    if (this.#session.closed || this.#session.destroyed) return;
+    this.#isPending = true;
+    this.#session.settings({ initialWindowSize }, (error) => {
+      // The session is over.
+      if (error) return;
+      this.#isPending = false;
+      this.#mayBeLarge = this.#isLarge;
+      if (this.#uploads > 1) this.#shrink();
+    });
+  }
+}
