@@ -6,26 +6,37 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../clock.ts';
 
-/** How often the parent is looked for: one system call. */
+/** How often the parent is looked for: a system call or two. */
 const LOOK_MS = 500;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Resolves when the npm process that is the parent at the call has ended; never where the parent is anything else. A
- * gateway that a script of npm puts in the background has another parent (a shell, or init), and lives on.
+ * Resolves when the npm process that started this one has ended; never where something else did. npm is the parent, or
+ * the parent of a shell that only waits. A gateway that a script of npm puts in the background lives on.
  */
 export async function npmParentEnded(clock: Clock, environment: Environment = process.env): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const parent = process.ppid;
-  if (!isStartedByNpm(environment) || !isNpm(commandLineOf(parent), environment)) return promise;
-  // An orphan gets another parent: init, or the nearest process that collects orphans.
+  const npm = isStartedByNpm(environment) ? npmAbove(parent, environment) : undefined;
+  if (npm === undefined) return promise;
+  // An orphan gets another parent at once: init, or the nearest process that collects orphans.
+  const isLeft = (): boolean => process.ppid !== parent || (npm !== parent && !isParentOf(npm, parent));
   const look = (): void => {
-    if (process.ppid === parent) clock.after(LOOK_MS, look);
-    else resolve();
+    if (isLeft()) resolve();
+    else clock.after(LOOK_MS, look);
   };
   look();
   return promise;
+}
+
+/** The npm that is this process, or is behind it where it is the shell of a script. */
+function npmAbove(pid: number, environment: Environment): number | undefined {
+  const commandLine = commandLineOf(pid);
+  if (isNpm(commandLine, environment)) return pid;
+  if (!isWaitingShell(commandLine)) return undefined;
+  const above = parentOf(pid);
+  return isNpm(commandLineOf(above), environment) ? above : undefined;
 }
 
 /** npm tells what it starts where it is itself; processes further down inherit that, so it is not proof. */
@@ -50,22 +61,56 @@ export function isNpm(commandLine: string, { npm_execpath }: Environment): boole
   );
 }
 
-/** Empty where it cannot be read: then the parent is not taken for npm. */
+/**
+ * Is this the shell of a script that waits for what it starts? Pure.
+ *
+ * One that puts something in the background says so: then the gateway is meant to outlive it.
+ */
+export function isWaitingShell(commandLine: string): boolean {
+  const [shell = '', option, ...script] = commandLine.split(/[\0 ]+/);
+  return (
+    /(?:^|\/)(?:sh|ash|dash|bash|zsh)$/.test(shell) &&
+    option === '-c' &&
+    !/(?:^|[^&>])&(?![&>])|\b(?:nohup|setsid|disown)\b/.test(script.join(' '))
+  );
+}
+
+/** Empty where it cannot be read: then the process is not taken for npm. */
 function commandLineOf(pid: number): string {
+  return processFile(pid, 'cmdline') ?? ps('command=', pid);
+}
+
+function parentOf(pid: number): number {
+  const stat = processFile(pid, 'stat');
+  // `pid (name) state ppid …`: a name may hold spaces and parentheses.
+  return Number(stat?.slice(stat.lastIndexOf(')') + 1).split(' ')[2] ?? ps('ppid=', pid));
+}
+
+function isParentOf(parent: number, child: number): boolean {
+  if (processFile(child, 'stat') !== undefined) return parentOf(child) === parent;
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    process.kill(parent, 0);
+    return true;
   } catch {
-    return commandLineByPs(pid);
+    return false;
+  }
+}
+
+function processFile(pid: number, name: 'cmdline' | 'stat'): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
+  } catch {
+    return undefined;
   }
 }
 
 /** Where there is no /proc, as on macOS. */
-function commandLineByPs(pid: number): string {
+function ps(field: 'command=' | 'ppid=', pid: number): string {
   try {
-    return execFileSync('ps', ['-o', 'command=', '-p', String(pid)], {
+    return execFileSync('ps', ['-o', field, '-p', String(pid)], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
-    });
+    }).trim();
   } catch {
     return '';
   }
