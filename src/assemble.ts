@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { openStore } from './adapters.ts';
 import { AdminServer, type Readiness } from './admin/server.ts';
+import { CertificateWatch } from './certificate-watch.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
 import { accessText, matchText } from './config/route-text.ts';
@@ -32,6 +33,7 @@ export class Instance {
   readonly admin: AdminServer;
   readonly #lasting: Lasting;
   readonly #startedAtMs: number;
+  readonly #certificates: CertificateWatch;
   #generation: Generation;
   /** One reload after the other. */
   #reloading: Promise<unknown> = Promise.resolve();
@@ -94,6 +96,14 @@ export class Instance {
       metrics: () => metrics.text(),
       logger: log.logger,
     });
+    this.#certificates = new CertificateWatch(clock, log.logger);
+    this.#certificates.use(configuration);
+    metrics.gauge(
+      'sallyport_tls_certificate_expiry_timestamp_seconds',
+      'When the certificate at this key of the configuration, or the first of its chain, expires.',
+      ['certificate'],
+      (set) => this.#certificates.ends(set),
+    );
     metrics.exposeProcess();
     metrics.counterOf(
       'sallyport_log_lines_dropped_total',
@@ -194,6 +204,7 @@ export class Instance {
       if (options) listener.update(next.listenerOptions(options), next.reception(options));
     }
     this.admin.update(next.adminParts);
+    this.#certificates.use(loaded.configuration);
     before.retire(next);
   }
 
@@ -216,6 +227,7 @@ export class Instance {
     const delayMs = this.#started ? drain_delay : 0;
     await Promise.all(this.listeners.map((listener) => listener.drain(delayMs, drain)));
     issuers.stop();
+    this.#certificates.stop();
     await this.view.stop();
     forwarder.close();
     await Promise.all([this.admin.close(), this.#lasting.store.close(), this.#lasting.client.close()]);
@@ -284,6 +296,7 @@ export class Instance {
           .filter(({ upstream }) => upstream === name)
           .map(({ target, available }) => ({ url: target, healthy: available })),
       })),
+      certificates: this.#certificates.status,
       revocation: {
         entries: this.view.size,
         view_age_seconds: seconds(this.view.ageMs),

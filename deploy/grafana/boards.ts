@@ -116,6 +116,14 @@ const OVERVIEW: Board = {
     ],
     Requests: [
       {
+        title: 'Certificates',
+        asks: 'How long until the first certificate of each key expires? Below 14 days it must be renewed.',
+        unit: 's',
+        queries: {
+          '{{certificate}}': `min by (certificate) (${gauge('sallyport_tls_certificate_expiry_timestamp_seconds')}) - time()`,
+        },
+      },
+      {
         title: 'Requests by route',
         asks: 'What is asked for?',
         unit: 'reqps',

@@ -2,6 +2,7 @@ import { assertionSigner } from '../adapters.ts';
 import { AuthorityClient } from '../token/authority-fetch.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigurationError } from '../config/load.ts';
+import { certificateFindings, configuredCertificates } from '../config/certificates.ts';
 import { configurationWarnings } from '../config/warnings.ts';
 import { Issuers, SILENT_OBSERVER } from '../issuers.ts';
 import { TokenCaches } from '../token/token-caches.ts';
@@ -71,23 +72,30 @@ async function examine(args: Arguments): Promise<Findings> {
       },
     },
   });
-  const warnings = [...configurationWarnings(loaded), ...leftOut];
+  const certificates = certificateFindings(configuredCertificates(loaded.configuration), systemClock.nowMs());
+  const messages = (expired: boolean): string[] =>
+    certificates.filter(({ state }) => (state === 'expired') === expired).map(({ message }) => message);
+  const problems = messages(true).map((message) => `${loaded.file}: ${message}`);
+  const warnings = [...configurationWarnings(loaded), ...leftOut, ...messages(false)];
   const online = flag(args, 'online') ? await probe(loaded, client) : [];
   issuers.stop();
   await client.close();
   const ok =
+    problems.length === 0 &&
     online.every((result) => result.ok) &&
     !(flag(args, 'strict') && (warnings.length > 0 || online.some(({ warning }) => warning !== undefined)));
-  return { ok, problems: [], warnings, online };
+  return { ok, problems, warnings, online };
 }
 
-function tell({ ok, warnings, online }: Findings, file: string): void {
+function tell({ ok, problems, warnings, online }: Findings, file: string): void {
+  for (const problem of problems) printError(problem);
   for (const warning of warnings) printError(`warning: ${warning}`);
   for (const { what, ok: reached, detail, warning } of online) {
     print(`${reached ? 'ok  ' : 'FAIL'}  ${what}: ${detail}`);
     if (warning !== undefined) printError(`warning: ${warning}`);
   }
   const unreached = online.some((result) => !result.ok);
+  if (problems.length > 0) return;
   print(
     `${file}: ${ok ? 'valid' : unreached ? 'valid, but not all of it can be reached' : 'valid, but --strict allows no warnings'}`,
   );

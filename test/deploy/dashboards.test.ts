@@ -1,5 +1,7 @@
 /** The dashboards: what is committed is what the code makes, and a real Prometheus has an answer to every panel. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
+import { temporaryFolder } from '../support/process.ts';
 import t from 'tap';
 import { dashboards } from '../../deploy/grafana/dashboards.ts';
 import { send } from '../support/client.ts';
@@ -67,7 +69,8 @@ t.test('every dashboard and panel is as it should be', async (t) => {
   }
 });
 
-t.test('every panel has something to show', { skip: noPrometheus }, async (t) => {
+t.test('every panel has something to show', { skip: noPrometheus || noOpenssl }, async (t) => {
+  const { ca } = certificateAuthority(temporaryFolder(t));
   const key = createKey('EdDSA');
   const keys = await startServer(t, (_request, response) =>
     response.end(JSON.stringify({ keys: [key.jwk] })),
@@ -106,7 +109,7 @@ t.test('every panel has something to show', { skip: noPrometheus }, async (t) =>
       ],
       upstreams: {
         shop: { targets: [upstream.url] },
-        broken: { targets: ['http://127.0.0.1:1'] },
+        broken: { targets: ['https://127.0.0.1:1'], tls: { ca_file: ca } },
       },
     });
   const gateways = [await start(), await start()];

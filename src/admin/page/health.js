@@ -8,6 +8,7 @@ import { STORES } from './revocation-words.js';
  *   routes: { name: string, match: string, access: string, upstream: string }[],
  *   issuers: { name: string, issuer: string | null, keys_available?: boolean, keys_age_seconds?: number | null }[],
  *   upstreams: { name: string, targets: { url: string, healthy: boolean }[] }[],
+ *   certificates: { key: string, state: string, expires_at: string, expires_in_seconds: number }[],
  *   revocation: {
  *     entries: number, view_age_seconds: number | null, max_view_age_seconds: number,
  *     store: 'memory' | 'sqlite' | 'redis', store_connected: boolean,
@@ -59,6 +60,7 @@ export function showHealth(status) {
     ),
     ...status.issuers.map(issuerTile),
     ...status.upstreams.map(upstreamTile),
+    ...certificatesTile(status.certificates),
   );
 }
 
@@ -85,6 +87,27 @@ function upstreamTile({ name, targets }) {
     sick.length === 0 ? 'Serving' : `${sick.length} of ${targets.length} out`,
     (sick.length > 0 ? sick : targets).map(({ url }) => url).join(', '),
   );
+}
+
+/**
+ * One tile for all of them: how many are not as they should be, and the one that ends first.
+ *
+ * @param {Status['certificates']} certificates
+ */
+function certificatesTile(certificates) {
+  const [first] = certificates.toSorted((a, b) => a.expires_in_seconds - b.expires_in_seconds);
+  if (first === undefined) return [];
+  const wrong = certificates.filter(({ state }) => state !== 'valid');
+  const expired = wrong.filter(({ state }) => state === 'expired').length;
+  const state =
+    wrong.length === 0
+      ? 'Valid'
+      : expired > 0
+        ? `${expired} of ${certificates.length} expired`
+        : `${wrong.length} of ${certificates.length} to renew`;
+  const { key, expires_in_seconds: left } = wrong.find(({ state }) => state !== 'expiring') ?? first;
+  const when = left < 0 ? `expired ${durationText(-left)} ago` : `expires in ${durationText(left)}`;
+  return [tile('Certificates', wrong.length === 0, state, `${key} ${when}`)];
 }
 
 /** @param {Status} status */
