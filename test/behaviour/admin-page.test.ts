@@ -85,7 +85,7 @@ async function revoke(page: Page, what: RegExp, value: string, reason: string): 
   return preview;
 }
 
-t.test('the admin page', { skip: noBrowser, timeout: 120_000 }, async (t) => {
+t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
   mkdirSync(SCREENSHOTS, { recursive: true });
   const browser = await startBrowser(t);
   const gateway = await startScene(t);
