@@ -76,8 +76,23 @@ export function issuerProblems(issuer: Raw, path: Path): Problem[] {
       message: 'is for opaque tokens only; remove it',
     });
   }
-  problems.push(...urlProblems(issuer, path), ...algorithmProblems(issuer, path));
+  problems.push(
+    ...urlProblems(issuer, path),
+    ...algorithmProblems(issuer, path),
+    ...kindProblems(issuer, path),
+  );
   return problems;
+}
+
+/** An ID token is for the client in its `aud`: without audiences those of every client would pass (rule J18). */
+function kindProblems(issuer: Raw, path: Path): Problem[] {
+  if (issuer['token_type'] !== 'id_token' || issuer['audiences'] !== undefined) return [];
+  return [
+    {
+      path: [...path, 'token_type'],
+      message: 'id_token needs audiences; add the client ids whose ID tokens may pass',
+    },
+  ];
 }
 
 function introspectionProblems(issuer: Raw, path: Path): Problem[] {

@@ -1,6 +1,7 @@
 /** The shape of `issuers` in the configuration file: JWTs and their keys, or who is asked about opaque tokens. Pure. */
 import { z } from 'zod';
 import { SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
+import { TOKEN_TYPES } from '../token/token-kind.ts';
 import { hostName } from './host-scalars.ts';
 import { duration, headerName, httpUrl, positiveDuration, routePath, text } from './scalars.ts';
 
@@ -152,9 +153,11 @@ export const issuer = z
         'Accepted signature algorithms. Default: RS256, PS256, ES256, EdDSA; HS256 with a shared secret.',
       ),
     token_type: z
-      .enum(['at+jwt', 'any'], 'must be at+jwt or any')
+      .enum(TOKEN_TYPES, 'must be at+jwt, any or id_token')
       .prefault('at+jwt')
-      .describe('at+jwt: only RFC 9068 access tokens. any: any JWT but logout tokens and DPoP proofs.'),
+      .describe(
+        'at+jwt: only RFC 9068 access tokens. any: for issuers of plain JWTs; what is known to be a refresh, ID or logout token or a proof is refused. id_token: ID tokens too, for providers whose bearer tokens are ID tokens (Google, Firebase); it needs audiences. Refresh and logout tokens never pass.',
+      ),
     required_claims: z
       .array(text)
       .prefault([])

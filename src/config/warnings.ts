@@ -5,6 +5,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isOriginPattern } from '../http/cors.ts';
 import type { LoadedConfiguration } from './load.ts';
+import type { IssuerConfiguration } from './schema.ts';
 import { isLoopback } from './issuer-problems.ts';
 
 const DEFAULT_MAX_LIFETIME_MS = 24 * 3_600_000;
@@ -80,6 +81,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
             `issuers.${name}: no audiences: tokens that were issued for other services are accepted; name yours`,
           ]
         : []),
+      ...kindWarnings(name, issuer),
     ]),
     ...keyFolders(loaded).flatMap(([key, folder]) =>
       writableByOthers(folder)
@@ -92,6 +94,33 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...(hasInlineSecret(loaded) && readableByAll(loaded.file)
       ? [`${loaded.file} holds secrets and can be read by every user; chmod 600 it, or use the _file keys`]
       : []),
+  ];
+}
+
+/** What ID tokens and refresh tokens carry as well: to ask for these tells nothing apart. */
+const CLAIMS_OF_ALL_KINDS: ReadonlySet<string> = new Set([
+  'iss',
+  'sub',
+  'aud',
+  'exp',
+  'nbf',
+  'iat',
+  'jti',
+  'sid',
+  'azp',
+  'auth_time',
+  'acr',
+  'amr',
+  'nonce',
+  'email',
+  'name',
+  'preferred_username',
+]);
+
+function kindWarnings(name: string, { token_type, required_claims }: IssuerConfiguration): string[] {
+  if (token_type !== 'any' || required_claims.some((path) => !CLAIMS_OF_ALL_KINDS.has(path))) return [];
+  return [
+    `issuers.${name}: token_type: any without required_claims that only access tokens carry: an ID token that does not say what it is passes as an access token; add such a claim, for example required_claims: [scope]`,
   ];
 }
 

@@ -6,8 +6,10 @@ import type { IssuerConfiguration } from '../config/schema.ts';
 import type { AuthReason } from '../errors.ts';
 import { dateText } from '../date-text.ts';
 import { givenClaim, numberOf, parseClaimPath, type JsonObject, type JsonValue } from '../token/claims.ts';
+import { CLAIMS_OF_TYPE } from '../token/jwt-verifier.ts';
 import { readJwt, type JwtText } from '../token/lexical-gate.ts';
 import { toJson } from '../token/strict-json.ts';
+import { kindClaimsOf } from '../token/token-kind.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 
 /** Undefined for an opaque token, and for one that is not well-formed. */
@@ -52,7 +54,7 @@ export function refusedText(
         ? `${shown(claims, 'iss')}, which is no issuer that the route accepts`
         : 'no issuer that the route accepts takes such a token';
     case 'wrong_type':
-      return `${shown(header, 'typ')}; token_type is ${issuer?.token_type ?? 'at+jwt'}`;
+      return `${kindText(header, claims)}; token_type is ${issuer?.token_type ?? 'at+jwt'}`;
     case 'wrong_audience':
       return `${shown(claims, 'aud')}; audiences are ${issuer?.audiences?.join(', ') ?? 'any'}`;
     case 'bad_signature':
@@ -80,12 +82,9 @@ export function refusedText(
   }
 }
 
-const AT_JWT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'];
-
 function claimText(claims: JsonObject, issuer: IssuerConfiguration | undefined): string {
-  const asked = issuer?.token_type === 'any' ? ['iss', 'exp'] : AT_JWT_CLAIMS;
   const missing = [
-    ...asked.filter((name) => claims[name] === undefined),
+    ...CLAIMS_OF_TYPE[issuer?.token_type ?? 'at+jwt'].filter((name) => claims[name] === undefined),
     ...(issuer?.required_claims ?? []).filter((path) => {
       const value = givenClaim(claims, parseClaimPath(path));
       return value === undefined || value === null;
@@ -94,6 +93,13 @@ function claimText(claims: JsonObject, issuer: IssuerConfiguration | undefined):
   return missing.length > 0
     ? `it lacks ${[...new Set(missing)].join(', ')}`
     : 'a claim is not of the type that RFC 7519 and RFC 9068 give it';
+}
+
+/** What tells the kind of a token: `typ` of its header, and what of its claims names a kind. */
+function kindText(header: JsonObject, claims: JsonObject): string {
+  const typ = header['typ'] === undefined ? 'there is no typ' : `typ is ${textOf(header['typ'])}`;
+  const named = kindClaimsOf(claims).map((name) => `, its claim ${name} is ${textOf(claims[name] ?? null)}`);
+  return `${typ}${named.join('')}`;
 }
 
 const skewText = (issuer: IssuerConfiguration | undefined): string => `${(issuer?.clock_skew ?? 0) / 1000} s`;

@@ -21,8 +21,8 @@ import {
 import { IssuerSignature } from './issuer-signature.ts';
 import type { KeySet } from './key-set.ts';
 import type { JwtText } from './lexical-gate.ts';
-import { hasLogoutEvent } from './logout-event.ts';
 import { signedContentDigest } from './token-digest.ts';
+import { isAccessJwt, type TokenType } from './token-kind.ts';
 import type { AuthenticToken, TokenCaller } from './token-verifier.ts';
 import type { VerificationKey } from './verification-key.ts';
 
@@ -32,7 +32,7 @@ export interface JwtPolicy {
   /** Undefined: `aud` is not compared. */
   readonly audiences: readonly string[] | undefined;
   readonly algorithms: readonly SignatureAlgorithm[];
-  readonly tokenType: 'at+jwt' | 'any';
+  readonly tokenType: TokenType;
   readonly requiredClaims: readonly string[];
   readonly clockSkewSeconds: number;
   readonly futureIatSeconds: number;
@@ -88,23 +88,14 @@ export class JwtVerifier {
   }
 
   /** RFC 9068 section 4; tokens made for other ends never pass, whatever the configuration (RFC 8725 section 3.11). */
-  #refuseWrongType({ header }: JwtText): void {
-    const typ =
-      typeof header['typ'] === 'string'
-        ? header['typ'].toLowerCase().replace(/^application\//, '')
-        : undefined;
-    if (header['typ'] !== undefined && typ === undefined)
-      throw invalidToken('wrong_type', this.policy.issuerName);
-    const accepted =
-      this.policy.tokenType === 'at+jwt' ? typ === 'at+jwt' : !NEVER_ACCESS_TOKENS.has(typ ?? '');
-    if (!accepted) throw invalidToken('wrong_type', this.policy.issuerName);
+  #refuseWrongType({ header, claims }: JwtText): void {
+    const { tokenType, issuerName } = this.policy;
+    if (!isAccessJwt(header, claims, tokenType)) throw invalidToken('wrong_type', issuerName);
   }
 
   #checkClaims(claims: JsonObject): void {
     const { issuer, tokenType, audiences } = this.policy;
     if (claims['iss'] !== issuer) throw invalidToken('unknown_issuer', this.policy.issuerName);
-    // A logout token may have the typ of any JWT, or none.
-    if (hasLogoutEvent(claims)) throw invalidToken('wrong_type', this.policy.issuerName);
     const claimsOk =
       numberOf(claims['exp']) !== undefined &&
       ['nbf', 'iat'].every((name) => claims[name] === undefined || numberOf(claims[name]) !== undefined) &&
@@ -112,7 +103,7 @@ export class JwtVerifier {
         (name) => claims[name] === undefined || typeof claims[name] === 'string',
       ) &&
       (claims['sub'] === undefined || isSubject(claims, tokenType)) &&
-      (tokenType === 'any' || AT_JWT_CLAIMS.every((name) => claims[name] !== undefined)) &&
+      CLAIMS_OF_TYPE[tokenType].every((name) => claims[name] !== undefined) &&
       this.#requiredClaims.every((path) => hasValue(givenClaim(claims, path)));
     if (!claimsOk) throw invalidToken('claim', this.policy.issuerName);
     const aud = givenClaim(claims, AUD);
@@ -142,17 +133,14 @@ export class JwtVerifier {
   }
 }
 
-/** Made for other ends by the same issuers and keys; our own assertions among them. */
-const NEVER_ACCESS_TOKENS: ReadonlySet<string> = new Set([
-  'logout+jwt',
-  'dpop+jwt',
-  'sallyport-identity+jwt',
-]);
-
 const AUD: ClaimPath = ['aud'];
 
-/** RFC 9068 section 2.2. */
-const AT_JWT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'] as const;
+/** What must be there: RFC 9068 section 2.2, OpenID Connect Core section 2. */
+export const CLAIMS_OF_TYPE: Readonly<Record<TokenType, readonly string[]>> = {
+  'at+jwt': ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
+  any: ['iss', 'exp'],
+  id_token: ['iss', 'exp', 'aud', 'sub', 'iat'],
+};
 
 /** A string; a plain integer too where the issuer's tokens are not RFC 9068's (section 2.2 asks for a string). */
 function isSubject(claims: JsonObject, tokenType: JwtPolicy['tokenType']): boolean {
