@@ -113,7 +113,7 @@ export class Generation {
       store,
       view,
       issuers: this.issuers.revocable,
-      verifyAny: (token, issuerName) => this.issuers.verifyAny(token, issuerName),
+      identify: (token, issuerName) => this.issuers.identify(token, issuerName),
       keepSeconds: configuration.revocation.keep / 1000,
       clock,
     });

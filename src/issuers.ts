@@ -11,24 +11,22 @@ import { isOpaqueIssuer } from './config/issuer-schema.ts';
 import type { IssuerConfiguration } from './config/schema.ts';
 import { algorithmsOf, keyCache, PUBLIC_KEYS, secretKeySet, staticKeySet } from './issuer-keys.ts';
 import type { RevocableIssuer } from './revocation/entry-life.ts';
-import { invalidToken } from './errors.ts';
+import type { TokenIdentity } from './revocation/revoker.ts';
 import type { Policy } from './policy.ts';
 import type { LogoutEndpoint } from './logout-receiver.ts';
 import { opaqueAuthority, opaquePolicy } from './opaque-issuers.ts';
 import { AcceptedIssuers } from './token/accepted-issuers.ts';
 import { revocableClaims, type RevocableClaim } from './token/authentic-token.ts';
 import type { AuthorityClient } from './token/authority-fetch.ts';
-import { stringClaim } from './token/claims.ts';
+import type { AuthorityCallResult } from './token/authority-guard.ts';
 import { JwtVerifier } from './token/jwt-verifier.ts';
 import { discoverKeySet, fetchKeySet } from './token/key-discovery.ts';
 import type { KeySet } from './token/key-set.ts';
-import { readJwt } from './token/lexical-gate.ts';
 import { LogoutVerifier } from './token/logout-verifier.ts';
-import { OpaqueVerifier, type OpaqueCallResult } from './token/opaque-verifier.ts';
+import { OpaqueVerifier } from './token/opaque-verifier.ts';
 import { REFETCH_INTERVAL_MS, RemoteKeySet } from './token/remote-key-set.ts';
 import type { TokenCaches } from './token/token-caches.ts';
-import { presentedDigest, signedContentDigest } from './token/token-digest.ts';
-import { OPERATOR, type AuthenticToken } from './token/token-verifier.ts';
+import { TokenIdentifier } from './token/token-identity.ts';
 import type { SkippedKey } from './token/verification-key.ts';
 
 /** What happens to issuers, for metrics and logs. */
@@ -41,7 +39,7 @@ export interface IssuerObserver {
   keysFailed(issuer: string, error: unknown): void;
   /** The key set cannot be stored, or what is stored cannot be used. */
   keyCacheFailed(issuer: string, file: string, problem: string): void;
-  asked(issuer: string, result: OpaqueCallResult, error?: unknown): void;
+  asked(issuer: string, result: AuthorityCallResult, error?: unknown): void;
 }
 
 export const SILENT_OBSERVER: IssuerObserver = {
@@ -117,7 +115,6 @@ export class Issuers {
       issuer: issuer.issuer,
       maxLifetimeSeconds: isOpaqueIssuer(issuer) ? undefined : issuer.max_lifetime / 1000,
       clockSkewSeconds: issuer.clock_skew / 1000,
-      takes: !isOpaqueIssuer(issuer) ? 'jwt' : issuer.introspection?.jwt === true ? 'both' : 'opaque',
     }));
   }
 
@@ -156,39 +153,12 @@ export class Issuers {
     return new AcceptedIssuers(issuerSet, this.#caches, pick(this.#jwt), pick(this.#opaque), this.#revocable);
   }
 
-  /** Verifies a token of any issuer, whatever route it was meant for and however old it is. */
-  async verifyAny(token: string, issuerName: string | undefined): Promise<AuthenticToken> {
-    const jwt = readJwt(token);
-    const issuer = jwt && stringClaim(jwt.claims, 'iss');
-    const verifier = jwt && [...this.#jwt.values()].find(({ policy }) => policy.issuer === issuer);
-    if (verifier) return (await verifier.verify(jwt, OPERATOR)).token;
-    const opaque = this.#opaqueVerifierFor(
+  /** By what a token of any issuer is revoked, whatever route it is meant for and however old it is. */
+  identify(token: string, issuerName: string | undefined): Promise<TokenIdentity> {
+    return new TokenIdentifier([...this.#jwt.values()], [...this.#opaque.values()]).identify(
       token,
       issuerName,
-      jwt ? (candidate) => candidate.takesJwtOf(issuer) : () => true,
     );
-    const presented = presentedDigest(token);
-    return (await opaque.verify(token, presented, () => (jwt ? signedContentDigest(jwt.content) : presented)))
-      .token;
-  }
-
-  /** By name, else by prefix, else the only one. */
-  #opaqueVerifierFor(
-    token: string,
-    issuerName: string | undefined,
-    mayTake: (verifier: OpaqueVerifier) => boolean,
-  ): OpaqueVerifier {
-    const candidates = [...this.#opaque.values()].filter(mayTake);
-    const verifier =
-      issuerName === undefined && candidates.length === 1
-        ? candidates[0]
-        : candidates.find(({ policy }) =>
-            issuerName === undefined
-              ? policy.prefix !== '' && token.startsWith(policy.prefix)
-              : policy.issuerName === issuerName,
-          );
-    if (!verifier) throw invalidToken('unknown_issuer');
-    return verifier;
   }
 
   /** Resolves once each key set was fetched or has failed once. */

@@ -3,7 +3,8 @@ import type { Configuration, IssuerConfiguration } from './config/schema.ts';
 import type { RevocableClaim } from './token/authentic-token.ts';
 import type { AuthorityClient } from './token/authority-fetch.ts';
 import { IntrospectionCall } from './token/introspection-call.ts';
-import type { OpaqueAuthority, OpaquePolicy } from './token/opaque-verifier.ts';
+import type { OpaqueAuthority } from './token/authority-guard.ts';
+import type { OpaquePolicy } from './token/opaque-verifier.ts';
 import { ValidationCall } from './token/validation-call.ts';
 
 export function opaquePolicy(
@@ -30,6 +31,9 @@ export function opaquePolicy(
     prefix: issuer.token_prefix,
     cacheMs: answers.cache,
     negativeCacheMs: answers.negative_cache,
+    failureCacheMs: answers.failure_cache,
+    clientLimits: { inFlight: answers.per_client.in_flight, perSecond: answers.per_client.per_second },
+    isIntrospection: issuer.introspection !== undefined,
     revocableClaims: claims,
   };
 }

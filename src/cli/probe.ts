@@ -9,7 +9,7 @@ import { redisLocation } from '../config/redis-location.ts';
 import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
 import { describeError } from '../telemetry/logger.ts';
 import type { AuthorityClient } from '../token/authority-fetch.ts';
-import type { OpaqueAuthority } from '../token/opaque-verifier.ts';
+import type { OpaqueAuthority } from '../token/authority-guard.ts';
 import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
 
 export interface Probed {

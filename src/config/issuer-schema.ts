@@ -3,14 +3,39 @@ import { z } from 'zod';
 import { SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
 import { TOKEN_TYPES } from '../token/token-kind.ts';
 import { hostName } from './host-scalars.ts';
-import { duration, headerName, httpUrl, positiveDuration, routePath, text } from './scalars.ts';
+import { count, duration, headerName, httpUrl, positiveDuration, routePath, text } from './scalars.ts';
+
+const MAX_FAILURE_CACHE_MS = 60_000;
 
 const opaqueAnswers = (cache: string) => ({
   cache: duration
     .prefault(cache)
-    .describe('How long a positive answer is used, never beyond exp. 0s: not at all.'),
-  negative_cache: duration.prefault('5s').describe('How long a negative answer is used. 0s: not at all.'),
-  timeout: positiveDuration.prefault('2s').describe('How long the answer may take.'),
+    .describe(
+      'How long a response that accepts a token is used, never beyond its exp. A token that its server revokes passes for that long. 0s: not at all.',
+    ),
+  negative_cache: duration
+    .prefault('5s')
+    .describe('How long a response that refuses a token is used. 0s: not at all.'),
+  failure_cache: duration
+    .refine((ms) => ms <= MAX_FAILURE_CACHE_MS, 'must be 1m or shorter, since the token may be good')
+    .prefault('1s')
+    .describe(
+      'How long a token that the server could not judge (a status such as 500, no JSON, a timeout) gets 503 before the server is asked about it again. It concerns that token alone. At most 1m; 0s: not at all.',
+    ),
+  per_client: z
+    .strictObject({
+      in_flight: count
+        .prefault(16)
+        .describe('Most calls at a time. 0: no limit. Raise it where many users share one address.'),
+      per_second: count
+        .prefault(100)
+        .describe('Most calls in a second. 0: no limit. Raise it where many users share one address.'),
+    })
+    .prefault({})
+    .describe(
+      'How much of the server one client address (IPv6: one /64) may use, with tokens that are not cached; beyond it: 503. So that one client with made-up tokens does not use up what the server allows the gateway. Name your load balancers in trusted_proxies, else all their clients count as one.',
+    ),
+  timeout: positiveDuration.prefault('2s').describe('How long the response may take.'),
 });
 
 const introspection = z
@@ -78,7 +103,9 @@ const validation = z
     valid: statuses.prefault(['2xx']).describe('Statuses that mean: the token is valid.'),
     invalid: statuses
       .prefault([401, 403, 404])
-      .describe('Statuses that mean: it is not. Any other status is an outage.'),
+      .describe(
+        'Statuses that mean: it is not. Any other status says nothing about the token: 503, for that token alone.',
+      ),
     active: jsonPointer
       .optional()
       .describe('JSON pointer (RFC 6901) to a boolean that has the last word where the status says valid.'),

@@ -82,6 +82,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
           ]
         : []),
       ...kindWarnings(name, issuer),
+      ...clientLimitWarnings(name, issuer),
     ]),
     ...keyFolders(loaded).flatMap(([key, folder]) =>
       writableByOthers(folder)
@@ -122,6 +123,17 @@ function kindWarnings(name: string, { token_type, required_claims }: IssuerConfi
   return [
     `issuers.${name}: token_type: any without required_claims that only access tokens carry: an ID token that does not say what it is passes as an access token; add such a claim, for example required_claims: [scope]`,
   ];
+}
+
+function clientLimitWarnings(name: string, { introspection, validation }: IssuerConfiguration): string[] {
+  const limits = (introspection ?? validation)?.per_client;
+  return Object.entries(limits ?? {}).flatMap(([key, limit]) =>
+    limit === 0
+      ? [
+          `issuers.${name}: per_client.${key}: 0: one client with made-up tokens can use up what the server allows the gateway, and the tokens of all others get 503; set a number`,
+        ]
+      : [],
+  );
 }
 
 function hasAdminToken({ token, tokens }: LoadedConfiguration['configuration']['admin']): boolean {

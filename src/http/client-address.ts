@@ -42,6 +42,18 @@ export function normalAddress(address: string): string {
   return address.startsWith('::') && isAddress(address) ? ipaddr.process(address).toString() : address;
 }
 
+/** IPv6 addresses of one client come from one /64 (RFC 6177): their first half stands for all of them. */
+export function clientNetwork(address: string): string {
+  if (!address.includes(':') || !isAddress(address)) return address;
+  const parsed = ipaddr.process(address);
+  return parsed instanceof ipaddr.IPv6
+    ? `${parsed.parts
+        .slice(0, 4)
+        .map((part) => part.toString(16))
+        .join(':')}::/64`
+    : parsed.toString();
+}
+
 /**
  * The rightmost address of X-Forwarded-For that is not one of our proxies; the peer where there is none.
  *

@@ -12,8 +12,6 @@ export interface RevocableIssuer {
   /** Undefined: its tokens may live for ever. */
   readonly maxLifetimeSeconds: number | undefined;
   readonly clockSkewSeconds: number;
-  /** JWTs, which are verified by its keys; opaque tokens, which it is asked about; or both, and it is asked about both. */
-  readonly takes: 'jwt' | 'opaque' | 'both';
 }
 
 /** The issuers whose tokens an entry with this `iss` can match. */
@@ -38,26 +36,4 @@ export function lifeOf(kind: TargetKind, behind: readonly RevocableIssuer[], kee
   );
   const least = kind === 'token_id' && behind.length > 0 ? 0 : keepSeconds;
   return Math.ceil(Math.max(least, ...lives));
-}
-
-/**
- * The expiry of an entry for one token, of which one issuer has told when it expires.
- *
- * @param expiresAt its `exp`; undefined where it has none
- * @param isJwt another issuer may be asked about it on another route, and may say another date
- */
-export function tokenExpiry(
-  { issuerName, expiresAt }: { readonly issuerName: string; readonly expiresAt: number | undefined },
-  isJwt: boolean,
-  behind: readonly RevocableIssuer[],
-  limits: { readonly nowSeconds: number; readonly keepSeconds: number; readonly clockSkewSeconds: number },
-): number {
-  const { nowSeconds, keepSeconds, clockSkewSeconds } = limits;
-  const kept = nowSeconds + keepSeconds;
-  if (expiresAt === undefined) return kept;
-  const until = Math.ceil(expiresAt + Math.max(clockSkewSeconds, skewOf(behind)));
-  const others = behind.some(
-    ({ name, takes }) => name !== issuerName && takes !== 'jwt' && (takes === 'both' || !isJwt),
-  );
-  return others ? Math.max(until, kept) : until;
 }

@@ -12,10 +12,14 @@ export type TargetKind = 'token' | 'token_id' | 'subject' | 'session' | 'client'
  * for `claim` a JSON array of the claim's path and its text.
  */
 export interface RevocationTarget {
+  /** Or ANY_ISSUER, with a digest. */
   readonly issuer: string;
   readonly kind: TargetKind;
   readonly value: string;
 }
+
+/** In the place of an issuer: a digest names one token, whichever server knows it. No `iss` is a lone asterisk. */
+export const ANY_ISSUER = '*';
 
 /** Is one token meant, whenever it was issued? */
 export function isExact(kind: TargetKind): boolean {
@@ -84,35 +88,48 @@ export interface RevocableFacts {
   readonly endsAt?: number | undefined;
 }
 
+const NO_TOKENS: readonly RevocableToken[] = [];
+
 /** A token as the revocation list knows it. Its keys are worked out when somebody asks for them, and once. */
 export class RevocableToken {
   readonly #facts: RevocableFacts;
+  readonly #alsoKnownAs: readonly RevocableToken[];
   #digest: string | undefined;
   #exact: readonly TargetKey[] | undefined;
   #sessions: readonly TargetKey[] | undefined;
   #subjects: readonly TargetKey[] | undefined;
   #cutoffs: readonly TargetKey[] | undefined;
 
-  constructor(facts: RevocableFacts) {
+  /** @param alsoKnownAs the same token, as it is called elsewhere: an entry for any of these ends it, too */
+  constructor(facts: RevocableFacts, alsoKnownAs: readonly RevocableToken[] = NO_TOKENS) {
     this.#facts = facts;
+    this.#alsoKnownAs = alsoKnownAs;
   }
 
   /** Keys of entries that name this token. */
   get exact(): readonly TargetKey[] {
     return (this.#exact ??= [
+      wordsOf(targetDigest({ issuer: ANY_ISSUER, kind: 'token', value: this.#contentDigest })),
       ...this.#keysOf('token', this.#contentDigest),
       ...this.#keysOf('token_id', this.#facts.tokenId),
+      ...this.#alsoKnownAs.flatMap(({ exact }) => exact),
     ]);
   }
 
   /** Keys of entries that end its session for good. */
   get sessions(): readonly TargetKey[] {
-    return (this.#sessions ??= this.#keysOf('session', this.#facts.session));
+    return (this.#sessions ??= [
+      ...this.#keysOf('session', this.#facts.session),
+      ...this.#alsoKnownAs.flatMap(({ sessions }) => sessions),
+    ]);
   }
 
   /** Keys of entries that end every matching token whose login was up to their cutoff: see `loggedIn()`. */
   get subjects(): readonly TargetKey[] {
-    return (this.#subjects ??= this.#keysOf('subject', this.#facts.subject));
+    return (this.#subjects ??= [
+      ...this.#keysOf('subject', this.#facts.subject),
+      ...this.#alsoKnownAs.flatMap(({ subjects }) => subjects),
+    ]);
   }
 
   /** Keys of entries that end every matching token issued up to their cutoff. */
@@ -121,6 +138,7 @@ export class RevocableToken {
     return (this.#cutoffs ??= [
       ...this.#keysOf('client', clientId),
       ...claims.flatMap(([path, text]) => this.#keysOf('claim', claimTargetValue(path, text))),
+      ...this.#alsoKnownAs.flatMap(({ cutoffs }) => cutoffs),
     ]);
   }
 

@@ -4,9 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
-import type { AuthenticToken } from '../token/token-verifier.ts';
-import { readJwt } from '../token/lexical-gate.ts';
-import { issuersBehind, lifeOf, skewOf, tokenExpiry, type RevocableIssuer } from './entry-life.ts';
+import { issuersBehind, lifeOf, skewOf, type RevocableIssuer } from './entry-life.ts';
 import { isForGood, targetId, type RevocationTarget } from './revocation-target.ts';
 import type { RevocationEntry, RevocationMark, RevocationStore } from './revocation-store.ts';
 import type { RevocationView } from './revocation-view.ts';
@@ -32,12 +30,19 @@ export class RevocationRefused extends Error {
   override readonly name = 'RevocationRefused';
 }
 
+/** The one entry that ends a token on every route, and how long it is needed. */
+export interface TokenIdentity {
+  readonly target: RevocationTarget;
+  /** In seconds, the skew of all issuers included; undefined where the token does not say. */
+  readonly endsAt: number | undefined;
+}
+
 export interface RevokerParts {
   readonly store: RevocationStore;
   readonly view: RevocationView;
   readonly issuers: readonly RevocableIssuer[];
-  /** Verifies a token of any configured issuer, expired or not. */
-  readonly verifyAny: (token: string, issuerName: string | undefined) => Promise<AuthenticToken>;
+  /** By what a token is revoked, expired or not. */
+  readonly identify: (token: string, issuerName: string | undefined) => Promise<TokenIdentity>;
   /** How long an entry lives at least, where it ends more than one token or no expiry can be known. */
   readonly keepSeconds: number;
   readonly clock: Clock;
@@ -62,9 +67,7 @@ export class Revoker {
 
   /** What a wish would revoke, without revoking it. A token is verified for that, as it would be. */
   async targetOf(wish: RevocationWish): Promise<RevocationTarget> {
-    return 'token' in wish
-      ? (await this.#parts.verifyAny(wish.token, wish.issuerName)).revocable.target
-      : wish.target;
+    return 'token' in wish ? (await this.#parts.identify(wish.token, wish.issuerName)).target : wish.target;
   }
 
   async undo(id: string): Promise<RevocationMark | undefined> {
@@ -83,16 +86,10 @@ export class Revoker {
   async #revokeToken(
     wish: RevocationWish & { token: string; issuerName: string | undefined },
   ): Promise<RevocationOutcome> {
-    const { store, clock, keepSeconds, issuers } = this.#parts;
-    const token = await this.#parts.verifyAny(wish.token, wish.issuerName);
+    const { store, clock, keepSeconds } = this.#parts;
+    const { target, endsAt } = await this.#parts.identify(wish.token, wish.issuerName);
     const nowSeconds = Math.floor((await store.nowMs()) / 1000);
-    const { target } = token.revocable;
-    const isJwt = readJwt(wish.token) !== undefined;
-    const expiresAt = tokenExpiry(token, isJwt, issuersBehind(issuers, target.issuer), {
-      nowSeconds,
-      keepSeconds,
-      clockSkewSeconds: token.clockSkewSeconds,
-    });
+    const expiresAt = endsAt === undefined ? nowSeconds + keepSeconds : Math.ceil(endsAt);
     const request = {
       id: targetId(target),
       target,

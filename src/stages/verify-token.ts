@@ -24,6 +24,7 @@ export type { VerifiedToken };
 const ANONYMOUS = new VerifiedToken(undefined);
 
 /**
+ * @param client address of the client; it decides nothing about the token
  * @param verifiers by issuer set; the policy guarantees one for each route that asks for a token
  * @throws GatewayError 401 with its reason, 503 where an authority cannot be had
  */

@@ -12,7 +12,7 @@ import { nearIssuerText, type KnownIssuer } from './issuer-spelling.ts';
 import { readJwt, type JwtText } from './lexical-gate.ts';
 import type { OpaqueVerifier } from './opaque-verifier.ts';
 import { estimatedBytes, type TokenCaches } from './token-caches.ts';
-import { presentedDigest, signedContentDigest } from './token-digest.ts';
+import { presentedDigest } from './token-digest.ts';
 import type { TokenCaller, TokenVerifier, Verification } from './token-verifier.ts';
 
 /** Refusals that stay true until the keys change. Dates are not among them, nor keys that are yet to come. */
@@ -65,23 +65,24 @@ export class AcceptedIssuers implements TokenVerifier {
       throw refused.error;
     }
     const jwt = readJwt(token);
-    if (jwt === undefined) return this.#opaqueVerifierOf(token).verify(token, digest, () => digest);
+    if (jwt === undefined) return this.#opaqueVerifierOf(token).verify(token, digest, undefined, caller);
     // Unverified, and only used to choose: the signature then proves it, with that issuer's keys alone.
     const issuer = stringClaim(jwt.claims, 'iss');
     const verifier = this.#jwtVerifiers.get(issuer ?? '');
-    if (verifier === undefined) return this.#introspectJwt(jwt, issuer, digest);
+    if (verifier === undefined) return this.#introspectJwt(jwt, issuer, digest, caller);
     lookups.tokens.miss++;
     lookups.negatives.miss++;
     return this.#verifyJwt(verifier, jwt, cacheKey, caller);
   }
 
-  #introspectJwt({ token, content }: JwtText, issuer: string | undefined, digest: string) {
+  #introspectJwt(jwt: JwtText, issuer: string | undefined, digest: string, caller: TokenCaller) {
+    const { token } = jwt;
     const verifier = this.#opaqueVerifiers.find(
       (candidate) => token.startsWith(candidate.prefix) && candidate.takesJwtOf(issuer),
     );
     if (verifier === undefined)
       throw invalidToken('unknown_issuer', undefined, nearIssuerText(issuer, this.#knownIssuers));
-    return verifier.verify(token, digest, () => signedContentDigest(content));
+    return verifier.verify(token, digest, jwt, caller);
   }
 
   #verifyJwt(

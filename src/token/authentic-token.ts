@@ -2,7 +2,7 @@
  * Makes an AuthenticToken of claims that an issuer has vouched for. Pure.
  */
 import { invalidToken } from '../errors.ts';
-import { RevocableToken } from '../revocation/revocation-target.ts';
+import { RevocableToken, type RevocableFacts } from '../revocation/revocation-target.ts';
 import {
   claimAt,
   numberOf,
@@ -31,6 +31,10 @@ export interface TokenFacts {
   readonly claims: JsonObject;
   /** SHA-256 of `header.payload` of a JWT, or of an opaque token. */
   readonly digest: () => string;
+  /** What else entries of this issuer may name as its issuer: its configured name, where its tokens may have any `iss`. */
+  readonly otherIssuers?: readonly string[];
+  /** The claims within a JWT that its server was asked about: they count for revocation beside the response's. */
+  readonly ownClaims?: JsonObject | undefined;
   readonly clockSkewSeconds: number;
   readonly revocableClaims: readonly RevocableClaim[];
 }
@@ -50,36 +54,67 @@ function loginOf(claims: JsonObject): number | undefined {
 
 /** @throws GatewayError 401 `claim` where a claim by which tokens are revoked is too long to be looked through */
 export function authenticToken(facts: TokenFacts): AuthenticToken {
-  const { issuerName, issuer, claims, digest, clockSkewSeconds, revocableClaims } = facts;
-  const subject = textClaim(claims, 'sub');
-  const clientId = clientIdOf(claims);
-  const expiresAt = numberOf(claims['exp']);
+  const { issuerName, issuer, claims, ownClaims, clockSkewSeconds } = facts;
   return {
     issuerName,
     issuer,
     claims,
     scopes: scopesOf(claims),
-    subject,
-    clientId,
-    expiresAt,
-    notBefore: numberOf(claims['nbf']),
-    issuedAt: numberOf(claims['iat']),
+    subject: textClaim(claims, 'sub'),
+    clientId: clientIdOf(claims),
+    expiresAt: earlier(numberOf(claims['exp']), numberOf(ownClaims?.['exp'])),
+    notBefore: later(numberOf(claims['nbf']), numberOf(ownClaims?.['nbf'])),
+    issuedAt: earlier(numberOf(claims['iat']), numberOf(ownClaims?.['iat'])),
     clockSkewSeconds,
-    revocable: new RevocableToken({
-      issuer,
-      tokenId: textClaim(claims, 'jti'),
-      digest,
-      subject,
-      session: textClaim(claims, 'sid'),
-      clientId,
-      claims: revocableClaims.flatMap(({ path, levels }) => {
-        const texts = claimTexts(claimAt(claims, levels));
-        if (texts === undefined) throw invalidToken('claim', issuerName);
-        return texts.map((text) => [path, text] as const);
-      }),
-      loggedInAt: loginOf(claims),
-      endsAt: expiresAt === undefined ? undefined : expiresAt + clockSkewSeconds,
-    }),
+    revocable: revocableToken(facts),
     derived: new Map(),
   };
+}
+
+/** A token has one identity, whichever route looks at it: an entry for any of its names ends it (rule V12). */
+function revocableToken(facts: TokenFacts): RevocableToken {
+  const { issuer, claims, otherIssuers = [], ownClaims } = facts;
+  if (otherIssuers.length === 0 && ownClaims === undefined)
+    return new RevocableToken(revocableFacts(facts, issuer, claims));
+  const readings = ownClaims === undefined ? [claims] : [claims, ownClaims];
+  const ownIssuer = ownClaims && textClaim(ownClaims, 'iss');
+  const issuers = new Set([issuer, ...otherIssuers, ...(ownIssuer === undefined ? [] : [ownIssuer])]);
+  const [first, ...others] = [...issuers].flatMap((name) =>
+    readings.map((reading) => revocableFacts(facts, name, reading)),
+  );
+  return new RevocableToken(
+    first ?? revocableFacts(facts, issuer, claims),
+    others.map((other) => new RevocableToken(other)),
+  );
+}
+
+function revocableFacts(
+  { issuerName, digest, claims: told, ownClaims, clockSkewSeconds, revocableClaims }: TokenFacts,
+  issuer: string,
+  claims: JsonObject,
+): RevocableFacts {
+  const expiresAt = earlier(numberOf(told['exp']), numberOf(ownClaims?.['exp']));
+  return {
+    issuer,
+    tokenId: textClaim(claims, 'jti'),
+    digest,
+    subject: textClaim(claims, 'sub'),
+    session: textClaim(claims, 'sid'),
+    clientId: clientIdOf(claims),
+    claims: revocableClaims.flatMap(({ path, levels }) => {
+      const texts = claimTexts(claimAt(claims, levels));
+      if (texts === undefined) throw invalidToken('claim', issuerName);
+      return texts.map((text) => [path, text] as const);
+    }),
+    loggedInAt: earlier(loginOf(told), ownClaims && loginOf(ownClaims)),
+    endsAt: expiresAt === undefined ? undefined : expiresAt + clockSkewSeconds,
+  };
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
+}
+
+function later(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
 }

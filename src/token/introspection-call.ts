@@ -4,7 +4,6 @@
  */
 import {
   allowInsecureRequests,
-  ClientSecretBasic,
   ClientSecretPost,
   customFetch,
   introspectionRequest,
@@ -12,8 +11,8 @@ import {
 } from 'oauth4webapi';
 import { isJson } from '../http/media-type.ts';
 import { type AuthorityAnswer, type AuthorityClient } from './authority-fetch.ts';
+import { refuseBusy, type OpaqueAuthority, type Verdict } from './authority-guard.ts';
 import { isJsonObject } from './claims.ts';
-import type { OpaqueAuthority, Verdict } from './opaque-verifier.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 export interface IntrospectionEndpoint {
@@ -34,7 +33,7 @@ export class IntrospectionCall implements OpaqueAuthority {
     this.#client = client;
     const { authMethod, clientSecret } = endpoint;
     this.#clientAuth =
-      authMethod === 'client_secret_post' ? ClientSecretPost(clientSecret) : ClientSecretBasic(clientSecret);
+      authMethod === 'client_secret_post' ? ClientSecretPost(clientSecret) : clientSecretBasic(clientSecret);
   }
 
   async ask(token: string): Promise<Verdict> {
@@ -70,9 +69,14 @@ export class IntrospectionCall implements OpaqueAuthority {
  * RFC 7662 section 2.2. Only the boolean `true` is active and only the boolean `false` is not; anything else is a
  * server that does not work, which must not make a good token bad.
  */
-function readAnswer({ status, contentType, body }: AuthorityAnswer): Verdict {
-  // 401 and 403 are about the gateway's own credentials (rule I6).
-  if (status !== 200) throw new Error(`the introspection endpoint answered ${status}`);
+function readAnswer(response: AuthorityAnswer): Verdict {
+  const { status, contentType, body } = response;
+  refuseBusy(response);
+  if (status !== 200) {
+    if (saysInvalidToken(response)) return { active: false };
+    // Not least 401 and 403, which are about the gateway's own credentials (rule I6).
+    throw new Error(`the introspection endpoint answered ${status}`);
+  }
   if (!isJson(contentType)) throw new Error('the introspection endpoint answered no JSON');
   const answer = parseStrictJson(body);
   if (!isJsonObject(answer) || typeof answer['active'] !== 'boolean')
@@ -80,4 +84,33 @@ function readAnswer({ status, contentType, body }: AuthorityAnswer): Verdict {
   if (!answer['active']) return { active: false };
   const { active, ...claims } = answer;
   return active ? { active, claims } : { active };
+}
+
+/** Where some servers report a token that they do not know, although RFC 7662 section 2.2 asks for `active: false`. */
+const INVALID_TOKEN_STATUSES: ReadonlySet<number> = new Set([400, 401, 422]);
+
+/**
+ * Only `invalid_token` (RFC 6750 section 3.1) is about the token. `invalid_request` may be about the request that the
+ * gateway makes, and `invalid_client` is about its credentials: neither makes a good token bad.
+ */
+function saysInvalidToken({ status, contentType, body }: AuthorityAnswer): boolean {
+  if (!INVALID_TOKEN_STATUSES.has(status) || !isJson(contentType)) return false;
+  const problem = parseStrictJson(body);
+  return isJsonObject(problem) && problem['error'] === 'invalid_token';
+}
+
+/**
+ * RFC 6749 section 2.3.1. Not oauth4webapi's: that one also encodes `-`, `.`, `_` and `*`, which form encoding leaves
+ * as they are, and servers that do not decode refuse every name with a hyphen then.
+ */
+function clientSecretBasic(clientSecret: string): ClientAuth {
+  return (_server, { client_id }, _body, headers) => {
+    const credentials = `${formEncoded(client_id)}:${formEncoded(clientSecret)}`;
+    headers.set('authorization', `Basic ${btoa(credentials)}`);
+  };
+}
+
+/** application/x-www-form-urlencoded: all but letters, digits and `*-._`; a space as `+`. */
+function formEncoded(text: string): string {
+  return new URLSearchParams({ '': text }).toString().slice(1);
 }

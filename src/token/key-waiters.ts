@@ -5,7 +5,7 @@
  * becomes 503 with Retry-After, never 401, since its token may be good.
  */
 import type { Clock } from '../clock.ts';
-import { clientNetwork } from './client-network.ts';
+import { clientNetwork } from '../http/client-address.ts';
 import type { TokenCaller } from './token-verifier.ts';
 
 const MAX_WAITERS = 64;

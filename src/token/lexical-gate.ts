@@ -54,6 +54,22 @@ export function readJws(token: string): JwsText | undefined {
   return { token, ...header, content: token.slice(0, lastDot), payload, signature };
 }
 
+/**
+ * Would a lenient server take this for a JWT that readJwt does not see? Such a server would accept many spellings of
+ * one token. A JWE (five parts) may be introspected, in its one spelling.
+ *
+ * @param token for which readJwt returned undefined
+ * @throws GatewayError 401 `malformed`
+ */
+export function isMisspeltJwt(token: string): boolean {
+  if (!token.includes('.')) return false;
+  const parts = token.split('.');
+  const header = looseHeader(parts.find((part) => part !== '') ?? '');
+  if (header === undefined) return false;
+  const isJwe = parts.length === 5 && Object.hasOwn(header, 'enc');
+  return !isJwe || !parts.every((part) => canonicalBytes(part) !== undefined);
+}
+
 interface JwsHeader {
   readonly header: JsonObject;
   readonly algorithm: string;

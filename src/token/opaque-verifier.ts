@@ -1,12 +1,12 @@
 /**
- * Verifies the opaque tokens of one issuer by asking its authority, as seldom as can be: a bounded cache that
- * never outlives exp, a short one for refusals, none for errors, one call for all who wait, and a pause while
- * the authority is down. Rules I2 to I9.
+ * Verifies the opaque tokens of one issuer by asking its authority, as seldom as possible: a bounded cache that never
+ * outlives exp, a short one for refusals and for tokens that the authority could not judge, and one call for all who
+ * wait. Rules I2 to I9, J0, J18, V12.
  */
 import type { Clock } from '../clock.ts';
-import { GatewayError, invalidToken, unavailable } from '../errors.ts';
+import { GatewayError, invalidToken } from '../errors.ts';
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
-import { CircuitBreaker } from './circuit-breaker.ts';
+import { AuthorityGuard, type AuthorityCallResult, type OpaqueAuthority } from './authority-guard.ts';
 import {
   givenClaim,
   numberOf,
@@ -17,19 +17,14 @@ import {
   type JsonObject,
   type JsonValue,
 } from './claims.ts';
+import type { ClientLimits } from './client-allowance.ts';
 import { audienceOf } from './jwt-verifier.ts';
+import { isMisspeltJwt, type JwtText } from './lexical-gate.ts';
 import { toJson } from './strict-json.ts';
 import { estimatedBytes, type TokenCaches } from './token-caches.ts';
-import type { Verification } from './token-verifier.ts';
-
-/** What an authority says of a token. Anything it cannot say clearly is an error. */
-export type Verdict = { readonly active: false } | { readonly active: true; readonly claims: JsonObject };
-
-/** A server that knows opaque tokens. */
-export interface OpaqueAuthority {
-  /** @throws Error for an outage or an answer that is none; never for a bad token. */
-  ask(token: string): Promise<Verdict>;
-}
+import { signedContentDigest } from './token-digest.ts';
+import { isAccessResponse, isAccessValidation, isIntrospectableJwt } from './token-kind.ts';
+import type { TokenCaller, Verification } from './token-verifier.ts';
 
 export interface OpaquePolicy {
   readonly issuerName: string;
@@ -47,18 +42,19 @@ export interface OpaquePolicy {
   readonly prefix: string;
   readonly cacheMs: number;
   readonly negativeCacheMs: number;
+  /** How long a token that the authority could not judge is refused with 503 before it is asked again. */
+  readonly failureCacheMs: number;
+  readonly clientLimits: ClientLimits;
+  /** RFC 7662: `token_type` and `token_use` of a response mean what the standards say. */
+  readonly isIntrospection: boolean;
   readonly revocableClaims: readonly RevocableClaim[];
 }
 
-export type OpaqueCallResult = 'active' | 'inactive' | 'error' | 'circuit_open';
-
 export class OpaqueVerifier {
   readonly policy: OpaquePolicy;
-  readonly #authority: OpaqueAuthority;
+  readonly #guard: AuthorityGuard;
   readonly #caches: TokenCaches;
   readonly #clock: Clock;
-  readonly #circuit: CircuitBreaker;
-  readonly #count: (result: OpaqueCallResult, error?: unknown) => void;
   readonly #requiredClaims: readonly ClaimPath[];
   readonly #asking = new Map<string, Promise<Verification>>();
 
@@ -67,14 +63,13 @@ export class OpaqueVerifier {
     authority: OpaqueAuthority,
     caches: TokenCaches,
     clock: Clock,
-    count: (result: OpaqueCallResult, error?: unknown) => void,
+    count: (result: AuthorityCallResult, error?: unknown) => void,
   ) {
+    const { issuerName, clientLimits: limits } = policy;
     this.policy = policy;
-    this.#authority = authority;
+    this.#guard = new AuthorityGuard({ issuerName, authority, limits, clock, count });
     this.#caches = caches;
     this.#clock = clock;
-    this.#circuit = new CircuitBreaker(clock);
-    this.#count = count;
     this.#requiredClaims = policy.requiredClaims.map(parseClaimPath);
   }
 
@@ -90,16 +85,22 @@ export class OpaqueVerifier {
 
   /**
    * @param presented SHA-256 of the token as it came: the cache key
-   * @param identity what the token is revoked by where it has no `jti`: the same, or the digest of a JWT's content
+   * @param jwt what the token is, where it is a JWT; nothing in it is verified
+   * @param caller who presents it: what one client may ask for is bounded
    * @throws GatewayError 401 with its reason; 503 `introspection_unavailable`
    */
-  verify(token: string, presented: string, identity: () => string): Verification | Promise<Verification> {
+  verify(
+    token: string,
+    presented: string,
+    jwt: JwtText | undefined,
+    caller: TokenCaller,
+  ): Verification | Promise<Verification> {
     const { introspection, inactive, lookups } = this.#caches;
     // The authority is part of the key: what one says of a token is nothing to another (rule I5).
     const cacheKey = `${this.policy.issuerName} ${presented}`;
     const nowMs = this.#clock.monotonicMs();
     const known = introspection.get(cacheKey);
-    if (known !== undefined && nowMs < known.usableUntilMs) {
+    if (known !== undefined && nowMs < known.usableUntilMs && !this.#hasExpired(known.verification)) {
       lookups.introspection.hit++;
       return known.verification;
     }
@@ -111,78 +112,82 @@ export class OpaqueVerifier {
     lookups.introspection.miss++;
     let asking = this.#asking.get(cacheKey);
     if (asking === undefined) {
-      asking = this.#ask(token, identity, cacheKey).finally(() => this.#asking.delete(cacheKey));
+      this.#refuseOtherKinds(token, jwt);
+      asking = this.#ask(token, jwt, cacheKey, caller).finally(() => this.#asking.delete(cacheKey));
       this.#asking.set(cacheKey, asking);
     }
     return asking;
   }
 
-  async #ask(token: string, identity: () => string, cacheKey: string): Promise<Verification> {
-    const verdict = await this.#verdict(token);
-    this.#count(verdict.active ? 'active' : 'inactive');
-    try {
-      if (!verdict.active) throw invalidToken('inactive', this.policy.issuerName);
-      return this.#accept(verdict.claims, identity, cacheKey);
-    } catch (error) {
-      if (error instanceof GatewayError && this.policy.negativeCacheMs > 0) {
-        this.#caches.inactive.set(cacheKey, {
-          error,
-          usableUntilMs: this.#clock.monotonicMs() + this.policy.negativeCacheMs,
-        });
-      }
-      throw error;
+  /** By the wall clock, without any skew: from then on only the authority can say whether it still counts. */
+  #hasExpired({ token }: Verification): boolean {
+    return token.expiresAt !== undefined && this.#clock.nowMs() >= token.expiresAt * 1000;
+  }
+
+  /** What no authority needs to be asked about (rules J0, J18). */
+  #refuseOtherKinds(token: string, jwt: JwtText | undefined): void {
+    const { issuerName } = this.policy;
+    if (jwt === undefined) {
+      if (isMisspeltJwt(token)) throw invalidToken('malformed', issuerName);
+    } else if (!isIntrospectableJwt(jwt.header, jwt.claims)) {
+      throw invalidToken('wrong_type', issuerName);
     }
   }
 
-  async #verdict(token: string): Promise<Verdict> {
-    const { pauseSeconds } = this.#circuit;
-    if (pauseSeconds > 0) {
-      this.#count('circuit_open');
-      throw unavailable('introspection_unavailable', pauseSeconds, { issuer: this.policy.issuerName });
-    }
-    this.#circuit.enter();
+  async #ask(
+    token: string,
+    jwt: JwtText | undefined,
+    cacheKey: string,
+    caller: TokenCaller,
+  ): Promise<Verification> {
+    const { issuerName, negativeCacheMs, failureCacheMs } = this.policy;
+    const verdict = await this.#guard.ask(token, cacheKey, caller.clientIp);
+    if (verdict.active === undefined) throw this.#refusedFor(failureCacheMs, cacheKey, verdict.error);
     try {
-      const verdict = await this.#authority.ask(token);
-      this.#circuit.succeeded();
-      return verdict;
+      if (!verdict.active) throw invalidToken('inactive', issuerName);
+      return this.#accept(verdict.claims, jwt, cacheKey);
     } catch (error) {
-      this.#circuit.failed();
-      this.#count('error', error);
-      throw unavailable('introspection_unavailable', Math.max(1, this.#circuit.pauseSeconds), {
-        issuer: this.policy.issuerName,
-        cause: error,
-      });
+      throw error instanceof GatewayError ? this.#refusedFor(negativeCacheMs, cacheKey, error) : error;
     }
   }
 
-  #accept(claims: JsonObject, identity: () => string, cacheKey: string): Verification {
+  /** Remembers for this one token, in a bounded cache of refusals alone. */
+  #refusedFor(lifeMs: number, cacheKey: string, error: GatewayError): GatewayError {
+    const usableUntilMs = this.#clock.monotonicMs() + lifeMs;
+    if (lifeMs > 0) this.#caches.inactive.set(cacheKey, { error, usableUntilMs });
+    return error;
+  }
+
+  #accept(claims: JsonObject, jwt: JwtText | undefined, cacheKey: string): Verification {
     this.#checkClaims(claims);
     const { issuerName, issuer, clockSkewSeconds, revocableClaims, cacheMs } = this.policy;
+    const presented = cacheKey.slice(issuerName.length + 1);
     const token = authenticToken({
       issuerName,
       issuer: issuer ?? stringClaim(claims, 'iss') ?? issuerName,
+      otherIssuers: [issuerName],
       claims,
-      digest: identity,
+      ownClaims: jwt?.claims,
+      digest: jwt === undefined ? () => presented : () => signedContentDigest(jwt.content),
       clockSkewSeconds,
       revocableClaims,
     });
-    const lifeMs = Math.min(
-      cacheMs,
-      ((token.expiresAt ?? Infinity) + clockSkewSeconds) * 1000 - this.#clock.nowMs(),
-    );
+    const lifeMs = Math.min(cacheMs, (token.expiresAt ?? Infinity) * 1000 - this.#clock.nowMs());
     if (lifeMs > 0) {
       this.#caches.introspection.set(cacheKey, {
         verification: { token, cache: 'hit' },
         usableUntilMs: this.#clock.monotonicMs() + lifeMs,
-        sizeBytes: estimatedBytes(toJson(claims)),
+        sizeBytes: estimatedBytes(toJson(claims) + (jwt?.token ?? '')),
       });
     }
     return { token, cache: 'miss' };
   }
 
   #checkClaims(claims: JsonObject): void {
-    const { issuerName, audiences } = this.policy;
+    const { issuerName, audiences, isIntrospection } = this.policy;
     this.#checkIssuer(claims['iss']);
+    const isAccess = isIntrospection ? isAccessResponse(claims) : isAccessValidation(claims);
+    if (!isAccess) throw invalidToken('wrong_type', issuerName);
     const wellTyped =
       ['exp', 'nbf', 'iat'].every(
         (name) => claims[name] === undefined || numberOf(claims[name]) !== undefined,

@@ -1,11 +1,11 @@
 /**
  * Asks a validation service that is not RFC 7662. By default: POST {"token": "..."}; 2xx means valid, 401, 403
- * and 404 invalid, anything else an outage.
+ * and 404 invalid, anything else nothing that would make this token good or bad.
  */
 import { isAnyJson } from '../http/media-type.ts';
 import { type AuthorityAnswer, type AuthorityClient } from './authority-fetch.ts';
+import { refuseBusy, type OpaqueAuthority, type Verdict } from './authority-guard.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './claims.ts';
-import type { OpaqueAuthority, Verdict } from './opaque-verifier.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** Which statuses: a number, or a class such as `2xx`. */
@@ -56,8 +56,10 @@ export class ValidationCall implements OpaqueAuthority {
       timeoutMs,
     });
     if (isOneOf(answer.status, invalidStatuses)) return { active: false };
-    if (!isOneOf(answer.status, validStatuses))
+    if (!isOneOf(answer.status, validStatuses)) {
+      refuseBusy(answer);
       throw new Error(`the validation service answered ${answer.status}`);
+    }
     return this.#readAnswer(answer);
   }
 

@@ -28,7 +28,7 @@ function scene(t: Test) {
   const pair = (files: { cert: string; key: string }) => ({ cert_file: files.cert, key_file: files.key });
   const GOOD = pair(good);
   const configuration = ({
-    listener = GOOD,
+    listener = GOOD as Record<string, unknown>,
     upstream = undefined as Record<string, unknown> | undefined,
     more = {},
   } = {}): Record<string, unknown> => ({

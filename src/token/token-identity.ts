@@ -1,0 +1,101 @@
+/**
+ * By what one token is revoked, so that no route lets it pass any more: the token is verified where that can be done,
+ * and else ended by its digest, which needs no server's response. Rules V11, V12, V13.
+ */
+import { GatewayError, invalidToken } from '../errors.ts';
+import { ANY_ISSUER, type RevocationTarget } from '../revocation/revocation-target.ts';
+import type { TokenIdentity } from '../revocation/revoker.ts';
+import { numberOf, stringClaim } from './claims.ts';
+import type { JwtVerifier } from './jwt-verifier.ts';
+import { isMisspeltJwt, readJwt, type JwtText } from './lexical-gate.ts';
+import type { OpaqueVerifier } from './opaque-verifier.ts';
+import { presentedDigest, signedContentDigest } from './token-digest.ts';
+import { OPERATOR, type AuthenticToken } from './token-verifier.ts';
+
+export class TokenIdentifier {
+  readonly #jwtVerifiers: readonly JwtVerifier[];
+  readonly #opaqueVerifiers: readonly OpaqueVerifier[];
+  /** A token may be in time for the issuer that allows the most. */
+  readonly #skewSeconds: number;
+
+  constructor(jwtVerifiers: readonly JwtVerifier[], opaqueVerifiers: readonly OpaqueVerifier[]) {
+    this.#jwtVerifiers = jwtVerifiers;
+    this.#opaqueVerifiers = opaqueVerifiers;
+    this.#skewSeconds = Math.max(
+      0,
+      ...[...jwtVerifiers, ...opaqueVerifiers].map(({ policy }) => policy.clockSkewSeconds),
+    );
+  }
+
+  /**
+   * @param issuerName the opaque issuer whose token it is, where the caller says so
+   * @throws GatewayError 401 for a token that no route can ever let pass
+   */
+  async identify(token: string, issuerName: string | undefined): Promise<TokenIdentity> {
+    const jwt = readJwt(token);
+    return jwt ? this.#identifyJwt(jwt) : this.#identifyOpaque(token, issuerName);
+  }
+
+  async #identifyJwt(jwt: JwtText): Promise<TokenIdentity> {
+    const issuer = stringClaim(jwt.claims, 'iss');
+    const verifier = this.#jwtVerifiers.find(({ policy }) => policy.issuer === issuer);
+    const isIntrospected = this.#opaqueVerifiers.some((candidate) => candidate.takesJwtOf(issuer));
+    if (!verifier && !isIntrospected) throw invalidToken('unknown_issuer');
+    const endsAt = this.#endsAt(numberOf(jwt.claims['exp']));
+    try {
+      // Its own jti, and not one that a server adds: every route knows the token by it.
+      if (verifier) return { target: (await verifier.verify(jwt, OPERATOR)).token.revocable.target, endsAt };
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      if (!isIntrospected && staysRefused(error, jwt)) throw error;
+    }
+    // Not by its jti: unverified, it could name the token of another.
+    return { target: digestTarget(signedContentDigest(jwt.content)), endsAt };
+  }
+
+  async #identifyOpaque(token: string, issuerName: string | undefined): Promise<TokenIdentity> {
+    if (isMisspeltJwt(token)) throw invalidToken('malformed');
+    const takers = this.#opaqueVerifiers.filter(({ prefix }) => token.startsWith(prefix));
+    const named = issuerName === undefined || takers.some(({ policy }) => policy.issuerName === issuerName);
+    if (takers.length === 0 || !named) throw invalidToken('unknown_issuer');
+    const digest = presentedDigest(token);
+    const [only, second] = takers;
+    // Where several servers may know it, none is asked: it may be a secret of one of the others.
+    const known = only && second === undefined ? await authenticOrNone(only, token, digest) : undefined;
+    const target = known?.revocable.target;
+    return {
+      target: target?.kind === 'token_id' ? target : digestTarget(digest),
+      endsAt: this.#endsAt(known?.expiresAt),
+    };
+  }
+
+  #endsAt(expiresAt: number | undefined): number | undefined {
+    return expiresAt === undefined ? undefined : expiresAt + this.#skewSeconds;
+  }
+}
+
+/**
+ * Can the token never pass? Most refusals may end: with time, or with keys that are yet to come. Of a token without
+ * `kid` a new key may be the right one, too.
+ */
+function staysRefused({ reason }: GatewayError, { keyId }: JwtText): boolean {
+  return reason === 'wrong_type' || (reason === 'bad_signature' && keyId !== undefined);
+}
+
+/** Undefined where the server does not vouch for the token, or gives no response: the digest ends it all the same. */
+async function authenticOrNone(
+  verifier: OpaqueVerifier,
+  token: string,
+  digest: string,
+): Promise<AuthenticToken | undefined> {
+  try {
+    return (await verifier.verify(token, digest, undefined, OPERATOR)).token;
+  } catch (error) {
+    if (error instanceof GatewayError) return undefined;
+    throw error;
+  }
+}
+
+function digestTarget(digest: string): RevocationTarget {
+  return { issuer: ANY_ISSUER, kind: 'token', value: digest };
+}

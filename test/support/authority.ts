@@ -1,0 +1,81 @@
+/** A server that knows opaque tokens, by RFC 7662 or in its own way, and does what the test says. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Test } from 'tap';
+import { startServer } from './upstream.ts';
+
+/** How it responds to one token: claims of an active one, a status, or whatever the function does. */
+export type Behaviour = Record<string, unknown> | number | ((response: ServerResponse) => void);
+
+export interface Authority {
+  readonly url: string;
+  /** The tokens that it was asked about, in order. */
+  readonly asked: string[];
+  /** Every question as it came. */
+  readonly requests: IncomingMessage[];
+  /** Calls that wait for a response. */
+  readonly open: () => number;
+  readonly tokens: Map<string, Behaviour>;
+  /** For all other tokens. */
+  otherwise: Behaviour;
+}
+
+export async function startAuthority(t: Test): Promise<Authority> {
+  let open = 0;
+  const url = await startServer(t, (request, response) => {
+    open++;
+    response.on('close', () => open--);
+    let body = '';
+    request.on('error', () => undefined);
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+    request.on('end', () => {
+      const token = new URLSearchParams(body).get('token') ?? '';
+      authority.asked.push(token);
+      authority.requests.push(request);
+      respond(response, authority.tokens.get(token) ?? authority.otherwise);
+    });
+  });
+  const authority: Authority = {
+    url,
+    asked: [],
+    requests: [],
+    open: () => open,
+    tokens: new Map(),
+    otherwise: { active: false },
+  };
+  return authority;
+}
+
+function respond(response: ServerResponse, behaviour: Behaviour): void {
+  if (typeof behaviour === 'function') behaviour(response);
+  else if (typeof behaviour === 'number') response.writeHead(behaviour).end();
+  else json(response, 200, behaviour);
+}
+
+export function json(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+}
+
+/** The issuer behind it, as configuration. */
+export const introspectedBy = (
+  { url }: Authority,
+  changes: Record<string, unknown> = {},
+  issuer: Record<string, unknown> = {},
+): Record<string, unknown> => ({
+  introspection: { url, client_id: 'gateway', client_secret: 'secret', timeout: '2s', ...changes },
+  ...issuer,
+});
+
+/** The same authority as a validation service: its status and `active` count. */
+export const validatedBy = (
+  { url }: Authority,
+  changes: Record<string, unknown> = {},
+  issuer: Record<string, unknown> = {},
+): Record<string, unknown> => ({
+  validation: { url, send: { in: 'form' }, active: '/active', claims: '', timeout: '2s', ...changes },
+  ...issuer,
+});
