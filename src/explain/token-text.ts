@@ -2,6 +2,7 @@
  * What a token says, and why that was refused: for whoever holds the token, in a dry run. Never the token itself,
  * and of claims only those that every token has.
  */
+import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import type { AuthReason } from '../errors.ts';
 import { dateText } from '../date-text.ts';
@@ -54,7 +55,9 @@ export function refusedText(
         ? `${shown(claims, 'iss')}, which is no issuer that the route accepts`
         : 'no issuer that the route accepts takes such a token';
     case 'wrong_type':
-      return `${kindText(header, claims)}; token_type is ${issuer?.token_type ?? 'at+jwt'}`;
+      return issuer && isOpaqueIssuer(issuer)
+        ? 'it is a refresh, ID or logout token: the token itself, or token_type, token_use or typ of the response, says so'
+        : `${kindText(header, claims)}; token_type is ${issuer?.token_type ?? 'at+jwt'}`;
     case 'wrong_audience':
       return `${shown(claims, 'aud')}; audiences are ${issuer?.audiences?.join(', ') ?? 'any'}`;
     case 'bad_signature':
@@ -76,7 +79,7 @@ export function refusedText(
     case 'keys_unavailable':
       return 'the keys of its issuer cannot be had';
     case 'introspection_unavailable':
-      return 'its authorization server cannot be asked';
+      return 'its authorization server gives no clear response about it, or may not be asked now (per_client, Retry-After)';
     default:
       return reason;
   }

@@ -53,7 +53,7 @@ const partnerAt = (
   changes: Record<string, unknown> = {},
   issuer: Record<string, unknown> = {},
 ) => ({
-  introspection: { url, client_id: 'gateway', client_secret: 's3cret: +/%', timeout: '300ms', ...changes },
+  introspection: { url, client_id: 'gateway', client_secret: 's3cret: +/%', timeout: '2s', ...changes },
   ...issuer,
 });
 
@@ -152,6 +152,20 @@ t.test('I4 a cached response is not used after its exp, whatever the skew', asyn
   t.equal((await get(gateway, 'one')).status, 200, 'within the skew, if the server says so');
   t.equal((await get(gateway, 'one')).status, 200);
   t.equal(introspector.asked.length, 5, 'and it is asked each time');
+});
+
+t.test('I4 A9 a cached response is not used after its exp when the clock is set back', async (t) => {
+  const introspector = await startIntrospector(t);
+  const clock = new ManualClock();
+  const gateway = await start(t, { partner: partnerAt(introspector.url) }, clock);
+  introspector.answers['one'] = { active: true, sub: 'olga', exp: nowSeconds() + 20 };
+  t.equal((await get(gateway, 'one')).status, 200);
+  clock.stepWall(-3_600_000);
+  await advance(gateway, clock, 21_000);
+  introspector.answers['one'] = { active: false };
+  const before = upstream.seen.length;
+  t.equal((await get(gateway, 'one')).status, 401);
+  t.equal(upstream.seen.length, before);
 });
 
 t.test('I4 a cached response is not used after its exp when the clock is set forward', async (t) => {

@@ -1,4 +1,4 @@
-/** Refresh, ID and logout tokens are no access tokens, whoever vouches for them. Rule J18. */
+/** Refresh, ID and logout tokens are no access tokens, whichever issuer vouches for them. Rule J18. */
 import t, { type Test } from 'tap';
 import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts';
 import { configurationWarnings } from '../../src/config/warnings.ts';

@@ -43,7 +43,7 @@ t.test('C23 timeouts of one client, with however many tokens, shut it for that c
   t.equal(circuit.enter('other'), 0);
 });
 
-t.test('timeouts of one token never open it, whoever presents it', async (t) => {
+t.test('timeouts of one token never open it, whichever client presents it', async (t) => {
   const { circuit, fail } = breaker();
   for (let index = 0; index < 100; index++) fail('same', `client-${index}`);
   t.equal(circuit.enter('client-1'), 0);
@@ -79,7 +79,7 @@ t.test('C23 after a probe that failed, other clients may probe before the one th
   t.equal(circuit.enter('other'), 0);
 });
 
-t.test('a pause grows to ten seconds, and calls that were under way do not make it grow', async (t) => {
+t.test('a pause grows to ten seconds, and calls that were in flight do not make it grow', async (t) => {
   const { clock, circuit, fail } = breaker();
   const startedAtMs = clock.ms;
   for (let index = 0; index < 16; index++) circuit.failed({ token: 'same', client: 'a', startedAtMs }, true);

@@ -1,0 +1,138 @@
+/**
+ * Attackers with made-up tokens, and an authority that takes them badly: the good tokens of all others pass, and no
+ * cache grows beyond its bounds. Rule C23.
+ */
+import { gzipSync } from 'node:zlib';
+import t from 'tap';
+import { introspectedBy, json, startAuthority, validatedBy, type Behaviour } from '../support/authority.ts';
+import { Chance } from '../support/chance.ts';
+import { send } from '../support/client.ts';
+import { loginIssuer, startGateway } from '../support/gateway.ts';
+import { claimsOf, createKey, encode, mint } from '../support/tokens.ts';
+import { startUpstream } from '../support/upstream.ts';
+
+const ROUNDS = 150;
+const BAD_PER_ROUND = 8;
+const NEGATIVES = 50;
+const HANDFUL = 40;
+
+const upstream = await startUpstream(t);
+const key = createKey('ES256');
+
+/** How an authority may take a token that it does not know. 429 and Retry-After ask for a pause and are apart. */
+const hostile = (chance: Chance): Behaviour =>
+  chance.of<Behaviour>([
+    { active: false },
+    { active: 'true' },
+    { active: true, exp: 'soon' },
+    { active: true, token_type: 'refresh_token' },
+    ...[204, 302, 400, 401, 403, 404, 405, 408, 410, 413, 418, 422, 431, 500, 501, 502, 503, 504],
+    (response) =>
+      json(response, 400, { error: chance.of(['invalid_token', 'invalid_request', 'invalid_client']) }),
+    (response) => json(response, 500, { active: true }, { 'retry-after': '3600' }),
+    (response) => json(response, 401, {}, { 'www-authenticate': 'Bearer error="invalid_token"' }),
+    (response) => void response.end('<html>'),
+    (response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{"active":'),
+    (response) => json(response, 200, '['.repeat(100_000)),
+    (response) => json(response, 200, { active: false, pad: 'x'.repeat(1_100_000) }),
+    (response) =>
+      void response
+        .writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
+        .end(gzipSync('{"active":true}')),
+    (response) => void response.socket?.end('SSH-2.0-OpenSSH_9.6\r\n'),
+    (response) => void response.socket?.destroy(),
+    (response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' });
+      response.write('{');
+      response.socket?.end();
+    },
+    // No response, or half of one.
+    () => undefined,
+    (response) => void response.writeHead(200, { 'content-length': '100' }).write('{'),
+  ]);
+
+function madeUp(chance: Chance, index: number): string {
+  const text = `made-up-${index}`;
+  return chance.of([
+    text,
+    `${text}${'='.repeat(chance.below(4))}`,
+    `${text}${'x'.repeat(chance.below(7_000))}`,
+    `${encode({ alg: 'none' })}.${encode({ jti: text })}.x`,
+    `${encode({ alg: 'ES256', kid: text })}.${encode({ iss: 'https://nowhere.example', jti: text })}.${encode(text)}`,
+    mint(key, claimsOf({ iss: `https://${text}.example` })),
+    `${'.'.repeat(chance.below(5))}${text}.${encode({})}.`,
+    `a.b.c.d.${text}`,
+  ]);
+}
+
+for (const [kind, issuerOf] of Object.entries({ introspectedBy, validatedBy })) {
+  t.test(
+    `C23 ${kind}: made-up tokens, and all that an authority may do with them, refuse no good token`,
+    async (t) => {
+      const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
+      t.comment(`SEED=${seed}`);
+      const chance = new Chance(seed);
+      const authority = await startAuthority(t);
+      const isMadeUp = (token: string): boolean => !token.startsWith('good');
+      authority.otherwise = (response) => {
+        const behaviour = isMadeUp(authority.asked.at(-1) ?? '')
+          ? hostile(chance)
+          : { active: true, sub: 'olga' };
+        if (typeof behaviour === 'function') behaviour(response);
+        else if (typeof behaviour === 'number') response.writeHead(behaviour).end();
+        else json(response, 200, behaviour);
+      };
+      const changes = kind === 'introspectedBy' ? { jwt: true } : {};
+      const gateway = await startGateway(t, {
+        issuers: {
+          login: loginIssuer(key),
+          partner: issuerOf(authority, { ...changes, timeout: '5s', cache: '1h' }),
+        },
+        caches: { negatives: { entries: NEGATIVES } },
+        trusted_proxies: ['127.0.0.1'],
+        routes: [
+          {
+            name: 'all',
+            match: { path_prefix: '/' },
+            upstream: 'u',
+            auth: { issuers: ['login', 'partner'] },
+          },
+        ],
+        upstreams: { u: { targets: [upstream.url] } },
+      });
+      const get = async (token: string, client: string): Promise<number> =>
+        (await send(gateway.url, '/', { token, headers: ['x-forwarded-for', client] })).status;
+      const attackers = ['203.0.113.1', '203.0.113.2', '2001:db8:bad::'];
+      const attacks: Promise<number>[] = [];
+      const jwt = mint(key);
+      t.equal(await get('good-cached', '198.51.100.1'), 200);
+      for (let round = 0; round < ROUNDS; round++) {
+        for (let index = 0; index < BAD_PER_ROUND; index++) {
+          const from = chance.of(attackers);
+          const client = from.endsWith('::') ? `${from}${chance.below(65_536).toString(16)}` : from;
+          attacks.push(get(madeUp(chance, round * BAD_PER_ROUND + index), client));
+        }
+        const client = `198.51.100.${1 + chance.below(HANDFUL)}`;
+        for (const token of [`good-${round}`, 'good-cached', jwt])
+          if ((await get(token, client)) !== 200)
+            t.fail(`SEED=${seed}: ${token} is refused in round ${round}`);
+      }
+      t.equal(authority.asked.filter((token) => token === 'good-cached').length, 1, 'it stayed in the cache');
+      const statuses = new Set(await Promise.all(attacks));
+      t.strictSame(
+        [...statuses].filter((status) => ![401, 503].includes(status)),
+        [],
+        `SEED=${seed}`,
+      );
+      t.ok((await gateway.metric('sallyport_cache_entries{cache="negatives"}')) <= 2 * NEGATIVES);
+      t.ok((await gateway.metric('sallyport_cache_entries{cache="introspection"}')) <= ROUNDS + 1);
+      t.equal(
+        await gateway.metric(
+          'sallyport_introspection_requests_total{issuer="partner",result="circuit_open"}',
+        ),
+        0,
+      );
+      t.equal(upstream.seen.splice(0).length, 3 * ROUNDS + 1, 'the upstream saw the good ones alone');
+    },
+  );
+}
