@@ -233,7 +233,7 @@ t.test(
 t.test('C10 C26 a path with too many layers of encoding is refused, and costs little', async (t) => {
   const table = tableOf({ root: { path_prefix: '/', paths: ['double_encoding', 'encoded_slash'] } });
   t.equal(routed(table, `/a%${'25'.repeat(4_000)}2f`), 'bad_path');
-  t.equal(routed(table, `/a;%${'25'.repeat(20)}3b/;%2F%253b;%25252f;/x`), 'bad_path');
+  t.equal(routed(table, `/a;%${'25'.repeat(70)}3b/;%2F%253b;%25252f;/x`), 'bad_path');
   t.equal(routed(table, '/a%2525252fb'), 'root');
 });
 
