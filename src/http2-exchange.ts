@@ -20,14 +20,19 @@ export class Http2Request implements ClientRequest {
   readonly #stream: ServerHttp2Stream;
   #ended: boolean;
 
-  /** @param rawHeaders names and values in turn, as they came */
-  constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[]) {
+  /**
+   * @param rawHeaders names and values in turn, as they came
+   * @param isIntact no field was dropped on the way
+   */
+  constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[], isIntact: boolean) {
     this.#stream = stream;
-    const { pseudo, fields } = separated(rawHeaders);
+    const { pseudo, fields, isTrimmed } = separated(rawHeaders);
     this.method = pseudo.get(':method') ?? '';
     const path = pseudo.get(':path') ?? '';
-    // No target at all is refused like any other that is malformed.
-    this.url = TARGET.test(path) && SCHEME.test(pseudo.get(':scheme') ?? '') ? path : '';
+    // No target at all is refused like any other that is malformed; so is a field that no field can be (rule C27).
+    const isWellFormed =
+      isIntact && isTrimmed && TARGET.test(path) && SCHEME.test(pseudo.get(':scheme') ?? '');
+    this.url = isWellFormed ? path : '';
     this.rawHeaders = fields;
     this.bodyFollows = !stream.endAfterHeaders;
     this.#ended = stream.endAfterHeaders;
@@ -57,13 +62,20 @@ const DISCARD_MS = 2_000;
 const NOT_IN_HTTP2: ReadonlySet<string> = new Set(['connection', 'http2-settings']);
 
 /** Pseudo-header fields apart; `:authority` as Host, unless it says something else than a Host that is there, too. */
-function separated(rawHeaders: readonly string[]): { pseudo: Map<string, string>; fields: string[] } {
+function separated(rawHeaders: readonly string[]): {
+  pseudo: Map<string, string>;
+  fields: string[];
+  /** No value begins or ends with white space, which RFC 9113 section 8.2.1 forbids. */
+  isTrimmed: boolean;
+} {
   const pseudo = new Map<string, string>();
   const fields: string[] = [];
   let cookieAt = -1;
+  let isTrimmed = true;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';
     const value = rawHeaders[index + 1] ?? '';
+    if (isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))) isTrimmed = false;
     if (name.charCodeAt(0) === COLON) {
       pseudo.set(name, value);
       if (name === ':authority') fields.push('host', value);
@@ -78,7 +90,11 @@ function separated(rawHeaders: readonly string[]): { pseudo: Map<string, string>
       fields.push(name, value);
     }
   }
-  return { pseudo, fields };
+  return { pseudo, fields, isTrimmed };
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 const COLON = 0x3a;

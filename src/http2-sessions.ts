@@ -6,6 +6,8 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from './clock.ts';
 import type { Connection } from './gateway.ts';
 import { Http2Answer, Http2Request } from './http2-exchange.ts';
+import { FieldCounter } from './http2-field-count.ts';
+import { tapped } from './http2-tap.ts';
 import { CONNECTION_WINDOW_BYTES, UploadWindow } from './http2-upload-window.ts';
 
 export interface Http2Limits {
@@ -13,6 +15,8 @@ export interface Http2Limits {
   readonly headerBytes: number;
   readonly headersTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** Fields are counted as they come, so that one which nghttp2 drops is noticed (rule C27). */
+  readonly countsFields: boolean;
 }
 
 /** Of one connection, at a time. */
@@ -45,7 +49,9 @@ export class Http2Sessions {
   /** Takes over a connection that chose h2. */
   accept(socket: Duplex, connection: Connection): void {
     const limits = this.#limits();
-    const session = performServerHandshake(socket, sessionOptions(limits));
+    const counter = limits.countsFields ? new FieldCounter() : undefined;
+    const transport = counter ? tapped(socket, (bytes) => counter.read(bytes)) : socket;
+    const session = performServerHandshake(transport, sessionOptions(limits));
     this.#sessions.set(socket, session);
     // Whoever has chosen h2 and then asks for nothing is as slow as one whose header section does not come.
     const cancel = this.#clock.after(limits.headersTimeoutMs, () => socket.destroy());
@@ -61,8 +67,14 @@ export class Http2Sessions {
     session.on('remoteSettings', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     const uploads = new UploadWindow(session, this.#clock);
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
+      const fields = counter?.take(stream.id ?? 0);
+      if (counter && fields === undefined) {
+        socket.destroy();
+        return;
+      }
       if (!stream.endAfterHeaders && !uploads.admit(stream, headers['content-length'])) return;
-      const request = new Http2Request(stream, rawHeaders);
+      const isIntact = fields === undefined || fields === rawHeaders.length / 2;
+      const request = new Http2Request(stream, rawHeaders, isIntact);
       const answer = new Http2Answer(stream, request, this.#limits().idleTimeoutMs);
       this.#serve(request, answer, connection);
     });
@@ -111,6 +123,8 @@ function sessionOptions({ uriBytes, headerBytes }: Http2Limits): ServerOptions {
     streamResetRate: RESETS.aSecond,
     // Upstreams decide what they repeat; HTTP/1.1 clients get it as it is, too.
     strictSingleValueFields: false,
+    // nghttp2 would drop fields with white space at their ends in silence; ours are seen and refused.
+    strictFieldWhitespaceValidation: false,
     settings: {
       enablePush: false,
       maxConcurrentStreams: CONCURRENT_STREAMS,

@@ -43,6 +43,8 @@ export interface ListenerOptions {
   readonly reusePort: boolean;
   /** Undefined: plaintext. */
   readonly tls: ListenerTls | undefined;
+  /** Of HTTP/2 requests: a field that nghttp2 drops is noticed. */
+  readonly countsFields: boolean;
   /** Value of Strict-Transport-Security; undefined: it is not sent. */
   readonly strictTransportSecurity: string | undefined;
   readonly uriBytes: number;
