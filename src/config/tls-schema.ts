@@ -67,7 +67,7 @@ export const tlsListener = tlsServer.extend({
     .prefault(false)
     .describe(
       'Count the fields of each HTTP/2 request as they come, and refuse one with CR, LF, NUL or another byte that no field has; ' +
-        'else such a field is dropped and the rest is served. It costs a fifth to a third more CPU for HTTP/2. ' +
+        'else such a field is dropped and the rest is served. It costs a tenth to over a third more CPU for HTTP/2. ' +
         'For listeners behind a proxy that reads fields which the gateway would not see.',
     ),
   hsts: hsts.optional(),
