@@ -32,13 +32,13 @@ t.test('F1 from a peer that is not trusted, all three are ours', async (t) => {
   for (const [name, fields] of untrusted)
     t.strictSame(forwarded({ fields }, false), ['1', PEER, 'http', 'a.example'], name);
   const overTls = forwarded(
-    { scheme: 'https', host: 'A.example:8443', fields: [Proto('http')] },
+    { scheme: 'https', host: 'a.example:8443', fields: [Proto('http')] },
     false,
     '::1',
   );
   t.strictSame(
     overTls,
-    ['1', '::1', 'https', 'A.example:8443'],
+    ['1', '::1', 'https', 'a.example:8443'],
     'F2 the scheme, Host and address as they are',
   );
 });

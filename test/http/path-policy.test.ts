@@ -49,36 +49,38 @@ t.test('H13 what has one reading passes, and needs nothing', async (t) => {
     t.strictSame(readPath(path), { needs: [], otherReadings: [] }, path.slice(0, 40));
 });
 
-const ambiguous: [name: string, path: string, needs: string[], otherReadings: string[]][] = [
-  ['C10 an escaped letter', '/%61dmin', [], ['/admin']],
-  ['C10 a letter escaped twice', '/%2561dmin', [], ['/%61dmin', '/admin']],
-  ['C10 a letter whose escape is escaped', '/%25%36%31dmin', [], ['/%61dmin', '/admin']],
-  ['C10 an escaped escape of nothing', '/100%25', [], ['/100%']],
-  ['C10 an escaped escape of no hex digits', '/a%25zz', [], ['/a%zz']],
-  ['C10 an escaped space', '/admin%20', [], ['/admin ']],
-  ['C10 an escaped question mark', '/a%3Fb', [], ['/a?b']],
-  ['C10 an escaped hash', '/a%23b', [], ['/a#b']],
-  ['C10 an escaped line end', '/a%0D%0Ab', [], ['/a\r\nb']],
-  ['C10 UTF-8 is read byte by byte', '/caf%C3%A9', [], ['/caf\xc3\xa9']],
-  ['C10 an encoded slash', '/a%2fb', ['encoded_slash'], ['/a/b']],
-  ['C10 an encoded slash in capitals', '/a%2Fb', ['encoded_slash'], ['/a/b']],
-  ['C10 encoded slashes side by side', '/a%2f%2Fb', ['encoded_slash'], ['/a//b', '/a/b']],
-  ['C10 an encoded slash behind a raw one', '/%2fadmin', ['encoded_slash'], ['//admin', '/admin']],
-  ['C10 a slash encoded twice', '/a%252fb', ['double_encoding'], ['/a%2fb', '/a/b']],
-  ['C10 a slash encoded digit by digit', '/a%25%32%46b', ['double_encoding'], ['/a%2Fb', '/a/b']],
-  ['C10 a slash encoded three times', '/a%25252fb', ['double_encoding'], ['/a%252fb', '/a%2fb', '/a/b']],
-  ['C10 both', '/a%2fb%252fc', ['double_encoding', 'encoded_slash'], ['/a/b%2fc', '/a/b/c']],
-  ['C10 an empty segment', '/a//b', ['empty_segments'], ['/a/b']],
-  ['C10 empty segments in front', '///a', ['empty_segments'], ['/a']],
-  ['C10 an empty segment at the end', '/a//', ['empty_segments'], ['/a/']],
-  ['C10 nothing but empty segments', '//', ['empty_segments'], ['/']],
-  ['C10 an empty segment and an escape', '//%61', ['empty_segments'], ['/%61', '//a', '/a']],
+const ambiguous: [name: string, path: string, needs: string[], otherReading: string][] = [
+  ['C10 an escaped letter', '/%61dmin', [], '/admin'],
+  ['C10 a letter escaped twice', '/%2561dmin', [], '/admin'],
+  ['C10 a letter whose escape is escaped', '/%25%36%31dmin', [], '/admin'],
+  ['C10 a letter escaped four times', '/%25252561dmin', [], '/admin'],
+  ['C10 an escaped escape of nothing', '/100%25', [], '/100%'],
+  ['C10 an escaped escape of no hex digits', '/a%25zz', [], '/a%zz'],
+  ['C10 an escaped space', '/admin%20', [], '/admin '],
+  ['C10 an escaped question mark', '/admin%3Fb', [], '/admin'],
+  ['C10 a question mark escaped twice', '/admin%253f', [], '/admin'],
+  ['C10 an escaped hash', '/admin%23b', [], '/admin'],
+  ['C10 an escaped line end', '/a%0D%0Ab', [], '/a\r\nb'],
+  ['C10 UTF-8 is read byte by byte', '/caf%C3%A9', [], '/caf\xc3\xa9'],
+  ['C10 an encoded slash', '/a%2fb', ['encoded_slash'], '/a/b'],
+  ['C10 an encoded slash in capitals', '/a%2Fb', ['encoded_slash'], '/a/b'],
+  ['C10 encoded slashes side by side', '/a%2f%2Fb', ['encoded_slash'], '/a/b'],
+  ['C10 an encoded slash behind a raw one', '/%2fadmin', ['encoded_slash'], '/admin'],
+  ['C10 a slash encoded twice', '/a%252fb', ['double_encoding'], '/a/b'],
+  ['C10 a slash encoded digit by digit', '/a%25%32%46b', ['double_encoding'], '/a/b'],
+  ['C10 a slash encoded three times', '/a%25252fb', ['double_encoding'], '/a/b'],
+  ['C10 both', '/a%2fb%252fc', ['double_encoding', 'encoded_slash'], '/a/b/c'],
+  ['C10 an empty segment', '/a//b', ['empty_segments'], '/a/b'],
+  ['C10 empty segments in front', '///a', ['empty_segments'], '/a'],
+  ['C10 an empty segment at the end', '/a//', ['empty_segments'], '/a/'],
+  ['C10 nothing but empty segments', '//', ['empty_segments'], '/'],
+  ['C10 an empty segment and an escape', '//%61', ['empty_segments'], '/a'],
 ];
-t.test('what a route must allow, and every other reading', async (t) => {
-  for (const [name, path, needs, otherReadings] of ambiguous) {
+t.test('what a route must allow, and what else the path may be taken for', async (t) => {
+  for (const [name, path, needs, otherReading] of ambiguous) {
     const reading = readPath(path);
-    t.strictSame([...reading.needs].sort(), [...needs].sort(), `${name}: ${path}`);
-    t.strictSame([...reading.otherReadings].sort(), [...otherReadings].sort(), `${name}: ${path}`);
+    t.strictSame([...reading.needs].sort(), needs, `${name}: ${path}`);
+    t.strictSame(reading.otherReadings, [otherReading], `${name}: ${path}`);
   }
 });
 
