@@ -17,6 +17,13 @@ import { sallyport, temporaryFolder } from '../support/process.ts';
 const DAY_MS = 24 * 3_600_000;
 const METRIC = 'sallyport_tls_certificate_expiry_timestamp_seconds';
 
+/** Where the configuration of a test differs: TLS of the listener and of the upstream, and other keys. */
+interface Places {
+  readonly listener?: Record<string, unknown>;
+  readonly upstream?: Record<string, unknown>;
+  readonly more?: Record<string, unknown>;
+}
+
 /** A folder with a good and an expired certificate, and a configuration that uses them where the test says. */
 function scene(t: Test) {
   const folder = temporaryFolder(t);
@@ -27,11 +34,7 @@ function scene(t: Test) {
   writeFileSync(join(folder, 'bundle.pem'), read(authority.ca) + read(old.cert));
   const pair = (files: { cert: string; key: string }) => ({ cert_file: files.cert, key_file: files.key });
   const GOOD = pair(good);
-  const configuration = ({
-    listener = GOOD as Record<string, unknown>,
-    upstream = undefined as Record<string, unknown> | undefined,
-    more = {},
-  } = {}): Record<string, unknown> => ({
+  const configuration = ({ listener = GOOD, upstream, more = {} }: Places = {}): Record<string, unknown> => ({
     listeners: [{ host: '127.0.0.1', port: 0, tls: listener }],
     routes: [{ name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' } }],
     upstreams: { u: { targets: ['https://127.0.0.1:1'], ...(upstream && { tls: upstream }) } },
