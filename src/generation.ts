@@ -142,7 +142,7 @@ export class Generation {
       port,
       reusePort: reuse_port,
       tls: tls && listenerTls(tls, tls.protocols),
-      countsFields: tls?.http2_strict_fields ?? false,
+      countsFields: tls?.http2_strict_fields === true,
       strictTransportSecurity: tls && strictTransportSecurity(tls),
       uriBytes: limits.uri_bytes,
       headerBytes: limits.header_bytes,

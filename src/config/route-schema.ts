@@ -24,6 +24,14 @@ const scopes = z.union(
   'must be a list of scopes, or { all: [...], any: [...] }',
 );
 
+/** A number that no other number is read as. */
+const exactNumber = z
+  .number()
+  .refine(
+    (value) => Math.abs(value) <= Number.MAX_SAFE_INTEGER,
+    'is too large to be compared exactly; let the issuer send such a claim as a string, and write a string here',
+  );
+
 const auth = z
   .strictObject({
     mode: z
@@ -39,7 +47,7 @@ const auth = z
       .describe('Whose tokens are accepted. Default: every JWT issuer.'),
     scopes: scopes.prefault([]).describe('Scopes that the token must have.'),
     claims: z
-      .record(text, z.array(z.union([z.string(), z.number(), z.boolean()])).min(1))
+      .record(text, z.array(z.union([z.string(), exactNumber, z.boolean()])).min(1))
       .prefault({})
       .describe('Claim path to allowed values: each claim must equal, or contain, one of them.'),
     report_only: z

@@ -22,6 +22,12 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
           `listeners: ${host}:${port} is plaintext beyond loopback: tokens can be read on the way; add tls, or put TLS in front of it`,
       ),
     ...listeners
+      .filter(({ tls }) => tls?.http2_strict_fields === false && tls.protocols.includes('h2'))
+      .map(
+        ({ host, port }) =>
+          `listeners: ${host}:${port} has http2_strict_fields: false: an HTTP/2 request is served without its malformed fields, which a proxy in front may have read; remove the line`,
+      ),
+    ...listeners
       .filter(({ serve, trusted_peers = [] }) => serve === 'decisions' && trusted_peers.length === 0)
       .map(
         ({ host, port }) =>

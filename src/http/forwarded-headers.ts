@@ -26,7 +26,7 @@ export function forwardedScheme(value: string): 'http' | 'https' | undefined {
 
 /** Every X-Forwarded-For value of the request, joined as one list; undefined where there is none. */
 export function forwardedForChain(head: RequestHead): string | undefined {
-  const values = valuesOf(head, HeaderKind.forwardedFor);
+  const values = valuesOf(head, HeaderKind.forwardedFor).filter((value) => value !== '');
   return values.length === 0 ? undefined : values.join(', ');
 }
 

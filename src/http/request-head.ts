@@ -135,7 +135,8 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
         expectsContinue ||= httpVersion !== '1.0' && value.toLowerCase() === '100-continue';
         break;
       case HeaderKind.requestId:
-        requestId = requestId === undefined && REQUEST_ID.test(value) ? value : undefined;
+        // A repeated one is none: the empty text is not valid, and stays.
+        requestId = requestId === undefined && REQUEST_ID.test(value) ? value : '';
         break;
       case HeaderKind.traceparent:
         traceparent = value;
@@ -172,7 +173,7 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
     wantsTunnel: raw.wantsTunnel,
     upgrade: raw.wantsTunnel && connectionOptions.includes('upgrade') ? upgrade : undefined,
     expectsContinue,
-    requestId,
+    requestId: requestId === '' ? undefined : requestId,
     traceparent,
   };
 }

@@ -133,8 +133,10 @@ function pushOtherProtocols(headers: string[], head: RequestHead): boolean {
 }
 
 function isConnectionOption(options: readonly string[], name: string): boolean {
+  if (options.length === 0) return false;
+  const lower = name.toLowerCase();
   // `Connection: TE` only says that TE is for this hop; what passes of it was decided above.
-  return options.length > 0 && name.length > 2 && options.includes(name.toLowerCase());
+  return lower !== 'te' && options.includes(lower);
 }
 
 /** Is our name the received-by of a member of Via (RFC 9110 section 7.6.3)? */

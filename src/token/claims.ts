@@ -97,5 +97,7 @@ export function claimMatches(
 ): boolean {
   if (isArray(claim)) return claim.some((member) => !isArray(member) && claimMatches(member, allowed));
   const value = claim instanceof RawNumber ? claim.value : claim;
+  // Beyond the safe range different numbers have the same value: none of them is the allowed one for sure.
+  if (typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER) return false;
   return allowed.some((candidate) => candidate === value);
 }

@@ -268,6 +268,8 @@ const fields: [name: string, lines: string[], field: keyof ReturnType<typeof hea
   ['A6 a request id with a line end', ['X-Request-Id: a\n'], 'requestId', undefined],
   ['A6 a request id with an escape', ['X-Request-Id: a\x1b[31m'], 'requestId', undefined],
   ['two request ids', ['X-Request-Id: a', 'X-Request-Id: b'], 'requestId', undefined],
+  ['three request ids', ['X-Request-Id: a', 'X-Request-Id: b', 'X-Request-Id: c'], 'requestId', undefined],
+  ['an invalid and a valid one', ['X-Request-Id: a b', 'X-Request-Id: b'], 'requestId', undefined],
   ['the last traceparent', ['traceparent: a', 'Traceparent: b'], 'traceparent', 'b'],
 ];
 t.test('what else the gateway reads', async (t) => {

@@ -57,6 +57,7 @@ const untrusted: [name: string, fields: string[], passed: string[]][] = [
   ['H1 TE with trailers in a list', ['TE: trailers, deflate;q=0.5', X], [X]],
   ['H11 Expect', ['Expect: 100-continue', X], [X]],
   ['H1 what Connection names', ['Connection: X-A,x-b', 'X-A: 1', 'X-B: 2', 'x-a: 3', 'X-AB: 4'], ['X-AB: 4']],
+  ['H1 short names that Connection names', ['Connection: ID, q', 'ID: 7', 'Q: 1', X], [X]],
   ['H1 what a second Connection names', ['Connection: close', 'X-A: 1', 'Connection: x-a'], []],
   ['H1 Connection names what is not there', ['Connection: close, X-B', X], [X]],
   ['H1 a cookie that Connection names', ['Connection: cookie', 'Cookie: a', X], [X]],
