@@ -25,10 +25,10 @@ const opaqueAnswers = (cache: string) => ({
   per_client: z
     .strictObject({
       in_flight: count
-        .prefault(16)
+        .prefault(64)
         .describe('Most calls at a time. 0: no limit. Raise it where many users share one address.'),
       per_second: count
-        .prefault(100)
+        .prefault(1000)
         .describe('Most calls in a second. 0: no limit. Raise it where many users share one address.'),
     })
     .prefault({})

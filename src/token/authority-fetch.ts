@@ -32,10 +32,14 @@ export class NoResponse extends Error {
   override readonly name = 'NoResponse';
   /** No connection could be made: this cannot depend on what was to be sent. */
   readonly unreachable: boolean;
+  /** Of the system or the HTTP client, such as ECONNREFUSED. */
+  readonly code: string | undefined;
 
   constructor(unreachable: boolean, cause: unknown) {
     super(unreachable ? 'no connection could be made' : 'no complete response arrived', { cause });
     this.unreachable = unreachable;
+    const code = cause instanceof Error ? errorCode(cause) : undefined;
+    this.code = typeof code === 'string' ? code : undefined;
   }
 }
 

@@ -289,6 +289,6 @@ t.test(
     }
     t.strictSame(wrong, []);
     t.comment(JSON.stringify(counts));
-    for (const count of Object.values(counts)) t.ok(count > 10, 'each kind came');
+    for (const count of Object.values(counts)) t.ok(count > 0, 'each kind came');
   },
 );

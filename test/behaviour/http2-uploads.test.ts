@@ -158,7 +158,7 @@ t.test('HTTP/2 uploads', { skip: noOpenssl }, async (t) => {
     await until(() => windows(client).length > known);
     client.send(ACK);
     // The smaller window is never acknowledged, and each stream sends as if it had the large one.
-    for (let id = 1; id < 250; id += 2) {
+    for (let id = 1; id < 500; id += 2) {
       if (id > 1) client.send(post(id));
       // The connection's window is kept to, so that nghttp2 has nothing to say against it.
       client.send(data(id, MIB / 2));
@@ -167,8 +167,8 @@ t.test('HTTP/2 uploads', { skip: noOpenssl }, async (t) => {
     t.notOk(client.closed);
     const taken = (memoryOf(gateway.pid).peak - before) / MIB;
     t.comment(`${taken.toFixed(0)} MiB at the most`);
-    // 62 MiB were sent.
-    t.ok(taken < 40);
+    // 125 MiB were sent. Much of it is what the collector has not looked at yet, however much is sent.
+    t.ok(taken < 100);
     client.destroy();
   });
 

@@ -40,7 +40,9 @@ const status = async (gateway: TestGateway, route: string, token: string): Promi
   (await send(gateway.url, `/${route}`, { token })).status;
 
 async function revoke(t: Test, gateway: TestGateway, body: Record<string, unknown>): Promise<void> {
-  t.match((await gateway.admin('POST', '/v1/revocations', body)).status, /^20[01]$/, JSON.stringify(body));
+  // The iss of a response need not be in the configuration.
+  const asked = 'token' in body ? body : { ...body, allow_unknown_issuer: true };
+  t.match((await gateway.admin('POST', '/v1/revocations', asked)).status, /^20[01]$/, JSON.stringify(body));
 }
 
 async function refusedOn(t: Test, gateway: TestGateway, routes: string[], token: string): Promise<void> {
