@@ -10,7 +10,7 @@ import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
 import { accessText, matchText } from './config/route-text.ts';
 import { restartProblems } from './config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
-import { KeyRefresh } from './key-refresh.ts';
+import { KeyRefresh } from './admin/key-refresh.ts';
 import { KeyReports } from './key-reports.ts';
 import { Listener } from './listener.ts';
 import { ListenError, type ListenAddress } from './listen-error.ts';

@@ -5,7 +5,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from './clock.ts';
-import type { Connection } from './gateway.ts';
+import type { Connection } from './connection.ts';
 import { normalAddress } from './http/client-address.ts';
 
 /** What a listener says of all its connections. */

@@ -8,7 +8,7 @@ import { HeaderKind } from './http/header-names.ts';
 import { namesOriginal, originalRequest, type Dialect } from './http/original-request.ts';
 import { whenReady } from './maybe-promise.ts';
 import type { VouchedRequest } from './stages/vouch.ts';
-import { Visitor, type Reception, type ReceptionParts } from './visitor.ts';
+import { siteOf, Visitor, type Reception, type ReceptionParts } from './visitor.ts';
 
 interface DecisionParts extends ReceptionParts {
   readonly dialect: Dialect;
@@ -23,10 +23,10 @@ type DecisionReception = Reception & DecisionParts;
 export function decisionReception(parts: DecisionParts): Reception {
   const reception: DecisionReception = {
     ...parts,
-    tunnels: false,
     // nginx' auth_request passes on 401 and 403, and makes a 500 of every other refusal.
-    answerTo: OF_NGINX.has(parts.dialect) ? asForbidden : (error) => error,
-    visit: (request, response, connection) => new DecisionVisit(reception, request, response, connection),
+    ...siteOf(parts, OF_NGINX.has(parts.dialect) ? asForbidden : (error) => error),
+    tunnels: false,
+    handle: (request, response, connection) => new DecisionVisit(reception, request, response, connection),
   };
   return reception;
 }

@@ -23,7 +23,7 @@ import {
   URI_TOO_LONG,
   type GatewayError,
 } from './errors.ts';
-import type { Connection } from './gateway.ts';
+import type { Connection } from './connection.ts';
 import { Http2Sessions } from './http2-sessions.ts';
 import { Http1Answer } from './http1-answer.ts';
 import { isWebSocketHandshake } from './http/websocket-protocol.ts';
@@ -31,7 +31,7 @@ import { LeanRequest } from './lean-request.ts';
 import { ListenerCertificates, type ListenerTls } from './listener-tls.ts';
 import { openTunnel } from './tunnel.ts';
 import type { ClientAnswer, ClientRequest } from './client-transport.ts';
-import { refusalText, type Reception, type Visitor } from './visitor.ts';
+import type { RequestHandler, Site } from './request-handler.ts';
 
 /** Node's, for requests and answers of ours. */
 type ClientServer =
@@ -64,7 +64,7 @@ const DRAIN_STEP_MS = 50;
 
 export class Listener {
   #options: ListenerOptions;
-  #reception: Reception;
+  #site: Site;
   readonly #clock: Clock;
   readonly #certificates: ListenerCertificates | undefined;
   readonly #server: ClientServer;
@@ -74,15 +74,15 @@ export class Listener {
   readonly #tunnels = new Set<Duplex>();
   #draining = false;
 
-  constructor(options: ListenerOptions, reception: Reception, clock: Clock) {
+  constructor(options: ListenerOptions, site: Site, clock: Clock) {
     this.#options = options;
-    this.#reception = reception;
+    this.#site = site;
     this.#clock = clock;
     this.#certificates = options.tls && new ListenerCertificates(options.tls);
     this.#connections = new ClientConnections(this.#connectionPolicy, clock);
     this.#http2 = new Http2Sessions(
       () => this.#options,
-      (request, answer, connection) => this.#visit(request, answer, connection).serve(),
+      (request, answer, connection) => this.#handler(request, answer, connection).serve(),
       clock,
     );
     this.#server = this.#createServer();
@@ -108,9 +108,9 @@ export class Listener {
   }
 
   /** Another configuration is in place: from the next request on. Address and port stay. */
-  update(options: ListenerOptions, reception: Reception): void {
+  update(options: ListenerOptions, site: Site): void {
     this.#options = options;
-    this.#reception = reception;
+    this.#site = site;
     this.#setLimits(this.#server);
     this.#connections.update(this.#connectionPolicy);
     if (!options.tls || !this.#certificates) return;
@@ -153,7 +153,7 @@ export class Listener {
       keepAliveTimeout: 0,
       // A missing Host is answered like any other refusal.
       requireHostHeader: false,
-      shouldUpgradeCallback: this.#reception.tunnels ? isWebSocketHandshake : () => false,
+      shouldUpgradeCallback: this.#site.tunnels ? isWebSocketHandshake : () => false,
       noDelay: true,
       IncomingMessage: LeanRequest,
       ServerResponse: Http1Answer,
@@ -177,7 +177,7 @@ export class Listener {
     });
     server.on('upgrade', (request: LeanRequest, socket, early) => this.#upgrade(request, socket, early));
     server.on('connect', (request: LeanRequest, socket) => {
-      this.#serveAlone(request, socket, (visitor) => visitor.refuse(METHOD_REFUSED));
+      this.#serveAlone(request, socket, (handler) => handler.refuse(METHOD_REFUSED));
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
     return server;
@@ -208,10 +208,9 @@ export class Listener {
   /** What this listener says of its connections, by the configuration as it is. */
   get #connectionPolicy(): ConnectionPolicy {
     const { strictTransportSecurity, tls } = this.#options;
-    const { trustedPeers } = this.#reception.gateway.policy;
     return {
       scheme: tls ? 'https' : 'http',
-      isTrusted: (peer) => trustedPeers.has(peer),
+      isTrusted: (peer) => this.#site.isTrusted(peer),
       alwaysSaid: strictTransportSecurity === undefined ? [] : [STS, strictTransportSecurity],
     };
   }
@@ -224,8 +223,8 @@ export class Listener {
     this.#cancelIdleCheck = this.#clock.after(CHECK_INTERVAL_MS, () => this.#checkIdle());
   }
 
-  #visit(request: ClientRequest, response: ClientAnswer, connection: Connection): Visitor {
-    return this.#reception.visit(request, response, connection);
+  #handler(request: ClientRequest, response: ClientAnswer, connection: Connection): RequestHandler {
+    return this.#site.handle(request, response, connection);
   }
 
   /** Calls back when it is this request's turn, at once as a rule; never where its connection is about to end. */
@@ -240,19 +239,19 @@ export class Listener {
     this.#inTurn(request.socket, (connection) => {
       if (connection.isBroken && !request.complete) return;
       if (this.#draining) response.shouldKeepAlive = false;
-      this.#visit(request, response, connection).serve();
+      this.#handler(request, response, connection).serve();
     });
   }
 
   #refuse(request: LeanRequest, response: Http1Answer, error: GatewayError): void {
-    this.#inTurn(request.socket, (connection) => this.#visit(request, response, connection).refuse(error));
+    this.#inTurn(request.socket, (connection) => this.#handler(request, response, connection).refuse(error));
   }
 
   /** For a request whose socket Node has handed over: for a tunnel, or whatever else it becomes. */
   #serveAlone(
     request: LeanRequest,
     socket: Duplex,
-    serve: (visitor: Visitor, response: Http1Answer) => void,
+    serve: (handler: RequestHandler, response: Http1Answer) => void,
   ): void {
     // Node listens to it no more, and an error that nobody listens to ends the process.
     socket.on('error', () => socket.destroy());
@@ -260,18 +259,18 @@ export class Listener {
     this.#inTurn(socket, (connection) => {
       connection.handOver();
       const response = this.#responseOn(request, socket);
-      serve(this.#visit(request, response, connection), response);
+      serve(this.#handler(request, response, connection), response);
     });
   }
 
   #upgrade(request: LeanRequest, socket: Duplex, early: Buffer): void {
-    this.#serveAlone(request, socket, (visitor, response) => {
+    this.#serveAlone(request, socket, (handler, response) => {
       // A client must wait for the 101: bytes before it are meant for somebody who reads them as a request.
       if (early.length > 0) {
-        visitor.refuse(MALFORMED_REQUEST);
+        handler.refuse(MALFORMED_REQUEST);
         return;
       }
-      visitor.serve((headers, upstream, upstreamEarly) => {
+      handler.serve((headers, upstream, upstreamEarly) => {
         response.detachSocket(socket as Socket);
         this.#tunnels.add(socket);
         return openTunnel({ client: socket, upstream, headers, early: upstreamEarly }, () => {
@@ -316,7 +315,7 @@ export class Listener {
       return;
     }
     connection.closing = true;
-    socket.end(refusalText(this.#reception, parserError(error, this.#options.uriBytes), connection));
+    socket.end(this.#site.refusalText(parserError(error, this.#options.uriBytes), connection));
     this.#clock.after(LINGER_MS, () => socket.destroy());
   }
 }

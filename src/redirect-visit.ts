@@ -9,7 +9,7 @@ import { HeaderKind } from './http/header-names.ts';
 import { readPath } from './http/path-policy.ts';
 import { valuesOf, type RequestHead } from './http/request-head.ts';
 import { readProtocols } from './http/websocket-protocol.ts';
-import { Visitor, type Reception, type ReceptionParts } from './visitor.ts';
+import { siteOf, Visitor, type Reception, type ReceptionParts } from './visitor.ts';
 
 interface RedirectParts extends ReceptionParts {
   /** As clients see it. */
@@ -20,9 +20,9 @@ type RedirectReception = Reception & RedirectParts;
 export function redirectReception(parts: RedirectParts): Reception {
   const reception: RedirectReception = {
     ...parts,
+    ...siteOf(parts, (error) => error),
     tunnels: false,
-    answerTo: (error) => error,
-    visit: (request, response, connection) => new RedirectVisit(reception, request, response, connection),
+    handle: (request, response, connection) => new RedirectVisit(reception, request, response, connection),
   };
   return reception;
 }

@@ -12,7 +12,8 @@ import { whenReady } from './maybe-promise.ts';
 import { Responder, type ResponderHooks } from './stages/respond.ts';
 import type { OutboundRequest } from './stages/rewrite-headers.ts';
 import type { Forwarder } from './upstream/forwarder.ts';
-import { Visitor, type OpenTunnel, type Reception, type ReceptionParts } from './visitor.ts';
+import { siteOf, Visitor, type Reception, type ReceptionParts } from './visitor.ts';
+import type { OpenTunnel } from './request-handler.ts';
 
 interface ProxyParts extends ReceptionParts {
   readonly forwarder: Forwarder;
@@ -25,9 +26,9 @@ type ProxyReception = Reception & ProxyParts;
 export function proxyReception(parts: ProxyParts): Reception {
   const reception: ProxyReception = {
     ...parts,
+    ...siteOf(parts, (error) => error),
     tunnels: true,
-    answerTo: (error) => error,
-    visit: (request, response, connection) => new Visit(reception, request, response, connection),
+    handle: (request, response, connection) => new Visit(reception, request, response, connection),
   };
   return reception;
 }

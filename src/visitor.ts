@@ -3,24 +3,20 @@
  * refusal, and the notes that are taken.
  */
 import { STATUS_CODES } from 'node:http';
-import type { Duplex } from 'node:stream';
 import type { ClientAnswer, ClientRequest } from './client-transport.ts';
 import { GatewayError, INTERNAL_ERROR, OVERLOADED } from './errors.ts';
-import type { Connection, Gateway } from './gateway.ts';
-import type { AnswerHeaders } from './http/answer-head.ts';
+import type { Connection } from './connection.ts';
+import type { Gateway } from './gateway.ts';
 import { corsHeaders } from './http/cors.ts';
 import { clientAddress, type TrustedPeers } from './http/client-address.ts';
 import { forwardedForChain } from './http/forwarded-headers.ts';
 import { problemAnswer } from './http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from './http/request-head.ts';
+import type { OpenTunnel, RequestHandler, Site } from './request-handler.ts';
 import type { Exchange, Observer } from './stages/observe.ts';
 import { leavesTooMuch, reject } from './stages/reject.ts';
 import { describeError, type Logger } from './telemetry/logger.ts';
 import { newRequestId } from './telemetry/trace-context.ts';
-import type { Tunnel } from './tunnel.ts';
-
-/** How a client's connection is switched to a tunnel. */
-export type OpenTunnel = (headers: AnswerHeaders, upstream: Duplex, early: Buffer) => Tunnel;
 
 /** What receptions of every kind share. */
 export interface ReceptionParts {
@@ -30,15 +26,12 @@ export interface ReceptionParts {
 }
 
 /** What every visitor needs; one for a listener. */
-export interface Reception extends ReceptionParts {
-  /** May its clients switch to another protocol? */
-  readonly tunnels: boolean;
+export interface Reception extends ReceptionParts, Site {
   /** A refusal as this listener's clients are to get it. */
   readonly answerTo: (error: GatewayError) => GatewayError;
-  visit(request: ClientRequest, response: ClientAnswer, connection: Connection): Visitor;
 }
 
-export abstract class Visitor<R extends Reception = Reception> {
+export abstract class Visitor<R extends Reception = Reception> implements RequestHandler {
   protected readonly request: ClientRequest;
   protected readonly response: ClientAnswer;
   protected readonly connection: Connection;
@@ -166,20 +159,25 @@ export abstract class Visitor<R extends Reception = Reception> {
   }
 }
 
-/** The whole answer to bytes that never became a request, since Node's parser refused them. */
-export function refusalText(
-  { gateway, observer, answerTo }: Reception,
-  refused: GatewayError,
-  { peer, alwaysSaid }: Connection,
-): string {
-  const exchange = observer.begin('', peer, newRequestId());
-  const error = answerTo(refused);
-  observer.failed(exchange, error);
-  observer.end(exchange);
-  const { status, headers: own, body } = problemAnswer(error, gateway.policy.realm, exchange.requestId);
-  const headers = [...own, ...alwaysSaid];
-  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: close'];
-  for (let index = 0; index < headers.length; index += 2)
-    lines.push(`${headers[index]}: ${headers[index + 1]}`);
-  return `${lines.join('\r\n')}\r\n\r\n${body}`;
+/** What of a site is the same for visitors of every kind. */
+export function siteOf(
+  { gateway, observer }: ReceptionParts,
+  answerTo: (error: GatewayError) => GatewayError,
+): Pick<Reception, 'answerTo' | 'isTrusted' | 'refusalText'> {
+  return {
+    answerTo,
+    isTrusted: (peer) => gateway.policy.trustedPeers.has(peer),
+    refusalText(refused, { peer, alwaysSaid }) {
+      const exchange = observer.begin('', peer, newRequestId());
+      const error = answerTo(refused);
+      observer.failed(exchange, error);
+      observer.end(exchange);
+      const { status, headers: own, body } = problemAnswer(error, gateway.policy.realm, exchange.requestId);
+      const headers = [...own, ...alwaysSaid];
+      const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: close'];
+      for (let index = 0; index < headers.length; index += 2)
+        lines.push(`${headers[index]}: ${headers[index + 1]}`);
+      return `${lines.join('\r\n')}\r\n\r\n${body}`;
+    },
+  };
 }

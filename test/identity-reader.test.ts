@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { identityValue } from '../src/http/identity-headers.ts';
+import { encodeClaim } from '../src/token/encode-claim.ts';
 import {
   identityJson,
   identityObject,
@@ -25,14 +25,14 @@ const scalar = fc.oneof(
 
 t.test('any scalar comes back as its text, any list as theirs (property)', async (t) => {
   fc.assert(
-    fc.property(scalar, (value) => identityText(identityValue(asClaim(value))) === String(value)),
+    fc.property(scalar, (value) => identityText(encodeClaim(asClaim(value))) === String(value)),
     { numRuns: 3_000 },
   );
   fc.assert(
     fc.property(
       fc.array(scalar, { minLength: 1 }),
       (values) =>
-        JSON.stringify(identityTexts(identityValue(asClaim(values)))) === JSON.stringify(values.map(String)),
+        JSON.stringify(identityTexts(encodeClaim(asClaim(values)))) === JSON.stringify(values.map(String)),
     ),
     { numRuns: 3_000 },
   );
@@ -46,7 +46,7 @@ t.test('any object, and any list that holds one, comes back as it was (property)
   fc.assert(
     fc.property(anyJson, fc.boolean(), (inner, listed) => {
       const value = listed ? ['x', { inner }] : { inner };
-      const header = identityValue(asClaim(value));
+      const header = encodeClaim(asClaim(value));
       const read = JSON.stringify(identityJson(header));
       const sent = JSON.stringify(value);
       if (read !== sent) throw new Error(`${sent} went as ${header} and came as ${read}`);
@@ -110,7 +110,7 @@ t.test('any claim, read as any type, is read or refused (property)', async (t) =
   const readers = [identityText, identityTexts, identityJson, identityObject];
   fc.assert(
     fc.property(fc.oneof(fc.jsonValue(), scalar.map(base64url)), fc.nat(3), (value, at) => {
-      const header = identityValue(asClaim(value));
+      const header = encodeClaim(asClaim(value));
       readIdentity(() => readers[at]?.(header));
     }),
     { numRuns: 3_000 },

@@ -1,6 +1,6 @@
 /** The key sets of the admin API: an operator forces a fetch, on every gateway. Rules K0, K5. */
 import type { Configuration } from '../config/schema.ts';
-import { keyIds, type KeyRefresh, type KeyRefreshOutcome } from '../key-refresh.ts';
+import { keyIds, type KeyRefresh, type KeyRefreshOutcome } from './key-refresh.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
 import type { RemoteKeySet } from '../token/remote-key-set.ts';
 import { adminProblem, type AdminAnswer } from './http-answer.ts';

@@ -7,7 +7,7 @@ import { systemClock, type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { Gateway } from '../gateway.ts';
 import { Issuers, SILENT_OBSERVER } from '../issuers.ts';
-import { compilePolicy } from '../policy.ts';
+import { compilePolicy } from '../compile-policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { AuthorityClient, type AuthorityAnswer } from '../token/authority-fetch.ts';
 import { stringClaim } from '../token/claims.ts';

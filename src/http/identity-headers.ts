@@ -4,7 +4,7 @@
  */
 import type { ClaimPath, JsonValue } from '../token/claims.ts';
 import { claimAt } from '../token/claims.ts';
-import { RawNumber, toJson } from '../token/strict-json.ts';
+import { encodeClaim } from '../token/encode-claim.ts';
 import { headerAlias } from './header-names.ts';
 
 /** One configured identity header. */
@@ -56,45 +56,11 @@ export function identityHeaders(
   const rendered: string[] = [];
   let bytes = 0;
   for (const { name, claim } of headers) {
-    const value = identityValue(claimAt(claims, claim));
+    const value = encodeClaim(claimAt(claims, claim));
     if (value === undefined) continue;
     bytes += name.length + value.length + 4;
     if (bytes > maxBytes) return undefined;
     rendered.push(name, value);
   }
   return rendered;
-}
-
-/** A claim as header text, or undefined for "no header". */
-export function identityValue(claim: JsonValue | undefined): string | undefined {
-  if (claim === undefined || claim === null) return undefined;
-  if (!Array.isArray(claim)) return scalar(claim) ?? base64urlJson(claim);
-  if (claim.length === 0) return undefined;
-  const texts = claim.map(scalar);
-  return texts.every((text) => text !== undefined) ? texts.join(',') : base64urlJson(claim);
-}
-
-/** The text of anything but an object or an array, encoded; null within an array reads as empty. */
-function scalar(value: JsonValue): string | undefined {
-  if (value === null) return '';
-  if (value instanceof RawNumber) return value.source;
-  if (typeof value === 'object') return undefined;
-  return encodeText(String(value));
-}
-
-/**
- * Percent-encodes, as UTF-8, everything that a header cannot carry or a reader would take for structure: `%`,
- * `,`, spaces at the edges (parsers trim them) and every byte outside printable ASCII.
- */
-function encodeText(text: string): string {
-  if (/^[!-$&-+\--~](?:[ -$&-+\--~]*[!-$&-+\--~])?$/.test(text)) return text;
-  return text.replace(/^ +| +$|[^ -$&-+\--~]/gu, (part) =>
-    [...Buffer.from(part, 'utf8')]
-      .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`)
-      .join(''),
-  );
-}
-
-function base64urlJson(value: JsonValue): string {
-  return Buffer.from(toJson(value), 'utf8').toString('base64url');
 }

@@ -2,7 +2,7 @@
  * A claim as revocations name it: by its text, or by that of one of its elements, like a claim rule of a route. Pure.
  * Rules V4, V16.
  */
-import { identityValue } from '../http/identity-headers.ts';
+import { encodeClaim } from './encode-claim.ts';
 import type { JsonValue } from './claims.ts';
 import { RawNumber } from './strict-json.ts';
 
@@ -32,7 +32,7 @@ function textsOf(value: JsonValue | undefined): readonly string[] {
     return [value.source, ...usual];
   }
   if (typeof value === 'object' || value === '') return [];
-  const text = identityValue(value);
+  const text = encodeClaim(value);
   return text === undefined ? [] : [text];
 }
 

@@ -6,7 +6,7 @@ import { parseConfiguration } from '../../src/config/load.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { Issuers, SILENT_OBSERVER } from '../../src/issuers.ts';
 import { OPERATOR } from '../../src/token/token-verifier.ts';
-import { compilePolicy } from '../../src/policy.ts';
+import { compilePolicy } from '../../src/compile-policy.ts';
 import { AuthorityClient } from '../../src/token/authority-fetch.ts';
 import type { TokenVerifier } from '../../src/token/token-verifier.ts';
 import { TokenCaches } from '../../src/token/token-caches.ts';

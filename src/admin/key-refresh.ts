@@ -6,11 +6,11 @@
  * `revocation.max_view_age`, and fetches when it follows the log again.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import type { Clock } from './clock.ts';
-import type { RevocationStore } from './revocation/revocation-store.ts';
-import type { RevocationView } from './revocation/revocation-view.ts';
-import { describeError, type Logger } from './telemetry/logger.ts';
-import type { KeyChange, RemoteKeySet } from './token/remote-key-set.ts';
+import type { Clock } from '../clock.ts';
+import type { RevocationStore } from '../revocation/revocation-store.ts';
+import type { RevocationView } from '../revocation/revocation-view.ts';
+import { describeError, type Logger } from '../telemetry/logger.ts';
+import type { KeyChange, RemoteKeySet } from '../token/remote-key-set.ts';
 
 /** How long other gateways may take to say that they have heard: news reach them within a second. */
 const ROLL_CALL_MS = 1_500;

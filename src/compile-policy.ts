@@ -1,0 +1,133 @@
+/** Compiles a configuration into the policy by which requests are decided. Pure. */
+import { identityNames, routeIdentityMap } from './config/identity-map.ts';
+import { isOpaqueIssuer } from './config/issuer-schema.ts';
+import type { Configuration, RouteConfiguration } from './config/schema.ts';
+import { TrustedPeers } from './http/client-address.ts';
+import { corsPolicy } from './http/cors.ts';
+import { HeaderTable } from './http/header-names.ts';
+import type { IdentityHeader } from './http/identity-headers.ts';
+import type { IdentityContract, Policy, Route, RouteMatch, ScopeRule } from './policy.ts';
+import { parseClaimPath } from './token/claims.ts';
+
+export function compilePolicy(configuration: Configuration): Policy {
+  const { identity, limits } = configuration;
+  const names = identityNames(configuration);
+  const spelling = new Map(names.map((name) => [name.toLowerCase(), name]));
+  const contract = (route?: RouteConfiguration): IdentityContract => ({
+    headers: compileHeaders(routeIdentityMap(configuration, route), spelling),
+    maxBytes: identity.max_bytes,
+  });
+  const shared = contract();
+  // Last: no map may have its name (the configuration has checked that).
+  if (identity.assertion) names.push(identity.assertion.header);
+  return {
+    name: configuration.name,
+    realm: configuration.realm,
+    routes: configuration.routes.map((route) =>
+      compileRoute(
+        route,
+        configuration,
+        Object.keys(route.identity.headers).length === 0 ? shared : contract(route),
+      ),
+    ),
+    identityNames: names,
+    headerTable: new HeaderTable(names),
+    trustedPeers: new TrustedPeers(configuration.trusted_proxies),
+    headLimits: {
+      uriBytes: limits.uri_bytes,
+      headerBytes: limits.header_bytes,
+      headerCount: limits.header_count,
+      bodyBytes: limits.body_bytes,
+    },
+    tokenBytes: limits.token_bytes,
+    inFlight: limits.in_flight,
+    maxViewAgeMs: configuration.revocation.max_view_age,
+  };
+}
+
+function compileRoute(
+  route: RouteConfiguration,
+  configuration: Configuration,
+  contract: IdentityContract,
+): Route {
+  const { match, auth, rewrite, identity } = route;
+  const issuers = auth.mode === 'none' ? [] : (auth.issuers ?? jwtIssuers(configuration));
+  const stripPrefix = withoutTrailingSlash(rewrite.strip_prefix ?? '');
+  return {
+    name: route.name,
+    match: compileMatch(match),
+    upstream: route.upstream,
+    mode: auth.mode,
+    issuers,
+    issuerSet: JSON.stringify([...new Set(issuers)].sort()),
+    scopes: compileScopes(auth.scopes),
+    claims: Object.entries(auth.claims).map(([path, allowed]) => ({
+      path: parseClaimPath(path),
+      text: `${path} in ${allowed.join('|')}`,
+      allowed,
+    })),
+    reportOnly: auth.report_only,
+    webSocketProtocol: auth.websocket_protocol,
+    whenStale: route.when_stale ?? configuration.revocation.when_stale,
+    leniencies: new Set(route.paths.allow),
+    rewrite: {
+      stripPrefix,
+      forwardedPrefix: stripPrefix.replaceAll(',', '%2C'),
+      addPrefix: withoutTrailingSlash(rewrite.add_prefix ?? ''),
+      preserveHost: rewrite.host === 'preserve',
+    },
+    cors:
+      route.cors &&
+      corsPolicy({
+        ...route.cors,
+        exposeHeaders: route.cors.expose_headers,
+        maxAgeSeconds: Math.floor(route.cors.max_age / 1000),
+      }),
+    responseTimeoutMs: route.timeouts.response,
+    idleTimeoutMs: route.timeouts.idle,
+    retryAttempts: route.retries.attempts,
+    identity: contract,
+    forwardAuthorization: identity.forward_authorization ?? configuration.identity.forward_authorization,
+    streamsExpired: route.streams.expired,
+    upgrades: new Set(route.upgrade),
+  };
+}
+
+function compileMatch(match: RouteConfiguration['match']): RouteMatch {
+  return {
+    hosts: match.hosts ?? [],
+    path:
+      match.path === undefined
+        ? { kind: 'prefix', value: withoutTrailingSlash(match.path_prefix ?? '/') || '/' }
+        : { kind: 'exact', value: match.path },
+    methods: new Set(match.methods),
+    headers: Object.entries(match.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const),
+  };
+}
+
+/** Issuers of opaque tokens are asked only where a route names them. */
+function jwtIssuers({ issuers }: Configuration): string[] {
+  return Object.entries(issuers)
+    .filter(([, issuer]) => !isOpaqueIssuer(issuer))
+    .map(([name]) => name);
+}
+
+/** @param spelling of each name in lower case: the one that the whole gateway uses */
+function compileHeaders(
+  headers: Readonly<Record<string, string>>,
+  spelling: ReadonlyMap<string, string>,
+): IdentityHeader[] {
+  return Object.entries(headers).map(([name, path]) => ({
+    name: spelling.get(name.toLowerCase()) ?? name,
+    claim: parseClaimPath(path),
+  }));
+}
+
+function compileScopes(scopes: Configuration['routes'][number]['auth']['scopes']): ScopeRule {
+  const { all = [], any = [] } = Array.isArray(scopes) ? { all: scopes } : scopes;
+  return { all, any, text: [...all, ...any].join(' ') };
+}
+
+function withoutTrailingSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path;
+}
