@@ -28,7 +28,7 @@ import { Http2Sessions } from './http2-sessions.ts';
 import { Http1Answer } from './http1-answer.ts';
 import { isWebSocketHandshake } from './http/websocket-protocol.ts';
 import { LeanRequest } from './lean-request.ts';
-import { ListenerCertificates, type ListenerTls } from './listener-tls.ts';
+import { ListenerCertificates, type ListenerTls } from './tls/server-certificates.ts';
 import { openTunnel } from './tunnel.ts';
 import type { ClientAnswer, ClientRequest } from './client-transport.ts';
 import type { RequestHandler, Site } from './request-handler.ts';

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { contentTypesIn, isJson, mediaTypeOf } from '../http/media-type.ts';
 import { GatewayError } from '../errors.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
-import { ListenerCertificates, type ListenerTls } from '../listener-tls.ts';
+import { ListenerCertificates, type ListenerTls } from '../tls/server-certificates.ts';
 import { hostAllowed, type AdminAuth } from './admin-auth.ts';
 import { readBody } from '../request-body.ts';
 import { adminProblem, type AdminAnswer } from './http-answer.ts';

@@ -1,8 +1,13 @@
 /** The shape of `tls`, where the gateway is a TLS client and where it is a server. Certificates and keys are PEM. Pure. */
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
-import { ListenerCertificates, PROTOCOLS, type ListenerTls, type Protocol } from '../listener-tls.ts';
-import type { TlsClient } from '../tls-client.ts';
+import {
+  ListenerCertificates,
+  PROTOCOLS,
+  type ListenerTls,
+  type Protocol,
+} from '../tls/server-certificates.ts';
+import type { TlsClient } from '../tls/client-options.ts';
 import { positiveDuration, text } from './scalars.ts';
 
 export const tlsClient = z.strictObject({

@@ -5,7 +5,7 @@
  * The only file that imports the Redis client.
  */
 import { Cluster, Redis, type RedisOptions as AnyRedisOptions } from 'ioredis';
-import type { TlsClient } from '../tls-client.ts';
+import type { TlsClient } from '../tls/client-options.ts';
 import {
   INVENTORY_SCRIPT,
   KEY_NAMES,

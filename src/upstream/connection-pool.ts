@@ -2,7 +2,7 @@
  * The connections to one target: idle ones first, the most recently used before the others; new ones up to a
  * limit; beyond it requests wait in line.
  */
-import type { TlsClient } from '../tls-client.ts';
+import type { TlsClient } from '../tls/client-options.ts';
 import type { Patience, Waiting } from './patience.ts';
 import { ConnectTimeout } from './upstream-errors.ts';
 import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';

@@ -3,7 +3,7 @@
  * not.
  */
 import type { Clock } from '../clock.ts';
-import type { TlsClient } from '../tls-client.ts';
+import type { TlsClient } from '../tls/client-options.ts';
 import type { TargetHealth } from './target-health.ts';
 import { UpstreamConnection, type ConnectionOwner, type ConnectionUser } from './upstream-connection.ts';
 

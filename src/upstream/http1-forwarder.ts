@@ -13,7 +13,7 @@ import type { AnswerSink, Forwarder, Forwarding } from './forwarder.ts';
 import { HealthCheck, type HealthCheckPolicy } from './health-check.ts';
 import { Patience } from './patience.ts';
 import { TargetHealth, type EjectPolicy, type HealthChange } from './target-health.ts';
-import type { TlsClient } from '../tls-client.ts';
+import type { TlsClient } from '../tls/client-options.ts';
 
 export interface UpstreamOptions {
   readonly targets: readonly { readonly url: string; readonly weight: number }[];

@@ -6,7 +6,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { BrokenAnswer, type AnswerHead, type AnswerHeaders } from '../http/answer-head.ts';
-import type { TlsClient } from '../tls-client.ts';
+import type { TlsClient } from '../tls/client-options.ts';
 import { AnswerReader, type AnswerListener } from './answer-reader.ts';
 import { BodyUpload } from './body-upload.ts';
 
