@@ -9,7 +9,7 @@ import { RedisStore } from './revocation/redis-store.ts';
 import type { RevocationStore } from './revocation/revocation-store.ts';
 import { SqliteStore } from './revocation/sqlite-store.ts';
 import { describeError } from './telemetry/logger.ts';
-import { JwtAssertionSigner } from './token/assertion-signer.ts';
+import { JwtAssertionSigner } from './identity/assertion-jwt.ts';
 
 /** @throws ConfigurationError where it cannot be opened; Redis is connected to later */
 export function openStore(

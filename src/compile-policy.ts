@@ -5,7 +5,7 @@ import type { Configuration, RouteConfiguration } from './config/schema.ts';
 import { TrustedPeers } from './http/client-address.ts';
 import { corsPolicy } from './http/cors.ts';
 import { HeaderTable } from './http/header-names.ts';
-import type { IdentityHeader } from './http/identity-headers.ts';
+import type { IdentityHeader } from './identity/identity-headers.ts';
 import type { IdentityContract, Policy, Route, RouteMatch, ScopeRule } from './policy.ts';
 import { parseClaimPath } from './token/claims.ts';
 

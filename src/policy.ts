@@ -5,7 +5,7 @@
 import type { TrustedPeers } from './http/client-address.ts';
 import type { CorsPolicy } from './http/cors.ts';
 import type { HeaderTable } from './http/header-names.ts';
-import type { IdentityHeader } from './http/identity-headers.ts';
+import type { IdentityHeader } from './identity/identity-headers.ts';
 import type { PathLeniency } from './http/path-policy.ts';
 import type { HeadLimits } from './http/request-head.ts';
 import type { ClaimPath } from './token/claims.ts';

@@ -12,7 +12,7 @@ import {
   identityText,
   identityTexts,
   readIdentity,
-} from '../src/identity-reader.ts';
+} from '../src/identity/reader.ts';
 import { parseStrictJson, type JsonValue } from '../src/token/strict-json.ts';
 import { temporaryFolder } from './support/process.ts';
 
@@ -234,7 +234,7 @@ for (const [name, { version, file, command, program }] of Object.entries(languag
 }
 
 t.test('the example in js reads what the document says, and refuses a claim of another type', async (t) => {
-  const reader = new URL('../src/identity-reader.ts', import.meta.url).href;
+  const reader = new URL('../src/identity/reader.ts', import.meta.url).href;
   const program = `${example('js').replace('sallyport/identity', reader)}
 server.listen(0, '127.0.0.1', async () => {
   const read = [];

@@ -1,6 +1,6 @@
 /** What is wrong with identity headers: names that are taken or collide, claims that are no paths. Pure. */
 import { headerAlias } from '../http/header-names.ts';
-import { isReservedHeader } from '../http/identity-headers.ts';
+import { isReservedHeader } from '../identity/identity-headers.ts';
 import { isClaimPath } from '../token/claims.ts';
 import { DEFAULT_IDENTITY_HEADERS } from './identity-map.ts';
 import type { Problem } from './problem.ts';

@@ -3,7 +3,7 @@
  * section 4. Rules B4, C9.
  */
 import { CLAIM_RULE_FAILED, IDENTITY_TOO_LARGE, insufficientScope, MISSING_TOKEN } from '../errors.ts';
-import { identityHeaders } from '../http/identity-headers.ts';
+import { identityHeaders } from '../identity/identity-headers.ts';
 import type { Route } from '../policy.ts';
 import { claimAt, claimMatches } from '../token/claims.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';

@@ -1,7 +1,7 @@
 /** Any claim becomes a header that a service can turn back into the claim. Rule J15. */
 import t from 'tap';
 import fc from 'fast-check';
-import { identityHeaders, isReservedHeader } from '../../src/http/identity-headers.ts';
+import { identityHeaders, isReservedHeader } from '../../src/identity/identity-headers.ts';
 import { encodeClaim } from '../../src/token/encode-claim.ts';
 import { parseClaimPath } from '../../src/token/claims.ts';
 import { parseStrictJson, type JsonValue } from '../../src/token/strict-json.ts';

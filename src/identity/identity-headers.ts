@@ -5,7 +5,7 @@
 import type { ClaimPath, JsonValue } from '../token/claims.ts';
 import { claimAt } from '../token/claims.ts';
 import { encodeClaim } from '../token/encode-claim.ts';
-import { headerAlias } from './header-names.ts';
+import { headerAlias } from '../http/header-names.ts';
 
 /** One configured identity header. */
 export interface IdentityHeader {

@@ -5,9 +5,9 @@
 import { createPrivateKey, createPublicKey, randomUUID, sign, type KeyObject } from 'node:crypto';
 import { hash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { JsonObject, JsonValue } from './claims.ts';
-import { toJson } from './strict-json.ts';
-import type { AuthenticToken } from './token-verifier.ts';
+import type { JsonObject, JsonValue } from '../token/claims.ts';
+import { toJson } from '../token/strict-json.ts';
+import type { AuthenticToken } from '../token/token-verifier.ts';
 
 export interface AssertionPolicy {
   readonly header: string;
