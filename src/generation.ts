@@ -27,7 +27,7 @@ import { issuerObserver, logoutObserver, upstreamObserver } from './reports.ts';
 import type { RevocationStore } from './revocation/revocation-store.ts';
 import type { RevocationView } from './revocation/revocation-view.ts';
 import { Revoker } from './revocation/revoker.ts';
-import { Observer } from './stages/observe.ts';
+import { Observer } from './telemetry/observer.ts';
 import { AccessLog } from './telemetry/access-log.ts';
 import { AuditLog } from './telemetry/audit-log.ts';
 import type { Log } from './telemetry/logger.ts';

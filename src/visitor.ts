@@ -13,7 +13,7 @@ import { forwardedForChain } from './http/forwarded-headers.ts';
 import { problemAnswer } from './http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from './http/request-head.ts';
 import type { OpenTunnel, RequestHandler, Site } from './request-handler.ts';
-import type { Exchange, Observer } from './stages/observe.ts';
+import type { Exchange, Observer } from './telemetry/observer.ts';
 import { leavesTooMuch, reject } from './stages/reject.ts';
 import { describeError, type Logger } from './telemetry/logger.ts';
 import { newRequestId } from './telemetry/trace-context.ts';

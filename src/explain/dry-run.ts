@@ -14,7 +14,7 @@ import { lookedAt } from '../lean-request.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
 import { logoutEndpointOf, type LogoutEndpoint } from '../logout-receiver.ts';
 import { type Policy } from '../policy.ts';
-import { Observer, type Exchange, type StageName } from '../stages/observe.ts';
+import { Observer, type Exchange, type StageName } from '../telemetry/observer.ts';
 import { RouteTable } from '../stages/match-route.ts';
 import type { ClientEnd, OutboundRequest } from '../stages/rewrite-headers.ts';
 import { newRequestId } from '../telemetry/trace-context.ts';

@@ -7,7 +7,7 @@
  */
 import { createHmac } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Exchange } from '../stages/observe.ts';
+import type { Exchange } from './observer.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 
 const HASH_CHARACTERS = 16;

@@ -6,13 +6,13 @@ import type { Clock } from '../clock.ts';
 import type { AuthReason, GatewayError } from '../errors.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import type { Route } from '../policy.ts';
-import { methodLabel, UNMATCHED, type Metrics } from '../telemetry/metrics.ts';
-import type { CounterChild, HistogramChild } from '../telemetry/held-metrics.ts';
-import { passingTracing, type TraceContext, type Tracing } from '../telemetry/trace-context.ts';
+import { methodLabel, UNMATCHED, type Metrics } from './metrics.ts';
+import type { CounterChild, HistogramChild } from './held-metrics.ts';
+import { passingTracing, type TraceContext, type Tracing } from './trace-context.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
-import type { UnrevokedToken } from './check-revocation.ts';
-import type { OutboundRequest } from './rewrite-headers.ts';
-import type { VerifiedToken } from './verify-token.ts';
+import type { UnrevokedToken } from '../stages/check-revocation.ts';
+import type { OutboundRequest } from '../stages/rewrite-headers.ts';
+import type { VerifiedToken } from '../stages/verify-token.ts';
 
 export interface AuthDecision {
   readonly decision: 'allow' | 'deny' | 'error' | 'report' | 'fail_open';
