@@ -17,7 +17,7 @@ import { TrustedPeers } from './http/client-address.ts';
 import { Issuers } from './issuers.ts';
 import type { KeyReports } from './key-reports.ts';
 import type { KeyRefresh } from './admin/key-refresh.ts';
-import type { ListenerOptions } from './listener.ts';
+import type { ListenerOptions } from './server/listener.ts';
 import type { LiveStreams } from './live-streams.ts';
 import { LogoutReceiver } from './logout-receiver.ts';
 import { compilePolicy } from './compile-policy.ts';

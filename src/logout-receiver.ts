@@ -3,7 +3,7 @@
  * revocation. CONTRACT.md section 6.
  */
 import { addAbortSignal } from 'node:stream';
-import type { ClientRequest } from './client-transport.ts';
+import type { ClientRequest } from './server/exchange.ts';
 import {
   BODY_TOO_LARGE,
   GatewayError,
@@ -15,7 +15,7 @@ import {
 } from './errors.ts';
 import { contentTypesIn, mediaTypeOf } from './http/media-type.ts';
 import type { RequestHead } from './http/request-head.ts';
-import { readBody } from './request-body.ts';
+import { readBody } from './server/read-body.ts';
 import { RevocationRefused, type Revoker } from './revocation/revoker.ts';
 import type { TargetKind } from './revocation/revocation-target.ts';
 import type { AuditLog } from './telemetry/audit-log.ts';

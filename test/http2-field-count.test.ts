@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http2';
 import { connect, type AddressInfo } from 'node:net';
 import t from 'tap';
-import { FieldCounter } from '../src/http2-field-count.ts';
+import { FieldCounter } from '../src/server/http2-field-count.ts';
 import { Chance } from './support/chance.ts';
 import { until } from './support/gateway.ts';
 import { BlockWriter } from './support/hpack-blocks.ts';

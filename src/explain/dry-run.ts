@@ -10,7 +10,7 @@ import { corsHeaders } from '../http/cors.ts';
 import { headerAlias } from '../http/header-names.ts';
 import { problemAnswer } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
-import { lookedAt } from '../lean-request.ts';
+import { lookedAt } from '../server/http1-request.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
 import { logoutEndpointOf, type LogoutEndpoint } from '../logout-receiver.ts';
 import { type Policy } from '../policy.ts';

@@ -2,7 +2,7 @@
  * Instead of the last stage: the gateway's own answer to a request that failed. CONTRACT.md section 4. Rules
  * B5, B12, H16.
  */
-import type { ClientAnswer } from '../client-transport.ts';
+import type { ClientAnswer } from '../server/exchange.ts';
 import type { GatewayError } from '../errors.ts';
 import { problemAnswer } from '../http/problem.ts';
 

@@ -2,7 +2,7 @@
  * Last stage: the upstream's answer to the client, as it comes, at the client's pace. Rules B11, H9, H11, H15.
  */
 import type { Duplex } from 'node:stream';
-import type { ClientAnswer } from '../client-transport.ts';
+import type { ClientAnswer } from '../server/exchange.ts';
 import { bodyBytesPassed } from '../spent-memory.ts';
 import type { GatewayError } from '../errors.ts';
 import type { AnswerHeaders } from '../http/answer-head.ts';

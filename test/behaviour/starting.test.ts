@@ -6,7 +6,7 @@ import { openSync, closeSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ListenError } from '../../src/listen-error.ts';
+import { ListenError } from '../../src/server/listen-error.ts';
 import { connectRedis, type RedisLocation } from '../../src/revocation/redis-connection.ts';
 import { send } from '../support/client.ts';
 import { ADMIN_TOKEN, startGateway, until } from '../support/gateway.ts';

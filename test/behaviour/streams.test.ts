@@ -8,7 +8,7 @@ import { send } from '../support/client.ts';
 import { advance, loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
-import { FramePassage } from '../../src/websocket-frames.ts';
+import { FramePassage } from '../../src/server/websocket-frames.ts';
 import { startServer } from '../support/upstream.ts';
 
 const key = createKey('EdDSA');

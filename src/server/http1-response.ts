@@ -1,7 +1,7 @@
 /** Node's answer, which can also say what comes before an answer, and break off. RFC 9110 section 15.2. Rules H11, H15. */
 import { ServerResponse, STATUS_CODES } from 'node:http';
-import type { ClientAnswer } from './client-transport.ts';
-import type { LeanRequest } from './lean-request.ts';
+import type { ClientAnswer } from './exchange.ts';
+import type { LeanRequest } from './http1-request.ts';
 
 export class Http1Answer extends ServerResponse<LeanRequest> implements ClientAnswer {
   writeInformational(status: number, headers: readonly string[]): void {

@@ -4,8 +4,8 @@
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
-import type { ClientAnswer, ClientRequest } from './client-transport.ts';
-import { isSameHost } from './http/host-name.ts';
+import type { ClientAnswer, ClientRequest } from './exchange.ts';
+import { isSameHost } from '../http/host-name.ts';
 
 /** Origin-form without control bytes and spaces, which would end a request line. */
 const TARGET = /^\/[^\0-\x20\x7f]*$/;

@@ -7,7 +7,7 @@
  * while the client may use the large window, few streams can have a body, and a stream beyond them is refused unread.
  */
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 
 /** What may be on its way up on one connection. */
 export const CONNECTION_WINDOW_BYTES = 1024 * 1024;

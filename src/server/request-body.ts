@@ -3,9 +3,9 @@
  * ends this stream and not the client's connection, which is still owed an answer. Rules H15, H18.
  */
 import { Readable } from 'node:stream';
-import type { ClientRequest } from './client-transport.ts';
-import { bodyBytesPassed } from './spent-memory.ts';
-import { BODY_TOO_LARGE, MALFORMED_REQUEST } from './errors.ts';
+import type { ClientRequest } from './exchange.ts';
+import { bodyBytesPassed } from '../spent-memory.ts';
+import { BODY_TOO_LARGE, MALFORMED_REQUEST } from '../errors.ts';
 
 export class ClientBody extends Readable {
   readonly #body: Readable;

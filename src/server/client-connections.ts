@@ -4,9 +4,9 @@
  */
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 import type { Connection } from './connection.ts';
-import { normalAddress } from './http/client-address.ts';
+import { normalAddress } from '../http/client-address.ts';
 
 /** What a listener says of all its connections. */
 export interface ConnectionPolicy {

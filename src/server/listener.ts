@@ -13,7 +13,7 @@ import {
   type ClientConnection,
   type ConnectionPolicy,
 } from './client-connections.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 import {
   EXPECTATION_FAILED,
   HEADERS_TOO_LARGE,
@@ -22,15 +22,15 @@ import {
   REQUEST_TIMEOUT,
   URI_TOO_LONG,
   type GatewayError,
-} from './errors.ts';
+} from '../errors.ts';
 import type { Connection } from './connection.ts';
 import { Http2Sessions } from './http2-sessions.ts';
-import { Http1Answer } from './http1-answer.ts';
-import { isWebSocketHandshake } from './http/websocket-protocol.ts';
-import { LeanRequest } from './lean-request.ts';
-import { ListenerCertificates, type ListenerTls } from './tls/server-certificates.ts';
+import { Http1Answer } from './http1-response.ts';
+import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
+import { LeanRequest } from './http1-request.ts';
+import { ListenerCertificates, type ListenerTls } from '../tls/server-certificates.ts';
 import { openTunnel } from './tunnel.ts';
-import type { ClientAnswer, ClientRequest } from './client-transport.ts';
+import type { ClientAnswer, ClientRequest } from './exchange.ts';
 import type { RequestHandler, Site } from './request-handler.ts';
 
 /** Node's, for requests and answers of ours. */

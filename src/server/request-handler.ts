@@ -3,10 +3,10 @@
  * or policies itself.
  */
 import type { Duplex } from 'node:stream';
-import type { ClientAnswer, ClientRequest } from './client-transport.ts';
+import type { ClientAnswer, ClientRequest } from './exchange.ts';
 import type { Connection } from './connection.ts';
-import type { GatewayError } from './errors.ts';
-import type { AnswerHeaders } from './http/answer-head.ts';
+import type { GatewayError } from '../errors.ts';
+import type { AnswerHeaders } from '../http/answer-head.ts';
 import type { Tunnel } from './tunnel.ts';
 
 /** How a client's connection is switched to a tunnel. */

@@ -4,7 +4,7 @@
  */
 import { IncomingMessage, type IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
-import type { ClientRequest } from './client-transport.ts';
+import type { ClientRequest } from './exchange.ts';
 
 /** What Node's server and the handshake check look at. */
 const LOOKED_AT: ReadonlySet<string> = new Set(['expect', 'upgrade', 'content-length', 'transfer-encoding']);

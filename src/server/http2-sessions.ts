@@ -3,9 +3,9 @@
  */
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerOptions } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 import type { Connection } from './connection.ts';
-import { Http2Answer, Http2Request } from './http2-exchange.ts';
+import { Http2Answer, Http2Request } from './http2-stream.ts';
 import { FieldCounter } from './http2-field-count.ts';
 import { tapped } from './http2-tap.ts';
 import { CONNECTION_WINDOW_BYTES, UploadWindow } from './http2-upload-window.ts';
