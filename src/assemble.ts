@@ -14,7 +14,7 @@ import { KeyRefresh } from './admin/key-refresh.ts';
 import { KeyReports } from './key-reports.ts';
 import { Listener } from './server/listener.ts';
 import { ListenError, type ListenAddress } from './server/listen-error.ts';
-import { LiveStreams } from './live-streams.ts';
+import { LiveStreams } from './handlers/live-streams.ts';
 import type { Policy } from './policy.ts';
 import { exposeGauges, reportStore } from './reports.ts';
 import { EntryRenewal } from './revocation/entry-renewal.ts';

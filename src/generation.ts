@@ -11,15 +11,15 @@ import { assertionSigner } from './adapters.ts';
 import type { Clock } from './clock.ts';
 import type { LoadedConfiguration } from './config/load.ts';
 import { listenerTls, strictTransportSecurity, tlsClientOptions } from './config/tls-schema.ts';
-import { decisionReception } from './decision-visit.ts';
+import { decisionReception } from './handlers/decision-handler.ts';
 import { Gateway } from './gateway.ts';
 import { TrustedPeers } from './http/client-address.ts';
 import { Issuers } from './issuers.ts';
 import type { KeyReports } from './key-reports.ts';
 import type { KeyRefresh } from './admin/key-refresh.ts';
 import type { ListenerOptions } from './server/listener.ts';
-import type { LiveStreams } from './live-streams.ts';
-import { LogoutReceiver } from './logout-receiver.ts';
+import type { LiveStreams } from './handlers/live-streams.ts';
+import { LogoutReceiver } from './handlers/logout-handler.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from './policy.ts';
 import { RefusalReports } from './refusal-reports.ts';
@@ -37,9 +37,9 @@ import type { JwtAssertionSigner } from './identity/assertion-jwt.ts';
 import type { AuthorityClient } from './token/authority-fetch.ts';
 import { TokenCaches } from './token/token-caches.ts';
 import { Http1Forwarder, type UpstreamOptions } from './upstream/http1-forwarder.ts';
-import { redirectReception } from './redirect-visit.ts';
-import { proxyReception } from './visit.ts';
-import type { Reception } from './visitor.ts';
+import { redirectReception } from './handlers/redirect-handler.ts';
+import { proxyReception } from './handlers/proxy-handler.ts';
+import type { Reception } from './handlers/base-handler.ts';
 
 /** What outlives a reload. */
 export interface Lasting {

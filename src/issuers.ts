@@ -13,7 +13,7 @@ import { algorithmsOf, keyCache, PUBLIC_KEYS, secretKeySet, staticKeySet } from 
 import type { RevocableIssuer } from './revocation/entry-life.ts';
 import type { TokenIdentity } from './revocation/revoker.ts';
 import type { Policy } from './policy.ts';
-import type { LogoutEndpoint } from './logout-receiver.ts';
+import type { LogoutEndpoint } from './handlers/logout-handler.ts';
 import { opaqueAuthority, opaquePolicy } from './opaque-issuers.ts';
 import { AcceptedIssuers } from './token/accepted-issuers.ts';
 import { revocableClaims, type RevocableClaim } from './token/authentic-token.ts';

@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts';
 import type { Configuration } from './config/schema.ts';
 import type { IssuerObserver } from './issuers.ts';
 import type { KeyReports } from './key-reports.ts';
-import type { LogoutObserver } from './logout-receiver.ts';
+import type { LogoutObserver } from './handlers/logout-handler.ts';
 import type { RevocationView } from './revocation/revocation-view.ts';
 import { describeError, type Logger } from './telemetry/logger.ts';
 import type { Metrics } from './telemetry/metrics.ts';

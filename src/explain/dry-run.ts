@@ -12,7 +12,7 @@ import { problemAnswer } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
 import { lookedAt } from '../server/http1-request.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
-import { logoutEndpointOf, type LogoutEndpoint } from '../logout-receiver.ts';
+import { logoutEndpointOf, type LogoutEndpoint } from '../handlers/logout-handler.ts';
 import { type Policy } from '../policy.ts';
 import { Observer, type Exchange, type StageName } from '../telemetry/observer.ts';
 import { RouteTable } from '../stages/match-route.ts';

@@ -3,17 +3,17 @@
  * to a refusal.
  */
 import type { Duplex } from 'node:stream';
-import { ClientBody } from './server/request-body.ts';
-import { invalidToken, type GatewayError } from './errors.ts';
-import type { AnswerHeaders } from './http/answer-head.ts';
+import { ClientBody } from '../server/request-body.ts';
+import { invalidToken, type GatewayError } from '../errors.ts';
+import type { AnswerHeaders } from '../http/answer-head.ts';
 import type { LiveStream, LiveStreams } from './live-streams.ts';
-import type { LogoutEndpoint, LogoutReceiver } from './logout-receiver.ts';
-import { whenReady } from './maybe-promise.ts';
-import { Responder, type ResponderHooks } from './stages/respond.ts';
-import type { OutboundRequest } from './stages/rewrite-headers.ts';
-import type { Forwarder } from './upstream/forwarder.ts';
-import { siteOf, Visitor, type Reception, type ReceptionParts } from './visitor.ts';
-import type { OpenTunnel } from './server/request-handler.ts';
+import type { LogoutEndpoint, LogoutReceiver } from './logout-handler.ts';
+import { whenReady } from '../maybe-promise.ts';
+import { Responder, type ResponderHooks } from './response-writer.ts';
+import type { OutboundRequest } from '../stages/rewrite-headers.ts';
+import type { Forwarder } from '../upstream/forwarder.ts';
+import { siteOf, Visitor, type Reception, type ReceptionParts } from './base-handler.ts';
+import type { OpenTunnel } from '../server/request-handler.ts';
 
 interface ProxyParts extends ReceptionParts {
   readonly forwarder: Forwarder;

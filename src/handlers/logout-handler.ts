@@ -3,7 +3,7 @@
  * revocation. CONTRACT.md section 6.
  */
 import { addAbortSignal } from 'node:stream';
-import type { ClientRequest } from './server/exchange.ts';
+import type { ClientRequest } from '../server/exchange.ts';
 import {
   BODY_TOO_LARGE,
   GatewayError,
@@ -12,15 +12,15 @@ import {
   LOGOUT_NOT_POSTED,
   REQUEST_TIMEOUT,
   REVOCATION_NOT_STORED,
-} from './errors.ts';
-import { contentTypesIn, mediaTypeOf } from './http/media-type.ts';
-import type { RequestHead } from './http/request-head.ts';
-import { readBody } from './server/read-body.ts';
-import { RevocationRefused, type Revoker } from './revocation/revoker.ts';
-import type { TargetKind } from './revocation/revocation-target.ts';
-import type { AuditLog } from './telemetry/audit-log.ts';
-import { LogoutRefused, type LogoutRefusalReason } from './token/logout-refusal.ts';
-import type { Logout, LogoutVerifier } from './token/logout-verifier.ts';
+} from '../errors.ts';
+import { contentTypesIn, mediaTypeOf } from '../http/media-type.ts';
+import type { RequestHead } from '../http/request-head.ts';
+import { readBody } from '../server/read-body.ts';
+import { RevocationRefused, type Revoker } from '../revocation/revoker.ts';
+import type { TargetKind } from '../revocation/revocation-target.ts';
+import type { AuditLog } from '../telemetry/audit-log.ts';
+import { LogoutRefused, type LogoutRefusalReason } from '../token/logout-refusal.ts';
+import type { Logout, LogoutVerifier } from '../token/logout-verifier.ts';
 
 export interface LogoutEndpoint {
   /** Lower-case, without port. */

@@ -3,13 +3,13 @@
  * refused, in Authorization, in the query or in a WebSocket handshake: a client that is redirected goes on sending them
  * in the open, and its users do not notice. Rule C29.
  */
-import { CREDENTIALS_IN_THE_OPEN } from './errors.ts';
-import { hasAccessToken } from './http/access-token-query.ts';
-import { HeaderKind } from './http/header-names.ts';
-import { readPath } from './http/path-policy.ts';
-import { valuesOf, type RequestHead } from './http/request-head.ts';
-import { readProtocols } from './http/websocket-protocol.ts';
-import { siteOf, Visitor, type Reception, type ReceptionParts } from './visitor.ts';
+import { CREDENTIALS_IN_THE_OPEN } from '../errors.ts';
+import { hasAccessToken } from '../http/access-token-query.ts';
+import { HeaderKind } from '../http/header-names.ts';
+import { readPath } from '../http/path-policy.ts';
+import { valuesOf, type RequestHead } from '../http/request-head.ts';
+import { readProtocols } from '../http/websocket-protocol.ts';
+import { siteOf, Visitor, type Reception, type ReceptionParts } from './base-handler.ts';
 
 interface RedirectParts extends ReceptionParts {
   /** As clients see it. */

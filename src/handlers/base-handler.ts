@@ -3,20 +3,20 @@
  * refusal, and the notes that are taken.
  */
 import { STATUS_CODES } from 'node:http';
-import type { ClientAnswer, ClientRequest } from './server/exchange.ts';
-import { GatewayError, INTERNAL_ERROR, OVERLOADED } from './errors.ts';
-import type { Connection } from './server/connection.ts';
-import type { Gateway } from './gateway.ts';
-import { corsHeaders } from './http/cors.ts';
-import { clientAddress, type TrustedPeers } from './http/client-address.ts';
-import { forwardedForChain } from './http/forwarded-headers.ts';
-import { problemAnswer } from './http/problem.ts';
-import { readHead, type RawHead, type RequestHead } from './http/request-head.ts';
-import type { OpenTunnel, RequestHandler, Site } from './server/request-handler.ts';
-import type { Exchange, Observer } from './telemetry/observer.ts';
-import { leavesTooMuch, reject } from './stages/reject.ts';
-import { describeError, type Logger } from './telemetry/logger.ts';
-import { newRequestId } from './telemetry/trace-context.ts';
+import type { ClientAnswer, ClientRequest } from '../server/exchange.ts';
+import { GatewayError, INTERNAL_ERROR, OVERLOADED } from '../errors.ts';
+import type { Connection } from '../server/connection.ts';
+import type { Gateway } from '../gateway.ts';
+import { corsHeaders } from '../http/cors.ts';
+import { clientAddress, type TrustedPeers } from '../http/client-address.ts';
+import { forwardedForChain } from '../http/forwarded-headers.ts';
+import { problemAnswer } from '../http/problem.ts';
+import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
+import type { OpenTunnel, RequestHandler, Site } from '../server/request-handler.ts';
+import type { Exchange, Observer } from '../telemetry/observer.ts';
+import { leavesTooMuch, reject } from './reject.ts';
+import { describeError, type Logger } from '../telemetry/logger.ts';
+import { newRequestId } from '../telemetry/trace-context.ts';
 
 /** What receptions of every kind share. */
 export interface ReceptionParts {

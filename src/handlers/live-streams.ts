@@ -3,9 +3,9 @@
  * at, and those whose token was revoked are closed; streams also when it has expired. Requests that still wait for their
  * response are found by Patience. Rules V10, V15.
  */
-import type { Clock } from './clock.ts';
-import type { Revocations } from './stages/check-revocation.ts';
-import type { AuthenticToken } from './token/token-verifier.ts';
+import type { Clock } from '../clock.ts';
+import type { Revocations } from '../stages/check-revocation.ts';
+import type { AuthenticToken } from '../token/token-verifier.ts';
 
 export const CLOSE_REASONS = ['revoked', 'expired'] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];

@@ -2,13 +2,13 @@
  * One question of another proxy: may this request pass, and who is calling? The same pipeline, without forwarding.
  * CONTRACT.md section 8.
  */
-import { asForbidden, PEER_NOT_TRUSTED } from './errors.ts';
-import type { TrustedPeers } from './http/client-address.ts';
-import { HeaderKind } from './http/header-names.ts';
-import { namesOriginal, originalRequest, type Dialect } from './http/original-request.ts';
-import { whenReady } from './maybe-promise.ts';
-import type { VouchedRequest } from './stages/vouch.ts';
-import { siteOf, Visitor, type Reception, type ReceptionParts } from './visitor.ts';
+import { asForbidden, PEER_NOT_TRUSTED } from '../errors.ts';
+import type { TrustedPeers } from '../http/client-address.ts';
+import { HeaderKind } from '../http/header-names.ts';
+import { namesOriginal, originalRequest, type Dialect } from '../http/original-request.ts';
+import { whenReady } from '../maybe-promise.ts';
+import type { VouchedRequest } from '../stages/vouch.ts';
+import { siteOf, Visitor, type Reception, type ReceptionParts } from './base-handler.ts';
 
 interface DecisionParts extends ReceptionParts {
   readonly dialect: Dialect;
