@@ -4,7 +4,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Clock } from '../src/clock.ts';
-import { contentsOf, FileWatch } from '../src/file-watch.ts';
+import { contentsOf, FileWatch } from '../src/assembly/file-watch.ts';
 import { until } from './support/gateway.ts';
 import { temporaryFolder } from './support/process.ts';
 

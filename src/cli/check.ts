@@ -1,10 +1,10 @@
-import { assertionSigner } from '../adapters.ts';
+import { assertionSigner } from '../assembly/adapters.ts';
 import { AuthorityClient } from '../token/authority-fetch.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigurationError } from '../config/load.ts';
 import { certificateFindings, configuredCertificates } from '../config/certificates.ts';
 import { configurationWarnings } from '../config/warnings.ts';
-import { Issuers, SILENT_OBSERVER } from '../issuers.ts';
+import { Issuers, SILENT_OBSERVER } from '../assembly/issuers.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { skippedText } from '../token/verification-key.ts';
 import {

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { opaqueAuthority } from '../opaque-issuers.ts';
+import { opaqueAuthority } from '../assembly/opaque-issuers.ts';
 import { redisLocation } from '../config/redis-location.ts';
 import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
 import { describeError } from '../telemetry/logger.ts';

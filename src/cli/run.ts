@@ -1,8 +1,8 @@
-import { Instance } from '../assemble.ts';
+import { Instance } from '../assembly/instance.ts';
 import { systemClock } from '../clock.ts';
 import { loadTracing } from '../telemetry/trace-context.ts';
 import { configurationWarnings } from '../config/warnings.ts';
-import { Reloader } from '../reloader.ts';
+import { Reloader } from '../assembly/reloader.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import { CommandFailed, CONFIG_OPTION, configurationOf, print, printError, type Command } from './command.ts';
 import { openLog } from './log-output.ts';

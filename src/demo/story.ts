@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Instance } from '../assemble.ts';
+import { Instance } from '../assembly/instance.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { createLog } from '../telemetry/logger.ts';
 import { startCookieFactory, type CookieFactory } from './cookie-factory.ts';

@@ -2,12 +2,12 @@
  * A dry run: what would become of a request, stage by stage, and why. The pipeline is the gateway's own; only what
  * stands around it differs, and what no network can tell without `online`.
  */
-import { assertionSigner } from '../adapters.ts';
+import { assertionSigner } from '../assembly/adapters.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { Gateway } from '../gateway.ts';
-import { Issuers, SILENT_OBSERVER } from '../issuers.ts';
-import { compilePolicy } from '../compile-policy.ts';
+import { Issuers, SILENT_OBSERVER } from '../assembly/issuers.ts';
+import { compilePolicy } from '../assembly/compile-policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { AuthorityClient, type AuthorityAnswer } from '../token/authority-fetch.ts';
 import { stringClaim } from '../token/claims.ts';

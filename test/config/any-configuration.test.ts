@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { stringify } from 'yaml';
-import { Instance } from '../../src/assemble.ts';
+import { Instance } from '../../src/assembly/instance.ts';
 import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts';
 import { configurationWarnings } from '../../src/config/warnings.ts';
 import { createLog } from '../../src/telemetry/logger.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { HeaderTable } from '../../src/http/header-names.ts';
 import { readHead, type RequestHead } from '../../src/http/request-head.ts';
-import { compilePolicy } from '../../src/compile-policy.ts';
+import { compilePolicy } from '../../src/assembly/compile-policy.ts';
 import { matchRoute, RouteTable } from '../../src/stages/match-route.ts';
 
 type RouteInput = Record<string, unknown>;

@@ -1,7 +1,7 @@
 /** A whole gateway in the test's process, on ports of its own. */
 import { tmpdir } from 'node:os';
 import type { Test } from 'tap';
-import { Instance } from '../../src/assemble.ts';
+import { Instance } from '../../src/assembly/instance.ts';
 import { systemClock, type Clock } from '../../src/clock.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { createLog } from '../../src/telemetry/logger.ts';

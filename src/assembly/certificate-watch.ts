@@ -1,5 +1,5 @@
 /** Tells of certificates that end, or have ended: when they are loaded, and once a day from then on. */
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 import {
   certificateFindings,
   certificateState,
@@ -7,9 +7,9 @@ import {
   endsAtMs,
   type CertificateState,
   type ConfiguredCertificate,
-} from './config/certificates.ts';
-import type { Configuration } from './config/schema.ts';
-import type { Logger } from './telemetry/logger.ts';
+} from '../config/certificates.ts';
+import type { Configuration } from '../config/schema.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 const DAY_MS = 24 * 3_600_000;
 

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 
 /** How often files are looked at: one stat each, outside the event loop. */
 const LOOK_MS = 250;

@@ -2,9 +2,9 @@
  * Refusals that look like a mistake in the configuration: a log line each, seldom, whatever arrives. The access log has
  * the same text with every such request.
  */
-import type { Clock } from './clock.ts';
-import type { GatewayError } from './errors.ts';
-import type { Logger } from './telemetry/logger.ts';
+import type { Clock } from '../clock.ts';
+import type { GatewayError } from '../errors.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 const REPEAT_MS = 600_000;
 /** Details are fixed texts with names of the configuration: far fewer than that. */

@@ -4,30 +4,30 @@
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Clock } from './clock.ts';
-import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
-import { isLoopback } from './config/issuer-problems.ts';
-import { isOpaqueIssuer } from './config/issuer-schema.ts';
-import type { IssuerConfiguration } from './config/schema.ts';
-import { algorithmsOf, keyCache, PUBLIC_KEYS, secretKeySet, staticKeySet } from './issuer-keys.ts';
-import type { RevocableIssuer } from './revocation/entry-life.ts';
-import type { TokenIdentity } from './revocation/revoker.ts';
-import type { Policy } from './policy.ts';
-import type { LogoutEndpoint } from './handlers/logout-handler.ts';
+import type { Clock } from '../clock.ts';
+import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
+import { isLoopback } from '../config/issuer-problems.ts';
+import { isOpaqueIssuer } from '../config/issuer-schema.ts';
+import type { IssuerConfiguration } from '../config/schema.ts';
+import { algorithmsOf, keyCache, PUBLIC_KEYS, secretKeySet, staticKeySet } from './key-sets.ts';
+import type { RevocableIssuer } from '../revocation/entry-life.ts';
+import type { TokenIdentity } from '../revocation/revoker.ts';
+import type { Policy } from '../policy.ts';
+import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
 import { opaqueAuthority, opaquePolicy } from './opaque-issuers.ts';
-import { AcceptedIssuers } from './token/accepted-issuers.ts';
-import { revocableClaims, type RevocableClaim } from './token/authentic-token.ts';
-import type { AuthorityClient } from './token/authority-fetch.ts';
-import type { AuthorityCallResult } from './token/authority-guard.ts';
-import { JwtVerifier } from './token/jwt-verifier.ts';
-import { discoverKeySet, fetchKeySet } from './token/key-discovery.ts';
-import type { KeySet } from './token/key-set.ts';
-import { LogoutVerifier } from './token/logout-verifier.ts';
-import { OpaqueVerifier } from './token/opaque-verifier.ts';
-import { REFETCH_INTERVAL_MS, RemoteKeySet } from './token/remote-key-set.ts';
-import type { TokenCaches } from './token/token-caches.ts';
-import { TokenIdentifier } from './token/token-identity.ts';
-import type { SkippedKey } from './token/verification-key.ts';
+import { AcceptedIssuers } from '../token/accepted-issuers.ts';
+import { revocableClaims, type RevocableClaim } from '../token/authentic-token.ts';
+import type { AuthorityClient } from '../token/authority-fetch.ts';
+import type { AuthorityCallResult } from '../token/authority-guard.ts';
+import { JwtVerifier } from '../token/jwt-verifier.ts';
+import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
+import type { KeySet } from '../token/key-set.ts';
+import { LogoutVerifier } from '../token/logout-verifier.ts';
+import { OpaqueVerifier } from '../token/opaque-verifier.ts';
+import { REFETCH_INTERVAL_MS, RemoteKeySet } from '../token/remote-key-set.ts';
+import type { TokenCaches } from '../token/token-caches.ts';
+import { TokenIdentifier } from '../token/token-identity.ts';
+import type { SkippedKey } from '../token/verification-key.ts';
 
 /** What happens to issuers, for metrics and logs. */
 export interface IssuerObserver {

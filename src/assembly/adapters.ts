@@ -1,15 +1,15 @@
 /** Adapters as a configuration asks for them: the revocation store, the signer of assertions. */
 import { resolve } from 'node:path';
-import type { Clock } from './clock.ts';
-import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
-import { redisLocation } from './config/redis-location.ts';
+import type { Clock } from '../clock.ts';
+import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
+import { redisLocation } from '../config/redis-location.ts';
 import { parseJson } from './issuers.ts';
-import { MemoryStore } from './revocation/memory-store.ts';
-import { RedisStore } from './revocation/redis-store.ts';
-import type { RevocationStore } from './revocation/revocation-store.ts';
-import { SqliteStore } from './revocation/sqlite-store.ts';
-import { describeError } from './telemetry/logger.ts';
-import { JwtAssertionSigner } from './identity/assertion-jwt.ts';
+import { MemoryStore } from '../revocation/memory-store.ts';
+import { RedisStore } from '../revocation/redis-store.ts';
+import type { RevocationStore } from '../revocation/revocation-store.ts';
+import { SqliteStore } from '../revocation/sqlite-store.ts';
+import { describeError } from '../telemetry/logger.ts';
+import { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
 
 /** @throws ConfigurationError where it cannot be opened; Redis is connected to later */
 export function openStore(

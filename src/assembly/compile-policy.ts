@@ -1,13 +1,13 @@
 /** Compiles a configuration into the policy by which requests are decided. Pure. */
-import { identityNames, routeIdentityMap } from './config/identity-map.ts';
-import { isOpaqueIssuer } from './config/issuer-schema.ts';
-import type { Configuration, RouteConfiguration } from './config/schema.ts';
-import { TrustedPeers } from './http/client-address.ts';
-import { corsPolicy } from './http/cors.ts';
-import { HeaderTable } from './http/header-names.ts';
-import type { IdentityHeader } from './identity/identity-headers.ts';
-import type { IdentityContract, Policy, Route, RouteMatch, ScopeRule } from './policy.ts';
-import { parseClaimPath } from './token/claims.ts';
+import { identityNames, routeIdentityMap } from '../config/identity-map.ts';
+import { isOpaqueIssuer } from '../config/issuer-schema.ts';
+import type { Configuration, RouteConfiguration } from '../config/schema.ts';
+import { TrustedPeers } from '../http/client-address.ts';
+import { corsPolicy } from '../http/cors.ts';
+import { HeaderTable } from '../http/header-names.ts';
+import type { IdentityHeader } from '../identity/identity-headers.ts';
+import type { IdentityContract, Policy, Route, RouteMatch, ScopeRule } from '../policy.ts';
+import { parseClaimPath } from '../token/claims.ts';
 
 export function compilePolicy(configuration: Configuration): Policy {
   const { identity, limits } = configuration;

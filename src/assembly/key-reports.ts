@@ -2,10 +2,10 @@
  * What happens to key sets, as metrics and log lines: once for each change, since the same set is read every few minutes
  * and the same failure comes back with every try.
  */
-import type { Clock } from './clock.ts';
-import { describeError, type Logger } from './telemetry/logger.ts';
-import type { Metrics } from './telemetry/metrics.ts';
-import type { SkippedKey } from './token/verification-key.ts';
+import type { Clock } from '../clock.ts';
+import { describeError, type Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { SkippedKey } from '../token/verification-key.ts';
 
 /** A failure that lasts is said again after this time, so that a log of the last minutes shows it. */
 const REPEAT_MS = 600_000;

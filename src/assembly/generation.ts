@@ -3,43 +3,43 @@
  * end with the one that they began with. With assemble.ts, adapters.ts, issuers.ts and opaque-issuers.ts the only
  * place that constructs adapters.
  */
-import { AdminAuth } from './admin/admin-auth.ts';
-import { KeysApi } from './admin/keys-api.ts';
-import { RevocationsApi } from './admin/revocations-api.ts';
-import type { AdminParts } from './admin/server.ts';
+import { AdminAuth } from '../admin/admin-auth.ts';
+import { KeysApi } from '../admin/keys-api.ts';
+import { RevocationsApi } from '../admin/revocations-api.ts';
+import type { AdminParts } from '../admin/server.ts';
 import { assertionSigner } from './adapters.ts';
-import type { Clock } from './clock.ts';
-import type { LoadedConfiguration } from './config/load.ts';
-import { listenerTls, strictTransportSecurity, tlsClientOptions } from './config/tls-schema.ts';
-import { decisionReception } from './handlers/decision-handler.ts';
-import { Gateway } from './gateway.ts';
-import { TrustedPeers } from './http/client-address.ts';
+import type { Clock } from '../clock.ts';
+import type { LoadedConfiguration } from '../config/load.ts';
+import { listenerTls, strictTransportSecurity, tlsClientOptions } from '../config/tls-schema.ts';
+import { decisionReception } from '../handlers/decision-handler.ts';
+import { Gateway } from '../gateway.ts';
+import { TrustedPeers } from '../http/client-address.ts';
 import { Issuers } from './issuers.ts';
 import type { KeyReports } from './key-reports.ts';
-import type { KeyRefresh } from './admin/key-refresh.ts';
-import type { ListenerOptions } from './server/listener.ts';
-import type { LiveStreams } from './handlers/live-streams.ts';
-import { LogoutReceiver } from './handlers/logout-handler.ts';
+import type { KeyRefresh } from '../admin/key-refresh.ts';
+import type { ListenerOptions } from '../server/listener.ts';
+import type { LiveStreams } from '../handlers/live-streams.ts';
+import { LogoutReceiver } from '../handlers/logout-handler.ts';
 import { compilePolicy } from './compile-policy.ts';
-import type { Policy } from './policy.ts';
+import type { Policy } from '../policy.ts';
 import { RefusalReports } from './refusal-reports.ts';
-import { issuerObserver, logoutObserver, upstreamObserver } from './reports.ts';
-import type { RevocationStore } from './revocation/revocation-store.ts';
-import type { RevocationView } from './revocation/revocation-view.ts';
-import { Revoker } from './revocation/revoker.ts';
-import { Observer } from './telemetry/observer.ts';
-import { AccessLog } from './telemetry/access-log.ts';
-import { AuditLog } from './telemetry/audit-log.ts';
-import type { Log } from './telemetry/logger.ts';
-import type { Metrics } from './telemetry/metrics.ts';
-import type { Tracing } from './telemetry/trace-context.ts';
-import type { JwtAssertionSigner } from './identity/assertion-jwt.ts';
-import type { AuthorityClient } from './token/authority-fetch.ts';
-import { TokenCaches } from './token/token-caches.ts';
-import { Http1Forwarder, type UpstreamOptions } from './upstream/http1-forwarder.ts';
-import { redirectReception } from './handlers/redirect-handler.ts';
-import { proxyReception } from './handlers/proxy-handler.ts';
-import type { Reception } from './handlers/base-handler.ts';
+import { issuerObserver, logoutObserver, upstreamObserver } from './instrumentation.ts';
+import type { RevocationStore } from '../revocation/revocation-store.ts';
+import type { RevocationView } from '../revocation/revocation-view.ts';
+import { Revoker } from '../revocation/revoker.ts';
+import { Observer } from '../telemetry/observer.ts';
+import { AccessLog } from '../telemetry/access-log.ts';
+import { AuditLog } from '../telemetry/audit-log.ts';
+import type { Log } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Tracing } from '../telemetry/trace-context.ts';
+import type { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
+import type { AuthorityClient } from '../token/authority-fetch.ts';
+import { TokenCaches } from '../token/token-caches.ts';
+import { Http1Forwarder, type UpstreamOptions } from '../upstream/http1-forwarder.ts';
+import { redirectReception } from '../handlers/redirect-handler.ts';
+import { proxyReception } from '../handlers/proxy-handler.ts';
+import type { Reception } from '../handlers/base-handler.ts';
 
 /** What outlives a reload. */
 export interface Lasting {

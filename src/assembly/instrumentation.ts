@@ -1,15 +1,15 @@
 /** What the parts of a gateway tell of themselves, as metrics and log lines. */
-import type { Clock } from './clock.ts';
-import type { Configuration } from './config/schema.ts';
+import type { Clock } from '../clock.ts';
+import type { Configuration } from '../config/schema.ts';
 import type { IssuerObserver } from './issuers.ts';
 import type { KeyReports } from './key-reports.ts';
-import type { LogoutObserver } from './handlers/logout-handler.ts';
-import type { RevocationView } from './revocation/revocation-view.ts';
-import { describeError, type Logger } from './telemetry/logger.ts';
-import type { Metrics } from './telemetry/metrics.ts';
-import type { UpstreamObserver } from './upstream/http1-forwarder.ts';
-import type { HealthChange } from './upstream/target-health.ts';
-import { CACHE_NAMES, type TokenCaches } from './token/token-caches.ts';
+import type { LogoutObserver } from '../handlers/logout-handler.ts';
+import type { RevocationView } from '../revocation/revocation-view.ts';
+import { describeError, type Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { UpstreamObserver } from '../upstream/http1-forwarder.ts';
+import type { HealthChange } from '../upstream/target-health.ts';
+import { CACHE_NAMES, type TokenCaches } from '../token/token-caches.ts';
 
 /** @param keys reports on key sets: it remembers what it has said, across reloads */
 export function issuerObserver(metrics: Metrics, logger: Logger, keys: KeyReports): IssuerObserver {

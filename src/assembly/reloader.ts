@@ -3,12 +3,12 @@
  * cannot be used changes nothing, and is reported.
  */
 import { resolve } from 'node:path';
-import type { Instance } from './assemble.ts';
-import type { Clock } from './clock.ts';
-import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
-import { namedFiles } from './config/named-files.ts';
+import type { Instance } from './instance.ts';
+import type { Clock } from '../clock.ts';
+import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
+import { namedFiles } from '../config/named-files.ts';
 import { contentsOf, FileWatch } from './file-watch.ts';
-import { describeError, type Logger } from './telemetry/logger.ts';
+import { describeError, type Logger } from '../telemetry/logger.ts';
 
 export class Reloader {
   readonly #instance: Instance;

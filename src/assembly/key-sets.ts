@@ -1,12 +1,12 @@
 /** The kinds of keys that an issuer may have, as its configuration asks for them. */
 import { resolve } from 'node:path';
-import { minSecretBytes, weakSecret } from './config/issuer-problems.ts';
-import type { IssuerConfiguration } from './config/schema.ts';
+import { minSecretBytes, weakSecret } from '../config/issuer-problems.ts';
+import type { IssuerConfiguration } from '../config/schema.ts';
 import type { IssuerParts } from './issuers.ts';
-import { DEFAULT_ALGORITHMS, DEFAULT_HMAC_ALGORITHMS, type SignatureAlgorithm } from './token/algorithms.ts';
-import { KeyCacheFile } from './token/key-cache-file.ts';
-import { StaticKeySet, type KeySet } from './token/key-set.ts';
-import { importKeySet, secretKey, skippedText, type SkippedKey } from './token/verification-key.ts';
+import { DEFAULT_ALGORITHMS, DEFAULT_HMAC_ALGORITHMS, type SignatureAlgorithm } from '../token/algorithms.ts';
+import { KeyCacheFile } from '../token/key-cache-file.ts';
+import { StaticKeySet, type KeySet } from '../token/key-set.ts';
+import { importKeySet, secretKey, skippedText, type SkippedKey } from '../token/verification-key.ts';
 
 /** Undefined where the configuration names no folder for it. */
 export function keyCache(

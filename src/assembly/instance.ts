@@ -3,27 +3,27 @@
  */
 import { randomBytes } from 'node:crypto';
 import { openStore } from './adapters.ts';
-import { AdminServer, type Readiness } from './admin/server.ts';
+import { AdminServer, type Readiness } from '../admin/server.ts';
 import { CertificateWatch } from './certificate-watch.ts';
-import { systemClock, type Clock } from './clock.ts';
-import { ConfigurationError, type LoadedConfiguration } from './config/load.ts';
-import { accessText, matchText } from './config/route-text.ts';
-import { restartProblems } from './config/restart-problems.ts';
+import { systemClock, type Clock } from '../clock.ts';
+import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
+import { accessText, matchText } from '../config/route-text.ts';
+import { restartProblems } from '../config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
-import { KeyRefresh } from './admin/key-refresh.ts';
+import { KeyRefresh } from '../admin/key-refresh.ts';
 import { KeyReports } from './key-reports.ts';
-import { Listener } from './server/listener.ts';
-import { ListenError, type ListenAddress } from './server/listen-error.ts';
-import { LiveStreams } from './handlers/live-streams.ts';
-import type { Policy } from './policy.ts';
-import { exposeGauges, reportStore } from './reports.ts';
-import { EntryRenewal } from './revocation/entry-renewal.ts';
-import { RevocationView } from './revocation/revocation-view.ts';
-import { describeError, type Log } from './telemetry/logger.ts';
-import { Metrics } from './telemetry/metrics.ts';
-import { passingTracing, type Tracing } from './telemetry/trace-context.ts';
-import { AuthorityClient } from './token/authority-fetch.ts';
-import { VERSION } from './version.ts';
+import { Listener } from '../server/listener.ts';
+import { ListenError, type ListenAddress } from '../server/listen-error.ts';
+import { LiveStreams } from '../handlers/live-streams.ts';
+import type { Policy } from '../policy.ts';
+import { exposeGauges, reportStore } from './instrumentation.ts';
+import { EntryRenewal } from '../revocation/entry-renewal.ts';
+import { RevocationView } from '../revocation/revocation-view.ts';
+import { describeError, type Log } from '../telemetry/logger.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
+import { AuthorityClient } from '../token/authority-fetch.ts';
+import { VERSION } from '../version.ts';
 
 /** A gateway that is ready to start. */
 export class Instance {
