@@ -1,4 +1,4 @@
 /** The demo's authorization server by itself, as docker-compose.yml runs it. */
-import { startIssuer } from '../../src/demo/issuer.ts';
+import { startIssuer } from '../../demo/issuer.ts';
 
 await startIssuer(4000, { host: '0.0.0.0', url: 'http://issuer:4000' });

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { ConfigurationError } from '../../src/config/load.ts';
-import { CLIENT, COOKIE_API, OPAQUE_RESOURCE, startIssuer } from '../../src/demo/issuer.ts';
+import { CLIENT, COOKIE_API, OPAQUE_RESOURCE, startIssuer } from '../../demo/issuer.ts';
 import { send } from '../support/client.ts';
 import { advance, loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';

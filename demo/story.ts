@@ -8,9 +8,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Instance } from '../assembly/instance.ts';
-import { loadConfiguration } from '../config/load.ts';
-import { createLog } from '../telemetry/logger.ts';
+import { Instance } from '../src/assembly/instance.ts';
+import { loadConfiguration } from '../src/config/load.ts';
+import { createLog } from '../src/telemetry/logger.ts';
 import { startCookieFactory, type CookieFactory } from './cookie-factory.ts';
 import { CLIENT, COOKIE_API, OPAQUE_RESOURCE, startIssuer, type DemoIssuer } from './issuer.ts';
 
