@@ -16,7 +16,7 @@ import { matchRoute, RouteTable } from './stages/match-route.ts';
 import type { Exchange, Observer } from './telemetry/observer.ts';
 import { rewriteHeaders, type ClientEnd, type OutboundRequest } from './stages/rewrite-headers.ts';
 import { verifyToken } from './stages/verify-token.ts';
-import { vouch, type AssertionSigner, type VouchedRequest } from './stages/vouch.ts';
+import { vouch, type AssertionSigner, type VouchedRequest } from './stages/sign-assertion.ts';
 import type { TokenVerifier } from './token/token-verifier.ts';
 
 export interface GatewayParts {

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { existsSync } from 'node:fs';
-import { visible } from '../visible-text.ts';
+import { visible } from '../config/escape-control.ts';
 import { loadConfiguration, type LoadedConfiguration } from '../config/load.ts';
 
 export interface Arguments {

@@ -1,4 +1,4 @@
-import { dateText } from '../date-text.ts';
+import { dateText } from '../explain/format-date.ts';
 import { readJwt } from '../token/lexical-gate.ts';
 import type { JsonObject, JsonValue } from '../token/claims.ts';
 import { numberOf } from '../token/claims.ts';

@@ -15,7 +15,7 @@ import {
   type Scalar,
 } from 'yaml';
 import type { z } from 'zod';
-import { visible } from '../visible-text.ts';
+import { visible } from './escape-control.ts';
 import { interpolate, retype } from './interpolate.ts';
 import { namedFiles } from './named-files.ts';
 import { errorCode, type Problem } from './problem.ts';

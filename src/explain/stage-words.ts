@@ -3,7 +3,7 @@ import { routeIdentityMap } from '../config/identity-map.ts';
 import { accessText, matchText } from '../config/route-text.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { GatewayError } from '../errors.ts';
-import { dateText } from '../date-text.ts';
+import { dateText } from './format-date.ts';
 import type { Route } from '../policy.ts';
 import type { RevocationEntry } from '../revocation/revocation-store.ts';
 import type { Exchange, StageName } from '../telemetry/observer.ts';

@@ -5,7 +5,7 @@
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import type { AuthReason } from '../errors.ts';
-import { dateText } from '../date-text.ts';
+import { dateText } from './format-date.ts';
 import { givenClaim, numberOf, parseClaimPath, type JsonObject, type JsonValue } from '../token/claims.ts';
 import { CLAIMS_OF_TYPE } from '../token/jwt-verifier.ts';
 import { readJwt, type JwtText } from '../token/lexical-gate.ts';

@@ -7,7 +7,7 @@ import type { TrustedPeers } from '../http/client-address.ts';
 import { HeaderKind } from '../http/header-names.ts';
 import { namesOriginal, originalRequest, type Dialect } from '../http/original-request.ts';
 import { whenReady } from '../maybe-promise.ts';
-import type { VouchedRequest } from '../stages/vouch.ts';
+import type { VouchedRequest } from '../stages/sign-assertion.ts';
 import { siteOf, Visitor, type Reception, type ReceptionParts } from './base-handler.ts';
 
 interface DecisionParts extends ReceptionParts {

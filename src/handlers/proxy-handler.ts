@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import { ClientBody } from '../server/request-body.ts';
 import { invalidToken, type GatewayError } from '../errors.ts';
-import type { AnswerHeaders } from '../http/answer-head.ts';
+import type { AnswerHeaders } from '../http/response-head.ts';
 import type { LiveStream, LiveStreams } from './live-streams.ts';
 import type { LogoutEndpoint, LogoutReceiver } from './logout-handler.ts';
 import { whenReady } from '../maybe-promise.ts';

@@ -3,9 +3,9 @@
  */
 import type { Duplex } from 'node:stream';
 import type { ClientAnswer } from '../server/exchange.ts';
-import { bodyBytesPassed } from '../spent-memory.ts';
+import { bodyBytesPassed } from '../gc.ts';
 import type { GatewayError } from '../errors.ts';
-import type { AnswerHeaders } from '../http/answer-head.ts';
+import type { AnswerHeaders } from '../http/response-head.ts';
 import { withCors } from '../http/cors.ts';
 import type { AnswerSink, Forwarding } from '../upstream/forwarder.ts';
 import type { Exchange } from '../telemetry/observer.ts';

@@ -2,7 +2,7 @@
  * Looks at a response's head, or its trailers, while it is not whole: what no valid head begins with is refused with
  * the byte that shows so, not when the wait for the rest ends. Pure. RFC 9112 sections 2.2, 4 and 5. Rules H4, C28.
  */
-import { BrokenAnswer } from './answer-head.ts';
+import { BrokenAnswer } from './response-head.ts';
 
 const CR = 0x0d;
 const LF = 0x0a;

@@ -7,7 +7,7 @@
  */
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../clock.ts';
-import { listRead } from '../spent-memory.ts';
+import { listRead } from '../gc.ts';
 import { MarkTable } from './mark-table.ts';
 import { pause } from './pause.ts';
 import { idOfKey, type RevocableToken, type TargetKey } from './revocation-target.ts';

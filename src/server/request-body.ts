@@ -4,7 +4,7 @@
  */
 import { Readable } from 'node:stream';
 import type { ClientRequest } from './exchange.ts';
-import { bodyBytesPassed } from '../spent-memory.ts';
+import { bodyBytesPassed } from '../gc.ts';
 import { BODY_TOO_LARGE, MALFORMED_REQUEST } from '../errors.ts';
 
 export class ClientBody extends Readable {

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { ClientAnswer, ClientRequest } from './exchange.ts';
 import type { Connection } from './connection.ts';
 import type { GatewayError } from '../errors.ts';
-import type { AnswerHeaders } from '../http/answer-head.ts';
+import type { AnswerHeaders } from '../http/response-head.ts';
 import type { Tunnel } from './tunnel.ts';
 
 /** How a client's connection is switched to a tunnel. */

@@ -2,7 +2,7 @@
  * Two connections that have switched to WebSocket, joined. Rules H12, V10.
  */
 import { pipeline, Transform, type Duplex } from 'node:stream';
-import type { AnswerHeaders } from '../http/answer-head.ts';
+import type { AnswerHeaders } from '../http/response-head.ts';
 import { FramePassage } from './websocket-frames.ts';
 
 export interface TunnelEnds {

@@ -8,7 +8,7 @@ import { HeaderKind } from '../http/header-names.ts';
 import { valuesOf, type RequestHead } from '../http/request-head.ts';
 import { readProtocols } from '../http/websocket-protocol.ts';
 import type { Route } from '../policy.ts';
-import type { VouchedRequest } from './vouch.ts';
+import type { VouchedRequest } from './sign-assertion.ts';
 
 /** What the gateway knows of the client's end. */
 export interface ClientEnd {

@@ -3,7 +3,7 @@
  * limit; beyond it requests wait in line.
  */
 import type { TlsClient } from '../tls/client-options.ts';
-import type { Patience, Waiting } from './patience.ts';
+import type { Patience, Waiting } from './deadlines.ts';
 import { ConnectTimeout } from './upstream-errors.ts';
 import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
 

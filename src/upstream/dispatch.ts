@@ -3,14 +3,14 @@
  */
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import type { AnswerHead, AnswerHeaders } from '../http/answer-head.ts';
+import type { AnswerHead, AnswerHeaders } from '../http/response-head.ts';
 import { REQUEST_TIMEOUT, upstreamTimeout } from '../errors.ts';
 import { BEARER_PROTOCOL } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Balancer, Weighted } from './balancer.ts';
 import type { ConnectionPool, Waiter } from './connection-pool.ts';
 import type { AnswerSink, Forwarding } from './forwarder.ts';
-import type { Patience, Waiting } from './patience.ts';
+import type { Patience, Waiting } from './deadlines.ts';
 import type { TargetHealth } from './target-health.ts';
 import type { ConnectionUser, UpstreamConnection } from './upstream-connection.ts';
 import { isConnectionError, upstreamFailure } from './upstream-errors.ts';

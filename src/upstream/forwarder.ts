@@ -4,7 +4,7 @@
  */
 import type { Duplex, Readable } from 'node:stream';
 import type { GatewayError } from '../errors.ts';
-import type { AnswerHeaders } from '../http/answer-head.ts';
+import type { AnswerHeaders } from '../http/response-head.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 
 /** Where an answer goes to, piece by piece. Called in this order: informational*, begin, data*, then end or fail; received() in between. */

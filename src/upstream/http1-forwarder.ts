@@ -11,7 +11,7 @@ import { ConnectionPool } from './connection-pool.ts';
 import { Dispatch, type Target, type Upstream } from './dispatch.ts';
 import type { AnswerSink, Forwarder, Forwarding } from './forwarder.ts';
 import { HealthCheck, type HealthCheckPolicy } from './health-check.ts';
-import { Patience } from './patience.ts';
+import { Patience } from './deadlines.ts';
 import { TargetHealth, type EjectPolicy, type HealthChange } from './target-health.ts';
 import type { TlsClient } from '../tls/client-options.ts';
 

@@ -5,9 +5,9 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
-import { BrokenAnswer, type AnswerHead, type AnswerHeaders } from '../http/answer-head.ts';
+import { BrokenAnswer, type AnswerHead, type AnswerHeaders } from '../http/response-head.ts';
 import type { TlsClient } from '../tls/client-options.ts';
-import { AnswerReader, type AnswerListener } from './answer-reader.ts';
+import { AnswerReader, type AnswerListener } from './response-reader.ts';
 import { BodyUpload } from './body-upload.ts';
 
 /** What goes out on a connection. */

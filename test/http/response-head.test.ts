@@ -4,7 +4,7 @@ import {
   BrokenAnswer as BrokenResponse,
   readAnswerHead as readResponseHead,
   readTrailers,
-} from '../../src/http/answer-head.ts';
+} from '../../src/http/response-head.ts';
 
 const BROKEN = 'broken';
 

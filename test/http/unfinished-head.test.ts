@@ -1,5 +1,5 @@
 import t from 'tap';
-import { BrokenAnswer, readAnswerHead } from '../../src/http/answer-head.ts';
+import { BrokenAnswer, readAnswerHead } from '../../src/http/response-head.ts';
 import { UnfinishedHead } from '../../src/http/unfinished-head.ts';
 import { Chance } from '../support/chance.ts';
 

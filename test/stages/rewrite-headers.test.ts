@@ -3,7 +3,7 @@ import t from 'tap';
 import type { Route } from '../../src/policy.ts';
 import type { AuthorizedRequest } from '../../src/stages/authorize.ts';
 import { rewriteHeaders, type OutboundRequest } from '../../src/stages/rewrite-headers.ts';
-import type { VouchedRequest } from '../../src/stages/vouch.ts';
+import type { VouchedRequest } from '../../src/stages/sign-assertion.ts';
 import { fieldList, fieldValues, headOf, outcome, type HeadInput } from '../support/heads.ts';
 import { routeOf } from '../support/routes.ts';
 

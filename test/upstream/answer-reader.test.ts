@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { BrokenAnswer, type AnswerHead, type AnswerHeaders } from '../../src/http/answer-head.ts';
-import { AnswerReader, MAX_HEAD_BYTES } from '../../src/upstream/answer-reader.ts';
+import { BrokenAnswer, type AnswerHead, type AnswerHeaders } from '../../src/http/response-head.ts';
+import { AnswerReader, MAX_HEAD_BYTES } from '../../src/upstream/response-reader.ts';
 
 interface Answer {
   head: AnswerHead | undefined;

@@ -9,7 +9,7 @@ import {
   readTrailers,
   type AnswerHead,
   type AnswerHeaders,
-} from '../http/answer-head.ts';
+} from '../http/response-head.ts';
 import { UnfinishedHead } from '../http/unfinished-head.ts';
 
 /** What an answer consists of, in this order. */
