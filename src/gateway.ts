@@ -13,7 +13,8 @@ import { authorize, passReported, type AuthorizedRequest } from './stages/author
 import { checkRevocation, type Revocations } from './stages/check-revocation.ts';
 import { extractToken } from './stages/extract-token.ts';
 import { matchRoute, RouteTable } from './stages/match-route.ts';
-import type { Exchange, Observer } from './telemetry/observer.ts';
+import type { Exchange } from './telemetry/exchange.ts';
+import type { Observer } from './telemetry/observer.ts';
 import { rewriteHeaders, type ClientEnd, type OutboundRequest } from './stages/rewrite-headers.ts';
 import { verifyToken } from './stages/verify-token.ts';
 import { vouch, type AssertionSigner, type VouchedRequest } from './stages/sign-assertion.ts';

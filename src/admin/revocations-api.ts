@@ -1,5 +1,5 @@
 /**
- * The revocation API (CONTRACT.md section 6): list, show, revoke, undo, and RFC 7009. Rules V7, I10.
+ * The revocation API (docs/reference.md, "Admin listener"): list, show, revoke, undo, and RFC 7009. Rules V7, I10.
  */
 import { z } from 'zod';
 import {

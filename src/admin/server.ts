@@ -1,5 +1,5 @@
 /**
- * The admin listener: health, metrics, and the API behind a token. Never public. CONTRACT.md section 6; rules
+ * The admin listener: health, metrics, and the API behind a token. Never public. docs/reference.md, "Admin listener". Rules
  * A1 to A4.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

@@ -1,6 +1,6 @@
 /** What a dry run tells: the shape of it, and what can be said without running anything. Pure. */
 import type { AuthReason, GatewayError } from '../errors.ts';
-import type { Exchange, StageName } from '../telemetry/observer.ts';
+import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import type { NearRoute } from './nearest-routes.ts';
 
 export const STAGES: readonly StageName[] = [

@@ -6,7 +6,7 @@ import type { GatewayError } from '../errors.ts';
 import { dateText } from './format-date.ts';
 import type { Route } from '../policy.ts';
 import type { RevocationEntry } from '../revocation/revocation-store.ts';
-import type { Exchange, StageName } from '../telemetry/observer.ts';
+import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import { claimAt, claimMatches } from '../token/claims.ts';
 import type { JwtText } from '../token/lexical-gate.ts';

@@ -1,6 +1,6 @@
 /**
  * One question of another proxy: may this request pass, and who is calling? The same pipeline, without forwarding.
- * CONTRACT.md section 8.
+ * docs/forward-auth.md.
  */
 import { asForbidden, PEER_NOT_TRUSTED } from '../errors.ts';
 import type { TrustedPeers } from '../http/client-address.ts';

@@ -1,6 +1,6 @@
 /**
  * Receives OpenID Connect back-channel logouts on the public listeners: a POST with a logout token, which becomes a
- * revocation. CONTRACT.md section 6.
+ * revocation. docs/revocation.md, "Logouts".
  */
 import { addAbortSignal } from 'node:stream';
 import type { ClientRequest } from '../server/exchange.ts';

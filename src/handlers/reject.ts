@@ -1,5 +1,5 @@
 /**
- * Instead of the last stage: the gateway's own answer to a request that failed. CONTRACT.md section 4. Rules
+ * Instead of the last stage: the gateway's own answer to a request that failed. docs/reference.md, "Responses". Rules
  * B5, B12, H16.
  */
 import type { ClientAnswer } from '../server/exchange.ts';

@@ -8,7 +8,7 @@ import type { GatewayError } from '../errors.ts';
 import type { AnswerHeaders } from '../http/response-head.ts';
 import { withCors } from '../http/cors.ts';
 import type { AnswerSink, Forwarding } from '../upstream/forwarder.ts';
-import type { Exchange } from '../telemetry/observer.ts';
+import type { Exchange } from '../telemetry/exchange.ts';
 
 /** What happens where the answer is not simply the upstream's. */
 export interface ResponderHooks {

@@ -1,6 +1,6 @@
 /**
  * The request that another proxy asks about, put together from the one source that the dialect names. Whatever a
- * client may have written elsewhere is not looked at. Pure. CONTRACT.md section 8. Rules C3, C10.
+ * client may have written elsewhere is not looked at. Pure. docs/forward-auth.md. Rules C3, C10.
  */
 import { UNCLEAR_ORIGINAL } from '../errors.ts';
 import { forwardedScheme } from './forwarded-headers.ts';

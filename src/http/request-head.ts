@@ -71,7 +71,7 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 /**
  * Reads and checks a request head.
  *
- * @throws GatewayError with the status of CONTRACT.md's table: 400, 405, 413, 414 or 431.
+ * @throws GatewayError with one of the statuses 400, 405, 413, 414 or 431.
  */
 export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): RequestHead {
   const { method, target, rawHeaders, httpVersion } = raw;

@@ -1,6 +1,6 @@
 /**
  * Where revocations are kept. Three adapters stand behind this interface (memory, SQLite, Redis), and one
- * suite of tests runs over all of them. CONTRACT.md section 6; rules V5 to V7.
+ * suite of tests runs over all of them. docs/revocation.md. Rules V5 to V7.
  */
 import { isForGood, type RevocationTarget } from './revocation-target.ts';
 

@@ -1,6 +1,5 @@
 /**
- * What a revocation is aimed at, and the ids that stand for it. Pure. CONTRACT.md section 6, DESIGN.md
- * section 3.
+ * What a revocation is aimed at, and the ids that stand for it. Pure. docs/revocation.md.
  */
 import { hash } from 'node:crypto';
 

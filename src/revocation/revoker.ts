@@ -1,6 +1,5 @@
 /**
- * Revokes: from what somebody asks for to an entry in the store and in this gateway's view. CONTRACT.md
- * section 6, "Revocation entries".
+ * Revokes: from what somebody asks for to an entry in the store and in this gateway's view. docs/revocation.md.
  */
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';

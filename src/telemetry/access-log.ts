@@ -1,5 +1,5 @@
 /**
- * One line a request (CONTRACT.md section 7). Subjects and token ids appear as HMACs with a key of the
+ * One line a request (docs/reference.md, "Log"). Subjects and token ids appear as HMACs with a key of the
  * fleet's: the same person gives the same hash on every gateway, and nobody can read who it is.
  *
  * The line is put together here, in the form of pino's and into the same destination: pino's own way through
@@ -7,7 +7,7 @@
  */
 import { createHmac } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Exchange } from './observer.ts';
+import type { Exchange } from './exchange.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 
 const HASH_CHARACTERS = 16;

@@ -1,5 +1,5 @@
 /**
- * The gateway's metrics (CONTRACT.md section 7). Labels are bounded: route and issuer names from the
+ * The gateway's metrics (docs/reference.md, "Metrics"). Labels are bounded: route and issuer names from the
  * configuration, closed lists for the rest; never a subject, path, host or token id. Rule A7.
  *
  * The only file that imports the metrics client.

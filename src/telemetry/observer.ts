@@ -1,77 +1,14 @@
-/**
- * Around all stages: what became of a request, for metrics and the log. Notes are taken as the stages go, so
- * that a request which fails half-way is known as far as it got.
- */
+/** Counts exchanges and hands them to the log and to traces. */
 import type { Clock } from '../clock.ts';
 import type { AuthReason, GatewayError } from '../errors.ts';
 import type { RequestHead } from '../http/request-head.ts';
-import type { Route } from '../policy.ts';
-import { methodLabel, UNMATCHED, type Metrics } from './metrics.ts';
-import type { CounterChild, HistogramChild } from './held-metrics.ts';
-import { passingTracing, type TraceContext, type Tracing } from './trace-context.ts';
-import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { UnrevokedToken } from '../stages/check-revocation.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { VerifiedToken } from '../stages/verify-token.ts';
-
-export interface AuthDecision {
-  readonly decision: 'allow' | 'deny' | 'error' | 'report' | 'fail_open';
-  readonly reason: AuthReason;
-}
-
-/** How far a request came: the stage that it is in, or that refused it. */
-export type StageName =
-  | 'read_head'
-  | 'match_route'
-  | 'extract_token'
-  | 'verify_token'
-  | 'check_revocation'
-  | 'authorize'
-  | 'vouch'
-  | 'rewrite_headers';
-
-/** The notes on one request. Written by the gateway as the stages go, read when the answer has ended. */
-export class Exchange {
-  method: string;
-  readonly startedAtMs: number;
-  readonly peer: string;
-  clientIp: string;
-  requestId: string;
-  trace: TraceContext | undefined;
-  stage: StageName = 'read_head';
-  head: RequestHead | undefined;
-  route: Route | undefined;
-  /** Authentic and in time; whether it is revoked is not said. */
-  token: AuthenticToken | undefined;
-  unrevoked: UnrevokedToken | undefined;
-  /** Known for many a token that was refused, too. */
-  issuerName: string | undefined;
-  cache: 'hit' | 'miss' | undefined;
-  decision: AuthDecision | undefined;
-  /** The code of the GatewayError, or what a bug said. */
-  failure: string | undefined;
-  /** What the upstream's connection said, or what exactly is wrong with a token; for the log only. */
-  failureCause: string | undefined;
-  status = 0;
-  target: string | undefined;
-  forwardedAtMs: number | undefined;
-  upstreamMs: number | undefined;
-  durationMs = 0;
-  bytesIn = 0;
-  bytesOut = 0;
-
-  constructor(method: string, peer: string, requestId: string, startedAtMs: number) {
-    this.requestId = requestId;
-    this.method = method;
-    this.peer = peer;
-    this.clientIp = peer;
-    this.startedAtMs = startedAtMs;
-  }
-
-  get routeName(): string {
-    return this.route?.name ?? UNMATCHED;
-  }
-}
+import { Exchange, type AuthDecision } from './exchange.ts';
+import type { CounterChild, HistogramChild } from './held-metrics.ts';
+import { methodLabel, type Metrics } from './metrics.ts';
+import { passingTracing, type Tracing } from './trace-context.ts';
 
 interface RouteMetrics {
   readonly seconds: HistogramChild;

@@ -15,7 +15,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api';
 import { singleHeader, type RequestHead } from '../http/request-head.ts';
-import type { Exchange } from './observer.ts';
+import type { Exchange } from './exchange.ts';
 import { VERSION } from '../version.ts';
 import { parseTraceparent, traceparentText, type TraceContext, type Tracing } from './trace-context.ts';
 

@@ -3,7 +3,7 @@
  */
 import { randomFillSync, randomUUID } from 'node:crypto';
 import type { RequestHead } from '../http/request-head.ts';
-import type { Exchange } from './observer.ts';
+import type { Exchange } from './exchange.ts';
 
 /** version 00: 00-<trace id>-<parent id>-<flags>; neither id may be all zeros. */
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;

@@ -1,6 +1,6 @@
 /**
  * Verifies tokens for routes that accept the same issuers: looks them up in the caches, or finds the one
- * issuer that may vouch for them. CONTRACT.md section 3, "Which issuer". Rules J3, C7, C9.
+ * issuer that may vouch for them. docs/reference.md, "Which issuer". Rules J3, C7, C9.
  *
  * A token is never sent to an authorization server that the route does not name.
  */

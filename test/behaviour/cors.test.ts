@@ -1,4 +1,4 @@
-/** Cross-origin requests of browsers: preflights, answers, refusals. CONTRACT.md sections 3 and 4. */
+/** Cross-origin requests of browsers: preflights, answers, refusals. */
 import t from 'tap';
 import { send, type Answer } from '../support/client.ts';
 import { loginIssuer, startGateway } from '../support/gateway.ts';

@@ -1,4 +1,4 @@
-/** Decisions for other proxies, asked for in each dialect. CONTRACT.md section 8. Rules C1, C3, C10, B10. */
+/** Decisions for other proxies, asked for in each dialect. docs/forward-auth.md. Rules C1, C3, C10, B10. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';

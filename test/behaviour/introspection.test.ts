@@ -1,4 +1,4 @@
-/** Tokens checked by RFC 7662 introspection. Rules I1 to I7; CONTRACT.md section 3, "Which issuer". */
+/** Tokens checked by RFC 7662 introspection. Rules I1 to I7. */
 import t, { type Test } from 'tap';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';

@@ -30,7 +30,7 @@ t.test('without an SDK none of it is loaded, and traces are continued', async (t
   const script = `
     const { loadTracing } = await import('./src/telemetry/trace-context.ts');
     await loadTracing();
-    await import('./src/assemble.ts');
+    await import('./src/assembly/instance.ts');
     process.exit(Symbol.for('opentelemetry.js.api.1') in globalThis ? 1 : 0);`;
   const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
     cwd: new URL('../..', import.meta.url),

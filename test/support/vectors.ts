@@ -5,10 +5,14 @@ import { join } from 'node:path';
 const folder =
   process.env['SALLYPORT_VECTORS'] ?? new URL('../../../shared/vectors', import.meta.url).pathname;
 
-/** For a test's options: false, or why it is skipped. */
+/**
+ * For a test's options: false, or why it is skipped. The vectors are those of Wycheproof (C2SP/wycheproof, folder
+ * wycheproof), of the JOSE cookbook (ietf-jose/cookbook, folder jose-cookbook) and of JSONTestSuite (nst/JSONTestSuite, as
+ * jsontestsuite/cases.json).
+ */
 export const vectorsMissing: string | false = existsSync(folder)
   ? false
-  : `there are no vectors at ${folder}; set SALLYPORT_VECTORS`;
+  : `no test vectors in ${folder}: get C2SP/wycheproof, ietf-jose/cookbook and nst/JSONTestSuite, and set SALLYPORT_VECTORS`;
 
 export function readVectors<T>(file: string): T {
   return JSON.parse(readFileSync(join(folder, file), 'utf8')) as T;

@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http2';
 import { connect, type AddressInfo } from 'node:net';
 import t from 'tap';
-import { FieldCounter } from '../src/server/http2-field-count.ts';
-import { Chance } from './support/chance.ts';
-import { until } from './support/gateway.ts';
-import { BlockWriter } from './support/hpack-blocks.ts';
-import { END_HEADERS, FRAME, frame } from './support/raw-http2.ts';
+import { FieldCounter } from '../../src/server/http2-field-count.ts';
+import { Chance } from '../support/chance.ts';
+import { until } from '../support/gateway.ts';
+import { BlockWriter } from '../support/hpack-blocks.ts';
+import { END_HEADERS, FRAME, frame } from '../support/raw-http2.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const SEED = Date.now() % 1_000_000;

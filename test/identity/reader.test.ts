@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { encodeClaim } from '../src/token/encode-claim.ts';
+import { encodeClaim } from '../../src/token/encode-claim.ts';
 import {
   identityJson,
   identityObject,
@@ -12,9 +12,9 @@ import {
   identityText,
   identityTexts,
   readIdentity,
-} from '../src/identity/reader.ts';
-import { parseStrictJson, type JsonValue } from '../src/token/strict-json.ts';
-import { temporaryFolder } from './support/process.ts';
+} from '../../src/identity/reader.ts';
+import { parseStrictJson, type JsonValue } from '../../src/token/strict-json.ts';
+import { temporaryFolder } from '../support/process.ts';
 
 const asClaim = (value: unknown): JsonValue => parseStrictJson(Buffer.from(JSON.stringify(value)));
 const scalar = fc.oneof(
@@ -118,7 +118,7 @@ t.test('any claim, read as any type, is read or refused (property)', async (t) =
   t.pass('held');
 });
 
-const document = readFileSync(new URL('../docs/identity.md', import.meta.url), 'utf8');
+const document = readFileSync(new URL('../../docs/identity.md', import.meta.url), 'utf8');
 const HEADERS = {
   'X-User-Id': '%C3%A4lice',
   'X-Roles': 'admin,read%2Cwrite',
@@ -234,7 +234,7 @@ for (const [name, { version, file, command, program }] of Object.entries(languag
 }
 
 t.test('the example in js reads what the document says, and refuses a claim of another type', async (t) => {
-  const reader = new URL('../src/identity/reader.ts', import.meta.url).href;
+  const reader = new URL('../../src/identity/reader.ts', import.meta.url).href;
   const program = `${example('js').replace('sallyport/identity', reader)}
 server.listen(0, '127.0.0.1', async () => {
   const read = [];

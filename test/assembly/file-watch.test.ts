@@ -3,10 +3,10 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync }
 import { setImmediate as breathe } from 'node:timers/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { Clock } from '../src/clock.ts';
-import { contentsOf, FileWatch } from '../src/assembly/file-watch.ts';
-import { until } from './support/gateway.ts';
-import { temporaryFolder } from './support/process.ts';
+import type { Clock } from '../../src/clock.ts';
+import { contentsOf, FileWatch } from '../../src/assembly/file-watch.ts';
+import { until } from '../support/gateway.ts';
+import { temporaryFolder } from '../support/process.ts';
 
 /** Its time stands still until a timer is fired: each look of the watch is one step of the test. */
 class StepClock implements Clock {
