@@ -4,7 +4,7 @@
  *   node bench/labels.ts
  */
 import { Counter, Registry } from '@prometheus-io/client';
-import { HeldCounter } from '../src/telemetry/held-metrics.ts';
+import { HeldCounter } from '../src/telemetry/metric-children.ts';
 
 const CALLS = 2_000_000;
 

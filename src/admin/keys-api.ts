@@ -3,7 +3,7 @@ import type { Configuration } from '../config/schema.ts';
 import { keyIds, type KeyRefresh, type KeyRefreshOutcome } from './key-refresh.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
 import type { RemoteKeySet } from '../token/remote-key-set.ts';
-import { adminProblem, type AdminAnswer } from './http-answer.ts';
+import { adminProblem, type AdminAnswer } from './http-response.ts';
 import type { Caller } from './revocations-api.ts';
 
 export interface KeysApiParts {

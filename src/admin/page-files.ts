@@ -3,7 +3,7 @@
  * for one, and talks to the API as everybody else does. Rule A3.
  */
 import { readFileSync } from 'node:fs';
-import type { AdminAnswer } from './http-answer.ts';
+import type { AdminAnswer } from './http-response.ts';
 
 const FILES = [
   'page.css',
@@ -16,7 +16,7 @@ const FILES = [
     'health',
     'main',
     'metrics',
-    'revocation-words',
+    'revocation-labels',
     'revocations',
     'traffic',
   ].map((name) => `${name}.js`),

@@ -15,7 +15,7 @@ import type { AuditLog } from '../telemetry/audit-log.ts';
 import { claimText } from '../token/claim-texts.ts';
 import { parseStrictJson, RawNumber } from '../token/strict-json.ts';
 import type { EntryJson, PreviewJson, RevokedJson, TargetJson } from './entry-json.ts';
-import { adminProblem, type AdminAnswer } from './http-answer.ts';
+import { adminProblem, type AdminAnswer } from './http-response.ts';
 import { effectOf } from './revocation-effect.ts';
 
 const DEFAULT_LIMIT = 50;

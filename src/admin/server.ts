@@ -11,7 +11,7 @@ import { describeError, type Logger } from '../telemetry/logger.ts';
 import { ListenerCertificates, type ListenerTls } from '../tls/server-certificates.ts';
 import { hostAllowed, type AdminAuth } from './admin-auth.ts';
 import { readBody } from '../server/read-body.ts';
-import { adminProblem, type AdminAnswer } from './http-answer.ts';
+import { adminProblem, type AdminAnswer } from './http-response.ts';
 import type { KeysApi } from './keys-api.ts';
 import { pageAnswers } from './page-files.ts';
 import type { Caller, RevocationsApi } from './revocations-api.ts';

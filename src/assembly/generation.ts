@@ -34,7 +34,7 @@ import type { Log } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracing } from '../telemetry/trace-context.ts';
 import type { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
-import type { AuthorityClient } from '../token/authority-fetch.ts';
+import type { AuthorityClient } from '../token/authorization-server-client.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { Http1Forwarder, type UpstreamOptions } from '../upstream/http1-forwarder.ts';
 import { redirectReception } from '../handlers/redirect-handler.ts';

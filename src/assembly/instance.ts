@@ -7,7 +7,7 @@ import { AdminServer, type Readiness } from '../admin/server.ts';
 import { CertificateWatch } from './certificate-watch.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
-import { accessText, matchText } from '../config/route-text.ts';
+import { accessText, matchText } from '../config/describe-route.ts';
 import { restartProblems } from '../config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
 import { KeyRefresh } from '../admin/key-refresh.ts';
@@ -22,7 +22,7 @@ import { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Log } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
-import { AuthorityClient } from '../token/authority-fetch.ts';
+import { AuthorityClient } from '../token/authorization-server-client.ts';
 import { VERSION } from '../version.ts';
 
 /** A gateway that is ready to start. */

@@ -1,11 +1,11 @@
 /** Issuers of opaque tokens: who is asked about them, and by which policy their answers are judged. */
 import type { Configuration, IssuerConfiguration } from '../config/schema.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
-import type { AuthorityClient } from '../token/authority-fetch.ts';
-import { IntrospectionCall } from '../token/introspection-call.ts';
-import type { OpaqueAuthority } from '../token/authority-guard.ts';
+import type { AuthorityClient } from '../token/authorization-server-client.ts';
+import { IntrospectionCall } from '../token/introspection-client.ts';
+import type { OpaqueAuthority } from '../token/authorization-server-guard.ts';
 import type { OpaquePolicy } from '../token/opaque-verifier.ts';
-import { ValidationCall } from '../token/validation-call.ts';
+import { ValidationCall } from '../token/validation-client.ts';
 
 export function opaquePolicy(
   name: string,

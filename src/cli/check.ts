@@ -1,5 +1,5 @@
 import { assertionSigner } from '../assembly/adapters.ts';
-import { AuthorityClient } from '../token/authority-fetch.ts';
+import { AuthorityClient } from '../token/authorization-server-client.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigurationError } from '../config/load.ts';
 import { certificateFindings, configuredCertificates } from '../config/certificates.ts';

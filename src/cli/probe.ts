@@ -8,8 +8,8 @@ import { opaqueAuthority } from '../assembly/opaque-issuers.ts';
 import { redisLocation } from '../config/redis-location.ts';
 import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
 import { describeError } from '../telemetry/logger.ts';
-import type { AuthorityClient } from '../token/authority-fetch.ts';
-import type { OpaqueAuthority } from '../token/authority-guard.ts';
+import type { AuthorityClient } from '../token/authorization-server-client.ts';
+import type { OpaqueAuthority } from '../token/authorization-server-guard.ts';
 import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
 
 export interface Probed {

@@ -1,5 +1,5 @@
 import { identityNames, routeIdentityMap } from '../config/identity-map.ts';
-import { accessText, matchText } from '../config/route-text.ts';
+import { accessText, matchText } from '../config/describe-route.ts';
 import type { Configuration, RouteConfiguration } from '../config/schema.ts';
 import {
   CONFIG_OPTION,

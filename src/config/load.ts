@@ -20,7 +20,7 @@ import { interpolate, retype } from './interpolate.ts';
 import { namedFiles } from './named-files.ts';
 import { errorCode, type Problem } from './problem.ts';
 import type { Path } from './raw-document.ts';
-import { referenceProblems } from './references.ts';
+import { referenceProblems } from './cross-checks.ts';
 import { configurationSchema, type Configuration } from './schema.ts';
 import { problemsOf } from './schema-problems.ts';
 import { resolveSecrets } from './secrets.ts';

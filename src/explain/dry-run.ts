@@ -30,8 +30,8 @@ import {
 } from './explanation.ts';
 import { nearestRoutes, badPathText } from './nearest-routes.ts';
 import { type KnownRevocations } from './known-revocations.ts';
-import { StageWords } from './stage-words.ts';
-import { type UnsignedTwin } from './unsigned-twin.ts';
+import { StageWords } from './describe-stage.ts';
+import { type UnsignedTwin } from './stand-in-token.ts';
 
 /** A request that nobody has sent. */
 export interface ImaginedRequest {

@@ -9,14 +9,14 @@ import { Gateway } from '../gateway.ts';
 import { Issuers, SILENT_OBSERVER } from '../assembly/issuers.ts';
 import { compilePolicy } from '../assembly/compile-policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { AuthorityClient, type AuthorityAnswer } from '../token/authority-fetch.ts';
+import { AuthorityClient, type AuthorityAnswer } from '../token/authorization-server-client.ts';
 import { stringClaim } from '../token/claims.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { VERSION } from '../version.ts';
 import type { Explanation } from './explanation.ts';
 import { revocationsFor } from './known-revocations.ts';
-import { jwtOf } from './token-text.ts';
-import { unsignedTwin, type UnsignedTwin } from './unsigned-twin.ts';
+import { jwtOf } from './describe-token.ts';
+import { unsignedTwin, type UnsignedTwin } from './stand-in-token.ts';
 import { DryRun, Witness, type ImaginedRequest } from './dry-run.ts';
 
 export interface ExplainOptions {

@@ -3,7 +3,7 @@
  * gateway learns of them.
  */
 import type { Clock } from '../clock.ts';
-import { compareListed, pageOf, parseCursor } from './list-order.ts';
+import { compareListed, pageOf, parseCursor } from './list-cursor.ts';
 import {
   compareVersions,
   formatVersion,

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { markText } from './mark-table.ts';
-import { compareListed, pageOf, parseCursor, type ListPlace } from './list-order.ts';
+import { compareListed, pageOf, parseCursor, type ListPlace } from './list-cursor.ts';
 import type { RedisLocation } from './redis-connection.ts';
 import { RedisLink } from './redis-link.ts';
 import { KEY_NAMES, LOG_LENGTH, type KeyName } from './redis-scripts.ts';

@@ -9,7 +9,7 @@ import { EventEmitter } from 'node:events';
 import type { Clock } from '../clock.ts';
 import { listRead } from '../gc.ts';
 import { MarkTable } from './mark-table.ts';
-import { pause } from './pause.ts';
+import { pause } from './abortable-delay.ts';
 import { idOfKey, type RevocableToken, type TargetKey } from './revocation-target.ts';
 import {
   mergedMark,

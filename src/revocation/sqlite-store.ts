@@ -4,8 +4,8 @@
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { Clock } from '../clock.ts';
-import { pageOf, parseCursor } from './list-order.ts';
-import { pause } from './pause.ts';
+import { pageOf, parseCursor } from './list-cursor.ts';
+import { pause } from './abortable-delay.ts';
 import type { TargetKind } from './revocation-target.ts';
 import {
   cutoffOf,

@@ -5,7 +5,7 @@
  * The only file that imports the metrics client.
  */
 import { collectDefaultMetrics, Gauge, Registry, type Metric } from '@prometheus-io/client';
-import { HeldCounter, HeldHistogram, type RegistrableMetric } from './held-metrics.ts';
+import { HeldCounter, HeldHistogram, type RegistrableMetric } from './metric-children.ts';
 
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const OVERHEAD_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1];

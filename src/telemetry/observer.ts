@@ -6,7 +6,7 @@ import type { UnrevokedToken } from '../stages/check-revocation.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { VerifiedToken } from '../stages/verify-token.ts';
 import { Exchange, type AuthDecision } from './exchange.ts';
-import type { CounterChild, HistogramChild } from './held-metrics.ts';
+import type { CounterChild, HistogramChild } from './metric-children.ts';
 import { methodLabel, type Metrics } from './metrics.ts';
 import { passingTracing, type Tracing } from './trace-context.ts';
 

@@ -3,7 +3,7 @@
  * section 4 and RFC 8414 section 3, with the issuer check of both. Rules K4, J11.
  */
 import { isJson } from '../http/media-type.ts';
-import { type AuthorityClient } from './authority-fetch.ts';
+import { type AuthorityClient } from './authorization-server-client.ts';
 import { issuerDifferences } from './issuer-spelling.ts';
 import { parseStrictJson } from './strict-json.ts';
 

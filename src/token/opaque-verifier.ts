@@ -6,7 +6,11 @@
 import type { Clock } from '../clock.ts';
 import { GatewayError, invalidToken } from '../errors.ts';
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
-import { AuthorityGuard, type AuthorityCallResult, type OpaqueAuthority } from './authority-guard.ts';
+import {
+  AuthorityGuard,
+  type AuthorityCallResult,
+  type OpaqueAuthority,
+} from './authorization-server-guard.ts';
 import {
   givenClaim,
   numberOf,

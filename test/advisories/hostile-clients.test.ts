@@ -10,7 +10,7 @@ import { connect as connectTls } from 'node:tls';
 import t from 'tap';
 import { WebSocketServer } from 'ws';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
-import { Chance } from '../support/chance.ts';
+import { Chance } from '../support/seeded-random.ts';
 import { send } from '../support/client.ts';
 import { until } from '../support/gateway.ts';
 import { startGatewayProcess, temporaryFolder } from '../support/process.ts';

@@ -5,7 +5,7 @@
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { introspectedBy, json, startAuthority, validatedBy, type Behaviour } from '../support/authority.ts';
-import { Chance } from '../support/chance.ts';
+import { Chance } from '../support/seeded-random.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway } from '../support/gateway.ts';
 import { claimsOf, createKey, encode, mint } from '../support/tokens.ts';

@@ -7,7 +7,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { Chance } from '../support/chance.ts';
+import { Chance } from '../support/seeded-random.ts';
 import { startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { startRawUpstream } from '../support/upstream.ts';
 

@@ -8,7 +8,7 @@ import { connect, type ClientHttp2Session } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
-import { Chance } from '../support/chance.ts';
+import { Chance } from '../support/seeded-random.ts';
 import { send, sendRaw, statuses } from '../support/client.ts';
 import { loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { noNginx, startNginx } from '../support/nginx.ts';

@@ -1,6 +1,6 @@
 /** Whatever an edit of `identity.headers` does, what a client writes under such a name never arrives. Rules C1, C2, C24. */
 import t, { type Test } from 'tap';
-import { Chance } from '../support/chance.ts';
+import { Chance } from '../support/seeded-random.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';

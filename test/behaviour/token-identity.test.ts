@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import t, { type Test } from 'tap';
 import { introspectedBy, json, startAuthority, type Authority } from '../support/authority.ts';
-import { Chance } from '../support/chance.ts';
+import { Chance } from '../support/seeded-random.ts';
 import { send } from '../support/client.ts';
 import { advance, loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';

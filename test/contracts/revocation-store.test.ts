@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { systemClock, type Clock } from '../../src/clock.ts';
-import { compareListed } from '../../src/revocation/list-order.ts';
+import { compareListed } from '../../src/revocation/list-cursor.ts';
 import { MemoryStore } from '../../src/revocation/memory-store.ts';
 import { RedisStore } from '../../src/revocation/redis-store.ts';
 import {

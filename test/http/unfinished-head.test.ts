@@ -1,7 +1,7 @@
 import t from 'tap';
 import { BrokenAnswer, readAnswerHead } from '../../src/http/response-head.ts';
 import { UnfinishedHead } from '../../src/http/unfinished-head.ts';
-import { Chance } from '../support/chance.ts';
+import { Chance } from '../support/seeded-random.ts';
 
 /** After how many bytes, one at a time, it is known that no head comes of this; undefined: it may. */
 function brokenAfter(text: string, hasStatusLine = true): number | undefined {

@@ -18,7 +18,7 @@ import { SqliteStore } from '../../src/revocation/sqlite-store.ts';
 import { authenticToken, revocableClaims } from '../../src/token/authentic-token.ts';
 import type { JsonObject } from '../../src/token/claims.ts';
 import type { AuthenticToken } from '../../src/token/token-verifier.ts';
-import { Chance } from '../support/chance.ts';
+import { Chance } from '../support/seeded-random.ts';
 import { temporaryFolder } from '../support/process.ts';
 
 const KEEP = 10 * 86_400;

@@ -3,7 +3,7 @@ import { createServer } from 'node:http2';
 import { connect, type AddressInfo } from 'node:net';
 import t from 'tap';
 import { FieldCounter } from '../../src/server/http2-field-count.ts';
-import { Chance } from '../support/chance.ts';
+import { Chance } from '../support/seeded-random.ts';
 import { until } from '../support/gateway.ts';
 import { BlockWriter } from '../support/hpack-blocks.ts';
 import { END_HEADERS, FRAME, frame } from '../support/raw-http2.ts';

@@ -1,5 +1,5 @@
 /** Random header blocks in every way that RFC 7541 knows to write them, in frames of every shape of RFC 9113. */
-import type { Chance } from './chance.ts';
+import type { Chance } from './seeded-random.ts';
 import { END_HEADERS, END_STREAM, FRAME, frame } from './raw-http2.ts';
 
 const PADDED = 8;

@@ -3,7 +3,7 @@
  * published when its request arrives is never called bad. Rules K0, K2.
  */
 import t from 'tap';
-import { Chance } from '../support/chance.ts';
+import { Chance } from '../support/seeded-random.ts';
 import { AUDIENCE, claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
 import type { Clock } from '../../src/clock.ts';
 import { GatewayError } from '../../src/errors.ts';

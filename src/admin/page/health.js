@@ -1,6 +1,6 @@
 /** Health at a glance, and the routes with who may pass: from /v1/status. */
 import { byId, durationText, element, numberText } from './dom.js';
-import { STORES } from './revocation-words.js';
+import { STORES } from './revocation-labels.js';
 
 /**
  * @typedef {{

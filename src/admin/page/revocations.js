@@ -1,15 +1,15 @@
 /** Revoking, what is revoked, and undoing it: through /v1/revocations. */
 import { confirm } from './confirm.js';
 import { byId, durationText, element, timeElement } from './dom.js';
-import { KINDS, previewOf, STORES, targetText } from './revocation-words.js';
+import { KINDS, previewOf, STORES, targetText } from './revocation-labels.js';
 import { ApiError, wordsOf } from './api.js';
 
 /** Entries that are shown at a time. */
 const PAGE = 20;
 
 /**
- * @typedef {import('./revocation-words.js').Entry} Entry
- * @typedef {import('./revocation-words.js').Kind} Kind
+ * @typedef {import('./revocation-labels.js').Entry} Entry
+ * @typedef {import('./revocation-labels.js').Kind} Kind
  * @typedef {import('../entry-json.ts').RevokedJson} Revoked
  */
 

@@ -1,6 +1,6 @@
 /** What each stage of a dry run saw and decided, in words. */
 import { routeIdentityMap } from '../config/identity-map.ts';
-import { accessText, matchText } from '../config/route-text.ts';
+import { accessText, matchText } from '../config/describe-route.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { GatewayError } from '../errors.ts';
 import { dateText } from './format-date.ts';
@@ -12,7 +12,7 @@ import { claimAt, claimMatches } from '../token/claims.ts';
 import type { JwtText } from '../token/lexical-gate.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { KnownRevocations } from './known-revocations.ts';
-import { jwtOf, refusedText, verifiedText } from './token-text.ts';
+import { jwtOf, refusedText, verifiedText } from './describe-token.ts';
 
 export interface Seen {
   readonly loaded: LoadedConfiguration;

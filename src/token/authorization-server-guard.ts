@@ -8,7 +8,7 @@
 import type { Clock } from '../clock.ts';
 import { unavailable, type GatewayError } from '../errors.ts';
 import { clientNetwork } from '../http/client-address.ts';
-import { NoResponse } from './authority-fetch.ts';
+import { NoResponse } from './authorization-server-client.ts';
 import { CircuitBreaker, type AuthorityCall } from './circuit-breaker.ts';
 import { ClientAllowance, type ClientLimits } from './client-allowance.ts';
 import type { JsonObject } from './claims.ts';

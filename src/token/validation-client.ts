@@ -3,8 +3,8 @@
  * and 404 invalid, anything else nothing that would make this token good or bad.
  */
 import { isAnyJson } from '../http/media-type.ts';
-import { type AuthorityAnswer, type AuthorityClient } from './authority-fetch.ts';
-import { refuseBusy, type OpaqueAuthority, type Verdict } from './authority-guard.ts';
+import { type AuthorityAnswer, type AuthorityClient } from './authorization-server-client.ts';
+import { refuseBusy, type OpaqueAuthority, type Verdict } from './authorization-server-guard.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './claims.ts';
 import { parseStrictJson } from './strict-json.ts';
 

@@ -10,8 +10,8 @@ import {
   type ClientAuth,
 } from 'oauth4webapi';
 import { isJson } from '../http/media-type.ts';
-import { type AuthorityAnswer, type AuthorityClient } from './authority-fetch.ts';
-import { refuseBusy, type OpaqueAuthority, type Verdict } from './authority-guard.ts';
+import { type AuthorityAnswer, type AuthorityClient } from './authorization-server-client.ts';
+import { refuseBusy, type OpaqueAuthority, type Verdict } from './authorization-server-guard.ts';
 import { isJsonObject } from './claims.ts';
 import { parseStrictJson } from './strict-json.ts';
 
