@@ -8,7 +8,7 @@ import { createServer } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { onGround, type Gateway } from './pairs.ts';
+import { withBenchEnvironment, type Gateway } from './pairs.ts';
 
 const { values } = parseArgs({
   options: { idle: { type: 'string', default: '10000' }, slow: { type: 'string', default: '1000' } },
@@ -36,7 +36,7 @@ async function open(gateway: Gateway, count: number, request: string, read: bool
   return sockets;
 }
 
-await onGround(async ({ configuration, start, token }) => {
+await withBenchEnvironment(async ({ configuration, start, token }) => {
   const chunk = Buffer.alloc(1024 * 1024);
   let sentBytes = 0;
   const upstream = createServer((request, response) => {

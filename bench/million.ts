@@ -9,13 +9,13 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '../src/clock.ts';
 import { RedisStore } from '../src/revocation/redis-store.ts';
 import { startOn } from './contestants.ts';
-import { comparePairs, onGround } from './pairs.ts';
+import { comparePairs, withBenchEnvironment } from './pairs.ts';
 import { freePort, listening } from './ports.ts';
 
 const { values } = parseArgs({ options: { entries: { type: 'string', default: '1000000' } } });
 const entries = Number(values.entries);
 
-await onGround(async ({ folder, processes, configuration, costOf }) => {
+await withBenchEnvironment(async ({ folder, processes, configuration, costOf }) => {
   const port = await freePort();
   const redis = [
     'redis-server',

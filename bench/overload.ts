@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { onGround } from './pairs.ts';
+import { withBenchEnvironment } from './pairs.ts';
 
 const IN_FLIGHT = 50;
 const SERVICE_MS = 20;
@@ -59,7 +59,7 @@ async function load(port: number, request: string, aSecond: number): Promise<Out
   return { served: served / SECONDS, refusedMs };
 }
 
-await onGround(async ({ configuration, start, token }) => {
+await withBenchEnvironment(async ({ configuration, start, token }) => {
   const upstream = createServer((_request, response) => {
     setTimeout(() => response.end('ok'), SERVICE_MS);
   }).listen(0, '127.0.0.1');

@@ -36,7 +36,7 @@ export interface Gateway {
 }
 
 /** What a benchmark runs in: a folder, an upstream, credentials. */
-export interface Ground {
+export interface BenchEnvironment {
   readonly folder: string;
   /** Good for every configuration here. */
   readonly token: string;
@@ -48,7 +48,7 @@ export interface Ground {
   readonly costOf: (configuration: Record<string, unknown>) => Promise<Cost>;
 }
 
-export async function onGround(run: (ground: Ground) => Promise<void>): Promise<void> {
+export async function withBenchEnvironment(run: (ground: BenchEnvironment) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
   const processes: ChildProcess[] = [];
   try {
@@ -62,7 +62,7 @@ export async function onGround(run: (ground: Ground) => Promise<void>): Promise<
   }
 }
 
-async function prepare(folder: string, processes: ChildProcess[]): Promise<Ground> {
+async function prepare(folder: string, processes: ChildProcess[]): Promise<BenchEnvironment> {
   const credentials = createCredentials();
   const token = createToken(credentials);
   const upstreamPort = await freePort();

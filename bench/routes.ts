@@ -4,11 +4,11 @@
  *   node bench/routes.ts [--routes 10000]
  */
 import { parseArgs } from 'node:util';
-import { comparePairs, onGround } from './pairs.ts';
+import { comparePairs, withBenchEnvironment } from './pairs.ts';
 
 const { values } = parseArgs({ options: { routes: { type: 'string', default: '10000' } } });
 
-await onGround(async ({ configuration, costOf }) => {
+await withBenchEnvironment(async ({ configuration, costOf }) => {
   /** The one that is asked for, in the middle of others of every kind. */
   const withRoutes = (count: number) => () =>
     costOf(

@@ -17,7 +17,7 @@ import type { Exchange } from './telemetry/exchange.ts';
 import type { Observer } from './telemetry/observer.ts';
 import { rewriteHeaders, type ClientEnd, type OutboundRequest } from './stages/rewrite-headers.ts';
 import { verifyToken } from './stages/verify-token.ts';
-import { vouch, type AssertionSigner, type VouchedRequest } from './stages/sign-assertion.ts';
+import { signAssertion, type AssertionSigner, type VouchedRequest } from './stages/sign-assertion.ts';
 import type { TokenVerifier } from './token/token-verifier.ts';
 
 export interface GatewayParts {
@@ -83,9 +83,9 @@ export class Gateway {
    * @throws GatewayError, at once or later
    */
   decide(head: RequestHead, client: ClientEnd, exchange: Exchange): MaybePromise<OutboundRequest> {
-    return whenReady(this.permit(head, exchange), (vouched) => {
+    return whenReady(this.permit(head, exchange), (asserted) => {
       exchange.stage = 'rewrite_headers';
-      return rewriteHeaders(head, vouched, exchange, this.policy.name, client);
+      return rewriteHeaders(head, asserted, exchange, this.policy.name, client);
     });
   }
 
@@ -103,8 +103,8 @@ export class Gateway {
       ? this.#authorizedOrReported(head, route, exchange, nowMs)
       : this.#authorized(head, route, exchange, nowMs);
     return whenReady(authorized, (authorized) => {
-      exchange.stage = 'vouch';
-      return vouch(signer, authorized, nowMs);
+      exchange.stage = 'sign_assertion';
+      return signAssertion(signer, authorized, nowMs);
     });
   }
 

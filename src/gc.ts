@@ -18,7 +18,7 @@ let collect: Collector | undefined;
 let passedBytes = 0;
 
 /** So many bytes of a body have come in from a socket. */
-export function bodyBytesPassed(bytes: number): void {
+export function collectAfterBody(bytes: number): void {
   passedBytes += bytes;
   if (passedBytes < COLLECT_EVERY_BYTES) return;
   passedBytes = 0;
@@ -27,7 +27,7 @@ export function bodyBytesPassed(bytes: number): void {
 }
 
 /** A list of so many entries has been read: what it was made of is garbage now. It takes some milliseconds. */
-export function listRead(entries: number): void {
+export function collectAfterList(entries: number): void {
   if (entries < LONG_LIST) return;
   collect ??= collector();
   // By itself V8 keeps the pages for as long as nobody else asks for them: 110 MiB after half a million entries.

@@ -6,7 +6,7 @@ import {
   RevocationRefused,
   isTokenFault,
   type RevocationOutcome,
-  type RevocationWish,
+  type RevokeCommand,
   type Revoker,
 } from '../revocation/revoker.ts';
 import { claimTargetValue, targetId, type RevocationTarget } from '../revocation/revocation-target.ts';
@@ -80,13 +80,13 @@ export class RevocationsApi {
     } catch (error) {
       return badRequest(error instanceof z.ZodError ? zodText(error) : 'the body is not strict JSON');
     }
-    const wish = this.#wish(parsed, caller);
-    if (typeof wish === 'string') return badRequest(wish);
+    const command = this.#command(parsed, caller);
+    if (typeof command === 'string') return badRequest(command);
     try {
       if (parsed.dry_run === true) {
-        return { status: 200, body: previewJson(await this.#parts.revoker.targetOf(wish)) };
+        return { status: 200, body: previewJson(await this.#parts.revoker.targetOf(command)) };
       }
-      const outcome = await this.#parts.revoker.revoke(wish);
+      const outcome = await this.#parts.revoker.revoke(command);
       this.#audit(outcome, caller);
       return { status: outcome.kind === 'created' ? 201 : 200, body: outcomeJson(outcome) };
     } catch (error) {
@@ -111,8 +111,8 @@ export class RevocationsApi {
       };
     }
     try {
-      const wish = { token, issuerName: undefined, reason: null, createdBy: caller.name };
-      this.#audit(await this.#parts.revoker.revoke(wish), caller);
+      const command = { token, issuerName: undefined, reason: null, createdBy: caller.name };
+      this.#audit(await this.#parts.revoker.revoke(command), caller);
     } catch (error) {
       if (!isTokenFault(error)) throw error;
     }
@@ -153,7 +153,7 @@ export class RevocationsApi {
     return { status: 204 };
   }
 
-  #wish(body: RevocationBody, caller: Caller): RevocationWish | string {
+  #command(body: RevocationBody, caller: Caller): RevokeCommand | string {
     const given = TARGET_FIELDS.filter((field) => body[field] !== undefined);
     if (given.length !== 1) return `give exactly one of ${TARGET_FIELDS.join(', ')}`;
     const shared = { reason: body.reason ?? null, createdBy: caller.name };

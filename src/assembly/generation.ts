@@ -11,7 +11,7 @@ import { assertionSigner } from './adapters.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { listenerTls, strictTransportSecurity, tlsClientOptions } from '../config/tls-schema.ts';
-import { decisionReception } from '../handlers/decision-handler.ts';
+import { decisionSite } from '../handlers/decision-handler.ts';
 import { Gateway } from '../gateway.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { Issuers } from './issuers.ts';
@@ -19,7 +19,7 @@ import type { KeyReports } from './key-reports.ts';
 import type { KeyRefresh } from '../admin/key-refresh.ts';
 import type { ListenerOptions } from '../server/listener.ts';
 import type { LiveStreams } from '../handlers/live-streams.ts';
-import { LogoutReceiver } from '../handlers/logout-handler.ts';
+import { LogoutHandler } from '../handlers/logout-handler.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from '../policy.ts';
 import { RefusalReports } from './refusal-reports.ts';
@@ -34,19 +34,19 @@ import type { Log } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracing } from '../telemetry/trace-context.ts';
 import type { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
-import type { AuthorityClient } from '../token/authorization-server-client.ts';
+import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { Http1Forwarder, type UpstreamOptions } from '../upstream/http1-forwarder.ts';
-import { redirectReception } from '../handlers/redirect-handler.ts';
-import { proxyReception } from '../handlers/proxy-handler.ts';
-import type { Reception } from '../handlers/base-handler.ts';
+import { redirectSite } from '../handlers/redirect-handler.ts';
+import { proxySite } from '../handlers/proxy-handler.ts';
+import type { HandlerSite } from '../handlers/base-handler.ts';
 
 /** What outlives a reload. */
 export interface Lasting {
   readonly store: RevocationStore;
   readonly view: RevocationView;
   readonly streams: LiveStreams;
-  readonly client: AuthorityClient;
+  readonly client: AuthorizationServerClient;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -71,7 +71,7 @@ export class Generation {
   readonly #observer: Observer;
   readonly #revoker: Revoker;
   readonly #audit: AuditLog;
-  readonly #logouts: LogoutReceiver;
+  readonly #logouts: LogoutHandler;
 
   /**
    * @param previous whose key sets are kept where they are the same: an authorization server that is down must not
@@ -121,7 +121,7 @@ export class Generation {
     this.#audit = new AuditLog(log.logger, (action, by) => {
       metrics.revocationChanges.child(action, by).value++;
     });
-    this.#logouts = new LogoutReceiver(
+    this.#logouts = new LogoutHandler(
       this.issuers.logoutEndpoints,
       this.#revoker,
       this.#audit,
@@ -154,18 +154,18 @@ export class Generation {
   }
 
   /** Who receives the requests of a listener. */
-  reception({ serve, dialect, trusted_peers, https_port }: ListenerConfiguration): Reception {
+  site({ serve, dialect, trusted_peers, https_port }: ListenerConfiguration): HandlerSite {
     const { streams, log } = this.#lasting;
     const shared = { gateway: this.#gateway, observer: this.#observer, logger: log.logger };
-    if (serve === 'redirect') return redirectReception({ ...shared, httpsPort: https_port ?? 443 });
+    if (serve === 'redirect') return redirectSite({ ...shared, httpsPort: https_port ?? 443 });
     return serve === 'decisions'
-      ? decisionReception({
+      ? decisionSite({
           ...shared,
           dialect: dialect ?? 'request',
           askers: new TrustedPeers(trusted_peers ?? []),
           publicKeys: this.#signer?.publicKeys,
         })
-      : proxyReception({ ...shared, forwarder: this.forwarder, streams, logouts: this.#logouts });
+      : proxySite({ ...shared, forwarder: this.forwarder, streams, logouts: this.#logouts });
   }
 
   /** What the admin listener needs of the configuration. */

@@ -22,7 +22,7 @@ import { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Log } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
-import { AuthorityClient } from '../token/authorization-server-client.ts';
+import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { VERSION } from '../version.ts';
 
 /** A gateway that is ready to start. */
@@ -69,7 +69,7 @@ export class Instance {
       streams: new LiveStreams(view, clock, (reason) => {
         metrics.streamsClosed.child(reason).value++;
       }),
-      client: new AuthorityClient(),
+      client: new AuthorizationServerClient(),
       metrics,
       log,
       clock,
@@ -87,7 +87,7 @@ export class Instance {
     const generation = new Generation(loaded, this.#lasting);
     this.#generation = generation;
     this.listeners = configuration.listeners.map(
-      (options) => new Listener(generation.listenerOptions(options), generation.reception(options), clock),
+      (options) => new Listener(generation.listenerOptions(options), generation.site(options), clock),
     );
     this.admin = new AdminServer({
       ...generation.adminParts,
@@ -201,7 +201,7 @@ export class Instance {
     this.#generation = next;
     for (const [index, listener] of this.listeners.entries()) {
       const options = loaded.configuration.listeners[index];
-      if (options) listener.update(next.listenerOptions(options), next.reception(options));
+      if (options) listener.update(next.listenerOptions(options), next.site(options));
     }
     this.admin.update(next.adminParts);
     this.#certificates.use(loaded.configuration);

@@ -15,9 +15,9 @@ import type { TokenIdentity } from '../revocation/revoker.ts';
 import type { Policy } from '../policy.ts';
 import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
 import { opaqueAuthority, opaquePolicy } from './opaque-issuers.ts';
-import { AcceptedIssuers } from '../token/route-token-verifier.ts';
+import { RouteTokenVerifier } from '../token/route-token-verifier.ts';
 import { revocableClaims, type RevocableClaim } from '../token/authentic-token.ts';
-import type { AuthorityClient } from '../token/authorization-server-client.ts';
+import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import type { AuthorityCallResult } from '../token/authorization-server-guard.ts';
 import { JwtVerifier } from '../token/jwt-verifier.ts';
 import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
@@ -52,7 +52,7 @@ export const SILENT_OBSERVER: IssuerObserver = {
 };
 
 export interface IssuerParts {
-  readonly client: AuthorityClient;
+  readonly client: AuthorizationServerClient;
   readonly caches: TokenCaches;
   readonly clock: Clock;
   readonly observer: IssuerObserver;
@@ -140,7 +140,7 @@ export class Issuers {
   }
 
   /** A verifier for each set of issuers that a route of this policy accepts. */
-  verifiersOf({ routes }: Policy): Map<string, AcceptedIssuers> {
+  verifiersOf({ routes }: Policy): Map<string, RouteTokenVerifier> {
     return new Map(
       routes
         .filter(({ mode }) => mode !== 'none')
@@ -148,9 +148,15 @@ export class Issuers {
     );
   }
 
-  #accepting(issuerSet: string, names: readonly string[]): AcceptedIssuers {
+  #accepting(issuerSet: string, names: readonly string[]): RouteTokenVerifier {
     const pick = <T>(from: ReadonlyMap<string, T>): T[] => names.flatMap((name) => from.get(name) ?? []);
-    return new AcceptedIssuers(issuerSet, this.#caches, pick(this.#jwt), pick(this.#opaque), this.#revocable);
+    return new RouteTokenVerifier(
+      issuerSet,
+      this.#caches,
+      pick(this.#jwt),
+      pick(this.#opaque),
+      this.#revocable,
+    );
   }
 
   /** By what a token of any issuer is revoked, whatever route it is meant for and however old it is. */

@@ -1,11 +1,11 @@
 /** Issuers of opaque tokens: who is asked about them, and by which policy their answers are judged. */
 import type { Configuration, IssuerConfiguration } from '../config/schema.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
-import type { AuthorityClient } from '../token/authorization-server-client.ts';
-import { IntrospectionCall } from '../token/introspection-client.ts';
-import type { OpaqueAuthority } from '../token/authorization-server-guard.ts';
+import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
+import { IntrospectionClient } from '../token/introspection-client.ts';
+import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
 import type { OpaquePolicy } from '../token/opaque-verifier.ts';
-import { ValidationCall } from '../token/validation-client.ts';
+import { ValidationClient } from '../token/validation-client.ts';
 
 export function opaquePolicy(
   name: string,
@@ -46,10 +46,10 @@ function sameOrigin(issuer: string, url: string): boolean {
 /** Undefined for an issuer of JWTs that the gateway verifies itself. */
 export function opaqueAuthority(
   { introspection, validation }: IssuerConfiguration,
-  client: AuthorityClient,
-): OpaqueAuthority | undefined {
+  client: AuthorizationServerClient,
+): TokenStatusSource | undefined {
   if (introspection) {
-    return new IntrospectionCall(
+    return new IntrospectionClient(
       {
         url: introspection.url,
         clientId: introspection.client_id,
@@ -64,7 +64,7 @@ export function opaqueAuthority(
   const { send } = validation;
   const name = send.name ?? (send.in === 'header' ? 'Authorization' : 'token');
   const bearer = send.in === 'header' && name.toLowerCase() === 'authorization';
-  return new ValidationCall(
+  return new ValidationClient(
     {
       url: validation.url,
       method: validation.method,

@@ -1,5 +1,5 @@
 import { assertionSigner } from '../assembly/adapters.ts';
-import { AuthorityClient } from '../token/authorization-server-client.ts';
+import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigurationError } from '../config/load.ts';
 import { certificateFindings, configuredCertificates } from '../config/certificates.ts';
@@ -56,7 +56,7 @@ interface Findings {
 /** @throws ConfigurationError */
 async function examine(args: Arguments): Promise<Findings> {
   const loaded = configurationOf(args);
-  const client = new AuthorityClient();
+  const client = new AuthorizationServerClient();
   // Key files and secrets are read by whoever uses them: the issuers and the signer are built as `run` builds them.
   assertionSigner(loaded, systemClock);
   const leftOut: string[] = [];

@@ -8,8 +8,8 @@ import { opaqueAuthority } from '../assembly/opaque-issuers.ts';
 import { redisLocation } from '../config/redis-location.ts';
 import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
 import { describeError } from '../telemetry/logger.ts';
-import type { AuthorityClient } from '../token/authorization-server-client.ts';
-import type { OpaqueAuthority } from '../token/authorization-server-guard.ts';
+import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
+import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
 import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
 
 export interface Probed {
@@ -22,7 +22,10 @@ export interface Probed {
 const CONNECT_TIMEOUT_MS = 3_000;
 
 /** Tries everything once, at the same time. */
-export async function probe(loaded: LoadedConfiguration, client: AuthorityClient): Promise<Probed[]> {
+export async function probe(
+  loaded: LoadedConfiguration,
+  client: AuthorizationServerClient,
+): Promise<Probed[]> {
   const { issuers, upstreams, revocation } = loaded.configuration;
   const location = redisLocation(revocation);
   return Promise.all([
@@ -66,7 +69,7 @@ function keysText(document: unknown): string {
 }
 
 /** Asks about a token that nobody has issued: shows whether the gateway's own credentials are good. */
-async function askInVain(authority: OpaqueAuthority): Promise<string> {
+async function askInVain(authority: TokenStatusSource): Promise<string> {
   const { active } = await authority.ask(`sallyport-check-${randomUUID()}`);
   if (active) throw new Error('it calls any token good');
   return 'answers';

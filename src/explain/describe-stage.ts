@@ -60,7 +60,7 @@ export class StageWords {
           : 'there is nothing to revoke';
       case 'authorize':
         return token ? permittedText(route) : 'nobody needs a permission here';
-      case 'vouch':
+      case 'sign_assertion':
         return loaded.configuration.identity.assertion && token
           ? `an assertion for ${route?.upstream} is signed`
           : 'no assertion is made';

@@ -10,7 +10,7 @@ import { corsHeaders } from '../http/cors.ts';
 import { headerAlias } from '../http/header-names.ts';
 import { problemAnswer } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
-import { lookedAt } from '../server/http1-request.ts';
+import { essentialHeaders } from '../server/http1-request.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
 import { logoutEndpointOf, type LogoutEndpoint } from '../handlers/logout-handler.ts';
 import { type Policy } from '../policy.ts';
@@ -31,7 +31,7 @@ import {
 import { nearestRoutes, badPathText } from './nearest-routes.ts';
 import { type KnownRevocations } from './known-revocations.ts';
 import { StageWords } from './describe-stage.ts';
-import { type UnsignedTwin } from './stand-in-token.ts';
+import { type StandInToken } from './stand-in-token.ts';
 
 /** A request that nobody has sent. */
 export interface ImaginedRequest {
@@ -47,7 +47,7 @@ export interface ImaginedRequest {
 }
 
 /** Listens to the pipeline. */
-export class Witness extends Observer {
+export class RecordingObserver extends Observer {
   report: { readonly stage: StageName; readonly error: GatewayError } | undefined;
 
   override reported(exchange: Exchange, error: GatewayError): void {
@@ -62,11 +62,11 @@ export interface DryRunParts {
   readonly policy: Policy;
   readonly gateway: Gateway;
   readonly logoutEndpoints: readonly LogoutEndpoint[];
-  readonly observer: Witness;
+  readonly observer: RecordingObserver;
   readonly revocations: KnownRevocations;
   readonly clock: Clock;
   readonly online: boolean;
-  readonly twin: UnsignedTwin | undefined;
+  readonly twin: StandInToken | undefined;
 }
 
 export class DryRun {
@@ -118,7 +118,7 @@ export class DryRun {
       wantsTunnel: false,
     };
     if (!parserTakes(raw)) throw MALFORMED_REQUEST;
-    const wantsTunnel = isWebSocketHandshake({ ...raw, headers: lookedAt(raw.rawHeaders) });
+    const wantsTunnel = isWebSocketHandshake({ ...raw, headers: essentialHeaders(raw.rawHeaders) });
     const head = readHead({ ...raw, wantsTunnel }, headerTable, headLimits);
     exchange.head = head;
     if (head.requestId !== undefined) exchange.requestId = head.requestId;

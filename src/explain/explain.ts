@@ -9,15 +9,15 @@ import { Gateway } from '../gateway.ts';
 import { Issuers, SILENT_OBSERVER } from '../assembly/issuers.ts';
 import { compilePolicy } from '../assembly/compile-policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { AuthorityClient, type AuthorityAnswer } from '../token/authorization-server-client.ts';
+import { AuthorizationServerClient, type AuthorityAnswer } from '../token/authorization-server-client.ts';
 import { stringClaim } from '../token/claims.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { VERSION } from '../version.ts';
 import type { Explanation } from './explanation.ts';
 import { revocationsFor } from './known-revocations.ts';
 import { jwtOf } from './describe-token.ts';
-import { unsignedTwin, type UnsignedTwin } from './stand-in-token.ts';
-import { DryRun, Witness, type ImaginedRequest } from './dry-run.ts';
+import { unsignedTwin, type StandInToken } from './stand-in-token.ts';
+import { DryRun, RecordingObserver, type ImaginedRequest } from './dry-run.ts';
 
 export interface ExplainOptions {
   /** Ask for keys, about opaque tokens, and for the revocation list. */
@@ -34,7 +34,7 @@ const ONE_TOKEN = {
 } as const;
 
 /** Never reaches anybody. */
-class OfflineClient extends AuthorityClient {
+class OfflineClient extends AuthorizationServerClient {
   override async send(): Promise<AuthorityAnswer> {
     throw new Error('not asked: this is a dry run');
   }
@@ -50,7 +50,7 @@ export async function explain(
   const clock: Clock = nowMs === undefined ? systemClock : { ...systemClock, nowMs: () => nowMs };
   const policy = compilePolicy(configuration);
   const twin = online || request.token === undefined ? undefined : twinFor(loaded, request.token);
-  const client = online ? new AuthorityClient() : new OfflineClient();
+  const client = online ? new AuthorizationServerClient() : new OfflineClient();
   const issuers = new Issuers(loaded, {
     client,
     caches: new TokenCaches(ONE_TOKEN),
@@ -62,7 +62,7 @@ export async function explain(
   const revocations = await revocationsFor(loaded, clock, online);
   try {
     await issuers.start();
-    const observer = new Witness(new Metrics(VERSION), clock, undefined);
+    const observer = new RecordingObserver(new Metrics(VERSION), clock, undefined);
     const gateway = new Gateway({
       policy,
       verifiers: issuers.verifiersOf(policy),
@@ -91,7 +91,7 @@ export async function explain(
 }
 
 /** Only for issuers whose keys are behind a URL: where the keys are at hand, the signature is checked. */
-function twinFor({ configuration }: LoadedConfiguration, token: string): UnsignedTwin | undefined {
+function twinFor({ configuration }: LoadedConfiguration, token: string): StandInToken | undefined {
   const issuer = stringClaim(jwtOf(token)?.claims ?? {}, 'iss');
   const remote = Object.values(configuration.issuers).some(
     (candidate) =>

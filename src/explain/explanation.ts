@@ -10,7 +10,7 @@ export const STAGES: readonly StageName[] = [
   'verify_token',
   'check_revocation',
   'authorize',
-  'vouch',
+  'sign_assertion',
   'rewrite_headers',
 ];
 

@@ -6,14 +6,14 @@ import { constants, generateKeyPairSync, sign, type KeyObject } from 'node:crypt
 import { KEY_REQUIREMENTS, SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from '../token/algorithms.ts';
 import { readJws } from '../token/lexical-gate.ts';
 
-export interface UnsignedTwin {
+export interface StandInToken {
   readonly token: string;
   /** The set that verifies it. */
   readonly jwks: { readonly keys: readonly object[] };
 }
 
 /** Undefined where the token is no JWT, or not one that public keys could have signed. */
-export function unsignedTwin(token: string): UnsignedTwin | undefined {
+export function unsignedTwin(token: string): StandInToken | undefined {
   const jws = wellFormed(token);
   const algorithm = SIGNATURE_ALGORITHMS.find((candidate) => candidate === jws?.algorithm);
   const keys = algorithm && keyPairFor(algorithm);

@@ -15,37 +15,37 @@ import { readHead, type RawHead, type RequestHead } from '../http/request-head.t
 import type { OpenTunnel, RequestHandler, Site } from '../server/request-handler.ts';
 import type { Exchange } from '../telemetry/exchange.ts';
 import type { Observer } from '../telemetry/observer.ts';
-import { leavesTooMuch, reject } from './reject.ts';
+import { exceedsDiscardLimit, reject } from './reject.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import { newRequestId } from '../telemetry/trace-context.ts';
 
-/** What receptions of every kind share. */
-export interface ReceptionParts {
+/** What handlers of every kind share. */
+export interface HandlerParts {
   readonly gateway: Gateway;
   readonly observer: Observer;
   readonly logger: Logger;
 }
 
-/** What every visitor needs; one for a listener. */
-export interface Reception extends ReceptionParts, Site {
+/** What the handlers of one listener share. */
+export interface HandlerSite extends HandlerParts, Site {
   /** A refusal as this listener's clients are to get it. */
-  readonly answerTo: (error: GatewayError) => GatewayError;
+  readonly refusalFor: (error: GatewayError) => GatewayError;
 }
 
-export abstract class Visitor<R extends Reception = Reception> implements RequestHandler {
+export abstract class BaseHandler<R extends HandlerSite = HandlerSite> implements RequestHandler {
   protected readonly request: ClientRequest;
   protected readonly response: ClientAnswer;
   protected readonly connection: Connection;
   protected readonly exchange: Exchange;
-  protected readonly reception: R;
+  protected readonly site: R;
 
-  constructor(reception: R, request: ClientRequest, response: ClientAnswer, connection: Connection) {
-    this.reception = reception;
+  constructor(site: R, request: ClientRequest, response: ClientAnswer, connection: Connection) {
+    this.site = site;
     this.request = request;
     this.response = response;
     this.connection = connection;
-    this.exchange = reception.observer.begin(request.method ?? '', connection.peer, newRequestId());
-    connection.begun();
+    this.exchange = site.observer.begin(request.method ?? '', connection.peer, newRequestId());
+    connection.requestStarted();
   }
 
   /** Serves the request. `openTunnel` is there where the client asks to switch to WebSocket. */
@@ -53,12 +53,12 @@ export abstract class Visitor<R extends Reception = Reception> implements Reques
 
   /** Answers a request that the listener refuses. */
   refuse(error: GatewayError): void {
-    this.response.on('close', () => this.ended());
+    this.response.on('close', () => this.requestEnded());
     this.fail(error);
   }
 
   fail(thrown: unknown): void {
-    const { observer, logger, gateway, answerTo } = this.reception;
+    const { observer, logger, gateway, refusalFor: answerTo } = this.site;
     const { exchange, request } = this;
     if (!(thrown instanceof GatewayError)) {
       logger.error(
@@ -70,27 +70,27 @@ export abstract class Visitor<R extends Reception = Reception> implements Reques
     if (error.source === 'upstream' && error.cause !== undefined)
       exchange.failureCause = describeError(error.cause);
     observer.failed(exchange, error);
-    this.answerComplete();
+    this.responseComplete();
     const closes = this.endsConnection(error.close || this.response.headersSent);
     exchange.bytesOut += reject(this.response, error, {
       realm: gateway.policy.realm,
       requestId: exchange.requestId,
       isHead: request.method === 'HEAD',
       closes,
-      headers: [...this.#corsHeaders(), ...this.connection.alwaysSaid],
+      headers: [...this.#corsHeaders(), ...this.connection.commonHeaders],
     });
   }
 
   /** Is the answer that is given now the last one on its connection? Then nothing behind it is served. */
   protected endsConnection(mustEnd = false): boolean {
     const { connection } = this;
-    if (connection.multiplexed || !(mustEnd || leavesTooMuch(this.#bodyBytesLeft()))) return false;
+    if (connection.multiplexed || !(mustEnd || exceedsDiscardLimit(this.#bodyBytesLeft()))) return false;
     connection.closing = true;
     return true;
   }
 
   /** The gateway's own answer to a request that is not refused. */
-  protected answer(status: number, headers: readonly string[], body = ''): void {
+  protected respond(status: number, headers: readonly string[], body = ''): void {
     const { exchange, response, connection } = this;
     exchange.status = status;
     exchange.bytesOut = Buffer.byteLength(body);
@@ -99,10 +99,10 @@ export abstract class Visitor<R extends Reception = Reception> implements Reques
       ...(status === 204 ? [] : ['content-length', String(exchange.bytesOut)]),
       'x-request-id',
       exchange.requestId,
-      ...connection.alwaysSaid,
+      ...connection.commonHeaders,
       ...(this.endsConnection() ? ['connection', 'close'] : []),
     ]);
-    this.answerComplete();
+    this.responseComplete();
     response.end(body === '' || this.request.method === 'HEAD' ? undefined : body);
   }
 
@@ -127,15 +127,15 @@ export abstract class Visitor<R extends Reception = Reception> implements Reques
 
   /** @param proxies who is believed about the client's address; undefined where the peer is not */
   protected readHead(raw: RawHead, proxies: TrustedPeers | undefined): RequestHead {
-    const { policy } = this.reception.gateway;
+    const { policy } = this.site.gateway;
     const { exchange } = this;
     const head = readHead(raw, policy.headerTable, policy.headLimits);
     exchange.head = head;
     exchange.method = head.method;
     if (head.requestId !== undefined) exchange.requestId = head.requestId;
-    this.reception.observer.headRead(exchange, head);
+    this.site.observer.headRead(exchange, head);
     if (proxies) exchange.clientIp = clientAddress(this.connection.peer, forwardedForChain(head), proxies);
-    if (policy.inFlight > 0 && this.reception.observer.inFlight > policy.inFlight) throw OVERLOADED;
+    if (policy.inFlight > 0 && this.site.observer.inFlight > policy.inFlight) throw OVERLOADED;
     return head;
   }
 
@@ -148,27 +148,27 @@ export abstract class Visitor<R extends Reception = Reception> implements Reques
   }
 
   /** The answer is complete; its client may not have taken it yet. */
-  protected answerComplete(): void {
-    this.connection.answered(this.reception.observer.nowMs);
+  protected responseComplete(): void {
+    this.connection.responseComplete(this.site.observer.nowMs);
   }
 
-  /** The answer has ended, or the client has gone. Once for each visitor. */
-  protected ended(): void {
-    const { observer } = this.reception;
+  /** The answer has ended, or the client has gone. Once for each request. */
+  protected requestEnded(): void {
+    const { observer } = this.site;
     observer.end(this.exchange);
-    this.connection.ended(observer.endedAtMs(this.exchange));
+    this.connection.requestEnded(observer.endedAtMs(this.exchange));
   }
 }
 
-/** What of a site is the same for visitors of every kind. */
-export function siteOf(
-  { gateway, observer }: ReceptionParts,
+/** What of a site is the same for handlers of every kind. */
+export function commonSite(
+  { gateway, observer }: HandlerParts,
   answerTo: (error: GatewayError) => GatewayError,
-): Pick<Reception, 'answerTo' | 'isTrusted' | 'refusalText'> {
+): Pick<HandlerSite, 'refusalFor' | 'isTrusted' | 'refusalText'> {
   return {
-    answerTo,
+    refusalFor: answerTo,
     isTrusted: (peer) => gateway.policy.trustedPeers.has(peer),
-    refusalText(refused, { peer, alwaysSaid }) {
+    refusalText(refused, { peer, commonHeaders: alwaysSaid }) {
       const exchange = observer.begin('', peer, newRequestId());
       const error = answerTo(refused);
       observer.failed(exchange, error);

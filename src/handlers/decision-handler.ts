@@ -8,27 +8,27 @@ import { HeaderKind } from '../http/header-names.ts';
 import { namesOriginal, originalRequest, type Dialect } from '../http/original-request.ts';
 import { whenReady } from '../maybe-promise.ts';
 import type { VouchedRequest } from '../stages/sign-assertion.ts';
-import { siteOf, Visitor, type Reception, type ReceptionParts } from './base-handler.ts';
+import { commonSite, BaseHandler, type HandlerSite, type HandlerParts } from './base-handler.ts';
 
-interface DecisionParts extends ReceptionParts {
+interface DecisionParts extends HandlerParts {
   readonly dialect: Dialect;
   /** Who may ask. */
   readonly askers: TrustedPeers;
   /** The JWK Set of the assertion keys; undefined where none are configured. */
   readonly publicKeys: object | undefined;
 }
-type DecisionReception = Reception & DecisionParts;
+type DecisionSite = HandlerSite & DecisionParts;
 
 /** Of a listener that tells other proxies what may pass. */
-export function decisionReception(parts: DecisionParts): Reception {
-  const reception: DecisionReception = {
+export function decisionSite(parts: DecisionParts): HandlerSite {
+  const site: DecisionSite = {
     ...parts,
     // nginx' auth_request passes on 401 and 403, and makes a 500 of every other refusal.
-    ...siteOf(parts, OF_NGINX.has(parts.dialect) ? asForbidden : (error) => error),
+    ...commonSite(parts, OF_NGINX.has(parts.dialect) ? asForbidden : (error) => error),
     tunnels: false,
-    handle: (request, response, connection) => new DecisionVisit(reception, request, response, connection),
+    handle: (request, response, connection) => new DecisionHandler(site, request, response, connection),
   };
-  return reception;
+  return site;
 }
 
 const OF_NGINX: ReadonlySet<Dialect> = new Set(['original', 'original_url']);
@@ -36,15 +36,15 @@ const NOT_STORED = ['cache-control', 'no-store'];
 /** Where the public keys of assertions are, here and on the admin listener. */
 const KEYS_PATH = '/.well-known/sallyport/jwks.json';
 
-class DecisionVisit extends Visitor<DecisionReception> {
+class DecisionHandler extends BaseHandler<DecisionSite> {
   serve(): void {
-    const { gateway, dialect, askers, publicKeys } = this.reception;
-    this.response.on('close', () => this.ended());
+    const { gateway, dialect, askers, publicKeys } = this.site;
+    this.response.on('close', () => this.requestEnded());
     try {
       const asking = this.rawHead(false);
       // Only a request that asks nothing: what stands in the place of a decision must never look like one.
       if (publicKeys && asking.target === KEYS_PATH && !namesOriginal(asking, dialect)) {
-        this.answer(
+        this.respond(
           200,
           ['content-type', 'application/jwk-set+json', ...NOT_STORED],
           JSON.stringify(publicKeys),
@@ -57,7 +57,7 @@ class DecisionVisit extends Visitor<DecisionReception> {
         this.#allowWith([]);
         return;
       }
-      const decided = whenReady(gateway.permit(head, this.exchange), (vouched) => this.#allow(vouched));
+      const decided = whenReady(gateway.permit(head, this.exchange), (asserted) => this.#allow(asserted));
       if (decided instanceof Promise) decided.catch((error: unknown) => this.fail(error));
     } catch (error) {
       this.fail(error);
@@ -66,7 +66,7 @@ class DecisionVisit extends Visitor<DecisionReception> {
 
   #allow({ authorized, assertion }: VouchedRequest): void {
     const spoofed = this.exchange.head?.kinds.filter((kind) => kind === HeaderKind.identity).length ?? 0;
-    this.reception.observer.stripped(this.exchange, spoofed);
+    this.site.observer.stripped(this.exchange, spoofed);
     this.#allowWith([...authorized.identity, ...assertion]);
   }
 
@@ -76,10 +76,10 @@ class DecisionVisit extends Visitor<DecisionReception> {
    * @param ours names and values in turn
    */
   #allowWith(ours: readonly string[]): void {
-    const headers = this.reception.gateway.policy.identityNames.flatMap((name) => {
+    const headers = this.site.gateway.policy.identityNames.flatMap((name) => {
       const at = ours.findIndex((ourName, index) => index % 2 === 0 && ourName === name);
       return [name, at < 0 ? '' : (ours[at + 1] ?? '')];
     });
-    this.answer(200, [...headers, ...NOT_STORED]);
+    this.respond(200, [...headers, ...NOT_STORED]);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * What is still under way for a token: tunnels, event streams, long transfers. A few times a second they are looked
  * at, and those whose token was revoked are closed; streams also when it has expired. Requests that still wait for their
- * response are found by Patience. Rules V10, V15.
+ * response are found by the deadlines. Rules V10, V15.
  */
 import type { Clock } from '../clock.ts';
 import type { Revocations } from '../stages/check-revocation.ts';

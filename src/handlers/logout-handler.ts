@@ -53,7 +53,7 @@ const MAX_BODY_BYTES = 16 * 1024;
 /** How long a logout token may take to arrive. */
 const BODY_TIMEOUT_MS = 10_000;
 
-export class LogoutReceiver {
+export class LogoutHandler {
   readonly #endpoints: readonly LogoutEndpoint[];
   readonly #revoker: Revoker;
   readonly #audit: AuditLog;

@@ -9,35 +9,40 @@ import { HeaderKind } from '../http/header-names.ts';
 import { readPath } from '../http/path-policy.ts';
 import { valuesOf, type RequestHead } from '../http/request-head.ts';
 import { readProtocols } from '../http/websocket-protocol.ts';
-import { siteOf, Visitor, type Reception, type ReceptionParts } from './base-handler.ts';
+import { commonSite, BaseHandler, type HandlerSite, type HandlerParts } from './base-handler.ts';
 
-interface RedirectParts extends ReceptionParts {
+interface RedirectParts extends HandlerParts {
   /** As clients see it. */
   readonly httpsPort: number;
 }
-type RedirectReception = Reception & RedirectParts;
+type RedirectSite = HandlerSite & RedirectParts;
 
-export function redirectReception(parts: RedirectParts): Reception {
-  const reception: RedirectReception = {
+export function redirectSite(parts: RedirectParts): HandlerSite {
+  const site: RedirectSite = {
     ...parts,
-    ...siteOf(parts, (error) => error),
+    ...commonSite(parts, (error) => error),
     tunnels: false,
-    handle: (request, response, connection) => new RedirectVisit(reception, request, response, connection),
+    handle: (request, response, connection) => new RedirectHandler(site, request, response, connection),
   };
-  return reception;
+  return site;
 }
 
-class RedirectVisit extends Visitor<RedirectReception> {
+class RedirectHandler extends BaseHandler<RedirectSite> {
   serve(): void {
-    this.response.on('close', () => this.ended());
+    this.response.on('close', () => this.requestEnded());
     try {
-      const { gateway, httpsPort } = this.reception;
+      const { gateway, httpsPort } = this.site;
       const proxies = this.connection.peerIsTrusted ? gateway.policy.trustedPeers : undefined;
       const head = this.readHead(this.rawHead(false), proxies);
       if (hasCredentials(head)) throw CREDENTIALS_IN_THE_OPEN;
       readPath(head.path);
       const host = head.hostname + (httpsPort === 443 ? '' : `:${httpsPort}`);
-      this.answer(308, ['location', `https://${host}${head.path}${head.query}`, 'cache-control', 'no-store']);
+      this.respond(308, [
+        'location',
+        `https://${host}${head.path}${head.query}`,
+        'cache-control',
+        'no-store',
+      ]);
     } catch (error) {
       this.fail(error);
     }

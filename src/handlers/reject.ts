@@ -10,7 +10,7 @@ import { problemAnswer } from '../http/problem.ts';
 const DISCARDABLE_BODY_BYTES = 64 * 1024;
 
 /** Is more of a request still to come than is worth reading? Undefined where nobody knows how much. */
-export function leavesTooMuch(bodyBytesLeft: number | undefined): boolean {
+export function exceedsDiscardLimit(bodyBytesLeft: number | undefined): boolean {
   return (bodyBytesLeft ?? Infinity) > DISCARDABLE_BODY_BYTES;
 }
 

@@ -3,7 +3,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { ClientAnswer } from '../server/exchange.ts';
-import { bodyBytesPassed } from '../gc.ts';
+import { collectAfterBody } from '../gc.ts';
 import type { GatewayError } from '../errors.ts';
 import type { AnswerHeaders } from '../http/response-head.ts';
 import { withCors } from '../http/cors.ts';
@@ -11,7 +11,7 @@ import type { AnswerSink, Forwarding } from '../upstream/forwarder.ts';
 import type { Exchange } from '../telemetry/exchange.ts';
 
 /** What happens where the answer is not simply the upstream's. */
-export interface ResponderHooks {
+export interface ResponseHooks {
   /** The upstream's answer has ended, or there will be none. */
   answered(): void;
   fail(error: GatewayError): void;
@@ -26,10 +26,10 @@ export interface ResponderHooks {
 /** A body up to this size that came in one piece goes out in one write with its head. */
 const ONE_WRITE_BYTES = 16 * 1024;
 
-export class Responder implements AnswerSink {
+export class ResponseWriter implements AnswerSink {
   readonly #exchange: Exchange;
   readonly #response: ClientAnswer;
-  readonly #hooks: ResponderHooks;
+  readonly #hooks: ResponseHooks;
   readonly #alwaysSaid: readonly string[];
   #forwarding: Forwarding | undefined;
   #begun = false;
@@ -44,7 +44,7 @@ export class Responder implements AnswerSink {
   constructor(
     exchange: Exchange,
     response: ClientAnswer,
-    hooks: ResponderHooks,
+    hooks: ResponseHooks,
     alwaysSaid: readonly string[],
   ) {
     this.#exchange = exchange;
@@ -97,7 +97,7 @@ export class Responder implements AnswerSink {
       return true;
     }
     this.#release();
-    bodyBytesPassed(chunk.length);
+    collectAfterBody(chunk.length);
     // A copy: the bytes are ours during this call only, and the client may be slower.
     return this.#write(Buffer.from(chunk));
   }

@@ -7,7 +7,7 @@
  */
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../clock.ts';
-import { listRead } from '../gc.ts';
+import { collectAfterList } from '../gc.ts';
 import { MarkTable } from './mark-table.ts';
 import { pause } from './abortable-delay.ts';
 import { idOfKey, type RevocableToken, type TargetKey } from './revocation-target.ts';
@@ -267,7 +267,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     for (let from = 0; from < lacking.length; from += MERGE_MARKS)
       await this.#store.merge(lacking.slice(from, from + MERGE_MARKS));
     if (lacking.length > 0) this.emit('restored', lacking.length);
-    listRead(read);
+    collectAfterList(read);
     this.#fresh(askedAtMs);
     return position;
   }

@@ -8,8 +8,8 @@ import { isForGood, targetId, type RevocationTarget } from './revocation-target.
 import type { RevocationEntry, RevocationMark, RevocationStore } from './revocation-store.ts';
 import type { RevocationView } from './revocation-view.ts';
 
-/** A wish to revoke: one token by its text, or a target. Dates are in seconds. */
-export type RevocationWish = {
+/** What to revoke: one token by its text, or a target. Dates are in seconds. */
+export type RevokeCommand = {
   readonly reason: string | null;
   readonly createdBy: string;
 } & (
@@ -24,7 +24,7 @@ export type RevocationOutcome = { readonly changed: boolean } & (
   | { readonly kind: 'expired'; readonly entry: Omit<RevocationEntry, 'version'> }
 );
 
-/** The wish cannot be granted; `message` is fixed text for whoever asked. */
+/** The command makes no sense; `message` is fixed text for whoever asked. */
 export class RevocationRefused extends Error {
   override readonly name = 'RevocationRefused';
 }
@@ -57,16 +57,18 @@ export class Revoker {
   /**
    * Resolves once the store has it; this gateway refuses the token from then on.
    *
-   * @throws RevocationRefused for a wish that makes no sense; GatewayError where the token cannot be verified;
+   * @throws RevocationRefused for a command that makes no sense; GatewayError where the token cannot be verified;
    *         any other Error where the store cannot be had
    */
-  async revoke(wish: RevocationWish): Promise<RevocationOutcome> {
-    return 'token' in wish ? this.#revokeToken(wish) : this.#revokeTarget(wish);
+  async revoke(command: RevokeCommand): Promise<RevocationOutcome> {
+    return 'token' in command ? this.#revokeToken(command) : this.#revokeTarget(command);
   }
 
-  /** What a wish would revoke, without revoking it. A token is verified for that, as it would be. */
-  async targetOf(wish: RevocationWish): Promise<RevocationTarget> {
-    return 'token' in wish ? (await this.#parts.identify(wish.token, wish.issuerName)).target : wish.target;
+  /** What a command would revoke, without revoking it. A token is verified for that, as it would be. */
+  async targetOf(command: RevokeCommand): Promise<RevocationTarget> {
+    return 'token' in command
+      ? (await this.#parts.identify(command.token, command.issuerName)).target
+      : command.target;
   }
 
   async undo(id: string): Promise<RevocationMark | undefined> {
@@ -83,10 +85,10 @@ export class Revoker {
   }
 
   async #revokeToken(
-    wish: RevocationWish & { token: string; issuerName: string | undefined },
+    command: RevokeCommand & { token: string; issuerName: string | undefined },
   ): Promise<RevocationOutcome> {
     const { store, clock, keepSeconds } = this.#parts;
-    const { target, endsAt } = await this.#parts.identify(wish.token, wish.issuerName);
+    const { target, endsAt } = await this.#parts.identify(command.token, command.issuerName);
     const nowSeconds = Math.floor((await store.nowMs()) / 1000);
     const expiresAt = endsAt === undefined ? nowSeconds + keepSeconds : Math.ceil(endsAt);
     const request = {
@@ -94,8 +96,8 @@ export class Revoker {
       target,
       issuedBefore: null,
       expiresAt,
-      createdBy: wish.createdBy,
-      reason: wish.reason,
+      createdBy: command.createdBy,
+      reason: command.reason,
     };
     if (expiresAt < Math.min(nowSeconds, clock.nowMs() / 1000)) {
       return {
@@ -112,7 +114,7 @@ export class Revoker {
     issuedBefore,
     createdBy,
     reason,
-  }: RevocationWish & {
+  }: RevokeCommand & {
     target: RevocationTarget;
     issuedBefore: number | undefined;
   }): Promise<RevocationOutcome> {

@@ -14,7 +14,7 @@ export interface ConnectionPolicy {
   /** May this peer speak for others? */
   readonly isTrusted: (peer: string) => boolean;
   /** Names and values in turn: what every answer says. */
-  readonly alwaysSaid: readonly string[];
+  readonly commonHeaders: readonly string[];
 }
 
 /** How long a connection is read on after an answer that ends it, so that the client gets to read that answer. */
@@ -46,14 +46,14 @@ export class ClientConnections {
   /** Another configuration is in place, for those that are open, too. */
   update(policy: ConnectionPolicy): void {
     this.#policy = policy;
-    for (const connection of this.#known.values()) connection.follow(policy);
+    for (const connection of this.#known.values()) connection.applyPolicy(policy);
   }
 
   /** Those on which nothing has been served for that long, or whose clients have not taken an answer for that long. */
   idleFor(ms: number): Duplex[] {
     const before = this.#clock.monotonicMs() - ms;
     return [...this.#known]
-      .filter(([, connection]) => connection.waitsSinceMs < before)
+      .filter(([, connection]) => connection.idleSinceMs < before)
       .map(([socket]) => socket);
   }
 
@@ -78,20 +78,20 @@ export class ClientConnection implements Connection {
   peerIsTrusted: boolean;
   readonly scheme: 'http' | 'https';
   readonly multiplexed: boolean;
-  alwaysSaid: readonly string[];
+  commonHeaders: readonly string[];
   closing = false;
   /** Node's parser has given up: what has not come of a request will not come. */
-  isBroken = false;
+  parserFailed = false;
   readonly #socket: Socket;
   /** Requests being served. */
   #inFlight = 0;
-  #idleSinceMs: number;
+  #endedSinceMs: number;
   /** Since when an answer has been complete but not taken by the client; Infinity while none is. */
   #answeredSinceMs = Infinity;
   /** What the client has sent behind a request that is not yet answered. */
   readonly #next: (() => void)[] = [];
   /** Its socket is somebody else's now. */
-  #isHandedOver = false;
+  #isDetached = false;
 
   constructor(socket: Socket, multiplexed: boolean, policy: ConnectionPolicy, nowMs: number) {
     this.#socket = socket;
@@ -99,13 +99,13 @@ export class ClientConnection implements Connection {
     this.peerIsTrusted = policy.isTrusted(this.peer);
     this.scheme = policy.scheme;
     this.multiplexed = multiplexed;
-    this.alwaysSaid = policy.alwaysSaid;
-    this.#idleSinceMs = nowMs;
+    this.commonHeaders = policy.commonHeaders;
+    this.#endedSinceMs = nowMs;
   }
 
   /** Since when nothing happens but for the client's part, on the monotonic clock. */
-  get waitsSinceMs(): number {
-    return this.#inFlight === 0 ? this.#idleSinceMs : this.#answeredSinceMs;
+  get idleSinceMs(): number {
+    return this.#inFlight === 0 ? this.#endedSinceMs : this.#answeredSinceMs;
   }
 
   /** A request is being served, and another must wait for it. */
@@ -117,28 +117,28 @@ export class ClientConnection implements Connection {
    * Serves this when everything before it is answered. Node hands over whatever a client sends at once: it would be
    * served all at once, too, and its answers would pile up.
    */
-  inTurn(serve: () => void): void {
+  enqueue(serve: () => void): void {
     this.#next.push(serve);
     this.#socket.pause();
   }
 
   /** Nobody here reads from its socket any more. */
-  handOver(): void {
-    this.#isHandedOver = true;
+  detach(): void {
+    this.#isDetached = true;
   }
 
-  begun(): void {
+  requestStarted(): void {
     this.#inFlight++;
   }
 
-  answered(sinceMs: number): void {
+  responseComplete(sinceMs: number): void {
     // Streams of HTTP/2 see to that themselves.
     if (!this.multiplexed) this.#answeredSinceMs = sinceMs;
   }
 
-  ended(nowMs: number): void {
+  requestEnded(nowMs: number): void {
     this.#inFlight--;
-    this.#idleSinceMs = nowMs;
+    this.#endedSinceMs = nowMs;
     this.#answeredSinceMs = Infinity;
     if (this.#next.length > 0) this.#serveNext();
   }
@@ -149,12 +149,12 @@ export class ClientConnection implements Connection {
       if (!serve) break;
       serve();
     }
-    if (this.#next.length === 0 && !this.#isHandedOver) this.#socket.resume();
+    if (this.#next.length === 0 && !this.#isDetached) this.#socket.resume();
   }
 
-  follow({ isTrusted, alwaysSaid }: ConnectionPolicy): void {
+  applyPolicy({ isTrusted, commonHeaders: alwaysSaid }: ConnectionPolicy): void {
     this.peerIsTrusted = isTrusted(this.peer);
-    this.alwaysSaid = alwaysSaid;
+    this.commonHeaders = alwaysSaid;
   }
 
   end(): void {

@@ -12,14 +12,14 @@ const LOOKED_AT: ReadonlySet<string> = new Set(['expect', 'upgrade', 'content-le
 const LONGEST_LOOKED_AT = 'transfer-encoding'.length;
 const SHORTEST_LOOKED_AT = 'expect'.length;
 
-export class LeanRequest extends IncomingMessage implements ClientRequest {
+export class Http1Request extends IncomingMessage implements ClientRequest {
   readonly bodyFollows = false;
   #looked: IncomingHttpHeaders | undefined;
 
   // Node types `headers` as a field, but defines it as an accessor on the prototype, as this does.
   // @ts-expect-error an accessor stands in for a field
   override get headers(): IncomingHttpHeaders {
-    this.#looked ??= lookedAt(this.rawHeaders);
+    this.#looked ??= essentialHeaders(this.rawHeaders);
     return this.#looked;
   }
 
@@ -29,7 +29,7 @@ export class LeanRequest extends IncomingMessage implements ClientRequest {
 }
 
 /** Of each, the first line: what Node would make of several is never asked for. */
-export function lookedAt(rawHeaders: readonly string[]): IncomingHttpHeaders {
+export function essentialHeaders(rawHeaders: readonly string[]): IncomingHttpHeaders {
   const headers: IncomingHttpHeaders = {};
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';

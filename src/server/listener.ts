@@ -27,7 +27,7 @@ import type { Connection } from './connection.ts';
 import { Http2Sessions } from './http2-sessions.ts';
 import { Http1Answer } from './http1-response.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
-import { LeanRequest } from './http1-request.ts';
+import { Http1Request } from './http1-request.ts';
 import { ListenerCertificates, type ListenerTls } from '../tls/server-certificates.ts';
 import { openTunnel } from './tunnel.ts';
 import type { ClientAnswer, ClientRequest } from './exchange.ts';
@@ -35,7 +35,7 @@ import type { RequestHandler, Site } from './request-handler.ts';
 
 /** Node's, for requests and answers of ours. */
 type ClientServer =
-  Server<typeof LeanRequest, typeof Http1Answer> | TlsServer<typeof LeanRequest, typeof Http1Answer>;
+  Server<typeof Http1Request, typeof Http1Answer> | TlsServer<typeof Http1Request, typeof Http1Answer>;
 
 export interface ListenerOptions {
   readonly host: string;
@@ -145,7 +145,7 @@ export class Listener {
   }
 
   #createServer(): ClientServer {
-    const options: ServerOptions<typeof LeanRequest, typeof Http1Answer> = {
+    const options: ServerOptions<typeof Http1Request, typeof Http1Answer> = {
       // Long uploads are no attack; what is slow is ended by the idle timeouts.
       requestTimeout: 0,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
@@ -155,7 +155,7 @@ export class Listener {
       requireHostHeader: false,
       shouldUpgradeCallback: this.#site.tunnels ? isWebSocketHandshake : () => false,
       noDelay: true,
-      IncomingMessage: LeanRequest,
+      IncomingMessage: Http1Request,
       ServerResponse: Http1Answer,
     };
     const server = this.#certificates
@@ -164,7 +164,7 @@ export class Listener {
     // Node would drop fields beyond a thousand in silence; ours are counted.
     server.maxHeadersCount = 0;
     this.#setLimits(server);
-    const serve = (request: LeanRequest, response: Http1Answer): void => this.#serve(request, response);
+    const serve = (request: Http1Request, response: Http1Answer): void => this.#serve(request, response);
     if (this.#certificates) this.#chooseProtocol(server);
     else server.on('connection', (socket: Socket) => this.#connections.add(socket, false));
     // A handshake that failed is no request, and nobody to answer.
@@ -172,11 +172,11 @@ export class Listener {
     server.on('request', serve);
     // By itself Node would tell the client to go on before anybody has looked at its token.
     server.on('checkContinue', serve);
-    server.on('checkExpectation', (request: LeanRequest, response: Http1Answer) => {
+    server.on('checkExpectation', (request: Http1Request, response: Http1Answer) => {
       this.#refuse(request, response, EXPECTATION_FAILED);
     });
-    server.on('upgrade', (request: LeanRequest, socket, early) => this.#upgrade(request, socket, early));
-    server.on('connect', (request: LeanRequest, socket) => {
+    server.on('upgrade', (request: Http1Request, socket, early) => this.#upgrade(request, socket, early));
+    server.on('connect', (request: Http1Request, socket) => {
       this.#serveAlone(request, socket, (handler) => handler.refuse(METHOD_REFUSED));
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket));
@@ -211,7 +211,7 @@ export class Listener {
     return {
       scheme: tls ? 'https' : 'http',
       isTrusted: (peer) => this.#site.isTrusted(peer),
-      alwaysSaid: strictTransportSecurity === undefined ? [] : [STS, strictTransportSecurity],
+      commonHeaders: strictTransportSecurity === undefined ? [] : [STS, strictTransportSecurity],
     };
   }
 
@@ -228,42 +228,44 @@ export class Listener {
   }
 
   /** Calls back when it is this request's turn, at once as a rule; never where its connection is about to end. */
-  #inTurn(socket: Duplex, serve: (connection: ClientConnection) => void): void {
+  #whenItsTurn(socket: Duplex, serve: (connection: ClientConnection) => void): void {
     const connection = this.#connections.of(socket);
     if (!connection || connection.closing) return;
-    if (connection.isBusy) connection.inTurn(() => this.#inTurn(socket, serve));
+    if (connection.isBusy) connection.enqueue(() => this.#whenItsTurn(socket, serve));
     else serve(connection);
   }
 
-  #serve(request: LeanRequest, response: Http1Answer): void {
-    this.#inTurn(request.socket, (connection) => {
-      if (connection.isBroken && !request.complete) return;
+  #serve(request: Http1Request, response: Http1Answer): void {
+    this.#whenItsTurn(request.socket, (connection) => {
+      if (connection.parserFailed && !request.complete) return;
       if (this.#draining) response.shouldKeepAlive = false;
       this.#handler(request, response, connection).serve();
     });
   }
 
-  #refuse(request: LeanRequest, response: Http1Answer, error: GatewayError): void {
-    this.#inTurn(request.socket, (connection) => this.#handler(request, response, connection).refuse(error));
+  #refuse(request: Http1Request, response: Http1Answer, error: GatewayError): void {
+    this.#whenItsTurn(request.socket, (connection) =>
+      this.#handler(request, response, connection).refuse(error),
+    );
   }
 
   /** For a request whose socket Node has handed over: for a tunnel, or whatever else it becomes. */
   #serveAlone(
-    request: LeanRequest,
+    request: Http1Request,
     socket: Duplex,
     serve: (handler: RequestHandler, response: Http1Answer) => void,
   ): void {
     // Node listens to it no more, and an error that nobody listens to ends the process.
     socket.on('error', () => socket.destroy());
     // Not before it is its turn: there is one response on a socket at a time.
-    this.#inTurn(socket, (connection) => {
-      connection.handOver();
+    this.#whenItsTurn(socket, (connection) => {
+      connection.detach();
       const response = this.#responseOn(request, socket);
       serve(this.#handler(request, response, connection), response);
     });
   }
 
-  #upgrade(request: LeanRequest, socket: Duplex, early: Buffer): void {
+  #upgrade(request: Http1Request, socket: Duplex, early: Buffer): void {
     this.#serveAlone(request, socket, (handler, response) => {
       // A client must wait for the 101: bytes before it are meant for somebody who reads them as a request.
       if (early.length > 0) {
@@ -282,7 +284,7 @@ export class Listener {
   }
 
   /** An ordinary response on a socket that Node has handed over, for whatever is not a tunnel. */
-  #responseOn(request: LeanRequest, socket: Duplex): Http1Answer {
+  #responseOn(request: Http1Request, socket: Duplex): Http1Answer {
     const response = new Http1Answer(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Socket);
@@ -306,8 +308,8 @@ export class Listener {
     }
     if (busy?.req.complete) {
       // It stands behind a request that is whole, and is still owed its answer.
-      connection.isBroken = true;
-      connection.inTurn(() => this.#clientError(error, socket));
+      connection.parserFailed = true;
+      connection.enqueue(() => this.#clientError(error, socket));
       return;
     }
     if (busy?.headersSent) {

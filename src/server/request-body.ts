@@ -4,10 +4,10 @@
  */
 import { Readable } from 'node:stream';
 import type { ClientRequest } from './exchange.ts';
-import { bodyBytesPassed } from '../gc.ts';
+import { collectAfterBody } from '../gc.ts';
 import { BODY_TOO_LARGE, MALFORMED_REQUEST } from '../errors.ts';
 
-export class ClientBody extends Readable {
+export class RequestBody extends Readable {
   readonly #body: Readable;
   #bytes = 0;
 
@@ -21,7 +21,7 @@ export class ClientBody extends Readable {
     body.on('data', (chunk: Buffer) => {
       if (this.destroyed) return;
       this.#bytes += chunk.length;
-      bodyBytesPassed(chunk.length);
+      collectAfterBody(chunk.length);
       if (maxBytes > 0 && this.#bytes > maxBytes) {
         this.destroy(BODY_TOO_LARGE);
         return;

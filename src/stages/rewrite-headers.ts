@@ -69,12 +69,12 @@ export type { OutboundRequest };
  */
 export function rewriteHeaders(
   head: RequestHead,
-  vouched: VouchedRequest,
+  asserted: VouchedRequest,
   ids: ExchangeIds,
   name: string,
   client: ClientEnd,
 ): OutboundRequest {
-  const { route, identity } = vouched.authorized;
+  const { route, identity } = asserted.authorized;
   if (head.upgrade !== undefined && !route.upgrades.has(head.upgrade)) throw UPGRADE_REFUSED;
   const headers: string[] = [];
   let via = '';
@@ -102,7 +102,7 @@ export function rewriteHeaders(
   // Ours go in after hop-by-hop removal. In the other order a client that sends
   // `Connection: X-User-Id` makes the upstream's side drop the value it trusts.
   for (const part of identity) headers.push(part);
-  for (const part of vouched.assertion) headers.push(part);
+  for (const part of asserted.assertion) headers.push(part);
   const target = rewrittenPath(head.path, route) + head.query;
   return new OutboundRequest(head, route, target, headers, stripped, offersBearer);
 }

@@ -19,8 +19,8 @@ export interface AssertionSigner {
 }
 
 /** An authorized request with everything that the gateway says of its caller. */
-class VouchedRequest {
-  declare protected readonly made: 'by vouch';
+class AssertedRequest {
+  declare protected readonly made: 'by signAssertion';
   readonly authorized: AuthorizedRequest;
   /** Names and values in turn: the assertion, or nothing. */
   readonly assertion: readonly string[];
@@ -30,7 +30,7 @@ class VouchedRequest {
     this.assertion = assertion;
   }
 }
-export type { VouchedRequest };
+export type { AssertedRequest as VouchedRequest };
 
 const NONE: readonly string[] = [];
 
@@ -40,13 +40,13 @@ interface ReusableAssertion {
 }
 
 /** @param signer undefined where no assertion is configured */
-export function vouch(
+export function signAssertion(
   signer: AssertionSigner | undefined,
   authorized: AuthorizedRequest,
   nowMs: number,
-): VouchedRequest {
+): AssertedRequest {
   const { token, route } = authorized;
-  if (!signer || !token) return new VouchedRequest(authorized, NONE);
+  if (!signer || !token) return new AssertedRequest(authorized, NONE);
   const known = token.derived.get(signer) as Map<string, ReusableAssertion> | undefined;
   const byUpstream = known ?? new Map<string, ReusableAssertion>();
   if (!known) token.derived.set(signer, byUpstream);
@@ -56,5 +56,5 @@ export function vouch(
     reusable = { headers: [signer.header, assertion], reusableUntilMs };
     byUpstream.set(route.upstream, reusable);
   }
-  return new VouchedRequest(authorized, reusable.headers);
+  return new AssertedRequest(authorized, reusable.headers);
 }

@@ -39,13 +39,13 @@ export function verifyToken(
   const verifier = verifiers.get(route.issuerSet);
   if (!verifier) throw invalidToken('unknown_issuer');
   return whenReady(verifier.verify(presented.token, caller), (verification) => {
-    refuseUntimely(verification.token, nowMs / 1000);
+    checkTimes(verification.token, nowMs / 1000);
     return new VerifiedToken(verification);
   });
 }
 
 /** On every use, cached or not: a token in a cache grows old like any other. */
-function refuseUntimely(token: AuthenticToken, nowSeconds: number): void {
+function checkTimes(token: AuthenticToken, nowSeconds: number): void {
   const { issuerName, expiresAt, notBefore, clockSkewSeconds } = token;
   if (expiresAt !== undefined && nowSeconds >= expiresAt + clockSkewSeconds) {
     throw invalidToken('expired', issuerName);

@@ -23,7 +23,7 @@ export type StageName =
   | 'verify_token'
   | 'check_revocation'
   | 'authorize'
-  | 'vouch'
+  | 'sign_assertion'
   | 'rewrite_headers';
 
 /** The notes on one request. Written by the gateway as the stages go, read when the answer has ended. */

@@ -55,7 +55,7 @@ const connect: buildConnector.connector = (options, callback) => {
 };
 
 /** One pool for all authorization servers; HTTP/1.1 only, redirects are answers like any other. */
-export class AuthorityClient {
+export class AuthorizationServerClient {
   readonly #agent = new Agent({
     connect,
     // Many times what one client may use by default: calls that hang must not make those of others wait.

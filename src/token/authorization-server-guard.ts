@@ -24,7 +24,7 @@ export interface Unjudged {
 }
 
 /** A server that knows opaque tokens. */
-export interface OpaqueAuthority {
+export interface TokenStatusSource {
   /**
    * @throws NoResponse, Busy, or any other Error for a response that says nothing clear; never for a bad token
    */
@@ -64,13 +64,13 @@ const RETRY_AFTER_LIMIT_SECONDS = 1;
 
 export interface AuthorityGuardParts {
   readonly issuerName: string;
-  readonly authority: OpaqueAuthority;
+  readonly authority: TokenStatusSource;
   readonly limits: ClientLimits;
   readonly clock: Clock;
   readonly count: (result: AuthorityCallResult, error?: unknown) => void;
 }
 
-export class AuthorityGuard {
+export class AuthorizationServerGuard {
   readonly #parts: AuthorityGuardParts;
   readonly #circuit: CircuitBreaker;
   readonly #allowance: ClientAllowance;

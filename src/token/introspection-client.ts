@@ -10,8 +10,8 @@ import {
   type ClientAuth,
 } from 'oauth4webapi';
 import { isJson } from '../http/media-type.ts';
-import { type AuthorityAnswer, type AuthorityClient } from './authorization-server-client.ts';
-import { refuseBusy, type OpaqueAuthority, type Verdict } from './authorization-server-guard.ts';
+import { type AuthorityAnswer, type AuthorizationServerClient } from './authorization-server-client.ts';
+import { refuseBusy, type TokenStatusSource, type Verdict } from './authorization-server-guard.ts';
 import { isJsonObject } from './claims.ts';
 import { parseStrictJson } from './strict-json.ts';
 
@@ -23,12 +23,12 @@ export interface IntrospectionEndpoint {
   readonly timeoutMs: number;
 }
 
-export class IntrospectionCall implements OpaqueAuthority {
+export class IntrospectionClient implements TokenStatusSource {
   readonly #endpoint: IntrospectionEndpoint;
-  readonly #client: AuthorityClient;
+  readonly #client: AuthorizationServerClient;
   readonly #clientAuth: ClientAuth;
 
-  constructor(endpoint: IntrospectionEndpoint, client: AuthorityClient) {
+  constructor(endpoint: IntrospectionEndpoint, client: AuthorizationServerClient) {
     this.#endpoint = endpoint;
     this.#client = client;
     const { authMethod, clientSecret } = endpoint;

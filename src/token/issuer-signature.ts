@@ -5,7 +5,7 @@
 import { invalidToken, unavailable } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './algorithms.ts';
-import { signatureHolds } from './jws-signature.ts';
+import { verifySignature } from './jws-signature.ts';
 import type { KeySet } from './key-set.ts';
 import type { JwsText } from './lexical-gate.ts';
 import type { TokenCaller } from './token-verifier.ts';
@@ -32,7 +32,7 @@ export class IssuerSignature {
    *
    * @throws GatewayError 401 with its reason; 503 `keys_unavailable` where it is unknown whether there is such a key
    */
-  signerOf(jws: JwsText, caller: TokenCaller): MaybePromise<VerificationKey> {
+  findSigningKey(jws: JwsText, caller: TokenCaller): MaybePromise<VerificationKey> {
     const algorithm = this.#acceptedAlgorithm(jws);
     const candidates = this.#keys.candidates(jws.keyId, algorithm);
     const key = signerAmong(candidates, jws, algorithm);
@@ -90,5 +90,5 @@ function signerAmong(
   jws: JwsText,
   algorithm: SignatureAlgorithm,
 ): VerificationKey | undefined {
-  return candidates.find(({ key }) => signatureHolds(jws, key, algorithm));
+  return candidates.find(({ key }) => verifySignature(jws, key, algorithm));
 }

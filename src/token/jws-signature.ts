@@ -37,7 +37,7 @@ const RECIPES: Readonly<Record<SignatureAlgorithm, Recipe>> = {
  * @param signed has passed the lexical gate
  * @param key of the type that the algorithm needs (verification-key.ts)
  */
-export function signatureHolds(
+export function verifySignature(
   signed: { readonly content: string; readonly signature: Buffer },
   key: KeyObject,
   algorithm: SignatureAlgorithm,

@@ -68,7 +68,7 @@ export class JwtVerifier {
    */
   verify(jwt: JwtText, caller: TokenCaller): MaybePromise<VerifiedJwt> {
     this.#refuseWrongType(jwt);
-    return whenReady(this.#signers.signerOf(jwt, caller), (key) => this.#accept(jwt, key));
+    return whenReady(this.#signers.findSigningKey(jwt, caller), (key) => this.#accept(jwt, key));
   }
 
   #accept(jwt: JwtText, key: VerificationKey): VerifiedJwt {

@@ -3,7 +3,7 @@
  * section 4 and RFC 8414 section 3, with the issuer check of both. Rules K4, J11.
  */
 import { isJson } from '../http/media-type.ts';
-import { type AuthorityClient } from './authorization-server-client.ts';
+import { type AuthorizationServerClient } from './authorization-server-client.ts';
 import { issuerDifferences } from './issuer-spelling.ts';
 import { parseStrictJson } from './strict-json.ts';
 
@@ -12,7 +12,7 @@ const FETCH_TIMEOUT_MS = 5_000;
 const SHOWN_CHARACTERS = 300;
 
 /** Fetches the JWK Set behind a URL. */
-export async function fetchKeySet(client: AuthorityClient, url: string): Promise<unknown> {
+export async function fetchKeySet(client: AuthorizationServerClient, url: string): Promise<unknown> {
   const { status, contentType, body } = await client.send({ url, timeoutMs: FETCH_TIMEOUT_MS });
   // Some servers send key sets as text/plain; what counts is that it is one.
   if (status !== 200) throw new Error(`${shown(url)} responded ${responseText(status, contentType)}`);
@@ -25,7 +25,7 @@ export async function fetchKeySet(client: AuthorityClient, url: string): Promise
  * @param mayUse decides on the URL that the metadata names (https, or loopback, or `allow_http`)
  */
 export async function discoverKeySet(
-  client: AuthorityClient,
+  client: AuthorizationServerClient,
   issuer: string,
   mayUse: (url: string) => boolean,
 ): Promise<unknown> {
@@ -44,7 +44,7 @@ interface Metadata {
 }
 
 /** The first address that responds with metadata. The error names both, and what each said. */
-async function fetchMetadata(client: AuthorityClient, issuer: string): Promise<Metadata> {
+async function fetchMetadata(client: AuthorizationServerClient, issuer: string): Promise<Metadata> {
   const problems: string[] = [];
   for (const url of metadataUrls(issuer)) {
     try {

@@ -60,7 +60,7 @@ export class LogoutVerifier {
     const jwt = readJwtOrRefuse(token);
     if (!isLogoutType(jwt.header['typ'])) throw new LogoutRefused('wrong_type');
     try {
-      await this.#signature.signerOf(jwt, caller);
+      await this.#signature.findSigningKey(jwt, caller);
     } catch (error) {
       if (!(error instanceof GatewayError) || error.status !== 401) throw error;
       throw new LogoutRefused(error.reason === 'unknown_key' ? 'unknown_key' : 'bad_signature');

@@ -7,9 +7,9 @@ import type { Clock } from '../clock.ts';
 import { GatewayError, invalidToken } from '../errors.ts';
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
 import {
-  AuthorityGuard,
+  AuthorizationServerGuard,
   type AuthorityCallResult,
-  type OpaqueAuthority,
+  type TokenStatusSource,
 } from './authorization-server-guard.ts';
 import {
   givenClaim,
@@ -56,7 +56,7 @@ export interface OpaquePolicy {
 
 export class OpaqueVerifier {
   readonly policy: OpaquePolicy;
-  readonly #guard: AuthorityGuard;
+  readonly #guard: AuthorizationServerGuard;
   readonly #caches: TokenCaches;
   readonly #clock: Clock;
   readonly #requiredClaims: readonly ClaimPath[];
@@ -64,14 +64,14 @@ export class OpaqueVerifier {
 
   constructor(
     policy: OpaquePolicy,
-    authority: OpaqueAuthority,
+    authority: TokenStatusSource,
     caches: TokenCaches,
     clock: Clock,
     count: (result: AuthorityCallResult, error?: unknown) => void,
   ) {
     const { issuerName, clientLimits: limits } = policy;
     this.policy = policy;
-    this.#guard = new AuthorityGuard({ issuerName, authority, limits, clock, count });
+    this.#guard = new AuthorizationServerGuard({ issuerName, authority, limits, clock, count });
     this.#caches = caches;
     this.#clock = clock;
     this.#requiredClaims = policy.requiredClaims.map(parseClaimPath);

@@ -24,7 +24,7 @@ const LASTING_REASONS: ReadonlySet<AuthReason> = new Set<AuthReason>([
   'binding',
 ]);
 
-export class AcceptedIssuers implements TokenVerifier {
+export class RouteTokenVerifier implements TokenVerifier {
   readonly #policyId: string;
   readonly #caches: TokenCaches;
   readonly #jwtVerifiers: ReadonlyMap<string, JwtVerifier>;

@@ -3,8 +3,8 @@
  * and 404 invalid, anything else nothing that would make this token good or bad.
  */
 import { isAnyJson } from '../http/media-type.ts';
-import { type AuthorityAnswer, type AuthorityClient } from './authorization-server-client.ts';
-import { refuseBusy, type OpaqueAuthority, type Verdict } from './authorization-server-guard.ts';
+import { type AuthorityAnswer, type AuthorizationServerClient } from './authorization-server-client.ts';
+import { refuseBusy, type TokenStatusSource, type Verdict } from './authorization-server-guard.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './claims.ts';
 import { parseStrictJson } from './strict-json.ts';
 
@@ -36,11 +36,11 @@ export interface ValidationService {
 
 const NO_CLAIMS: JsonObject = Object.freeze(Object.create(null) as JsonObject);
 
-export class ValidationCall implements OpaqueAuthority {
+export class ValidationClient implements TokenStatusSource {
   readonly #service: ValidationService;
-  readonly #client: AuthorityClient;
+  readonly #client: AuthorizationServerClient;
 
-  constructor(service: ValidationService, client: AuthorityClient) {
+  constructor(service: ValidationService, client: AuthorizationServerClient) {
     this.#service = service;
     this.#client = client;
   }

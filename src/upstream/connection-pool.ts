@@ -3,7 +3,7 @@
  * limit; beyond it requests wait in line.
  */
 import type { TlsClient } from '../tls/client-options.ts';
-import type { Patience, Waiting } from './deadlines.ts';
+import type { Deadlines, Deadline } from './deadlines.ts';
 import { ConnectTimeout } from './upstream-errors.ts';
 import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
 
@@ -29,9 +29,9 @@ const IDLE_MS = 4_000;
 const EARLIER_MS = 1_000;
 
 /** Ends an attempt to connect that takes too long. */
-class ConnectDeadline implements Waiting {
+class ConnectDeadline implements Deadline {
   readonly deadlineMs: number;
-  place = -1;
+  index = -1;
   readonly #connection: UpstreamConnection;
 
   constructor(connection: UpstreamConnection, deadlineMs: number) {
@@ -39,7 +39,7 @@ class ConnectDeadline implements Waiting {
     this.deadlineMs = deadlineMs;
   }
 
-  tooLate(): void {
+  onTimeout(): void {
     this.#connection.close(new ConnectTimeout());
   }
 
@@ -51,7 +51,7 @@ class ConnectDeadline implements Waiting {
 
 export class ConnectionPool implements ConnectionOwner {
   readonly #options: PoolOptions;
-  readonly #patience: Patience;
+  readonly #deadlines: Deadlines;
   readonly #idle: UpstreamConnection[] = [];
   readonly #connecting = new Map<UpstreamConnection, ConnectDeadline>();
   readonly #all = new Set<UpstreamConnection>();
@@ -61,9 +61,9 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #alone = new Map<Waiter, UpstreamConnection>();
   #isClosed = false;
 
-  constructor(options: PoolOptions, patience: Patience) {
+  constructor(options: PoolOptions, deadlines: Deadlines) {
     this.#options = options;
-    this.#patience = patience;
+    this.#deadlines = deadlines;
   }
 
   /** Calls the waiter back, at once where a connection is idle. */
@@ -86,7 +86,7 @@ export class ConnectionPool implements ConnectionOwner {
   acquireAlone(waiter: Waiter): void {
     const { origin, tls, connectTimeoutMs } = this.#options;
     const settle = (): boolean => {
-      this.#patience.end(deadline);
+      this.#deadlines.end(deadline);
       return this.#alone.delete(waiter);
     };
     const owner: ConnectionOwner = {
@@ -100,8 +100,8 @@ export class ConnectionPool implements ConnectionOwner {
       },
     };
     const connection = new UpstreamConnection(origin, tls, owner, true);
-    const deadline = new ConnectDeadline(connection, this.#patience.deadlineAfter(connectTimeoutMs));
-    this.#patience.begin(deadline);
+    const deadline = new ConnectDeadline(connection, this.#deadlines.deadlineAfter(connectTimeoutMs));
+    this.#deadlines.begin(deadline);
     this.#alone.set(waiter, connection);
   }
 
@@ -116,7 +116,7 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** Closes what has been idle for too long. */
   sweep(): void {
-    const nowMs = this.#patience.nowMs;
+    const nowMs = this.#deadlines.nowMs;
     for (let index = this.#idle.length - 1; index >= 0; index--) {
       const connection = this.#idle[index];
       if (connection === undefined || nowMs - connection.idleSinceMs < idleLimitMs(connection)) continue;
@@ -137,7 +137,7 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   released(connection: UpstreamConnection): void {
-    connection.idleSinceMs = this.#patience.nowMs;
+    connection.idleSinceMs = this.#deadlines.nowMs;
     if (idleLimitMs(connection) > 0) this.#handOn(connection);
     else connection.abandon();
   }
@@ -171,10 +171,10 @@ export class ConnectionPool implements ConnectionOwner {
     const { origin, tls, connections, connectTimeoutMs } = this.#options;
     while (!this.#isClosed && this.#connecting.size < this.#waiters.size && this.#all.size < connections) {
       const connection = new UpstreamConnection(origin, tls, this);
-      const deadline = new ConnectDeadline(connection, this.#patience.deadlineAfter(connectTimeoutMs));
+      const deadline = new ConnectDeadline(connection, this.#deadlines.deadlineAfter(connectTimeoutMs));
       this.#all.add(connection);
       this.#connecting.set(connection, deadline);
-      this.#patience.begin(deadline);
+      this.#deadlines.begin(deadline);
     }
   }
 
@@ -182,7 +182,7 @@ export class ConnectionPool implements ConnectionOwner {
     const deadline = this.#connecting.get(connection);
     if (!deadline) return;
     this.#connecting.delete(connection);
-    this.#patience.end(deadline);
+    this.#deadlines.end(deadline);
   }
 }
 

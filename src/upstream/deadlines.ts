@@ -9,21 +9,21 @@ import type { Clock } from '../clock.ts';
 const STEP_MS = 200;
 
 /** Something that is to be told when it has taken too long. */
-export interface Waiting {
-  /** On Patience's own coarse clock; Infinity while nothing is awaited. */
+export interface Deadline {
+  /** On the coarse clock of Deadlines; Infinity while nothing is awaited. */
   deadlineMs: number;
-  /** Patience's own note of where it keeps this; -1 where it does not. Begins as -1. */
-  place: number;
-  tooLate(): void;
+  /** Where Deadlines keeps this; -1 where it does not. Begins as -1. */
+  index: number;
+  onTimeout(): void;
   /** Tokens have been revoked: may it still wait? */
   reconsider(): void;
 }
 
-export class Patience {
+export class Deadlines {
   readonly #clock: Clock;
   // Not a Set: V8 chains the tables that a Set outgrows, and once one of them has moved to the old generation, it
   // keeps all that follow from being collected with the young one, and every request in them.
-  readonly #waiting: Waiting[] = [];
+  readonly #pending: Deadline[] = [];
   #nowMs: number;
   #cancel: () => void = () => undefined;
   /** Another number after each change of the revocation list. */
@@ -48,19 +48,19 @@ export class Patience {
     return this.#nowMs + limitMs + STEP_MS;
   }
 
-  begin(waiting: Waiting): void {
-    waiting.place = this.#waiting.length;
-    this.#waiting.push(waiting);
+  begin(deadline: Deadline): void {
+    deadline.index = this.#pending.length;
+    this.#pending.push(deadline);
   }
 
-  end(waiting: Waiting): void {
-    const { place } = waiting;
-    if (place < 0) return;
-    waiting.place = -1;
-    const last = this.#waiting.pop();
-    if (last === undefined || last === waiting) return;
-    this.#waiting[place] = last;
-    last.place = place;
+  end(deadline: Deadline): void {
+    const { index } = deadline;
+    if (index < 0) return;
+    deadline.index = -1;
+    const last = this.#pending.pop();
+    if (last === undefined || last === deadline) return;
+    this.#pending[index] = last;
+    last.index = index;
   }
 
   stop(): void {
@@ -69,16 +69,16 @@ export class Patience {
 
   #step(): void {
     this.#nowMs = this.#clock.monotonicMs();
-    const late = this.#waiting.filter(({ deadlineMs }) => deadlineMs <= this.#nowMs);
-    for (const waiting of late) {
-      this.end(waiting);
-      waiting.tooLate();
+    const late = this.#pending.filter(({ deadlineMs }) => deadlineMs <= this.#nowMs);
+    for (const deadline of late) {
+      this.end(deadline);
+      deadline.onTimeout();
     }
     const revision = this.#revision();
     if (revision !== this.#seenRevision) {
       this.#seenRevision = revision;
       // A copy: those that may not wait any more leave the list meanwhile.
-      for (const waiting of [...this.#waiting]) waiting.reconsider();
+      for (const deadline of [...this.#pending]) deadline.reconsider();
     }
     this.#cancel = this.#clock.after(STEP_MS, () => this.#step());
   }

@@ -10,7 +10,7 @@ import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Balancer, Weighted } from './balancer.ts';
 import type { ConnectionPool, Waiter } from './connection-pool.ts';
 import type { AnswerSink, Forwarding } from './forwarder.ts';
-import type { Patience, Waiting } from './deadlines.ts';
+import type { Deadlines, Deadline } from './deadlines.ts';
 import type { TargetHealth } from './target-health.ts';
 import type { ConnectionUser, UpstreamConnection } from './upstream-connection.ts';
 import { isConnectionError, upstreamFailure } from './upstream-errors.ts';
@@ -38,14 +38,14 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
 const PROGRESS_BYTES = 1024;
 
 /** One request on its way, over as many tries as it takes. One object instead of a handful of closures. */
-export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
+export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
   deadlineMs = Infinity;
-  place = -1;
+  index = -1;
   readonly #outbound: OutboundRequest;
   readonly #body: Readable | undefined;
   readonly #sink: AnswerSink;
   readonly #upstream: Upstream;
-  readonly #patience: Patience;
+  readonly #deadlines: Deadlines;
   #target: Target | undefined;
   #connection: UpstreamConnection | undefined;
   #triesLeft: number;
@@ -65,13 +65,13 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
     body: Readable | undefined,
     sink: AnswerSink,
     upstream: Upstream,
-    patience: Patience,
+    deadlines: Deadlines,
   ) {
     this.#outbound = outbound;
     this.#body = body;
     this.#sink = sink;
     this.#upstream = upstream;
-    this.#patience = patience;
+    this.#deadlines = deadlines;
     const repeatable = !outbound.hasBody && IDEMPOTENT.has(outbound.method);
     this.#triesLeft = repeatable ? outbound.route.retryAttempts : 0;
   }
@@ -83,8 +83,8 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
     target.inFlight++;
     this.#sink.sentTo(target.origin);
     // The wait for a connection counts as a wait for the answer.
-    this.deadlineMs = this.#patience.deadlineAfter(this.#outbound.route.responseTimeoutMs);
-    this.#patience.begin(this);
+    this.deadlineMs = this.#deadlines.deadlineAfter(this.#outbound.route.responseTimeoutMs);
+    this.#deadlines.begin(this);
     if (this.#outbound.upgrade === undefined) target.pool.acquire(this);
     else target.pool.acquireAlone(this);
   }
@@ -105,7 +105,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
     this.#connection?.resume();
   }
 
-  tooLate(): void {
+  onTimeout(): void {
     const isClients = this.#isPaused || (this.#isUploading && this.#connection?.congested !== true);
     if (!isClients) this.#target?.health.failed();
     this.#letGo();
@@ -153,7 +153,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
   uploaded(): void {
     this.#isUploading = false;
     if (!this.#answering)
-      this.deadlineMs = this.#patience.deadlineAfter(this.#outbound.route.responseTimeoutMs);
+      this.deadlineMs = this.#deadlines.deadlineAfter(this.#outbound.route.responseTimeoutMs);
   }
 
   informational({ status, headers }: AnswerHead): void {
@@ -202,7 +202,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
   }
 
   #expectMore(): void {
-    this.deadlineMs = this.#patience.deadlineAfter(this.#outbound.route.idleTimeoutMs);
+    this.deadlineMs = this.#deadlines.deadlineAfter(this.#outbound.route.idleTimeoutMs);
   }
 
   /** Nobody waits any more: the upstream is told by closing its connection. */
@@ -217,7 +217,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Waiting {
   #settle(): void {
     if (!this.#trying) return;
     this.#trying = false;
-    this.#patience.end(this);
+    this.#deadlines.end(this);
     this.#connection = undefined;
     if (this.#target) this.#target.inFlight--;
   }

@@ -11,7 +11,7 @@ import { ConnectionPool } from './connection-pool.ts';
 import { Dispatch, type Target, type Upstream } from './dispatch.ts';
 import type { AnswerSink, Forwarder, Forwarding } from './forwarder.ts';
 import { HealthCheck, type HealthCheckPolicy } from './health-check.ts';
-import { Patience } from './deadlines.ts';
+import { Deadlines } from './deadlines.ts';
 import { TargetHealth, type EjectPolicy, type HealthChange } from './target-health.ts';
 import type { TlsClient } from '../tls/client-options.ts';
 
@@ -39,7 +39,7 @@ export class Http1Forwarder implements Forwarder {
   readonly #upstreams: ReadonlyMap<string, Upstream>;
   readonly #pools: ConnectionPool[] = [];
   readonly #checks: HealthCheck[] = [];
-  readonly #patience: Patience;
+  readonly #deadlines: Deadlines;
   readonly #clock: Clock;
   #cancelSweep: () => void = () => undefined;
   #isRetired = false;
@@ -52,7 +52,7 @@ export class Http1Forwarder implements Forwarder {
     revision?: () => number,
   ) {
     this.#clock = clock;
-    this.#patience = new Patience(clock, revision);
+    this.#deadlines = new Deadlines(clock, revision);
     this.#upstreams = new Map(
       [...upstreams].map(([name, options]) => {
         const targets = this.#openTargets(name, options, observer);
@@ -66,7 +66,7 @@ export class Http1Forwarder implements Forwarder {
   forward(outbound: OutboundRequest, body: Readable | undefined, sink: AnswerSink): Forwarding {
     const upstream = this.#upstreams.get(outbound.route.upstream);
     if (!upstream) throw upstreamUnreachable();
-    const dispatch = new Dispatch(outbound, body, sink, upstream, this.#patience);
+    const dispatch = new Dispatch(outbound, body, sink, upstream, this.#deadlines);
     dispatch.send();
     return dispatch;
   }
@@ -86,7 +86,7 @@ export class Http1Forwarder implements Forwarder {
 
   close(): void {
     this.#cancelSweep();
-    this.#patience.stop();
+    this.#deadlines.stop();
     for (const check of this.#checks) check.close();
     for (const { targets } of this.#upstreams.values()) for (const { health } of targets) health.close();
     for (const pool of this.#pools) pool.close();
@@ -96,7 +96,7 @@ export class Http1Forwarder implements Forwarder {
     const { connections, connectTimeoutMs, tls, eject, health: checks } = options;
     return options.targets.map(({ url, weight }) => {
       const origin = new URL(url);
-      const pool = new ConnectionPool({ origin, tls, connections, connectTimeoutMs }, this.#patience);
+      const pool = new ConnectionPool({ origin, tls, connections, connectTimeoutMs }, this.#deadlines);
       this.#pools.push(pool);
       const health = new TargetHealth(eject, this.#clock, (change) =>
         observer.healthChanged(name, origin.origin, change),

@@ -10,7 +10,7 @@ import { connect as connectTls } from 'node:tls';
 import t from 'tap';
 import { WebSocketServer } from 'ws';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
-import { Chance } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { send } from '../support/client.ts';
 import { until } from '../support/gateway.ts';
 import { startGatewayProcess, temporaryFolder } from '../support/process.ts';
@@ -47,84 +47,88 @@ const PIECES = [
   '\0\0',
 ];
 
-function http1Bytes(chance: Chance): Buffer {
+function http1Bytes(random: SeededRandom): Buffer {
   let text = '';
-  for (let count = 1 + chance.below(4); count > 0; count--) text += chance.of(PIECES);
-  return Buffer.from(chance.below(6) === 0 ? text.slice(0, chance.below(text.length)) : text, 'latin1');
+  for (let count = 1 + random.below(4); count > 0; count--) text += random.of(PIECES);
+  return Buffer.from(random.below(6) === 0 ? text.slice(0, random.below(text.length)) : text, 'latin1');
 }
 
-function http2Bytes(chance: Chance): Buffer {
-  const stream = chance.of([0, 1, 1, 3, 3, 5, 7, 2]);
+function http2Bytes(random: SeededRandom): Buffer {
+  const stream = random.of([0, 1, 1, 3, 3, 5, 7, 2]);
   const some = (length: number): Buffer =>
-    Buffer.from(Array.from({ length: chance.below(length) }, () => chance.below(256)));
-  const number = (): Buffer => uint32(chance.of([0, 1, 8, 65_535, 0x7fffffff]));
-  return chance.of([
+    Buffer.from(Array.from({ length: random.below(length) }, () => random.below(256)));
+  const number = (): Buffer => uint32(random.of([0, 1, 8, 65_535, 0x7fffffff]));
+  return random.of([
     () =>
       frame(
         FRAME.headers,
-        chance.of([4, 5, 0, 1]),
+        random.of([4, 5, 0, 1]),
         stream,
         requestBlock(
-          chance.of(['GET', 'POST', 'CONNECT', 'HEAD']),
-          chance.of(['/', '/closed', '/%2e', '*']),
-          ...(chance.below(3) === 0 ? ['content-length', String(chance.below(20))] : []),
-          ...(chance.below(3) === 0 ? ['expect', '100-continue'] : []),
+          random.of(['GET', 'POST', 'CONNECT', 'HEAD']),
+          random.of(['/', '/closed', '/%2e', '*']),
+          ...(random.below(3) === 0 ? ['content-length', String(random.below(20))] : []),
+          ...(random.below(3) === 0 ? ['expect', '100-continue'] : []),
         ),
       ),
     () => frame(FRAME.headers, 5, stream, requestBlock('GET', '/')),
-    () => frame(FRAME.data, chance.of([0, 1, 8]), stream, some(2_000)),
+    () => frame(FRAME.data, random.of([0, 1, 8]), stream, some(2_000)),
     () => frame(FRAME.resetStream, 0, stream, number()),
     () => frame(FRAME.windowUpdate, 0, stream, number()),
-    () => frame(FRAME.settings, 0, 0, Buffer.concat([Buffer.from([0, chance.below(8)]), number()])),
+    () => frame(FRAME.settings, 0, 0, Buffer.concat([Buffer.from([0, random.below(8)]), number()])),
     () => frame(FRAME.settings, 1, 0),
-    () => frame(FRAME.ping, chance.below(2), 0, Buffer.alloc(8)),
+    () => frame(FRAME.ping, random.below(2), 0, Buffer.alloc(8)),
     () => frame(FRAME.goAway, 0, 0, Buffer.concat([number(), number()])),
-    () => frame(FRAME.continuation, chance.of([0, 4]), stream, block('x-a', 'b')),
-    () => frame(chance.below(256), chance.below(256), chance.below(20), some(100)),
+    () => frame(FRAME.continuation, random.of([0, 4]), stream, block('x-a', 'b')),
+    () => frame(random.below(256), random.below(256), random.below(20), some(100)),
     () => some(60),
   ])();
 }
 
-async function attack(chance: Chance, open: () => Socket, bytes: (chance: Chance) => Buffer): Promise<void> {
+async function attack(
+  random: SeededRandom,
+  open: () => Socket,
+  bytes: (random: SeededRandom) => Buffer,
+): Promise<void> {
   const socket = open();
   socket.on('error', () => undefined);
-  if (chance.below(5) === 0) socket.pause();
+  if (random.below(5) === 0) socket.pause();
   else socket.resume();
-  for (let writes = 1 + chance.below(8); writes > 0 && !socket.destroyed; writes--) {
-    socket.write(bytes(chance));
-    if (chance.below(3) === 0) await pause(chance.below(5));
+  for (let writes = 1 + random.below(8); writes > 0 && !socket.destroyed; writes--) {
+    socket.write(bytes(random));
+    if (random.below(3) === 0) await pause(random.below(5));
   }
-  await pause(chance.below(10));
-  if (chance.below(2) === 0 || 'encrypted' in socket) socket.destroy();
+  await pause(random.below(10));
+  if (random.below(2) === 0 || 'encrypted' in socket) socket.destroy();
   else socket.resetAndDestroy();
 }
 
 t.test(`hostile clients, seed ${SEED}`, { skip: noOpenssl }, async (t) => {
   const folder = temporaryFolder(t);
   certificateAuthority(folder).issue('server', 'IP:127.0.0.1');
-  const chance = new Chance(SEED);
+  const random = new SeededRandom(SEED);
   // An upstream that is no better than the clients.
   const upstream = createServer((request, response) => {
     request.on('error', () => undefined);
     request.resume();
-    const kind = chance.below(10);
+    const kind = random.below(10);
     if (kind === 0) response.destroy();
     else if (kind === 1) {
       response.write('part');
       setTimeout(() => response.destroy(), 5);
-    } else setTimeout(() => response.end('x'.repeat(chance.below(200_000))), chance.below(10));
+    } else setTimeout(() => response.end('x'.repeat(random.below(200_000))), random.below(10));
   });
   const webSockets = new WebSocketServer({ noServer: true });
   upstream.on('upgrade', (request, socket: Socket, head) => {
     socket.on('error', () => undefined);
-    const kind = chance.below(3);
+    const kind = random.below(3);
     if (kind === 0) socket.destroy();
     else if (kind === 1) socket.end('HTTP/1.1 418 No\r\nContent-Length: 0\r\n\r\n');
     else
       webSockets.handleUpgrade(request, socket, head, (client) => {
         client.on('error', () => undefined);
         client.send('hi');
-        setTimeout(() => client.terminate(), chance.below(50));
+        setTimeout(() => client.terminate(), random.below(50));
       });
   });
   upstream.listen(0, '127.0.0.1');
@@ -177,9 +181,9 @@ t.test(`hostile clients, seed ${SEED}`, { skip: noOpenssl }, async (t) => {
     Array.from({ length: AT_A_TIME }, async () => {
       while (left-- > 0) {
         // Of its own, so that it comes again whatever the others do.
-        const chance = new Chance(SEED + left);
-        if (left % 3 > 0) await attack(chance, () => connect(gateway.port, '127.0.0.1'), http1Bytes);
-        else await attack(chance, overTls, http2Bytes);
+        const random = new SeededRandom(SEED + left);
+        if (left % 3 > 0) await attack(random, () => connect(gateway.port, '127.0.0.1'), http1Bytes);
+        else await attack(random, overTls, http2Bytes);
       }
     }),
   );

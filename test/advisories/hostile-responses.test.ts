@@ -7,7 +7,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { Chance } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { startGateway, until, type TestGateway } from '../support/gateway.ts';
 
 const SEED = Date.now() % 1_000_000;
@@ -74,7 +74,7 @@ async function startSpeaker(t: Test) {
   };
 }
 
-async function setScene(t: Test, more: Record<string, unknown> = {}) {
+async function setUp(t: Test, more: Record<string, unknown> = {}) {
   const speaker = await startSpeaker(t);
   const gateway = await startGateway(t, {
     routes: [
@@ -119,7 +119,7 @@ const NO_HTTP: Record<string, string> = {
 };
 
 t.test('C28 what is no HTTP is 502 at once in any pieces, and asked for once', async (t) => {
-  const { speaker, gateway } = await setScene(t);
+  const { speaker, gateway } = await setUp(t);
   for (const [name, text] of Object.entries(NO_HTTP)) {
     const inPieces = Array.from(text, (letter) => bytes(letter));
     for (const [how, pieces] of Object.entries({ whole: [bytes(text)], 'byte by byte': inPieces })) {
@@ -138,7 +138,7 @@ t.test('C28 what is no HTTP is 502 at once in any pieces, and asked for once', a
 });
 
 t.test('C28 a response that begins and breaks off is not asked for again, one of no byte is', async (t) => {
-  const { speaker, gateway } = await setScene(t);
+  const { speaker, gateway } = await setUp(t);
   for (const end of ['end', 'reset'] as const) {
     for (const begun of ['H', 'HTTP/1.1 200 OK\r\nContent-Le', 'HTTP/1.1 103 Early Hints\r\n\r\n']) {
       speaker.says([bytes(begun)], end);
@@ -154,7 +154,7 @@ t.test('C28 a response that begins and breaks off is not asked for again, one of
 });
 
 t.test('H4 a body that cannot go on breaks at once', async (t) => {
-  const { speaker, gateway } = await setScene(t);
+  const { speaker, gateway } = await setUp(t);
   const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
   for (const rest of ['x', '3\n', '3\r\nabcX', '3\r\nabc\n', '0\r\nX: 1\n', '0\r\nX y']) {
     speaker.says([bytes(chunked), ...Array.from(rest, (letter) => bytes(letter))]);
@@ -165,13 +165,13 @@ t.test('H4 a body that cannot go on breaks at once', async (t) => {
 });
 
 t.test('H12 the same reader reads WebSocket handshakes and health checks', async (t) => {
-  const { speaker, gateway } = await setScene(t);
+  const { speaker, gateway } = await setUp(t);
   for (const [name, text] of Object.entries(NO_HTTP)) {
     speaker.says([bytes(text)]);
     t.equal(await handshakeStatus(gateway), 502, name);
     t.equal(speaker.requests, 1, 'asked once');
   }
-  const checked = await setScene(t, {
+  const checked = await setUp(t, {
     health: { path: '/', interval: '20ms', timeout: '1h', unhealthy_after: 1, healthy_after: 1 },
   });
   const available = async (): Promise<boolean> =>
@@ -223,10 +223,10 @@ const BODIES = ['hello', '5\r\nhello\r\n0\r\n\r\n', '5\nhello\n0\n\n', '-5\r\n',
 /** Mostly right, so that whole responses are among them. */
 const ENDS = ['\r\n', '\r\n', '\r\n', '\r\n', '\r\n', '\r\n', '\n', '\r'];
 
-function randomResponse(chance: Chance): string {
-  let text = chance.of(STARTS.slice(0, chance.of([1, 4, STARTS.length]))) + chance.of(ENDS);
-  for (let fields = chance.below(3); fields > 0; fields--) text += chance.of(FIELDS) + chance.of(ENDS);
-  return `${text}${chance.of(ENDS)}${chance.of(BODIES)}`;
+function randomResponse(random: SeededRandom): string {
+  let text = random.of(STARTS.slice(0, random.of([1, 4, STARTS.length]))) + random.of(ENDS);
+  for (let fields = random.below(3); fields > 0; fields--) text += random.of(FIELDS) + random.of(ENDS);
+  return `${text}${random.of(ENDS)}${random.of(BODIES)}`;
 }
 
 /** The one reading of a whole response: what RFC 9112 says, on all its bytes at once. Undefined: it is none. */
@@ -261,16 +261,16 @@ function withBody(status: number, length: string | undefined, chunked: boolean, 
 t.test(
   `C18 C28 random responses: whole and valid, or 502 at once, and asked once; seed ${SEED}`,
   async (t) => {
-    const chance = new Chance(SEED);
-    const { speaker, gateway } = await setScene(t);
+    const random = new SeededRandom(SEED);
+    const { speaker, gateway } = await setUp(t);
     const wrong: unknown[] = [];
     const counts = { whole: 0, refused: 0, broken: 0 };
     for (let number = 0; number < RESPONSES; number++) {
-      const text = randomResponse(chance);
+      const text = randomResponse(random);
       const expected = reading(text);
       const pieces: Buffer[] = [];
       for (let at = 0; at < text.length;) {
-        const size = chance.of([1, 2, 7, 40, 1_000]);
+        const size = random.of([1, 2, 7, 40, 1_000]);
         pieces.push(bytes(text.slice(at, at + size)));
         at += size;
       }

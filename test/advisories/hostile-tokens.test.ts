@@ -5,7 +5,7 @@
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { introspectedBy, json, startAuthority, validatedBy, type Behaviour } from '../support/authority.ts';
-import { Chance } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway } from '../support/gateway.ts';
 import { claimsOf, createKey, encode, mint } from '../support/tokens.ts';
@@ -20,15 +20,15 @@ const upstream = await startUpstream(t);
 const key = createKey('ES256');
 
 /** How an authority may take a token that it does not know. 429 and Retry-After ask for a pause and are apart. */
-const hostile = (chance: Chance): Behaviour =>
-  chance.of<Behaviour>([
+const hostile = (random: SeededRandom): Behaviour =>
+  random.of<Behaviour>([
     { active: false },
     { active: 'true' },
     { active: true, exp: 'soon' },
     { active: true, token_type: 'refresh_token' },
     ...[204, 302, 400, 401, 403, 404, 405, 408, 410, 413, 418, 422, 431, 500, 501, 502, 503, 504],
     (response) =>
-      json(response, 400, { error: chance.of(['invalid_token', 'invalid_request', 'invalid_client']) }),
+      json(response, 400, { error: random.of(['invalid_token', 'invalid_request', 'invalid_client']) }),
     (response) => json(response, 500, { active: true }, { 'retry-after': '3600' }),
     (response) => json(response, 401, {}, { 'www-authenticate': 'Bearer error="invalid_token"' }),
     (response) => void response.end('<html>'),
@@ -51,16 +51,16 @@ const hostile = (chance: Chance): Behaviour =>
     (response) => void response.writeHead(200, { 'content-length': '100' }).write('{'),
   ]);
 
-function madeUp(chance: Chance, index: number): string {
+function madeUp(random: SeededRandom, index: number): string {
   const text = `made-up-${index}`;
-  return chance.of([
+  return random.of([
     text,
-    `${text}${'='.repeat(chance.below(4))}`,
-    `${text}${'x'.repeat(chance.below(7_000))}`,
+    `${text}${'='.repeat(random.below(4))}`,
+    `${text}${'x'.repeat(random.below(7_000))}`,
     `${encode({ alg: 'none' })}.${encode({ jti: text })}.x`,
     `${encode({ alg: 'ES256', kid: text })}.${encode({ iss: 'https://nowhere.example', jti: text })}.${encode(text)}`,
     mint(key, claimsOf({ iss: `https://${text}.example` })),
-    `${'.'.repeat(chance.below(5))}${text}.${encode({})}.`,
+    `${'.'.repeat(random.below(5))}${text}.${encode({})}.`,
     `a.b.c.d.${text}`,
   ]);
 }
@@ -71,12 +71,12 @@ for (const [kind, issuerOf] of Object.entries({ introspectedBy, validatedBy })) 
     async (t) => {
       const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
       t.comment(`SEED=${seed}`);
-      const chance = new Chance(seed);
+      const random = new SeededRandom(seed);
       const authority = await startAuthority(t);
       const isMadeUp = (token: string): boolean => !token.startsWith('good');
       authority.otherwise = (response) => {
         const behaviour = isMadeUp(authority.asked.at(-1) ?? '')
-          ? hostile(chance)
+          ? hostile(random)
           : { active: true, sub: 'olga' };
         if (typeof behaviour === 'function') behaviour(response);
         else if (typeof behaviour === 'number') response.writeHead(behaviour).end();
@@ -108,11 +108,11 @@ for (const [kind, issuerOf] of Object.entries({ introspectedBy, validatedBy })) 
       t.equal(await get('good-cached', '198.51.100.1'), 200);
       for (let round = 0; round < ROUNDS; round++) {
         for (let index = 0; index < BAD_PER_ROUND; index++) {
-          const from = chance.of(attackers);
-          const client = from.endsWith('::') ? `${from}${chance.below(65_536).toString(16)}` : from;
-          attacks.push(get(madeUp(chance, round * BAD_PER_ROUND + index), client));
+          const from = random.of(attackers);
+          const client = from.endsWith('::') ? `${from}${random.below(65_536).toString(16)}` : from;
+          attacks.push(get(madeUp(random, round * BAD_PER_ROUND + index), client));
         }
-        const client = `198.51.100.${1 + chance.below(HANDFUL)}`;
+        const client = `198.51.100.${1 + random.below(HANDFUL)}`;
         for (const token of [`good-${round}`, 'good-cached', jwt])
           if ((await get(token, client)) !== 200)
             t.fail(`SEED=${seed}: ${token} is refused in round ${round}`);

@@ -7,7 +7,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { Chance } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { startRawUpstream } from '../support/upstream.ts';
 
@@ -83,19 +83,19 @@ interface Script {
   readonly end: 'end' | 'reset' | 'stay';
 }
 
-function scriptOf(chance: Chance): Script {
-  let text = chance.of(STATUS_LINES);
-  for (let fields = chance.below(4); fields > 0; fields--) text += chance.of(FIELDS);
-  if (chance.below(8) > 0) text += '\r\n';
-  for (let bodies = chance.below(3); bodies > 0; bodies--) text += chance.of(BODIES);
+function scriptOf(random: SeededRandom): Script {
+  let text = random.of(STATUS_LINES);
+  for (let fields = random.below(4); fields > 0; fields--) text += random.of(FIELDS);
+  if (random.below(8) > 0) text += '\r\n';
+  for (let bodies = random.below(3); bodies > 0; bodies--) text += random.of(BODIES);
   const bytes = Buffer.from(text, 'latin1');
   const pieces: Buffer[] = [];
-  for (let at = 0, cuts = chance.below(4); at < bytes.length; cuts--) {
-    const size = cuts > 0 ? 1 + chance.below(200) : bytes.length;
+  for (let at = 0, cuts = random.below(4); at < bytes.length; cuts--) {
+    const size = cuts > 0 ? 1 + random.below(200) : bytes.length;
     pieces.push(bytes.subarray(at, at + size));
     at += size;
   }
-  return { pieces, pauseMs: chance.of([0, 0, 1, 4]), end: chance.of(['end', 'reset', 'stay', 'end']) };
+  return { pieces, pauseMs: random.of([0, 0, 1, 4]), end: random.of(['end', 'reset', 'stay', 'end']) };
 }
 
 interface Outcome {
@@ -140,8 +140,8 @@ const route = {
 };
 
 t.test(`hostile upstreams, seed ${SEED}`, async (t) => {
-  const chance = new Chance(SEED);
-  const scripts = Array.from({ length: EXCHANGES }, () => scriptOf(chance));
+  const random = new SeededRandom(SEED);
+  const scripts = Array.from({ length: EXCHANGES }, () => scriptOf(random));
   const play = async (socket: Socket, { pieces, pauseMs, end }: Script): Promise<void> => {
     for (const piece of pieces) {
       socket.write(piece);

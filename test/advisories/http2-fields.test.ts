@@ -9,7 +9,7 @@ import { startUpstream, type HttpUpstream } from '../support/upstream.ts';
 
 const key = createKey('EdDSA');
 
-async function setScene(t: Test, strict: boolean): Promise<{ gateway: TestGateway; upstream: HttpUpstream }> {
+async function setUp(t: Test, strict: boolean): Promise<{ gateway: TestGateway; upstream: HttpUpstream }> {
   const folder = temporaryFolder(t);
   certificateAuthority(folder).issue('server', 'IP:127.0.0.1');
   const upstream = await startUpstream(t);
@@ -65,7 +65,7 @@ t.test('HTTP/2 fields', { skip: noOpenssl }, async (t) => {
   };
 
   t.test('C27 with http2_strict_fields, a field that nghttp2 drops refuses its stream', async (t) => {
-    const { gateway, upstream } = await setScene(t, true);
+    const { gateway, upstream } = await setUp(t, true);
     t.equal(await isServed(t, gateway, 'authorization', `Bearer ${token}`, 'x-empty', ''), true);
     upstream.seen.length = 0;
     for (const [name, fields] of Object.entries({ ...unseen, ...untrimmed }))
@@ -78,7 +78,7 @@ t.test('HTTP/2 fields', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('C27 white space around a value always refuses its stream', async (t) => {
-    const { gateway, upstream } = await setScene(t, false);
+    const { gateway, upstream } = await setUp(t, false);
     for (const [name, fields] of Object.entries(untrimmed))
       t.equal(await isServed(t, gateway, ...fields), false, name);
     t.strictSame(
@@ -91,7 +91,7 @@ t.test('HTTP/2 fields', { skip: noOpenssl }, async (t) => {
   t.test(
     'C27 without it, a field that is dropped reaches neither the decision nor the upstream',
     async (t) => {
-      const { gateway, upstream } = await setScene(t, false);
+      const { gateway, upstream } = await setUp(t, false);
       for (const fields of Object.values(unseen)) await isServed(t, gateway, ...fields);
       for (const { headers } of upstream.seen) {
         for (const name of ['x-a', 'x a', 'x-a\0', '']) t.notOk(headers[name]);

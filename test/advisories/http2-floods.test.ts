@@ -23,7 +23,7 @@ interface Scene {
   seen(): number;
 }
 
-async function setScene(t: Test): Promise<Scene> {
+async function setUp(t: Test): Promise<Scene> {
   const folder = temporaryFolder(t);
   certificateAuthority(folder).issue('server', 'IP:127.0.0.1');
   let seen = 0;
@@ -65,7 +65,7 @@ const reset = (stream: number): Buffer => frame(FRAME.resetStream, 0, stream, ui
 const streams = (count: number): number[] => Array.from({ length: count }, (_, index) => 2 * index + 1);
 
 t.test('HTTP/2 floods', { skip: noOpenssl }, async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUp(t);
   const { gateway } = scene;
 
   t.test('H20 C17 rapid reset: the connection ends, and few of its requests reach anybody', async (t) => {

@@ -8,7 +8,7 @@ import { connect, type ClientHttp2Session } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
-import { Chance } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { send, sendRaw, statuses } from '../support/client.ts';
 import { loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { noNginx, startNginx } from '../support/nginx.ts';
@@ -23,35 +23,35 @@ const key = createKey('ES256');
 
 /** Text as bytes on the wire, one character each. */
 const onTheWire = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
-const letter = (name: string, chance: Chance, change: (one: string) => string): string => {
-  const at = chance.below(name.length);
+const letter = (name: string, random: SeededRandom, change: (one: string) => string): string => {
+  const at = random.below(name.length);
   return name.slice(0, at) + change(name[at] ?? '') + name.slice(at + 1);
 };
 
 /** Each makes another spelling of a name, the same host to some reader or another one. */
-const CHANGES: readonly ((name: string, chance: Chance) => string)[] = [
-  (name, chance) => name.replace(/[a-z]/g, (one) => (chance.below(2) ? one.toUpperCase() : one)),
-  (name, chance) => name + chance.of(['.', '.', '..', '%2e', '\u3002']),
-  (name, chance) =>
-    name + chance.of([':80', ':443', ':0443', ':00080', ':8443', ':', ':99999', ':+80', ':a']),
-  (name, chance) => `.${chance.of([':80', ''])}${name}`,
-  (name, chance) => letter(name, chance, (one) => `%${one.charCodeAt(0).toString(16)}`),
+const CHANGES: readonly ((name: string, random: SeededRandom) => string)[] = [
+  (name, random) => name.replace(/[a-z]/g, (one) => (random.below(2) ? one.toUpperCase() : one)),
+  (name, random) => name + random.of(['.', '.', '..', '%2e', '\u3002']),
+  (name, random) =>
+    name + random.of([':80', ':443', ':0443', ':00080', ':8443', ':', ':99999', ':+80', ':a']),
+  (name, random) => `.${random.of([':80', ''])}${name}`,
+  (name, random) => letter(name, random, (one) => `%${one.charCodeAt(0).toString(16)}`),
   (name) => name.replace(/[^%]/g, (one) => `%${Buffer.from(one).toString('hex').slice(0, 2)}`),
-  (name, chance) => letter(name, chance, (one) => String.fromCodePoint((one.codePointAt(0) ?? 0) + 0xfee0)),
-  (name, chance) =>
-    letter(name, chance, (one) => one + chance.of(['\u00ad', '\u200d', '\ufeff', '\u0301', '\t', ' '])),
-  (name, chance) => name.replace('.', chance.of(['\u3002', '\uff0e', '..', '%2E', '.%2e', ',', ';'])),
+  (name, random) => letter(name, random, (one) => String.fromCodePoint((one.codePointAt(0) ?? 0) + 0xfee0)),
+  (name, random) =>
+    letter(name, random, (one) => one + random.of(['\u00ad', '\u200d', '\ufeff', '\u0301', '\t', ' '])),
+  (name, random) => name.replace('.', random.of(['\u3002', '\uff0e', '..', '%2E', '.%2e', ',', ';'])),
   (name) => name.replace('s', '\u017f').replace('k', '\u212a'),
   (name) => name.replace('xn--bcher-kva', 'b\u00fccher'),
   (name) => name.replace(/^[a-z]+/, (label) => `xn--${label}-`),
-  (name, chance) => chance.of(['x@', 'x:y@', 'evil.example@', 'http://', '//', '\\']) + name,
-  (name, chance) =>
-    name + chance.of(['@x', '/', '/x', '?x', '#x', '\\x', ',x', ';x', '%00', '%20', '\u0000', '|']),
+  (name, random) => random.of(['x@', 'x:y@', 'evil.example@', 'http://', '//', '\\']) + name,
+  (name, random) =>
+    name + random.of(['@x', '/', '/x', '?x', '#x', '\\x', ',x', ';x', '%00', '%20', '\u0000', '|']),
   (name) => `[${name}]`,
-  (name, chance) =>
+  (name, random) =>
     name.replace(
       '10.0.0.1',
-      chance.of([
+      random.of([
         '0xa.0.0.1',
         '012.0.0.1',
         '167772161',
@@ -62,17 +62,17 @@ const CHANGES: readonly ((name: string, chance: Chance) => string)[] = [
         '10.0.0.0x1',
       ]),
     ),
-  (name, chance) =>
-    name.replace('10.0.0.1', chance.of(['[::ffff:10.0.0.1]', '[::ffff:a00:1]', '[::10.0.0.1]'])),
-  (name, chance) => chance.of(['x', 'evil.', '']) + name + chance.of(['.evil.example', 'x', '']),
+  (name, random) =>
+    name.replace('10.0.0.1', random.of(['[::ffff:10.0.0.1]', '[::ffff:a00:1]', '[::10.0.0.1]'])),
+  (name, random) => random.of(['x', 'evil.', '']) + name + random.of(['.evil.example', 'x', '']),
 ];
 
-function spelling(chance: Chance): string {
-  let name = chance.of(GUARDED);
-  for (let changes = 1 + chance.below(3); changes > 0; changes--) {
+function spelling(random: SeededRandom): string {
+  let name = random.of(GUARDED);
+  for (let changes = 1 + random.below(3); changes > 0; changes--) {
     // The spellings that HTTP allows are the first ones.
-    const change = chance.below(2) ? chance.of(CHANGES) : CHANGES[chance.below(3)];
-    name = change?.(name, chance) ?? name;
+    const change = random.below(2) ? random.of(CHANGES) : CHANGES[random.below(3)];
+    name = change?.(name, random) ?? name;
   }
   // What ends a header line is another matter.
   return name.replace(/[\r\n\0]/g, '');
@@ -124,7 +124,7 @@ async function askHttp2(session: ClientHttp2Session, headers: Record<string, str
 const BESIDE_AUTHORITY = 'Host of HTTP/2, beside :authority';
 const DIALECTS = ['forwarded', 'original', 'original_url', 'request'];
 
-async function setScene(
+async function setUp(
   t: Test,
 ): Promise<{ nginx: number; gateway: TestGateway; session: ClientHttp2Session }> {
   const folder = temporaryFolder(t);
@@ -220,7 +220,7 @@ t.test(
   'C22 every spelling of a guarded host, wherever it stands',
   { skip: noNginx || noOpenssl },
   async (t) => {
-    const { nginx, gateway, session } = await setScene(t);
+    const { nginx, gateway, session } = await setUp(t);
     const { port } = gateway;
     const portOf = (dialect: string): number =>
       gateway.instance.listeners[2 + DIALECTS.indexOf(dialect)]?.address.port ?? 0;
@@ -256,11 +256,11 @@ t.test(
     };
 
     t.comment(`seed ${SEED}: FUZZ_SEED repeats it`);
-    const chance = new Chance(SEED);
+    const random = new SeededRandom(SEED);
     let taken = 0;
     const tell = { guarded: 0, public: 0, refused: 0 };
     for (let run = 0; run < RUNS; run++) {
-      const name = run < GUARDED.length ? (GUARDED[run] ?? '') : spelling(chance);
+      const name = run < GUARDED.length ? (GUARDED[run] ?? '') : spelling(random);
       const host = onTheWire(name);
       const isTaken = urlTakes(name) || (await ask(nginx, '/', 'Host', host)).server === 'guarded';
       if (isTaken) taken++;

@@ -34,7 +34,7 @@ function configuration(upstream: string, more: object = {}) {
   };
 }
 
-async function setScene(t: Test, answer: RequestListener, clock = new ManualClock()) {
+async function setUp(t: Test, answer: RequestListener, clock = new ManualClock()) {
   const folder = temporaryFolder(t);
   certificateAuthority(folder).issue('server', 'IP:127.0.0.1');
   const gateway = await startGateway(t, configuration(await startServer(t, answer)), { folder, clock });
@@ -77,7 +77,7 @@ async function wasRead(client: RawHttp2): Promise<void> {
 t.test('HTTP/2 uploads', { skip: noOpenssl }, async (t) => {
   t.test('a lone upload may send ahead what its connection may', async (t) => {
     let received = 0;
-    const { client } = await setScene(t, (request) =>
+    const { client } = await setUp(t, (request) =>
       request.on('data', (chunk: Buffer) => (received += chunk.length)),
     );
     const before = windows(client);
@@ -92,7 +92,7 @@ t.test('HTTP/2 uploads', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('small bodies, and requests without one, change no window', async (t) => {
-    const { client } = await setScene(t, (request, response) => {
+    const { client } = await setUp(t, (request, response) => {
       request.resume().on('end', () => response.end('ok'));
     });
     const before = windows(client);
@@ -108,7 +108,7 @@ t.test('HTTP/2 uploads', { skip: noOpenssl }, async (t) => {
     'H20 a second upload makes the windows small again, and no more is promised meanwhile',
     async (t) => {
       let uploads = 0;
-      const { client, clock } = await setScene(t, () => uploads++);
+      const { client, clock } = await setUp(t, () => uploads++);
       const before = windows(client);
       client.send(post(1));
       await until(() => windows(client).length > before.length);

@@ -50,7 +50,7 @@ interface Scene {
   readonly send: (headers: Record<string, string | string[]>, body?: string | Buffer) => Promise<Answer>;
 }
 
-async function setScene(
+async function setUp(
   t: Test,
   {
     answer,
@@ -145,7 +145,7 @@ async function answerOf(stream: ClientHttp2Stream, body?: string | Buffer): Prom
 
 t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   t.test('a request with its identity, in the upstream’s HTTP/1.1', async (t) => {
-    const { send, upstream } = await setScene(t);
+    const { send, upstream } = await setUp(t);
     const answer = await send({
       ':path': '/a?b=c',
       'x-user-id': 'mallory',
@@ -173,7 +173,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('bodies of known and of unknown length, large and small', async (t) => {
-    const { send, upstream } = await setScene(t);
+    const { send, upstream } = await setUp(t);
     const large = Buffer.alloc(3_000_000, 'x');
     await send({ ':method': 'POST', 'content-length': '5' }, 'hello');
     await send({ ':method': 'POST' }, large);
@@ -198,7 +198,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   t.test(
     'answers: large ones, trailers, HEAD, none at all, repeated fields, what is for one hop only',
     async (t) => {
-      const { send } = await setScene(t, {
+      const { send } = await setUp(t, {
         answer: (request, response) => {
           switch (request.url) {
             case '/large':
@@ -281,7 +281,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
     const raw = await startRawUpstream(t, (socket, received) => {
       if (received.endsWith('\r\n\r\n')) socket.end(Buffer.from(answers[next++] ?? '', 'latin1'));
     });
-    const { send } = await setScene(t, { upstreamUrl: raw.url });
+    const { send } = await setUp(t, { upstreamUrl: raw.url });
     const statuses: number[] = [];
     for (const _ of answers) statuses.push((await send({ ':path': '/open', ':method': 'POST' })).status);
     t.strictSame(statuses, [200, 205, 304, 204, 204, 599, 200, 200, 200, 200, 502, 502]);
@@ -294,7 +294,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('refusals are the same as over HTTP/1.1, and leave the connection as it is', async (t) => {
-    const { send, upstream, session, token } = await setScene(t, {
+    const { send, upstream, session, token } = await setUp(t, {
       more: { limits: { body_bytes: '1KiB', header_bytes: '4KiB', header_count: 50, uri_bytes: '1KiB' } },
     });
     const cases: [string, Record<string, string>, string | undefined, number, string][] = [
@@ -337,7 +337,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('H16 a refused upload is told to stop, and costs nobody else anything', async (t) => {
-    const { session, upstream, send } = await setScene(t);
+    const { session, upstream, send } = await setUp(t);
     const stream = session.request({ ':method': 'POST', authorization: 'Bearer x' });
     stream.on('error', () => undefined);
     const answered = answerOf(stream);
@@ -355,7 +355,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('H11 a body that waits for a go-ahead gets it after authentication, and only then', async (t) => {
-    const { session, token, upstream } = await setScene(t);
+    const { session, token, upstream } = await setUp(t);
     const good = session.request({
       ':method': 'POST',
       expect: '100-continue',
@@ -385,7 +385,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
         socket.write(`HTTP/1.1 200 OK\r\n${answer}`);
         setImmediate(() => socket.destroy());
       });
-      const { gateway, session } = await setScene(t, { upstreamUrl: raw.url });
+      const { gateway, session } = await setUp(t, { upstreamUrl: raw.url });
       const client = await RawHttp2.connect(t, gateway.port);
       client.send(frame(FRAME.headers, END_HEADERS | END_STREAM, 1, requestBlock('GET', '/open')));
       await until(() => client.of(1).some(({ type }) => type === FRAME.resetStream));
@@ -407,7 +407,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
       request.on('end', () => bodies.push('whole'));
       request.on('close', () => response.end());
     });
-    const { gateway } = await setScene(t, { upstreamUrl: url });
+    const { gateway } = await setUp(t, { upstreamUrl: url });
     for (const code of [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL]) {
       const before = aborted;
       const client = await RawHttp2.connect(t, gateway.port);
@@ -424,7 +424,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('a body that is not as long as it says is none', async (t) => {
-    const { gateway, upstream } = await setScene(t);
+    const { gateway, upstream } = await setUp(t);
     const client = await RawHttp2.connect(t, gateway.port);
     client.send(
       frame(FRAME.headers, END_HEADERS, 1, requestBlock('POST', '/open', 'content-length', '10')),
@@ -435,7 +435,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('header fields that HTTP/2 does not have are refused', async (t) => {
-    const { gateway, upstream } = await setScene(t);
+    const { gateway, upstream } = await setUp(t);
     const wrong: [string, Buffer][] = [
       ['connection', requestBlock('GET', '/open', 'connection', 'x-user-id')],
       ['transfer-encoding', requestBlock('POST', '/open', 'transfer-encoding', 'chunked')],
@@ -462,7 +462,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('a field that no field can be is not there', async (t) => {
-    const { gateway, upstream } = await setScene(t);
+    const { gateway, upstream } = await setUp(t);
     const client = await RawHttp2.connect(t, gateway.port);
     const fields = ['x-a', 'b\r\nx-user-id: mallory', 'x-b', '\0', 'x c', 'd'];
     client.send(frame(FRAME.headers, END_HEADERS | END_STREAM, 1, requestBlock('GET', '/open', ...fields)));
@@ -479,7 +479,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
       response.write('first');
       request.resume();
     });
-    const { session, gateway } = await setScene(t, { upstreamUrl: url });
+    const { session, gateway } = await setUp(t, { upstreamUrl: url });
     const stream = session.request({ ':path': '/open' });
     stream.on('error', () => undefined);
     await once(stream, 'data');
@@ -491,7 +491,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
 
   t.test('a drain serves what is under way, and closes the connection', async (t) => {
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
-    const { session, gateway, token } = await setScene(t, {
+    const { session, gateway, token } = await setUp(t, {
       answer: (_request, response) => void held.then(() => response.end('late')),
       more: { timeouts: { drain: '10s' } },
     });
@@ -506,7 +506,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('H19 connections that say nothing, and idle ones, end', async (t) => {
-    const { gateway, session, send } = await setScene(t, {
+    const { gateway, session, send } = await setUp(t, {
       more: { timeouts: { headers: '200ms', idle: '1s' } },
     });
     const silent = await RawHttp2.connect(t, gateway.port);
@@ -518,7 +518,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('H19 clients that do not take their answer, or their farewell, end', async (t) => {
-    const { gateway } = await setScene(t, {
+    const { gateway } = await setUp(t, {
       more: { timeouts: { idle: '1s', drain: '1s' } },
       answer: (_request, response) => response.end(Buffer.alloc(100_000)),
     });
@@ -546,7 +546,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('HSTS is on every answer, and the upstream’s own word is kept', async (t) => {
-    const { send } = await setScene(t, {
+    const { send } = await setUp(t, {
       tls: { hsts: { max_age: '1h', include_subdomains: true } },
       answer: (request, response) => {
         if (request.url === '/own') response.setHeader('Strict-Transport-Security', 'max-age=7');
@@ -561,7 +561,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   });
 
   t.test('where it is not wanted it is not spoken', async (t) => {
-    const { gateway } = await setScene(t, { tls: { protocols: ['http/1.1'] } });
+    const { gateway } = await setUp(t, { tls: { protocols: ['http/1.1'] } });
     const socket = connectTls({
       host: '127.0.0.1',
       port: gateway.port,

@@ -1,6 +1,6 @@
 /** Whatever an edit of `identity.headers` does, what a client writes under such a name never arrives. Rules C1, C2, C24. */
 import t, { type Test } from 'tap';
-import { Chance } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
@@ -176,16 +176,16 @@ const RUNS = Number(process.env['FUZZ_RUNS'] ?? 25);
 const NAMES = [...Object.keys(DEFAULTS), 'X-Tenant', 'X-Mail'];
 
 /** Some names, each in one spelling, with a claim, a claim that no token has, or null. */
-function randomMap(chance: Chance): Headers | undefined {
-  if (chance.below(5) === 0) return undefined;
+function randomMap(random: SeededRandom): Headers | undefined {
+  if (random.below(5) === 0) return undefined;
   const map: Headers = {};
   for (const name of NAMES) {
-    if (chance.below(2) === 0) continue;
+    if (random.below(2) === 0) continue;
     const spelled = [...name]
-      .map((char) => (char === '-' ? chance.of(['-', '-', '_', '.']) : char))
-      .map((char) => (chance.below(4) === 0 ? char.toLowerCase() : char))
+      .map((char) => (char === '-' ? random.of(['-', '-', '_', '.']) : char))
+      .map((char) => (random.below(4) === 0 ? char.toLowerCase() : char))
       .join('');
-    map[spelled] = chance.of([...Object.keys(VALUES), 'absent', null, null, null]);
+    map[spelled] = random.of([...Object.keys(VALUES), 'absent', null, null, null]);
   }
   return map;
 }
@@ -193,10 +193,10 @@ function randomMap(chance: Chance): Headers | undefined {
 t.test('C24 no client copy of an identity header arrives after any edit at random', async (t) => {
   const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
   t.comment(`FUZZ_SEED=${seed}`);
-  const chance = new Chance(seed);
+  const random = new SeededRandom(seed);
   for (let run = 0; run < RUNS; run++) {
-    const global = randomMap(chance);
-    const route = randomMap(chance);
+    const global = randomMap(random);
+    const route = randomMap(random);
     const edit: Edit = { ...(global && { global }), ...(route && { route }) };
     await t.test(`seed ${seed}, run ${run}: ${JSON.stringify(edit)}`, async (t) => {
       await attack(t, await start(t, edit), edit);

@@ -32,7 +32,7 @@ interface Scene {
   readonly upstream: HttpUpstream;
 }
 
-async function setScene(t: Test, more: Record<string, unknown> = {}): Promise<Scene> {
+async function setUp(t: Test, more: Record<string, unknown> = {}): Promise<Scene> {
   const folder = temporaryFolder(t);
   const authority = certificateAuthority(folder);
   authority.issue('server', 'IP:127.0.0.1', 'DNS:localhost');
@@ -62,7 +62,7 @@ async function setScene(t: Test, more: Record<string, unknown> = {}): Promise<Sc
 const authorization = `authorization: Bearer ${token}`;
 
 t.test('curl', { skip: noOpenssl || missing('curl', '--version', 'curl') }, async (t) => {
-  const { plain, tls, authority, upstream } = await setScene(t);
+  const { plain, tls, authority, upstream } = await setUp(t);
   const curl = async (...args: readonly string[]): Promise<string> =>
     (
       await execute('curl', [
@@ -116,7 +116,7 @@ t.test(
   'nghttp and h2load',
   { skip: noOpenssl || missing('h2load', '--version', 'nghttp2-client') },
   async (t) => {
-    const { tls, upstream } = await setScene(t);
+    const { tls, upstream } = await setUp(t);
     const url = `https://127.0.0.1:${tls.port}/a`;
     const { stdout } = await execute('nghttp', ['-v', '-H', authorization, url]);
     t.match(stdout, /:status: 200/);
@@ -167,7 +167,7 @@ t.test(
       missing('keytool', '-help', 'default-jdk-headless'),
   },
   async (t) => {
-    const { folder, authority, plain, tls, upstream } = await setScene(t);
+    const { folder, authority, plain, tls, upstream } = await setUp(t);
     const file = join(folder, 'Main.java');
     const store = join(folder, 'trust.p12');
     writeFileSync(file, JAVA);
@@ -194,7 +194,7 @@ t.test(
   'slowhttptest: slow headers, slow bodies and slow readers end, and others are served meanwhile',
   { skip: noOpenssl || missing('slowhttptest', '-h', 'slowhttptest') },
   async (t) => {
-    const { plain } = await setScene(t, {
+    const { plain } = await setUp(t, {
       timeouts: { headers: '1s', idle: '2s', drain: '1s' },
       routes: [{ name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' }, timeouts: { idle: '1s' } }],
     });

@@ -28,7 +28,7 @@ interface Scene {
 
 const SERVER = { cert_file: 'server.crt', key_file: 'server.key' };
 
-async function setScene(t: Test): Promise<Scene> {
+async function setUp(t: Test): Promise<Scene> {
   const folder = temporaryFolder(t);
   const authority = certificateAuthority(folder);
   authority.issue('server', 'IP:127.0.0.1', 'DNS:api.example.com');
@@ -69,7 +69,7 @@ const commonName = (socket: TLSSocket | string): string =>
   typeof socket === 'string' ? socket : String(socket.getPeerCertificate().subject.CN);
 
 t.test('TLS', { skip: noOpenssl }, async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUp(t);
   const { folder, authority, upstream } = scene;
   const ca = readFileSync(authority.ca);
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import t, { type Test } from 'tap';
 import { introspectedBy, json, startAuthority, type Authority } from '../support/authority.ts';
-import { Chance } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { send } from '../support/client.ts';
 import { advance, loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -255,23 +255,23 @@ t.test('V12 a forged JWT cannot end the token of another by its jti or its subje
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 /** Other texts that lenient decoders take for the same token. */
-function spelling(chance: Chance, token: string): string {
+function spelling(random: SeededRandom, token: string): string {
   const [header = '', payload = '', signature = ''] = token.split('.');
   // The last character has bits that stand for nothing where the bytes do not fill it.
   const bytesOf = (segment: string): string => Buffer.from(segment, 'base64url').toString('latin1');
   const lastChanged = (segment: string): string => {
     const others = [...ALPHABET].map((last) => segment.slice(0, -1) + last);
-    return chance.of(others.filter((other) => bytesOf(other) === bytesOf(segment)));
+    return random.of(others.filter((other) => bytesOf(other) === bytesOf(segment)));
   };
-  switch (chance.below(12)) {
+  switch (random.below(12)) {
     case 0:
       return token;
     case 1:
-      return `${token}${'='.repeat(1 + chance.below(3))}`;
+      return `${token}${'='.repeat(1 + random.below(3))}`;
     case 2:
-      return `${token}${'.'.repeat(1 + chance.below(3))}`;
+      return `${token}${'.'.repeat(1 + random.below(3))}`;
     case 3:
-      return `${'.'.repeat(1 + chance.below(2))}${token}`;
+      return `${'.'.repeat(1 + random.below(2))}${token}`;
     case 4:
       return `${header}..${payload}.${signature}`;
     case 5:
@@ -288,7 +288,7 @@ function spelling(chance: Chance, token: string): string {
       // Another signature over the same content.
       return `${header}.${payload}.${signText(`${header}.${payload}`, key)}`;
     default:
-      return `${header}.${payload}.${signature}.${chance.of(['x', signature, header])}`;
+      return `${header}.${payload}.${signature}.${random.of(['x', signature, header])}`;
   }
 }
 
@@ -311,10 +311,10 @@ const TRIES = 30;
 t.test(`J0 V12 in ${RUNS} runs no spelling of a revoked token passes on any route`, async (t) => {
   const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
   t.comment(`SEED=${seed}`);
-  const chance = new Chance(seed);
+  const random = new SeededRandom(seed);
   const known = new Set<string>();
   const [a, b] = [await startAuthority(t), await startAuthority(t)];
-  lenient(a, known, () => chance.of([{}, { sub: 'olga' }, { iss: 'https://as.example', client_id: 'app' }]));
+  lenient(a, known, () => random.of([{}, { sub: 'olga' }, { iss: 'https://as.example', client_id: 'app' }]));
   lenient(b, known, () => ({ exp: nowSeconds() + 300, jti: randomUUID() }));
   const limits = {
     per_client: { in_flight: 0, per_second: 0 },
@@ -333,7 +333,7 @@ t.test(`J0 V12 in ${RUNS} runs no spelling of a revoked token passes on any rout
     const id = randomUUID();
     known.add(id);
     const optional = (name: string): Record<string, unknown> =>
-      chance.below(2) === 0 ? { [name]: undefined } : { [name]: `${name}-${id}` };
+      random.below(2) === 0 ? { [name]: undefined } : { [name]: `${name}-${id}` };
     const claims = claimsOf({
       id,
       sub: `sub-${id}`,
@@ -354,13 +354,13 @@ t.test(`J0 V12 in ${RUNS} runs no spelling of a revoked token passes on any rout
         ? []
         : ([['client', claims['client_id']]] as [string, unknown][])),
     ];
-    const [way, value] = chance.of(ways);
+    const [way, value] = random.of(ways);
     if (way === 'form')
       await gateway.admin('POST', '/v1/revoke', new URLSearchParams({ token }).toString(), FORM);
     else await revoke(t, gateway, way === 'token' ? { token } : { issuer: ISSUER, [way]: value });
     const before = upstream.seen.length;
     for (let index = 0; index < TRIES; index++) {
-      const [text, route] = [spelling(chance, token), chance.of(routes)];
+      const [text, route] = [spelling(random, token), random.of(routes)];
       const got = await status(gateway, route, text);
       if (got !== 401 && got !== 400) t.fail(`SEED=${seed}: ${got} on ${route}, revoked by ${way}: ${text}`);
     }

@@ -22,7 +22,7 @@ interface Scene {
 }
 
 /** An upstream that answers only what the test lets it. */
-async function setScene(t: Test, more: Record<string, unknown> = {}): Promise<Scene> {
+async function setUp(t: Test, more: Record<string, unknown> = {}): Promise<Scene> {
   const waiting = new Map<string, ServerResponse>();
   const url = await startServer(t, (request: IncomingMessage, response: ServerResponse) => {
     const name = request.url ?? '';
@@ -59,7 +59,7 @@ const revokeAlice = async (gateway: TestGateway): Promise<void> => {
 const REFUSED = { status: 401, problem: { code: 'invalid_token' } };
 
 t.test('V15 a long poll gets 401 when its token is revoked; the upstream sees it end', async (t) => {
-  const { gateway, waiting } = await setScene(t);
+  const { gateway, waiting } = await setUp(t);
   const bob = mint(key, claimsOf({ sub: 'bob' }));
   const polls = ['/poll/1', '/early/2'].map((path) => send(gateway.url, path, { token: alice }));
   const post = send(gateway.url, '/post', { method: 'POST', token: alice, body: 'whole' });
@@ -92,7 +92,7 @@ t.test(
       names.push(request.url ?? '');
       responses.push(response);
     });
-    const { gateway } = await setScene(t, { upstreams: { u: { targets: [url], connections: 1 } } });
+    const { gateway } = await setUp(t, { upstreams: { u: { targets: [url], connections: 1 } } });
     const first = send(gateway.url, '/first', { token: mint(key, claimsOf({ sub: 'bob' })) });
     await until(() => names.length === 1);
     const waiting = send(gateway.url, '/in-line', { token: alice });
@@ -118,7 +118,7 @@ t.test('V15 a request whose upstream does not take the connection ends', async (
     for (const socket of sockets) socket.destroy();
     silent.close();
   });
-  const { gateway } = await setScene(t, {
+  const { gateway } = await setUp(t, {
     upstreams: {
       u: {
         targets: [`https://127.0.0.1:${(silent.address() as AddressInfo).port}`],
@@ -133,7 +133,7 @@ t.test('V15 a request whose upstream does not take the connection ends', async (
 });
 
 t.test('V15 an upload ends with 401, also where the client waited for 100 Continue', async (t) => {
-  const { gateway, waiting } = await setScene(t);
+  const { gateway, waiting } = await setUp(t);
   const upload = async (path: string, headers: Record<string, string>): Promise<Answer['status']> => {
     const request = httpRequest(`${gateway.url}${path}`, {
       method: 'POST',
@@ -173,7 +173,7 @@ t.test('V15 a WebSocket handshake that waits for its upstream ends', async (t) =
     for (const socket of seen) socket.destroy();
     raw.close();
   });
-  const { gateway } = await setScene(t, {
+  const { gateway } = await setUp(t, {
     routes: [route],
     upstreams: { u: { targets: [`http://127.0.0.1:${(raw.address() as AddressInfo).port}`] } },
   });
@@ -198,7 +198,7 @@ t.test('V15 on HTTP/2 only the stream of that token ends', { skip: noOpenssl }, 
   const authority = certificateAuthority(folder);
   const { cert, key: key_file } = authority.issue('server', 'IP:127.0.0.1');
   const listeners = [{ host: '127.0.0.1', port: 0, tls: { cert_file: cert, key_file } }];
-  const { gateway, waiting } = await setScene(t, { listeners });
+  const { gateway, waiting } = await setUp(t, { listeners });
   const session = connectHttp2(`https://127.0.0.1:${gateway.port}`, { ca: readFileSync(authority.ca) });
   t.teardown(() => session.destroy());
   const ask = (path: string, token: string): ClientHttp2Stream =>

@@ -19,7 +19,7 @@ interface Scene {
   explain(args: readonly string[], token?: string): Promise<Result>;
 }
 
-async function setScene(t: Test): Promise<Scene> {
+async function setUp(t: Test): Promise<Scene> {
   const folder = temporaryFolder(t);
   const redis = await startRedis(t);
   const asked: string[] = [];
@@ -71,7 +71,7 @@ const good = (changes: Record<string, unknown> = {}): string =>
   mint(key, claimsOf({ tenant: { id: 'acme' }, ...changes }));
 
 t.test('what passes exits 0 and shows what the upstream gets; the token is nowhere to be seen', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUp(t);
   const token = good();
   const { code, out } = await scene.explain(['GET', URL_OF_ORDERS, '-H', 'X-User-Id: root'], token);
   t.equal(code, 0);
@@ -85,7 +85,7 @@ t.test('what passes exits 0 and shows what the upstream gets; the token is nowhe
 });
 
 t.test('--online fetches keys, asks about opaque tokens, reads the revocation list', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUp(t);
   const gateway = await startGateway(t, scene.document);
   const online = await scene.explain(['GET', URL_OF_ORDERS, '--online'], good());
   t.equal(online.code, 0);
@@ -112,7 +112,7 @@ t.test('--online fetches keys, asks about opaque tokens, reads the revocation li
 });
 
 t.test('the list cannot be had: as the route says, and why', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUp(t);
   const file = join(scene.folder, 'gone.json');
   writeFileSync(file, JSON.stringify({ ...scene.document, revocation: { store: 'redis://127.0.0.1:1/0' } }));
   const { code, out } = await sallyport(
@@ -125,7 +125,7 @@ t.test('the list cannot be had: as the route says, and why', async (t) => {
 });
 
 t.test('what is refused exits 3 and says why, with the answer that the client gets', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUp(t);
   const stories: [args: string[], token: string | undefined, said: RegExp[]][] = [
     [['GET', URL_OF_ORDERS], undefined, [/REFUSED +extract_token/, /401 missing_token/, /Bearer realm=/]],
     [
@@ -171,7 +171,7 @@ t.test('what is refused exits 3 and says why, with the answer that the client ge
 });
 
 t.test('a preflight request is answered by the gateway', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUp(t);
   const file = join(scene.folder, 'cors.json');
   const routes = [{ name: 'a', match: {}, upstream: 'u', cors: { origins: ['https://app.example.com'] } }];
   writeFileSync(file, JSON.stringify({ ...scene.document, routes }));
@@ -185,7 +185,7 @@ t.test('a preflight request is answered by the gateway', async (t) => {
 });
 
 t.test('a back-channel logout is for its endpoint, and for no route', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUp(t);
   const file = join(scene.folder, 'logout.json');
   const key = createKey();
   const backchannel_logout = { host: 'gw.test', path: '/logout', client_ids: ['app'] };
@@ -202,7 +202,7 @@ t.test('a back-channel logout is for its endpoint, and for no route', async (t) 
 });
 
 t.test('a report-only route passes, and tells what it would have refused', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUp(t);
   const { code, out } = await scene.explain(['GET', 'http://a/trial']);
   t.equal(code, 0);
   t.match(out, /REPORT +extract_token/);
@@ -215,7 +215,7 @@ t.test('a report-only route passes, and tells what it would have refused', async
 });
 
 t.test('tokens do not belong on the command line; what is attackers’ text moves no cursor', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUp(t);
   t.match(await scene.explain(['GET', 'http://a/', '-H', 'authorization: Bearer x']), {
     code: 2,
     err: /--token-file/,
@@ -226,7 +226,7 @@ t.test('tokens do not belong on the command line; what is attackers’ text move
 });
 
 t.test('explain says which algorithm, length or issuer does not fit', async (t) => {
-  const scene = await setScene(t);
+  const scene = await setUp(t);
   const cases: [token: string, says: RegExp][] = [
     [
       mint(key, claimsOf(), { alg: 'RS512' }),

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { BrokenAnswer, readAnswerHead } from '../../src/http/response-head.ts';
 import { UnfinishedHead } from '../../src/http/unfinished-head.ts';
-import { Chance } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 
 /** After how many bytes, one at a time, it is known that no head comes of this; undefined: it may. */
 function brokenAfter(text: string, hasStatusLine = true): number | undefined {
@@ -51,12 +51,12 @@ t.test('what can become a head is waited for, and agrees with the whole head, se
   t.equal(brokenAfter('HTTP/1.0 599\r\n\r\n'), undefined, 'no reason phrase');
   const seed = Date.now() % 1_000_000;
   t.comment(`seed ${seed}`);
-  const chance = new Chance(seed);
+  const random = new SeededRandom(seed);
   const differing: string[] = [];
   for (let round = 0; round < 3_000; round++) {
     const bytes = Buffer.from('HTTP/1.1 200 OK\r\nX: a b\r\nY: 2\r\n', 'latin1');
-    for (let edits = 1 + chance.below(2); edits > 0; edits--)
-      bytes[chance.below(bytes.length)] = chance.of([0, 9, 10, 13, 32, 58, 65, 127, 200]);
+    for (let edits = 1 + random.below(2); edits > 0; edits--)
+      bytes[random.below(bytes.length)] = random.of([0, 9, 10, 13, 32, 58, 65, 127, 200]);
     const text = bytes.toString('latin1');
     // An edit may end the head early; what follows is no head any more.
     if (/\r\n\r\n/.test(text)) continue;

@@ -18,7 +18,7 @@ import { SqliteStore } from '../../src/revocation/sqlite-store.ts';
 import { authenticToken, revocableClaims } from '../../src/token/authentic-token.ts';
 import type { JsonObject } from '../../src/token/claims.ts';
 import type { AuthenticToken } from '../../src/token/token-verifier.ts';
-import { Chance } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { temporaryFolder } from '../support/process.ts';
 
 const KEEP = 10 * 86_400;
@@ -113,18 +113,18 @@ class Model {
   }
 }
 
-function randomClaims(chance: Chance, now: number): JsonObject {
-  const iat = now - chance.below(4 * DAY);
+function randomClaims(random: SeededRandom, now: number): JsonObject {
+  const iat = now - random.below(4 * DAY);
   const claims: Record<string, unknown> = {
-    iss: chance.of(ISSUERS),
-    sub: chance.of(['alice', 'bob', '', undefined]),
-    sid: chance.of(['s1', 's2', 's3', '', undefined]),
-    client_id: chance.of(['app', 'web', '', undefined]),
-    jti: chance.of([`jti-${chance.below(1e9)}`, `jti-${chance.below(1e9)}`, '', undefined]),
-    iat: chance.of([iat, iat, iat, undefined]),
-    exp: chance.of([now + 1 + chance.below(2 * DAY), now + 600, undefined]),
-    auth_time: chance.of([iat - chance.below(9 * DAY), iat, undefined, 0, -1, 'x', now + 9 * DAY]),
-    device: chance.of(['d1', ['d1', 'd2'], ['d2', '', null, { a: 1 }], 7, [7, true], '', undefined]),
+    iss: random.of(ISSUERS),
+    sub: random.of(['alice', 'bob', '', undefined]),
+    sid: random.of(['s1', 's2', 's3', '', undefined]),
+    client_id: random.of(['app', 'web', '', undefined]),
+    jti: random.of([`jti-${random.below(1e9)}`, `jti-${random.below(1e9)}`, '', undefined]),
+    iat: random.of([iat, iat, iat, undefined]),
+    exp: random.of([now + 1 + random.below(2 * DAY), now + 600, undefined]),
+    auth_time: random.of([iat - random.below(9 * DAY), iat, undefined, 0, -1, 'x', now + 9 * DAY]),
+    device: random.of(['d1', ['d1', 'd2'], ['d2', '', null, { a: 1 }], 7, [7, true], '', undefined]),
   };
   return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined)) as JsonObject;
 }
@@ -144,7 +144,7 @@ function tokenOf(claims: JsonObject): Token {
 }
 
 async function play(seed: number, store: RevocationStore, clock: FixedClock): Promise<number> {
-  const chance = new Chance(seed);
+  const random = new SeededRandom(seed);
   const view = new RevocationView(store, clock);
   const renewal = new EntryRenewal({ store, view, clock, keepSeconds: () => KEEP });
   view.onRefusal = (token, issuedAt) => renewal.refused(token, issuedAt);
@@ -190,15 +190,15 @@ async function play(seed: number, store: RevocationStore, clock: FixedClock): Pr
   };
 
   const steps: (() => Promise<void>)[] = [
-    async () => void tokens.push(tokenOf(randomClaims(chance, now()))),
+    async () => void tokens.push(tokenOf(randomClaims(random, now()))),
     async () => {
-      const old = tokens.length > 0 ? chance.of(tokens) : undefined;
+      const old = tokens.length > 0 ? random.of(tokens) : undefined;
       if (!old) return;
-      const changes = { iat: now(), exp: now() + 600 + chance.below(DAY), jti: `jti-${chance.below(1e9)}` };
+      const changes = { iat: now(), exp: now() + 600 + random.below(DAY), jti: `jti-${random.below(1e9)}` };
       tokens.push(tokenOf({ ...old.claims, ...changes }));
     },
     async () => {
-      const token = tokens.length > 0 ? chance.of(tokens) : undefined;
+      const token = tokens.length > 0 ? random.of(tokens) : undefined;
       if (!token) return;
       const outcome = await revoker.revoke({ ...by, token: token.text, issuerName: undefined });
       const exp = token.claims['exp'] as number | undefined;
@@ -215,11 +215,11 @@ async function play(seed: number, store: RevocationStore, clock: FixedClock): Pr
       model.revoked(target, null, now(), exp === undefined ? KEEP : Math.max(0, exp + SKEW - now()));
     },
     async () => {
-      const token = tokens.length > 0 ? chance.of(tokens) : undefined;
-      const [target] = token ? chance.of(targetsOf(token)) : [];
+      const token = tokens.length > 0 ? random.of(tokens) : undefined;
+      const [target] = token ? random.of(targetsOf(token)) : [];
       if (!target || target.kind === 'token') return;
       const forGood = target.kind === 'session' || target.kind === 'token_id';
-      const issuedBefore = !forGood && chance.below(2) === 0 ? now() - chance.below(3 * DAY) : undefined;
+      const issuedBefore = !forGood && random.below(2) === 0 ? now() - random.below(3 * DAY) : undefined;
       const { entry } = await revoker.revoke({ ...by, target, issuedBefore });
       targets.push(target);
       const life = target.kind === 'token_id' && target.issuer === ISSUERS[0] ? 2 * DAY : KEEP;
@@ -230,11 +230,11 @@ async function play(seed: number, store: RevocationStore, clock: FixedClock): Pr
       // What a gateway of an older version would write.
       const sessions = targets.filter(({ kind }) => kind === 'session');
       if (sessions.length === 0) return;
-      const target = chance.of(sessions);
+      const target = random.of(sessions);
       const mark = {
         id: targetId(target),
         revoked: true,
-        issuedBefore: now() - chance.below(DAY),
+        issuedBefore: now() - random.below(DAY),
         expiresAt: now() + KEEP,
         version: nextVersion(parseVersion(await store.position()), clock.nowMs()),
       };
@@ -244,15 +244,15 @@ async function play(seed: number, store: RevocationStore, clock: FixedClock): Pr
     },
     async () => {
       if (targets.length === 0) return;
-      const target = chance.of(targets);
+      const target = random.of(targets);
       // Of one that has lapsed there is nothing to undo.
       if (await revoker.undo(targetId(target))) model.entries.delete(targetId(target));
     },
-    async () => void (clock.seconds += chance.of([1, 30, 3_600, DAY, 3 * DAY, KEEP / 2])),
-    async () => void (clock.seconds -= chance.below(3)),
+    async () => void (clock.seconds += random.of([1, 30, 3_600, DAY, 3 * DAY, KEEP / 2])),
+    async () => void (clock.seconds -= random.below(3)),
   ];
   for (let step = 0; step < STEPS; step++) {
-    await chance.of(steps)();
+    await random.of(steps)();
     await check(view, 'the view of the gateway that revokes');
     if (step % 20 !== 19) continue;
     const other = new RevocationView(store, clock);

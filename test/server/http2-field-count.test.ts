@@ -3,7 +3,7 @@ import { createServer } from 'node:http2';
 import { connect, type AddressInfo } from 'node:net';
 import t from 'tap';
 import { FieldCounter } from '../../src/server/http2-field-count.ts';
-import { Chance } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { until } from '../support/gateway.ts';
 import { BlockWriter } from '../support/hpack-blocks.ts';
 import { END_HEADERS, FRAME, frame } from '../support/raw-http2.ts';
@@ -14,7 +14,7 @@ const CONNECTIONS = 40;
 const REQUESTS = 25;
 
 t.test(`C27 counts as many fields as came, and Node hands over the good ones; seed ${SEED}`, async (t) => {
-  const chance = new Chance(SEED);
+  const random = new SeededRandom(SEED);
   const server = createServer({ strictFieldWhitespaceValidation: false, strictSingleValueFields: false });
   const delivered: number[] = [];
   server.on('stream', (stream, _headers, _flags, rawHeaders) => {
@@ -28,7 +28,7 @@ t.test(`C27 counts as many fields as came, and Node hands over the good ones; se
   const wrong: unknown[] = [];
   let dropped = 0;
   for (let connection = 0; connection < CONNECTIONS; connection++) {
-    const writer = new BlockWriter(chance);
+    const writer = new BlockWriter(random);
     const counter = new FieldCounter();
     const requests = Array.from({ length: REQUESTS }, (_, index) => writer.request(2 * index + 1));
     const bytes = Buffer.concat([
@@ -37,7 +37,7 @@ t.test(`C27 counts as many fields as came, and Node hands over the good ones; se
       ...requests.map((each) => each.bytes),
     ]);
     for (let at = 0; at < bytes.length;) {
-      const size = chance.of([1, 2, 9, 100, 5_000]);
+      const size = random.of([1, 2, 9, 100, 5_000]);
       t.equal(counter.read(bytes.subarray(at, at + size)), true);
       at += size;
     }

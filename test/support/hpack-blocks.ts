@@ -1,5 +1,5 @@
 /** Random header blocks in every way that RFC 7541 knows to write them, in frames of every shape of RFC 9113. */
-import type { Chance } from './seeded-random.ts';
+import type { SeededRandom } from './seeded-random.ts';
 import { END_HEADERS, END_STREAM, FRAME, frame } from './raw-http2.ts';
 
 const PADDED = 8;
@@ -34,25 +34,25 @@ const BAD_NAMES = ['x y', 'x\0', 'x(', ''];
 
 /** Writes the blocks of one connection: it remembers what the last entry of the dynamic table is. */
 export class BlockWriter {
-  readonly #chance: Chance;
+  readonly #random: SeededRandom;
   #tableBytes = 4_096;
   /** The latest entry; undefined where the table is empty. */
   #latest: 'good' | 'bad' | undefined;
 
-  constructor(chance: Chance) {
-    this.#chance = chance;
+  constructor(random: SeededRandom) {
+    this.#random = random;
   }
 
   /** Frames of one GET, with how many fields they hold, and how many of these a reader must not pass on. */
   request(stream: number): { bytes: Buffer; fields: number; bad: number } {
-    const chance = this.#chance;
+    const random = this.#random;
     // :method GET, :scheme https, :path /, and :authority as a literal.
     const parts = [
       ...this.#sizeUpdates(),
       ...[Buffer.from([0x82, 0x87, 0x84]), Buffer.concat([integer(0, 4, 1), string('cat', true)])],
     ];
     let bad = 0;
-    const more = chance.below(chance.of([3, 12]));
+    const more = random.below(random.of([3, 12]));
     for (let count = 0; count < more; count++) {
       const field = this.#field();
       parts.push(field.bytes);
@@ -62,8 +62,8 @@ export class BlockWriter {
   }
 
   #sizeUpdates(): Buffer[] {
-    if (this.#chance.below(6) > 0) return [];
-    const sizes = [this.#chance.of([0, 60, 4_096]), this.#chance.of([60, 4_096])];
+    if (this.#random.below(6) > 0) return [];
+    const sizes = [this.#random.of([0, 60, 4_096]), this.#random.of([60, 4_096])];
     for (const size of sizes) {
       this.#tableBytes = size;
       if (size < 4_096) this.#latest = undefined;
@@ -72,23 +72,23 @@ export class BlockWriter {
   }
 
   #field(): { bytes: Buffer; isGood: boolean } {
-    const chance = this.#chance;
-    const kind = chance.below(6);
+    const random = this.#random;
+    const kind = random.below(6);
     // accept-encoding of the static table; the latest of the dynamic one.
     if (kind === 0) return { bytes: integer(0x80, 7, 16), isGood: true };
     if (kind === 1 && this.#latest) return { bytes: integer(0x80, 7, 62), isGood: this.#latest === 'good' };
     const text = (most: number): string =>
-      Array.from({ length: chance.below(most) }, () => chance.of([...FIVE_BITS])).join('');
-    const isGood = chance.below(8) > 0;
-    const badName = !isGood && chance.below(2) === 0;
-    const name = badName ? chance.of(BAD_NAMES) : `o${text(chance.of([4, 200]))}`;
-    const value = isGood || badName ? text(chance.of([1, 10, 300])) : chance.of(BAD_VALUES);
+      Array.from({ length: random.below(most) }, () => random.of([...FIVE_BITS])).join('');
+    const isGood = random.below(8) > 0;
+    const badName = !isGood && random.below(2) === 0;
+    const name = badName ? random.of(BAD_NAMES) : `o${text(random.of([4, 200]))}`;
+    const value = isGood || badName ? text(random.of([1, 10, 300])) : random.of(BAD_VALUES);
     const isIncremental = kind === 2 || kind === 3;
-    const [first, prefix] = isIncremental ? [0x40, 6] : [chance.of([0, 0x10]), 4];
+    const [first, prefix] = isIncremental ? [0x40, 6] : [random.of([0, 0x10]), 4];
     // user-agent of the static table, whose index does not fit into four bits.
-    const named = !badName && chance.below(4) === 0;
+    const named = !badName && random.below(4) === 0;
     if (isIncremental) this.#remember((named ? 'user-agent' : name).length + value.length + 32, isGood);
-    const isHuffman = chance.below(2) === 0;
+    const isHuffman = random.below(2) === 0;
     return {
       isGood,
       bytes: Buffer.concat([
@@ -106,33 +106,33 @@ export class BlockWriter {
   }
 
   #frames(stream: number, block: Buffer): Buffer {
-    const chance = this.#chance;
-    const first = chance.below(3) === 0 ? chance.below(block.length + 1) : block.length;
+    const random = this.#random;
+    const first = random.below(3) === 0 ? random.below(block.length + 1) : block.length;
     const frames = [this.#headers(stream, block.subarray(0, first), first === block.length)];
     // nghttp2 takes eight CONTINUATION frames for a block.
     let left = 6;
     for (let at = first; at < block.length; left--) {
-      const end = left === 0 ? block.length : Math.min(block.length, at + chance.of([0, 1, 5, HUGE]));
+      const end = left === 0 ? block.length : Math.min(block.length, at + random.of([0, 1, 5, HUGE]));
       frames.push(
         frame(FRAME.continuation, end === block.length ? END_HEADERS : 0, stream, block.subarray(at, end)),
       );
       at = end;
     }
     // Frames between requests, whose content must not be read as one.
-    if (chance.below(4) === 0) frames.push(frame(FRAME.ping, 0, 0, Buffer.from([0, 0, 5, 1, 4, 0, 0, 0])));
+    if (random.below(4) === 0) frames.push(frame(FRAME.ping, 0, 0, Buffer.from([0, 0, 5, 1, 4, 0, 0, 0])));
     return Buffer.concat(frames);
   }
 
   #headers(stream: number, fragment: Buffer, isWhole: boolean): Buffer {
-    const chance = this.#chance;
+    const random = this.#random;
     let flags = END_STREAM | (isWhole ? END_HEADERS : 0);
     const parts: Buffer[] = [];
-    const padding = chance.below(3) === 0 ? chance.of([0, 1, 255]) : undefined;
+    const padding = random.below(3) === 0 ? random.of([0, 1, 255]) : undefined;
     if (padding !== undefined) {
       flags |= PADDED;
       parts.push(Buffer.from([padding]));
     }
-    if (chance.below(3) === 0) {
+    if (random.below(3) === 0) {
       flags |= PRIORITY;
       parts.push(Buffer.from([0, 0, 0, 0, 15]));
     }

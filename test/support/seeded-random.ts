@@ -1,5 +1,5 @@
-/** Numbers that look like chance, and come again with the same seed. */
-export class Chance {
+/** Numbers that look like random, and come again with the same seed. */
+export class SeededRandom {
   #state: number;
 
   constructor(seed: number) {

@@ -3,7 +3,7 @@
  * published when its request arrives is never called bad. Rules K0, K2.
  */
 import t from 'tap';
-import { Chance } from '../support/seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { AUDIENCE, claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
 import type { Clock } from '../../src/clock.ts';
 import { GatewayError } from '../../src/errors.ts';
@@ -57,7 +57,7 @@ interface Seen {
   fetches: number;
 }
 
-async function run(chance: Chance, seen: Seen): Promise<void> {
+async function run(random: SeededRandom, seen: Seen): Promise<void> {
   const clock = new SteppedClock();
   let published = [KEYS[0], KEYS[1]];
   /** How often each key has left the set. */
@@ -108,7 +108,7 @@ async function run(chance: Chance, seen: Seen): Promise<void> {
     const token = mint(key, claimsOf(), withoutKeyId ? { kid: undefined } : {});
     const jwt = readJwt(token);
     if (!jwt) throw new Error('it is a JWT');
-    const verifying = (async () => verifier.verify(jwt, { clientIp: `192.0.2.${chance.below(30)}` }))();
+    const verifying = (async () => verifier.verify(jwt, { clientIp: `192.0.2.${random.below(30)}` }))();
     pending.push(
       verifying.then(
         () => void seen.passed++,
@@ -124,26 +124,26 @@ async function run(chance: Chance, seen: Seen): Promise<void> {
   };
   void keys.start();
   for (let step = 0; step < STEPS; step++) {
-    switch (chance.below(7)) {
+    switch (random.below(7)) {
       case 0:
-        rotate([chance.of(KEYS), chance.of(KEYS)]);
+        rotate([random.of(KEYS), random.of(KEYS)]);
         break;
       case 1:
-        clock.advance(chance.of([1, 100, 1_000, 5_000, 61_000]));
+        clock.advance(random.of([1, 100, 1_000, 5_000, 61_000]));
         break;
       case 2:
-        clock.wallMs += chance.of([-3_600_000, -1_000, 1_000, 3_600_000]);
+        clock.wallMs += random.of([-3_600_000, -1_000, 1_000, 3_600_000]);
         break;
       case 3:
-        inFlight.splice(0).forEach(({ finish }) => finish(chance.below(4) === 0));
+        inFlight.splice(0).forEach(({ finish }) => finish(random.below(4) === 0));
         break;
       case 4:
-        if (chance.below(4) === 0) void keys.force();
+        if (random.below(4) === 0) void keys.force();
         break;
       default:
         present(
-          chance.below(3) > 0 ? (chance.of(published) ?? chance.of(KEYS)) : chance.of(KEYS),
-          chance.below(4) === 0,
+          random.below(3) > 0 ? (random.of(published) ?? random.of(KEYS)) : random.of(KEYS),
+          random.below(4) === 0,
         );
     }
     await settle();
@@ -164,9 +164,9 @@ async function run(chance: Chance, seen: Seen): Promise<void> {
 
 t.test(`K0 no token of a published key is called bad (SEED=${seed})`, async (t) => {
   t.comment(`SEED=${seed}`);
-  const chance = new Chance(seed);
+  const random = new SeededRandom(seed);
   const seen: Seen = { passed: 0, refused: 0, unavailable: 0, wrong: 0, fetches: 0 };
-  for (let count = 0; count < RUNS; count++) await run(chance, seen);
+  for (let count = 0; count < RUNS; count++) await run(random, seen);
   t.equal(seen.wrong, 0, JSON.stringify(seen));
   t.ok(seen.passed > RUNS && seen.refused > RUNS && seen.unavailable > RUNS, JSON.stringify(seen));
 });

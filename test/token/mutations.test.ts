@@ -7,7 +7,7 @@ import { GatewayError } from '../../src/errors.ts';
 import { Issuers, SILENT_OBSERVER } from '../../src/assembly/issuers.ts';
 import { OPERATOR } from '../../src/token/token-verifier.ts';
 import { compilePolicy } from '../../src/assembly/compile-policy.ts';
-import { AuthorityClient } from '../../src/token/authorization-server-client.ts';
+import { AuthorizationServerClient } from '../../src/token/authorization-server-client.ts';
 import type { TokenVerifier } from '../../src/token/token-verifier.ts';
 import { TokenCaches } from '../../src/token/token-caches.ts';
 import { AUDIENCE, claimsOf, createKey, encode, ISSUER, mint } from '../support/tokens.ts';
@@ -38,7 +38,7 @@ function verifier(): TokenVerifier {
   const issuers = new Issuers(
     { configuration, folder: '/', file: 'test.json' },
     {
-      client: new AuthorityClient(),
+      client: new AuthorizationServerClient(),
       caches: new TokenCaches(configuration.caches),
       clock: systemClock,
       observer: SILENT_OBSERVER,

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { GatewayError } from '../../src/errors.ts';
 import { isHmac, KEY_REQUIREMENTS, SIGNATURE_ALGORITHMS } from '../../src/token/algorithms.ts';
-import { signatureHolds } from '../../src/token/jws-signature.ts';
+import { verifySignature } from '../../src/token/jws-signature.ts';
 import { candidatesIn } from '../../src/token/key-set.ts';
 import { readJws } from '../../src/token/lexical-gate.ts';
 import { importKeySet, secretKey, type VerificationKey } from '../../src/token/verification-key.ts';
@@ -52,7 +52,7 @@ function accepts(jws: string | object, material: Jwk): boolean {
     if (!read || algorithm === undefined) return false;
     const keys = keysOf(material);
     const keyId = isHmac(algorithm) ? undefined : read.keyId;
-    return candidatesIn(keys, keyId, algorithm).some((key) => signatureHolds(read, key.key, algorithm));
+    return candidatesIn(keys, keyId, algorithm).some((key) => verifySignature(read, key.key, algorithm));
   } catch (error) {
     if (error instanceof GatewayError) return false;
     throw error;

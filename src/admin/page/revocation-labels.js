@@ -84,17 +84,17 @@ export function targetText({ target, id }) {
  * What a revocation will match, in words.
  *
  * @param {Kind} kind
- * @param {Record<string, unknown>} wish
+ * @param {Record<string, unknown>} command
  * @param {Preview} preview
  * @param {Entry | undefined} known
  */
-export function previewOf({ cutoff, field }, wish, preview, known) {
+export function previewOf({ cutoff, field }, command, preview, known) {
   const row = (/** @type {string} */ name, /** @type {(Node | string)[]} */ ...value) => [
     element('dt', {}, name),
     element('dd', {}, ...value),
   ];
-  const claims = field === 'token' ? claimsOf(String(wish['token'])) : undefined;
-  const before = wish['issued_before'];
+  const claims = field === 'token' ? claimsOf(String(command['token'])) : undefined;
+  const before = command['issued_before'];
   return [
     element('dl', {}, ...row('Ends', preview.ends), ...row('End also', preview.also_end)),
     element(
@@ -105,7 +105,7 @@ export function previewOf({ cutoff, field }, wish, preview, known) {
       ...(claims?.['sub'] === undefined ? [] : row('Subject', String(claims['sub']))),
       ...(typeof claims?.['exp'] === 'number' ? row('Expires', timeElement(claims['exp'])) : []),
       ...(cutoff ? row('Issued until', typeof before === 'number' ? timeElement(before) : 'now') : []),
-      ...row('Reason', wish['reason'] === undefined ? 'none given' : String(wish['reason'])),
+      ...row('Reason', command['reason'] === undefined ? 'none given' : String(command['reason'])),
     ),
     ...(known
       ? [

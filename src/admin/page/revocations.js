@@ -83,7 +83,7 @@ export class Revocations {
   }
 
   /** @returns {Record<string, unknown>} the body of POST /v1/revocations */
-  #wish() {
+  #command() {
     const { field, claim, cutoff } = this.#kind;
     const value = byId('value').value.trim();
     const before = byId('issued-before').value;
@@ -100,14 +100,14 @@ export class Revocations {
     byId('revoke-error').textContent = '';
     byId('revoke-result').hidden = true;
     try {
-      const wish = this.#wish();
-      const preview = await this.#api.call('POST', '/v1/revocations', { ...wish, dry_run: true });
+      const command = this.#command();
+      const preview = await this.#api.call('POST', '/v1/revocations', { ...command, dry_run: true });
       const known = await this.#known(preview.id);
       await confirm({
         title: 'Revoke this?',
-        content: previewOf(this.#kind, wish, preview, known),
+        content: previewOf(this.#kind, command, preview, known),
         yes: 'Revoke',
-        act: () => this.#revoke(wish),
+        act: () => this.#revoke(command),
       });
     } catch (error) {
       byId('revoke-error').textContent = wordsOf(error);
@@ -127,10 +127,10 @@ export class Revocations {
     }
   }
 
-  /** @param {Record<string, unknown>} wish */
-  async #revoke(wish) {
+  /** @param {Record<string, unknown>} command */
+  async #revoke(command) {
     const sinceMs = performance.now();
-    const entry = /** @type {Revoked} */ (await this.#api.call('POST', '/v1/revocations', wish));
+    const entry = /** @type {Revoked} */ (await this.#api.call('POST', '/v1/revocations', command));
     // The answer comes when the store has it, and when this gateway refuses by it.
     const tookMs = performance.now() - sinceMs;
     const result = byId('revoke-result');
