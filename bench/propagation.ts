@@ -105,8 +105,9 @@ try {
     const token = createToken(credentials);
     await Promise.all(gateways.map(({ port }) => send(port, '/', token)));
     const by = gateways[index % gateways.length];
-    const answer = await send(by?.adminPort ?? 0, '/v1/revocations', ADMIN_TOKEN, { token });
-    if (answer.status !== 201) throw new Error(`the admin API answered ${answer.status} ${answer.text}`);
+    const response = await send(by?.adminPort ?? 0, '/v1/revocations', ADMIN_TOKEN, { token });
+    if (response.status !== 201)
+      throw new Error(`the admin API answered ${response.status} ${response.text}`);
     const sinceMs = performance.now();
     const took = await Promise.all(
       gateways.map(async ({ port }) => {

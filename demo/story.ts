@@ -169,7 +169,7 @@ Ctrl-C ends all of it.`);
 interface Expected {
   readonly title: string;
   readonly status: number;
-  readonly check?: (answer: { readonly headers: Headers; readonly body: string }) => boolean;
+  readonly check?: (response: { readonly headers: Headers; readonly body: string }) => boolean;
 }
 
 async function playScript(stage: Stage): Promise<number> {

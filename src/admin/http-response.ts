@@ -1,6 +1,6 @@
 /** Answers of the admin listener. */
 
-export interface AdminAnswer {
+export interface AdminResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** An object is sent as JSON. */
@@ -13,7 +13,7 @@ export function adminProblem(
   code: string,
   detail: string,
   headers: Readonly<Record<string, string>> = {},
-): AdminAnswer {
+): AdminResponse {
   return {
     status,
     headers: { ...headers, 'content-type': 'application/problem+json' },

@@ -3,7 +3,7 @@ import type { Configuration } from '../config/schema.ts';
 import { keyIds, type KeyRefresh, type KeyRefreshOutcome } from './key-refresh.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
 import type { RemoteKeySet } from '../token/remote-key-set.ts';
-import { adminProblem, type AdminAnswer } from './http-response.ts';
+import { adminProblem, type AdminResponse } from './http-response.ts';
 import type { Caller } from './revocations-api.ts';
 
 export interface KeysApiParts {
@@ -22,7 +22,7 @@ export class KeysApi {
   }
 
   /** POST /v1/issuers/NAME/keys/refresh: 200 once every gateway has fetched; 502 where one has not. */
-  async refresh(name: string, caller: Caller): Promise<AdminAnswer> {
+  async refresh(name: string, caller: Caller): Promise<AdminResponse> {
     const { issuers, keySets, refresh, audit } = this.#parts;
     const issuer = Object.hasOwn(issuers, name) ? issuers[name] : undefined;
     if (!issuer) return adminProblem(404, 'not_found', 'no issuer of this name is configured');

@@ -3,7 +3,7 @@
  * for one, and talks to the API as everybody else does. Rule A3.
  */
 import { readFileSync } from 'node:fs';
-import type { AdminAnswer } from './http-response.ts';
+import type { AdminResponse } from './http-response.ts';
 
 const FILES = [
   'page.css',
@@ -48,14 +48,14 @@ const HEADERS = {
 };
 
 /** By path. Read once, when the gateway starts. */
-export function pageAnswers(): ReadonlyMap<string, AdminAnswer> {
+export function pageResponses(): ReadonlyMap<string, AdminResponse> {
   return new Map([
-    ['/', answerOf('index.html')],
-    ...FILES.map((file): [string, AdminAnswer] => [`/page/${file}`, answerOf(file)]),
+    ['/', responseOf('index.html')],
+    ...FILES.map((file): [string, AdminResponse] => [`/page/${file}`, responseOf(file)]),
   ]);
 }
 
-function answerOf(file: string): AdminAnswer {
+function responseOf(file: string): AdminResponse {
   const extension = file.slice(file.lastIndexOf('.') + 1);
   return {
     status: 200,

@@ -15,7 +15,7 @@ import type { AuditLog } from '../telemetry/audit-log.ts';
 import { claimText } from '../token/claim-texts.ts';
 import { parseStrictJson, RawNumber } from '../token/strict-json.ts';
 import type { EntryJson, PreviewJson, RevokedJson, TargetJson } from './entry-json.ts';
-import { adminProblem, type AdminAnswer } from './http-response.ts';
+import { adminProblem, type AdminResponse } from './http-response.ts';
 import { effectOf } from './revocation-effect.ts';
 
 const DEFAULT_LIMIT = 50;
@@ -73,7 +73,7 @@ export class RevocationsApi {
   }
 
   /** POST /v1/revocations */
-  async create(body: Buffer, caller: Caller): Promise<AdminAnswer> {
+  async create(body: Buffer, caller: Caller): Promise<AdminResponse> {
     let parsed: RevocationBody;
     try {
       parsed = requestSchema.parse(parseStrictJson(body));
@@ -101,7 +101,7 @@ export class RevocationsApi {
   }
 
   /** POST /v1/revoke, RFC 7009: 200 also for a token that is unknown or invalid. */
-  async revokeForm(body: Buffer, caller: Caller): Promise<AdminAnswer> {
+  async revokeForm(body: Buffer, caller: Caller): Promise<AdminResponse> {
     const tokens = new URLSearchParams(body.toString('utf8')).getAll('token');
     const [token] = tokens;
     if (token === undefined || token === '' || tokens.length > 1) {
@@ -120,7 +120,7 @@ export class RevocationsApi {
   }
 
   /** GET /v1/revocations */
-  async list(query: URLSearchParams): Promise<AdminAnswer> {
+  async list(query: URLSearchParams): Promise<AdminResponse> {
     const limit = Number(query.get('limit') ?? DEFAULT_LIMIT);
     if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
       return badRequest(`limit must be 1 to ${MAX_LIMIT}`);
@@ -140,13 +140,13 @@ export class RevocationsApi {
   }
 
   /** GET /v1/revocations/ID */
-  async show(id: string): Promise<AdminAnswer> {
+  async show(id: string): Promise<AdminResponse> {
     const entry = await this.#parts.store.find(id);
     return entry ? { status: 200, body: entryJson(entry) } : notFound();
   }
 
   /** DELETE /v1/revocations/ID */
-  async undo(id: string, caller: Caller): Promise<AdminAnswer> {
+  async undo(id: string, caller: Caller): Promise<AdminResponse> {
     const entry = await this.#parts.store.find(id);
     if (!entry || !(await this.#parts.revoker.undo(id))) return notFound();
     this.#parts.audit.write({ action: 'undo', by: caller.name, from: caller.address, entry, changed: true });
@@ -252,10 +252,10 @@ function zodText(error: z.ZodError): string {
     .join('; ');
 }
 
-function badRequest(detail: string): AdminAnswer {
+function badRequest(detail: string): AdminResponse {
   return adminProblem(400, 'invalid_request', detail);
 }
 
-function notFound(): AdminAnswer {
+function notFound(): AdminResponse {
   return adminProblem(404, 'not_found', 'nothing is revoked under this id');
 }

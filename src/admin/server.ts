@@ -11,9 +11,9 @@ import { describeError, type Logger } from '../telemetry/logger.ts';
 import { ListenerCertificates, type ListenerTls } from '../tls/server-certificates.ts';
 import { hostAllowed, type AdminAuth } from './admin-auth.ts';
 import { readBody } from '../server/read-body.ts';
-import { adminProblem, type AdminAnswer } from './http-response.ts';
+import { adminProblem, type AdminResponse } from './http-response.ts';
 import type { KeysApi } from './keys-api.ts';
-import { pageAnswers } from './page-files.ts';
+import { pageResponses } from './page-files.ts';
 import type { Caller, RevocationsApi } from './revocations-api.ts';
 
 /** Whether the gateway should get requests. */
@@ -55,7 +55,7 @@ const COMMON_HEADERS = {
 
 export class AdminServer {
   #parts: AdminParts;
-  readonly #page = pageAnswers();
+  readonly #page = pageResponses();
   readonly #server: Server | TlsServer;
   readonly #certificates: ListenerCertificates | undefined;
 
@@ -63,7 +63,7 @@ export class AdminServer {
     this.#parts = parts;
     this.#certificates = parts.tls && new ListenerCertificates(parts.tls);
     const answer = (request: IncomingMessage, response: ServerResponse): void =>
-      void this.#answer(request, response);
+      void this.#response(request, response);
     this.#server = this.#certificates
       ? createTlsServer({ ...TIMEOUTS, ...this.#certificates.options(TIMEOUTS.headersTimeout) }, answer)
       : createServer(TIMEOUTS, answer);
@@ -102,8 +102,8 @@ export class AdminServer {
     await promise;
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let answer: AdminAnswer;
+  async #response(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let answer: AdminResponse;
     try {
       answer = await this.#route(request);
     } catch (error) {
@@ -124,7 +124,7 @@ export class AdminServer {
   }
 
   /** The store or an authority is out: 503, so that whoever revokes knows that it has not happened. */
-  #failure(error: unknown): AdminAnswer {
+  #failure(error: unknown): AdminResponse {
     if (error instanceof GatewayError)
       return adminProblem(503, error.code, error.title, { 'retry-after': '1' });
     this.#parts.logger.error({ error: describeError(error) }, 'an admin request failed');
@@ -133,7 +133,7 @@ export class AdminServer {
     });
   }
 
-  async #route(request: IncomingMessage): Promise<AdminAnswer> {
+  async #route(request: IncomingMessage): Promise<AdminResponse> {
     const { method = '' } = request;
     const url = URL.parse(request.url ?? '/', 'http://admin.invalid');
     if (!url) return adminProblem(400, 'malformed_request', 'this is no request target');
@@ -149,7 +149,7 @@ export class AdminServer {
 
   /** What needs no token. */
   readonly #openPaths: Readonly<
-    Record<string, ((url: URL) => AdminAnswer | Promise<AdminAnswer>) | undefined>
+    Record<string, ((url: URL) => AdminResponse | Promise<AdminResponse>) | undefined>
   > = {
     '/livez': () => ({ status: 200, body: 'ok\n' }),
     '/readyz': (url) => {
@@ -168,7 +168,7 @@ export class AdminServer {
   };
 
   /** Why neither page nor API answer; undefined where they do. */
-  #refusedHost({ headers }: IncomingMessage): AdminAnswer | undefined {
+  #refusedHost({ headers }: IncomingMessage): AdminResponse | undefined {
     const { auth, hosts } = this.#parts;
     if (!auth.enabled)
       return adminProblem(404, 'not_found', 'the admin API is off: no admin token is configured');
@@ -177,7 +177,7 @@ export class AdminServer {
       : adminProblem(403, 'host_not_allowed', 'this Host may not use the admin API; add it to admin.hosts');
   }
 
-  async #api(request: IncomingMessage, method: string, url: URL): Promise<AdminAnswer> {
+  async #api(request: IncomingMessage, method: string, url: URL): Promise<AdminResponse> {
     const refused = this.#refusedHost(request);
     if (refused) return refused;
     const { auth } = this.#parts;
@@ -208,7 +208,7 @@ export class AdminServer {
     method: string,
     url: URL,
     caller: Caller,
-  ): Promise<AdminAnswer> {
+  ): Promise<AdminResponse> {
     const { revocations } = this.#parts;
     const isRead = method === 'GET' || method === 'HEAD';
     const [, id] = REVOCATION_ID.exec(url.pathname) ?? [];
@@ -242,8 +242,8 @@ export class AdminServer {
   async #withBody(
     request: IncomingMessage,
     accepts: (contentType: string) => boolean,
-    handle: (body: Buffer) => Promise<AdminAnswer>,
-  ): Promise<AdminAnswer> {
+    handle: (body: Buffer) => Promise<AdminResponse>,
+  ): Promise<AdminResponse> {
     // Of two lines Node shows the first alone; another reader may go by the second.
     if (!accepts(mediaTypeOf(contentTypesIn(request.rawHeaders))))
       return adminProblem(415, 'unsupported_media_type', 'send application/json (RFC 7009: a form)');
@@ -252,7 +252,7 @@ export class AdminServer {
   }
 }
 
-function methodNotAllowed(allow: string): AdminAnswer {
+function methodNotAllowed(allow: string): AdminResponse {
   return adminProblem(405, 'method_not_allowed', `use one of ${allow}`, { allow });
 }
 

@@ -13,8 +13,8 @@ export function opaquePolicy(
   claims: readonly RevocableClaim[],
 ): OpaquePolicy {
   const issuer = issuers[name];
-  const answers = issuer?.introspection ?? issuer?.validation;
-  if (!issuer || !answers) throw new TypeError('it has nobody to ask');
+  const responses = issuer?.introspection ?? issuer?.validation;
+  if (!issuer || !responses) throw new TypeError('it has nobody to ask');
   return {
     issuerName: name,
     issuer: issuer.issuer,
@@ -24,15 +24,15 @@ export function opaquePolicy(
     futureIatSeconds: issuer.future_iat / 1000,
     foreignIssuers: new Set(
       Object.entries(issuers).flatMap(([other, { issuer: iss }]) =>
-        other === name || iss === undefined || sameOrigin(iss, answers.url) ? [] : [iss],
+        other === name || iss === undefined || sameOrigin(iss, responses.url) ? [] : [iss],
       ),
     ),
     acceptsJwt: issuer.introspection?.jwt ?? false,
     prefix: issuer.token_prefix,
-    cacheMs: answers.cache,
-    negativeCacheMs: answers.negative_cache,
-    failureCacheMs: answers.failure_cache,
-    clientLimits: { inFlight: answers.per_client.in_flight, perSecond: answers.per_client.per_second },
+    cacheMs: responses.cache,
+    negativeCacheMs: responses.negative_cache,
+    failureCacheMs: responses.failure_cache,
+    clientLimits: { inFlight: responses.per_client.in_flight, perSecond: responses.per_client.per_second },
     isIntrospection: issuer.introspection !== undefined,
     revocableClaims: claims,
   };

@@ -105,7 +105,7 @@ const MARKS: Readonly<Record<Explanation['stages'][number]['outcome'], string>> 
 };
 
 function story(explanation: Explanation): string {
-  const { stages, nearest_routes, answer, upstream } = explanation;
+  const { stages, nearest_routes, answer: response, upstream } = explanation;
   const width = Math.max(...stages.map(({ stage }) => stage.length));
   return [
     ...stages.map(({ stage, outcome, detail }) =>
@@ -114,8 +114,8 @@ function story(explanation: Explanation): string {
     ...nearest_routes.map(({ route, why }) => `           nearest: ${route}: ${why.join('; ')}`),
     '',
     verdict(explanation),
-    ...(answer?.headers ?? []).map(([name, value]) => `  ${name}: ${value}`),
-    ...(answer ? ['', `  ${answer.body.trimEnd()}`] : []),
+    ...(response?.headers ?? []).map(([name, value]) => `  ${name}: ${value}`),
+    ...(response ? ['', `  ${response.body.trimEnd()}`] : []),
     ...(upstream
       ? [
           `  ${upstream.method} ${upstream.target}`,
@@ -126,10 +126,18 @@ function story(explanation: Explanation): string {
   ].join('\n');
 }
 
-function verdict({ decision, reason, status, code, upstream, stages, answer }: Explanation): string {
+function verdict({
+  decision,
+  reason,
+  status,
+  code,
+  upstream,
+  stages,
+  answer: response,
+}: Explanation): string {
   if (decision === 'unknown')
     return 'It cannot be told without asking the authorization server: add --online.';
-  if (!upstream && code === null) return `The gateway answers it itself${answer ? ':' : '.'}`;
+  if (!upstream && code === null) return `The gateway answers it itself${response ? ':' : '.'}`;
   if (!upstream) return `The client gets ${status} ${code}${reason === null ? '' : ` (reason ${reason})`}:`;
   const passes: Partial<Record<Explanation['decision'], string>> = {
     report: `It passes, and is reported as ${reason}`,

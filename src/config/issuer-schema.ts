@@ -7,7 +7,7 @@ import { count, duration, headerName, httpUrl, positiveDuration, routePath, text
 
 const MAX_FAILURE_CACHE_MS = 60_000;
 
-const opaqueAnswers = (cache: string) => ({
+const opaqueResponses = (cache: string) => ({
   cache: duration
     .prefault(cache)
     .describe(
@@ -53,7 +53,7 @@ const introspection = z
       )
       .prefault('client_secret_basic')
       .describe('How the gateway authenticates: by HTTP Basic, or in the form.'),
-    ...opaqueAnswers('30s'),
+    ...opaqueResponses('30s'),
     jwt: z
       .boolean()
       .prefault(false)
@@ -116,7 +116,7 @@ const validation = z
       .record(text, jsonPointer)
       .prefault({})
       .describe('Claim name to JSON pointer, for claims that lie elsewhere in the answer.'),
-    ...opaqueAnswers('10s'),
+    ...opaqueResponses('10s'),
   })
   .describe('A service that validates opaque tokens but is not RFC 7662.');
 

@@ -8,7 +8,7 @@ import { clientAddress, normalAddress } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
 import { corsHeaders } from '../http/cors.ts';
 import { headerAlias } from '../http/header-names.ts';
-import { problemAnswer } from '../http/problem.ts';
+import { problemResponse } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
 import { essentialHeaders } from '../server/http1-request.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
@@ -173,7 +173,7 @@ export class DryRun {
       issuer: exchange.issuerName ?? null,
       stages,
       nearest_routes: head && error === NO_ROUTE ? nearestRoutes(policy.routes, head) : [],
-      answer: untold || !error ? null : this.#answer(error, exchange),
+      answer: untold || !error ? null : this.#response(error, exchange),
       upstream: outbound && !untold ? this.#upstream(outbound) : null,
     };
   }
@@ -187,8 +187,8 @@ export class DryRun {
     return error === BAD_PATH && head ? badPathText(this.#routes, head) : words.refused(stage, error);
   }
 
-  #answer(error: GatewayError, exchange: Exchange): Explanation['answer'] {
-    const { headers, body } = problemAnswer(error, this.#parts.policy.realm, exchange.requestId);
+  #response(error: GatewayError, exchange: Exchange): Explanation['answer'] {
+    const { headers, body } = problemResponse(error, this.#parts.policy.realm, exchange.requestId);
     const { route, head } = exchange;
     const cors = route?.cors && head ? corsHeaders(route.cors, head) : [];
     return { headers: lines([...headers, ...cors]), body };

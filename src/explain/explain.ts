@@ -9,7 +9,7 @@ import { Gateway } from '../gateway.ts';
 import { Issuers, SILENT_OBSERVER } from '../assembly/issuers.ts';
 import { compilePolicy } from '../assembly/compile-policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { AuthorizationServerClient, type AuthorityAnswer } from '../token/authorization-server-client.ts';
+import { AuthorizationServerClient, type AuthorityResponse } from '../token/authorization-server-client.ts';
 import { stringClaim } from '../token/claims.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { VERSION } from '../version.ts';
@@ -35,7 +35,7 @@ const ONE_TOKEN = {
 
 /** Never reaches anybody. */
 class OfflineClient extends AuthorizationServerClient {
-  override async send(): Promise<AuthorityAnswer> {
+  override async send(): Promise<AuthorityResponse> {
     throw new Error('not asked: this is a dry run');
   }
 }

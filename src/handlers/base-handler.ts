@@ -3,14 +3,14 @@
  * refusal, and the notes that are taken.
  */
 import { STATUS_CODES } from 'node:http';
-import type { ClientAnswer, ClientRequest } from '../server/exchange.ts';
+import type { ClientResponse, ClientRequest } from '../server/exchange.ts';
 import { GatewayError, INTERNAL_ERROR, OVERLOADED } from '../errors.ts';
 import type { Connection } from '../server/connection.ts';
 import type { Gateway } from '../gateway.ts';
 import { corsHeaders } from '../http/cors.ts';
 import { clientAddress, type TrustedPeers } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
-import { problemAnswer } from '../http/problem.ts';
+import { problemResponse } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
 import type { OpenTunnel, RequestHandler, Site } from '../server/request-handler.ts';
 import type { Exchange } from '../telemetry/exchange.ts';
@@ -34,12 +34,12 @@ export interface HandlerSite extends HandlerParts, Site {
 
 export abstract class BaseHandler<R extends HandlerSite = HandlerSite> implements RequestHandler {
   protected readonly request: ClientRequest;
-  protected readonly response: ClientAnswer;
+  protected readonly response: ClientResponse;
   protected readonly connection: Connection;
   protected readonly exchange: Exchange;
   protected readonly site: R;
 
-  constructor(site: R, request: ClientRequest, response: ClientAnswer, connection: Connection) {
+  constructor(site: R, request: ClientRequest, response: ClientResponse, connection: Connection) {
     this.site = site;
     this.request = request;
     this.response = response;
@@ -58,7 +58,7 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite> implement
   }
 
   fail(thrown: unknown): void {
-    const { observer, logger, gateway, refusalFor: answerTo } = this.site;
+    const { observer, logger, gateway, refusalFor: responseTo } = this.site;
     const { exchange, request } = this;
     if (!(thrown instanceof GatewayError)) {
       logger.error(
@@ -66,7 +66,7 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite> implement
         'a bug: please report it with this stack',
       );
     }
-    const error = answerTo(thrown instanceof GatewayError ? thrown : INTERNAL_ERROR);
+    const error = responseTo(thrown instanceof GatewayError ? thrown : INTERNAL_ERROR);
     if (error.source === 'upstream' && error.cause !== undefined)
       exchange.failureCause = describeError(error.cause);
     observer.failed(exchange, error);
@@ -163,17 +163,17 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite> implement
 /** What of a site is the same for handlers of every kind. */
 export function commonSite(
   { gateway, observer }: HandlerParts,
-  answerTo: (error: GatewayError) => GatewayError,
+  responseTo: (error: GatewayError) => GatewayError,
 ): Pick<HandlerSite, 'refusalFor' | 'isTrusted' | 'refusalText'> {
   return {
-    refusalFor: answerTo,
+    refusalFor: responseTo,
     isTrusted: (peer) => gateway.policy.trustedPeers.has(peer),
     refusalText(refused, { peer, commonHeaders: alwaysSaid }) {
       const exchange = observer.begin('', peer, newRequestId());
-      const error = answerTo(refused);
+      const error = responseTo(refused);
       observer.failed(exchange, error);
       observer.end(exchange);
-      const { status, headers: own, body } = problemAnswer(error, gateway.policy.realm, exchange.requestId);
+      const { status, headers: own, body } = problemResponse(error, gateway.policy.realm, exchange.requestId);
       const headers = [...own, ...alwaysSaid];
       const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: close'];
       for (let index = 0; index < headers.length; index += 2)

@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import { RequestBody } from '../server/request-body.ts';
 import { invalidToken, type GatewayError } from '../errors.ts';
-import type { AnswerHeaders } from '../http/response-head.ts';
+import type { ResponseHeaders } from '../http/response-head.ts';
 import type { LiveStream, LiveStreams } from './live-streams.ts';
 import type { LogoutEndpoint, LogoutHandler } from './logout-handler.ts';
 import { whenReady } from '../maybe-promise.ts';
@@ -74,7 +74,7 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
     this.responseComplete();
   }
 
-  tunnel(headers: AnswerHeaders, upstream: Duplex, early: Buffer): void {
+  tunnel(headers: ResponseHeaders, upstream: Duplex, early: Buffer): void {
     this.exchange.status = 101;
     // It is the beginning of something, and not the end.
     this.connection.responseComplete(Infinity);

@@ -2,9 +2,9 @@
  * Instead of the last stage: the gateway's own answer to a request that failed. docs/reference.md, "Responses". Rules
  * B5, B12, H16.
  */
-import type { ClientAnswer } from '../server/exchange.ts';
+import type { ClientResponse } from '../server/exchange.ts';
 import type { GatewayError } from '../errors.ts';
-import { problemAnswer } from '../http/problem.ts';
+import { problemResponse } from '../http/problem.ts';
 
 /** A body up to this size is read and thrown away, so that the connection stays usable; beyond it is closed. */
 const DISCARDABLE_BODY_BYTES = 64 * 1024;
@@ -25,12 +25,12 @@ export interface Refused {
 }
 
 /** @returns how many bytes its body has */
-export function reject(response: ClientAnswer, error: GatewayError, refused: Refused): number {
+export function reject(response: ClientResponse, error: GatewayError, refused: Refused): number {
   if (response.headersSent) {
     response.destroy();
     return 0;
   }
-  const { status, headers: own, body } = problemAnswer(error, refused.realm, refused.requestId);
+  const { status, headers: own, body } = problemResponse(error, refused.realm, refused.requestId);
   const headers = [...own, ...refused.headers];
   response.writeHead(status, refused.closes ? [...headers, 'connection', 'close'] : headers);
   response.end(refused.isHead ? undefined : body);

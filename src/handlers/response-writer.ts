@@ -2,12 +2,12 @@
  * Last stage: the upstream's answer to the client, as it comes, at the client's pace. Rules B11, H9, H11, H15.
  */
 import type { Duplex } from 'node:stream';
-import type { ClientAnswer } from '../server/exchange.ts';
+import type { ClientResponse } from '../server/exchange.ts';
 import { collectAfterBody } from '../gc.ts';
 import type { GatewayError } from '../errors.ts';
-import type { AnswerHeaders } from '../http/response-head.ts';
+import type { ResponseHeaders } from '../http/response-head.ts';
 import { withCors } from '../http/cors.ts';
-import type { AnswerSink, Forwarding } from '../upstream/forwarder.ts';
+import type { ResponseSink, Forwarding } from '../upstream/forwarder.ts';
 import type { Exchange } from '../telemetry/exchange.ts';
 
 /** What happens where the answer is not simply the upstream's. */
@@ -20,21 +20,21 @@ export interface ResponseHooks {
   /** The answer goes on beyond what came with its head; `isStream`: it has no end of its own. */
   lasts(isStream: boolean): void;
   /** Both ends have switched protocols. */
-  tunnel(headers: AnswerHeaders, upstream: Duplex, early: Buffer): void;
+  tunnel(headers: ResponseHeaders, upstream: Duplex, early: Buffer): void;
 }
 
 /** A body up to this size that came in one piece goes out in one write with its head. */
 const ONE_WRITE_BYTES = 16 * 1024;
 
-export class ResponseWriter implements AnswerSink {
+export class ResponseWriter implements ResponseSink {
   readonly #exchange: Exchange;
-  readonly #response: ClientAnswer;
+  readonly #response: ClientResponse;
   readonly #hooks: ResponseHooks;
   readonly #alwaysSaid: readonly string[];
   #forwarding: Forwarding | undefined;
   #begun = false;
   #ended = false;
-  #headers: AnswerHeaders = [];
+  #headers: ResponseHeaders = [];
   /** The head is set but not yet sent: the first piece of the body, or the end, may go with it. */
   #headHeld = false;
   /** As latin1: one character a byte. */
@@ -43,7 +43,7 @@ export class ResponseWriter implements AnswerSink {
   /** @param alwaysSaid names and values in turn that belong to every answer, unless the upstream says them itself */
   constructor(
     exchange: Exchange,
-    response: ClientAnswer,
+    response: ClientResponse,
     hooks: ResponseHooks,
     alwaysSaid: readonly string[],
   ) {
@@ -69,13 +69,13 @@ export class ResponseWriter implements AnswerSink {
     this.#exchange.target = target;
   }
 
-  informational(status: number, headers: AnswerHeaders): void {
+  informational(status: number, headers: ResponseHeaders): void {
     // The client has had its go-ahead; and HTTP/1.0 knows of no such thing (RFC 9110 section 15.2).
     if (status === 100 || this.#exchange.head?.httpVersion === '1.0') return;
     this.#response.writeInformational(status, headers);
   }
 
-  begin(status: number, headers: AnswerHeaders): void {
+  begin(status: number, headers: ResponseHeaders): void {
     this.#begun = true;
     this.#headHeld = true;
     this.#exchange.status = status;
@@ -86,7 +86,7 @@ export class ResponseWriter implements AnswerSink {
   }
 
   /** What the gateway adds to the upstream's headers. */
-  #ours(headers: AnswerHeaders): readonly string[] {
+  #ours(headers: ResponseHeaders): readonly string[] {
     return ['x-request-id', this.#exchange.requestId, ...missing(this.#alwaysSaid, headers)];
   }
 
@@ -107,7 +107,7 @@ export class ResponseWriter implements AnswerSink {
     this.#release();
   }
 
-  end(trailers: AnswerHeaders): void {
+  end(trailers: ResponseHeaders): void {
     this.#hooks.answered();
     this.#ended = true;
     const hasTrailers = trailers.length > 0;
@@ -140,7 +140,7 @@ export class ResponseWriter implements AnswerSink {
     this.#response.destroy();
   }
 
-  tunnel(headers: AnswerHeaders, upstream: Duplex, early: Buffer): void {
+  tunnel(headers: ResponseHeaders, upstream: Duplex, early: Buffer): void {
     this.#hooks.answered();
     this.#hooks.tunnel([...headers, ...this.#ours(headers)], upstream, early);
   }
@@ -163,7 +163,7 @@ export class ResponseWriter implements AnswerSink {
 }
 
 /** What is to be said and has not been. */
-function missing(said: readonly string[], headers: AnswerHeaders): readonly string[] {
+function missing(said: readonly string[], headers: ResponseHeaders): readonly string[] {
   return said.length === 0 ||
     !headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === said[0])
     ? said
@@ -173,12 +173,12 @@ function missing(said: readonly string[], headers: AnswerHeaders): readonly stri
 /** Media types whose answers go on until somebody ends them (rule V10). */
 const STREAM = /^(?:text\/event-stream|application\/grpc)/i;
 
-function isStream(headers: AnswerHeaders): boolean {
+function isStream(headers: ResponseHeaders): boolean {
   const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
   return at >= 0 && STREAM.test(headers[at + 1] ?? '');
 }
 
-function pairs(headers: AnswerHeaders): [string, string][] {
+function pairs(headers: ResponseHeaders): [string, string][] {
   const result: [string, string][] = [];
   for (let index = 0; index < headers.length; index += 2)
     result.push([headers[index] ?? '', headers[index + 1] ?? '']);

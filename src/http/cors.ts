@@ -128,15 +128,15 @@ function corsHeadersExposing(policy: CorsPolicy, head: RequestHead, exposed: str
 
 /** An upstream's answer with ours instead of its own. */
 export function withCors(
-  answer: readonly string[],
+  response: readonly string[],
   policy: CorsPolicy,
   head: RequestHead,
 ): readonly string[] {
   const kept: string[] = [];
   let theirs = '';
-  for (let index = 0; index < answer.length; index += 2) {
-    const name = answer[index] ?? '';
-    const value = answer[index + 1] ?? '';
+  for (let index = 0; index < response.length; index += 2) {
+    const name = response[index] ?? '';
+    const value = response[index + 1] ?? '';
     if (!REPLACED.test(name)) kept.push(name, value);
     else if (name.length === EXPOSE.length && name.toLowerCase() === EXPOSE) theirs += `,${value}`;
   }

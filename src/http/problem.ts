@@ -4,7 +4,7 @@
 import type { GatewayError } from '../errors.ts';
 import { bearerChallenge } from './challenge.ts';
 
-export interface ProblemAnswer {
+export interface ProblemResponse {
   readonly status: number;
   /** Names and values in turn. */
   readonly headers: readonly string[];
@@ -12,7 +12,7 @@ export interface ProblemAnswer {
 }
 
 /** Writes the answer to a failed request. `requestId` must be the gateway's own or a validated one. */
-export function problemAnswer(error: GatewayError, realm: string, requestId: string): ProblemAnswer {
+export function problemResponse(error: GatewayError, realm: string, requestId: string): ProblemResponse {
   const body = problemBody(error);
   const headers = [
     'content-type',

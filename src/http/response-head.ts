@@ -4,7 +4,7 @@
  */
 
 /** Names and values in turn, spelled as they came, without what was for the upstream's connection only. */
-export type AnswerHeaders = readonly string[];
+export type ResponseHeaders = readonly string[];
 
 /** How long the body is. */
 export type BodyFraming =
@@ -14,9 +14,9 @@ export type BodyFraming =
   /** To the end of the connection. */
   | { readonly kind: 'rest' };
 
-export interface AnswerHead {
+export interface ResponseHead {
   readonly status: number;
-  readonly headers: AnswerHeaders;
+  readonly headers: ResponseHeaders;
   readonly framing: BodyFraming;
   /** The connection may be used again after this answer. */
   readonly keepAlive: boolean;
@@ -27,7 +27,7 @@ export interface AnswerHead {
 }
 
 /** What an upstream sent is no answer that RFC 9112 knows. */
-export class BrokenAnswer extends Error {
+export class BrokenResponse extends Error {
   override readonly name = 'BrokenAnswer';
 }
 
@@ -69,7 +69,7 @@ const spellings = new Map<string, FieldKind>();
 function kindOf(name: string): FieldKind {
   const known = spellings.get(name);
   if (known !== undefined) return known;
-  if (!TOKEN.test(name)) throw new BrokenAnswer('a field name is not a token');
+  if (!TOKEN.test(name)) throw new BrokenResponse('a field name is not a token');
   const kind = KINDS.get(name.toLowerCase()) ?? FieldKind.forward;
   if (spellings.size < MAX_REMEMBERED_SPELLINGS) spellings.set(name, kind);
   return kind;
@@ -91,7 +91,7 @@ class Fields {
       const found = text.indexOf('\r\n', at);
       const end = found < 0 ? text.length : found;
       const colon = text.indexOf(':', at);
-      if (colon < 0 || colon > end) throw new BrokenAnswer('a field line has no colon');
+      if (colon < 0 || colon > end) throw new BrokenResponse('a field line has no colon');
       this.#add(text.slice(at, colon), trimmed(text, colon + 1, end));
       at = end + 2;
     }
@@ -105,13 +105,13 @@ class Fields {
       case FieldKind.contentLength:
         // A repeated one is refused even where both agree: the next reader may take another view (rule C18).
         if (this.contentLength !== undefined || !LENGTH.test(value))
-          throw new BrokenAnswer('Content-Length is repeated or no number');
+          throw new BrokenResponse('Content-Length is repeated or no number');
         this.contentLength = value;
         this.passed.push(name, value);
         break;
       case FieldKind.transferEncoding:
         if (this.transferEncoding !== undefined || value.toLowerCase() !== 'chunked')
-          throw new BrokenAnswer('Transfer-Encoding is not just chunked');
+          throw new BrokenResponse('Transfer-Encoding is not just chunked');
         this.transferEncoding = value;
         break;
       case FieldKind.connection:
@@ -148,11 +148,11 @@ function isBlank(code: number): boolean {
  * @param method of the request: an answer to HEAD has no body
  * @throws BrokenAnswer
  */
-export function readAnswerHead(text: string, method: string): AnswerHead {
-  if (BROKEN_TEXT.test(text)) throw new BrokenAnswer('a byte that no head may have');
+export function readResponseHead(text: string, method: string): ResponseHead {
+  if (BROKEN_TEXT.test(text)) throw new BrokenResponse('a byte that no head may have');
   const lineEnd = text.indexOf('\r\n');
   const statusLine = STATUS_LINE.exec(lineEnd < 0 ? text : text.slice(0, lineEnd));
-  if (!statusLine) throw new BrokenAnswer('no status line of HTTP/1.0 or HTTP/1.1');
+  if (!statusLine) throw new BrokenResponse('no status line of HTTP/1.0 or HTTP/1.1');
   const isHttp10 = statusLine[1] === '0';
   const status = Number(statusLine[2]);
   const fields = new Fields(text, lineEnd < 0 ? text.length : lineEnd + 2);
@@ -179,13 +179,13 @@ export function readAnswerHead(text: string, method: string): AnswerHead {
  * @param text field lines as latin1; empty for none
  * @returns without fields that frame, route or control a message (RFC 9110 section 6.5.1)
  */
-export function readTrailers(text: string): AnswerHeaders {
+export function readTrailers(text: string): ResponseHeaders {
   if (text === '') return NO_HEADERS;
-  if (BROKEN_TEXT.test(text)) throw new BrokenAnswer('a byte that no trailer may have');
+  if (BROKEN_TEXT.test(text)) throw new BrokenResponse('a byte that no trailer may have');
   return withoutNamed(new Fields(text, 0).passed, NOT_IN_TRAILERS);
 }
 
-export const NO_HEADERS: AnswerHeaders = [];
+export const NO_HEADERS: ResponseHeaders = [];
 
 const NOT_IN_TRAILERS: readonly string[] = [
   ...['content-length', 'content-encoding', 'content-type', 'content-range', 'trailer', 'host'],
@@ -201,7 +201,7 @@ function bodyFraming(fields: Fields, method: string, status: number, isHttp10: b
   const { contentLength, transferEncoding } = fields;
   // Two framings in one message, or one that HTTP/1.0 does not have, is an attempt to smuggle an answer.
   if (transferEncoding !== undefined && (contentLength !== undefined || isHttp10))
-    throw new BrokenAnswer('two framings, or chunked in HTTP/1.0');
+    throw new BrokenResponse('two framings, or chunked in HTTP/1.0');
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NO_BODY;
   if (transferEncoding !== undefined) return CHUNKED;
   if (contentLength === undefined) return REST;
@@ -231,7 +231,7 @@ function connectionOptions(connection: string | undefined): readonly string[] {
   );
 }
 
-function withoutNamed(headers: AnswerHeaders, names: readonly string[]): AnswerHeaders {
+function withoutNamed(headers: ResponseHeaders, names: readonly string[]): ResponseHeaders {
   if (names.length === 0) return headers;
   const kept: string[] = [];
   for (let index = 0; index < headers.length; index += 2) {

@@ -2,7 +2,7 @@
  * Looks at a response's head, or its trailers, while it is not whole: what no valid head begins with is refused with
  * the byte that shows so, not when the wait for the rest ends. Pure. RFC 9112 sections 2.2, 4 and 5. Rules H4, C28.
  */
-import { BrokenAnswer } from './response-head.ts';
+import { BrokenResponse } from './response-head.ts';
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -54,15 +54,15 @@ export class UnfinishedHead {
   #takeStatus(byte: number, bytes: Buffer): void {
     const expected = STATUS_LINE[this.#column];
     if (expected !== undefined && !expected.includes(String.fromCharCode(byte)))
-      throw new BrokenAnswer(protocolOf(bytes));
+      throw new BrokenResponse(protocolOf(bytes));
     this.#takeText(byte);
   }
 
   #takeField(byte: number): void {
     if (this.#inName && !(this.#column === 0 && byte === CR)) {
       if (byte === COLON && this.#column > 0) this.#inName = false;
-      else if (byte === CR || byte === LF) throw new BrokenAnswer('a field line has no colon');
-      else if (IS_TOKEN[byte] === 0) throw new BrokenAnswer('a field name is not a token');
+      else if (byte === CR || byte === LF) throw new BrokenResponse('a field line has no colon');
+      else if (IS_TOKEN[byte] === 0) throw new BrokenResponse('a field name is not a token');
     }
     this.#takeText(byte);
   }
@@ -70,12 +70,12 @@ export class UnfinishedHead {
   #takeText(byte: number): void {
     this.#column++;
     if (byte === CR) this.#afterCr = true;
-    else if (byte === LF) throw new BrokenAnswer('a line ends with LF alone');
-    else if (IS_TEXT[byte] === 0) throw new BrokenAnswer('a byte that no head may have');
+    else if (byte === LF) throw new BrokenResponse('a line ends with LF alone');
+    else if (IS_TEXT[byte] === 0) throw new BrokenResponse('a byte that no head may have');
   }
 
   #endLine(byte: number): void {
-    if (byte !== LF) throw new BrokenAnswer('a CR without LF');
+    if (byte !== LF) throw new BrokenResponse('a CR without LF');
     this.#afterCr = false;
     this.#isStatusLine = false;
     this.#inName = true;

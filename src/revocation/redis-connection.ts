@@ -171,7 +171,7 @@ export async function probeRedis(location: RedisLocation): Promise<RedisFacts> {
     const field = (name: string): string => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim() ?? '';
     // Hosted servers may forbid CONFIG: INFO tells enough.
     const saves = await redis.config('GET', 'save').then(
-      (answer) => answer[1] !== '',
+      (response) => response[1] !== '',
       () => field('rdb_last_save_time') !== '0',
     );
     return {

@@ -94,13 +94,13 @@ export class RedisLink {
   }
 
   /** Not even the end of a connection that is being made ends the wait for it: only the clock does. */
-  async #within<T>(limitMs: number, answer: Promise<T>, tooLate: () => void): Promise<T> {
+  async #within<T>(limitMs: number, response: Promise<T>, tooLate: () => void): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const cancel = this.#clock.after(limitMs, () => {
       tooLate();
       reject(new Error('Redis did not answer in time'));
     });
-    answer.then(resolve, reject);
+    response.then(resolve, reject);
     try {
       return await promise;
     } finally {

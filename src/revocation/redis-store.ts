@@ -208,10 +208,10 @@ export class RedisStore implements RevocationStore {
         const askedAtMs = this.#clock.monotonicMs();
         const untilCompareMs = comparedAtMs + COMPARE_MS - askedAtMs;
         if (untilCompareMs > 0) {
-          const answer = await follower.run((redis) =>
+          const response = await follower.run((redis) =>
             redis.xread('COUNT', BATCH_ENTRIES, 'BLOCK', Math.ceil(untilCompareMs), 'STREAMS', log, last),
           );
-          const changes = answer?.[0]?.[1] ?? [];
+          const changes = response?.[0]?.[1] ?? [];
           last = changes.at(-1)?.[0] ?? last;
           if (changes.length > 0) yield batchOf(changes, last, askedAtMs);
           continue;

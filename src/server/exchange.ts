@@ -19,7 +19,7 @@ export interface ClientRequest {
 }
 
 /** What of Node's ServerResponse is used. */
-export interface ClientAnswer {
+export interface ClientResponse {
   readonly destroyed: boolean;
   readonly headersSent: boolean;
   /** The whole answer has been handed to the operating system. */

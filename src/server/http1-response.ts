@@ -1,9 +1,9 @@
 /** Node's answer, which can also say what comes before an answer, and break off. RFC 9110 section 15.2. Rules H11, H15. */
 import { ServerResponse, STATUS_CODES } from 'node:http';
-import type { ClientAnswer } from './exchange.ts';
+import type { ClientResponse } from './exchange.ts';
 import type { Http1Request } from './http1-request.ts';
 
-export class Http1Answer extends ServerResponse<Http1Request> implements ClientAnswer {
+export class Http1Response extends ServerResponse<Http1Request> implements ClientResponse {
   writeInformational(status: number, headers: readonly string[]): void {
     // Without a socket it stands in line behind another answer, and may do without.
     if (this.headersSent || !this.socket) return;

@@ -5,7 +5,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { Connection } from './connection.ts';
-import { Http2Answer, Http2Request } from './http2-stream.ts';
+import { Http2Response, Http2Request } from './http2-stream.ts';
 import { FieldCounter } from './http2-field-count.ts';
 import { tapped } from './http2-tap.ts';
 import { CONNECTION_WINDOW_BYTES, UploadWindow } from './http2-upload-window.ts';
@@ -31,14 +31,14 @@ const LAST_STREAM_ID = 2 ** 31 - 1;
 
 export class Http2Sessions {
   readonly #limits: () => Http2Limits;
-  readonly #serve: (request: Http2Request, answer: Http2Answer, connection: Connection) => void;
+  readonly #serve: (request: Http2Request, response: Http2Response, connection: Connection) => void;
   readonly #clock: Clock;
   readonly #sessions = new Map<Duplex, ServerHttp2Session>();
   #draining = false;
 
   constructor(
     limits: () => Http2Limits,
-    serve: (request: Http2Request, answer: Http2Answer, connection: Connection) => void,
+    serve: (request: Http2Request, response: Http2Response, connection: Connection) => void,
     clock: Clock,
   ) {
     this.#limits = limits;
@@ -75,8 +75,8 @@ export class Http2Sessions {
       if (!stream.endAfterHeaders && !uploads.admit(stream, headers['content-length'])) return;
       const isIntact = fields === undefined || fields === rawHeaders.length / 2;
       const request = new Http2Request(stream, rawHeaders, isIntact);
-      const answer = new Http2Answer(stream, request, this.#limits().idleTimeoutMs);
-      this.#serve(request, answer, connection);
+      const response = new Http2Response(stream, request, this.#limits().idleTimeoutMs);
+      this.#serve(request, response, connection);
     });
     if (this.#draining) this.#drain(session);
   }

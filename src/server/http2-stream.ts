@@ -4,7 +4,7 @@
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
-import type { ClientAnswer, ClientRequest } from './exchange.ts';
+import type { ClientResponse, ClientRequest } from './exchange.ts';
 import { isSameHost } from '../http/host-name.ts';
 
 /** Origin-form without control bytes and spaces, which would end a request line. */
@@ -112,7 +112,7 @@ function fieldsOf(headers: readonly string[]): Record<string, string | string[]>
   return fields;
 }
 
-export class Http2Answer implements ClientAnswer {
+export class Http2Response implements ClientResponse {
   readonly #stream: ServerHttp2Stream;
   readonly #request: ClientRequest;
   readonly #stallMs: number;

@@ -25,17 +25,17 @@ import {
 } from '../errors.ts';
 import type { Connection } from './connection.ts';
 import { Http2Sessions } from './http2-sessions.ts';
-import { Http1Answer } from './http1-response.ts';
+import { Http1Response } from './http1-response.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
 import { Http1Request } from './http1-request.ts';
 import { ListenerCertificates, type ListenerTls } from '../tls/server-certificates.ts';
 import { openTunnel } from './tunnel.ts';
-import type { ClientAnswer, ClientRequest } from './exchange.ts';
+import type { ClientResponse, ClientRequest } from './exchange.ts';
 import type { RequestHandler, Site } from './request-handler.ts';
 
 /** Node's, for requests and answers of ours. */
 type ClientServer =
-  Server<typeof Http1Request, typeof Http1Answer> | TlsServer<typeof Http1Request, typeof Http1Answer>;
+  Server<typeof Http1Request, typeof Http1Response> | TlsServer<typeof Http1Request, typeof Http1Response>;
 
 export interface ListenerOptions {
   readonly host: string;
@@ -82,7 +82,7 @@ export class Listener {
     this.#connections = new ClientConnections(this.#connectionPolicy, clock);
     this.#http2 = new Http2Sessions(
       () => this.#options,
-      (request, answer, connection) => this.#handler(request, answer, connection).serve(),
+      (request, response, connection) => this.#handler(request, response, connection).serve(),
       clock,
     );
     this.#server = this.#createServer();
@@ -145,7 +145,7 @@ export class Listener {
   }
 
   #createServer(): ClientServer {
-    const options: ServerOptions<typeof Http1Request, typeof Http1Answer> = {
+    const options: ServerOptions<typeof Http1Request, typeof Http1Response> = {
       // Long uploads are no attack; what is slow is ended by the idle timeouts.
       requestTimeout: 0,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
@@ -156,7 +156,7 @@ export class Listener {
       shouldUpgradeCallback: this.#site.tunnels ? isWebSocketHandshake : () => false,
       noDelay: true,
       IncomingMessage: Http1Request,
-      ServerResponse: Http1Answer,
+      ServerResponse: Http1Response,
     };
     const server = this.#certificates
       ? createTlsServer({ ...options, ...this.#certificates.options(this.#options.headersTimeoutMs) })
@@ -164,7 +164,7 @@ export class Listener {
     // Node would drop fields beyond a thousand in silence; ours are counted.
     server.maxHeadersCount = 0;
     this.#setLimits(server);
-    const serve = (request: Http1Request, response: Http1Answer): void => this.#serve(request, response);
+    const serve = (request: Http1Request, response: Http1Response): void => this.#serve(request, response);
     if (this.#certificates) this.#chooseProtocol(server);
     else server.on('connection', (socket: Socket) => this.#connections.add(socket, false));
     // A handshake that failed is no request, and nobody to answer.
@@ -172,7 +172,7 @@ export class Listener {
     server.on('request', serve);
     // By itself Node would tell the client to go on before anybody has looked at its token.
     server.on('checkContinue', serve);
-    server.on('checkExpectation', (request: Http1Request, response: Http1Answer) => {
+    server.on('checkExpectation', (request: Http1Request, response: Http1Response) => {
       this.#refuse(request, response, EXPECTATION_FAILED);
     });
     server.on('upgrade', (request: Http1Request, socket, early) => this.#upgrade(request, socket, early));
@@ -223,7 +223,7 @@ export class Listener {
     this.#cancelIdleCheck = this.#clock.after(CHECK_INTERVAL_MS, () => this.#checkIdle());
   }
 
-  #handler(request: ClientRequest, response: ClientAnswer, connection: Connection): RequestHandler {
+  #handler(request: ClientRequest, response: ClientResponse, connection: Connection): RequestHandler {
     return this.#site.handle(request, response, connection);
   }
 
@@ -235,7 +235,7 @@ export class Listener {
     else serve(connection);
   }
 
-  #serve(request: Http1Request, response: Http1Answer): void {
+  #serve(request: Http1Request, response: Http1Response): void {
     this.#whenItsTurn(request.socket, (connection) => {
       if (connection.parserFailed && !request.complete) return;
       if (this.#draining) response.shouldKeepAlive = false;
@@ -243,7 +243,7 @@ export class Listener {
     });
   }
 
-  #refuse(request: Http1Request, response: Http1Answer, error: GatewayError): void {
+  #refuse(request: Http1Request, response: Http1Response, error: GatewayError): void {
     this.#whenItsTurn(request.socket, (connection) =>
       this.#handler(request, response, connection).refuse(error),
     );
@@ -253,7 +253,7 @@ export class Listener {
   #serveAlone(
     request: Http1Request,
     socket: Duplex,
-    serve: (handler: RequestHandler, response: Http1Answer) => void,
+    serve: (handler: RequestHandler, response: Http1Response) => void,
   ): void {
     // Node listens to it no more, and an error that nobody listens to ends the process.
     socket.on('error', () => socket.destroy());
@@ -284,8 +284,8 @@ export class Listener {
   }
 
   /** An ordinary response on a socket that Node has handed over, for whatever is not a tunnel. */
-  #responseOn(request: Http1Request, socket: Duplex): Http1Answer {
-    const response = new Http1Answer(request);
+  #responseOn(request: Http1Request, socket: Duplex): Http1Response {
+    const response = new Http1Response(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Socket);
     // Node passes this on only for sockets that are still its server's.
@@ -301,7 +301,7 @@ export class Listener {
   /** What Node's parser refuses never becomes a request; the client is told why, and the connection ends. */
   #clientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
     const connection = this.#connections.of(socket);
-    const { _httpMessage: busy } = socket as Duplex & { _httpMessage?: Http1Answer | null };
+    const { _httpMessage: busy } = socket as Duplex & { _httpMessage?: Http1Response | null };
     if (error.code === 'ECONNRESET' || !socket.writable || !connection || connection.closing) {
       socket.destroy();
       return;

@@ -3,14 +3,14 @@
  * or policies itself.
  */
 import type { Duplex } from 'node:stream';
-import type { ClientAnswer, ClientRequest } from './exchange.ts';
+import type { ClientResponse, ClientRequest } from './exchange.ts';
 import type { Connection } from './connection.ts';
 import type { GatewayError } from '../errors.ts';
-import type { AnswerHeaders } from '../http/response-head.ts';
+import type { ResponseHeaders } from '../http/response-head.ts';
 import type { Tunnel } from './tunnel.ts';
 
 /** How a client's connection is switched to a tunnel. */
-export type OpenTunnel = (headers: AnswerHeaders, upstream: Duplex, early: Buffer) => Tunnel;
+export type OpenTunnel = (headers: ResponseHeaders, upstream: Duplex, early: Buffer) => Tunnel;
 
 /** One request, and what is done with it. */
 export interface RequestHandler {
@@ -26,7 +26,7 @@ export interface Site {
   readonly tunnels: boolean;
   /** May this peer speak for other clients (`trusted_proxies`)? */
   isTrusted(peer: string): boolean;
-  handle(request: ClientRequest, response: ClientAnswer, connection: Connection): RequestHandler;
+  handle(request: ClientRequest, response: ClientResponse, connection: Connection): RequestHandler;
   /** The whole answer to bytes that never became a request, since Node's parser refused them. */
   refusalText(refused: GatewayError, connection: Connection): string;
 }

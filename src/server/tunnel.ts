@@ -2,14 +2,14 @@
  * Two connections that have switched to WebSocket, joined. Rules H12, V10.
  */
 import { pipeline, Transform, type Duplex } from 'node:stream';
-import type { AnswerHeaders } from '../http/response-head.ts';
+import type { ResponseHeaders } from '../http/response-head.ts';
 import { FramePassage } from './websocket-frames.ts';
 
 export interface TunnelEnds {
   readonly client: Duplex;
   readonly upstream: Duplex;
   /** Of the 101, end-to-end fields only. */
-  readonly headers: AnswerHeaders;
+  readonly headers: ResponseHeaders;
   /** What the upstream sent behind its 101. */
   readonly early: Buffer;
 }

@@ -15,7 +15,7 @@ export interface AuthorityRequest {
   readonly timeoutMs: number;
 }
 
-export interface AuthorityAnswer {
+export interface AuthorityResponse {
   readonly status: number;
   /** In lower case, without parameters; empty where it is none. */
   readonly contentType: string;
@@ -74,7 +74,7 @@ export class AuthorizationServerClient {
     headers = {},
     body,
     timeoutMs,
-  }: AuthorityRequest): Promise<AuthorityAnswer> {
+  }: AuthorityRequest): Promise<AuthorityResponse> {
     const signal = AbortSignal.timeout(timeoutMs);
     try {
       return await this.#exchange({ url, method, headers, body, signal });
@@ -89,7 +89,7 @@ export class AuthorizationServerClient {
     readonly headers: Readonly<Record<string, string>>;
     readonly body: string | undefined;
     readonly signal: AbortSignal;
-  }): Promise<AuthorityAnswer> {
+  }): Promise<AuthorityResponse> {
     const { url, method, headers, body, signal } = asked;
     const answer = await request(url, {
       dispatcher: this.#agent,

@@ -23,7 +23,7 @@ export interface CachedRefusal {
 }
 
 /** What an authority said of an opaque token. */
-export interface CachedAnswer {
+export interface CachedResponse {
   readonly verification: Verification;
   readonly usableUntilMs: number;
   readonly sizeBytes: number;
@@ -50,7 +50,7 @@ interface LookupCount {
 
 export class TokenCaches {
   readonly tokens: LRUCache<string, CachedJwt>;
-  readonly introspection: LRUCache<string, CachedAnswer>;
+  readonly introspection: LRUCache<string, CachedResponse>;
   // Apart from the good ones: a flood of bad tokens can push out nothing but bad tokens.
   readonly negatives: LRUCache<string, CachedRefusal>;
   readonly inactive: LRUCache<string, CachedInactive>;
@@ -71,7 +71,7 @@ export class TokenCaches {
     this.introspection = new LRUCache({
       max: bounds.introspection.entries,
       maxSize: bounds.introspection.bytes,
-      sizeCalculation: ({ sizeBytes }: CachedAnswer) => sizeBytes,
+      sizeCalculation: ({ sizeBytes }: CachedResponse) => sizeBytes,
     });
     this.negatives = new LRUCache({ max: bounds.negatives.entries });
     this.inactive = new LRUCache({ max: bounds.negatives.entries });

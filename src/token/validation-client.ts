@@ -3,7 +3,7 @@
  * and 404 invalid, anything else nothing that would make this token good or bad.
  */
 import { isAnyJson } from '../http/media-type.ts';
-import { type AuthorityAnswer, type AuthorizationServerClient } from './authorization-server-client.ts';
+import { type AuthorityResponse, type AuthorizationServerClient } from './authorization-server-client.ts';
 import { refuseBusy, type TokenStatusSource, type Verdict } from './authorization-server-guard.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './claims.ts';
 import { parseStrictJson } from './strict-json.ts';
@@ -48,19 +48,19 @@ export class ValidationClient implements TokenStatusSource {
   async ask(token: string): Promise<Verdict> {
     const { url, method, headers, validStatuses, invalidStatuses, timeoutMs } = this.#service;
     const carried = this.#carry(token);
-    const answer = await this.#client.send({
+    const response = await this.#client.send({
       url,
       method,
       headers: { ...headers, ...carried.headers },
       ...(carried.body !== undefined && { body: carried.body }),
       timeoutMs,
     });
-    if (isOneOf(answer.status, invalidStatuses)) return { active: false };
-    if (!isOneOf(answer.status, validStatuses)) {
-      refuseBusy(answer);
-      throw new Error(`the validation service answered ${answer.status}`);
+    if (isOneOf(response.status, invalidStatuses)) return { active: false };
+    if (!isOneOf(response.status, validStatuses)) {
+      refuseBusy(response);
+      throw new Error(`the validation service answered ${response.status}`);
     }
-    return this.#readAnswer(answer);
+    return this.#readResponse(response);
   }
 
   #carry(token: string): { headers: Record<string, string>; body?: string } {
@@ -80,7 +80,7 @@ export class ValidationClient implements TokenStatusSource {
     }
   }
 
-  #readAnswer({ contentType, body }: AuthorityAnswer): Verdict {
+  #readResponse({ contentType, body }: AuthorityResponse): Verdict {
     const { activePointer, claimsPointer, claimPointers } = this.#service;
     const pointers = Object.entries(claimPointers);
     if (activePointer === undefined && claimsPointer === undefined && pointers.length === 0)

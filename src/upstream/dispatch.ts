@@ -3,13 +3,13 @@
  */
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import type { AnswerHead, AnswerHeaders } from '../http/response-head.ts';
+import type { ResponseHead, ResponseHeaders } from '../http/response-head.ts';
 import { REQUEST_TIMEOUT, upstreamTimeout } from '../errors.ts';
 import { BEARER_PROTOCOL } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Balancer, Weighted } from './balancer.ts';
 import type { ConnectionPool, Waiter } from './connection-pool.ts';
-import type { AnswerSink, Forwarding } from './forwarder.ts';
+import type { ResponseSink, Forwarding } from './forwarder.ts';
 import type { Deadlines, Deadline } from './deadlines.ts';
 import type { TargetHealth } from './target-health.ts';
 import type { ConnectionUser, UpstreamConnection } from './upstream-connection.ts';
@@ -43,7 +43,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
   index = -1;
   readonly #outbound: OutboundRequest;
   readonly #body: Readable | undefined;
-  readonly #sink: AnswerSink;
+  readonly #sink: ResponseSink;
   readonly #upstream: Upstream;
   readonly #deadlines: Deadlines;
   #target: Target | undefined;
@@ -63,7 +63,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
   constructor(
     outbound: OutboundRequest,
     body: Readable | undefined,
-    sink: AnswerSink,
+    sink: ResponseSink,
     upstream: Upstream,
     deadlines: Deadlines,
   ) {
@@ -156,12 +156,12 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
       this.deadlineMs = this.#deadlines.deadlineAfter(this.#outbound.route.responseTimeoutMs);
   }
 
-  informational({ status, headers }: AnswerHead): void {
+  informational({ status, headers }: ResponseHead): void {
     this.#answering = true;
     this.#sink.informational(status, headers);
   }
 
-  begin({ status, headers }: AnswerHead): void {
+  begin({ status, headers }: ResponseHead): void {
     this.#answering = true;
     this.#target?.health.answered();
     this.#expectMore();
@@ -177,12 +177,12 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
     this.#sink.received();
   }
 
-  end(trailers: AnswerHeaders): void {
+  end(trailers: ResponseHeaders): void {
     this.#settle();
     this.#sink.end(trailers);
   }
 
-  switched({ headers }: AnswerHead, socket: Socket, early: Buffer): void {
+  switched({ headers }: ResponseHead, socket: Socket, early: Buffer): void {
     this.#target?.health.answered();
     this.#settle();
     this.#sink.tunnel(withBearer(headers, this.#outbound), socket, early);
@@ -237,7 +237,7 @@ function requestHead(outbound: OutboundRequest, ownHost: string): string {
 }
 
 /** A browser that offered protocols gives up unless the answer chooses one: `bearer`, where the upstream chose none. */
-function withBearer(headers: AnswerHeaders, { offersBearer }: OutboundRequest): AnswerHeaders {
+function withBearer(headers: ResponseHeaders, { offersBearer }: OutboundRequest): ResponseHeaders {
   const chosen = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'sec-websocket-protocol');
   return offersBearer && !chosen ? [...headers, 'Sec-WebSocket-Protocol', BEARER_PROTOCOL] : headers;
 }

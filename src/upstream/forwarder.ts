@@ -4,14 +4,14 @@
  */
 import type { Duplex, Readable } from 'node:stream';
 import type { GatewayError } from '../errors.ts';
-import type { AnswerHeaders } from '../http/response-head.ts';
+import type { ResponseHeaders } from '../http/response-head.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 
 /** Where an answer goes to, piece by piece. Called in this order: informational*, begin, data*, then end or fail; received() in between. */
-export interface AnswerSink {
+export interface ResponseSink {
   /** A 1xx answer other than 100 and 101. */
-  informational(status: number, headers: AnswerHeaders): void;
-  begin(status: number, headers: AnswerHeaders): void;
+  informational(status: number, headers: ResponseHeaders): void;
+  begin(status: number, headers: ResponseHeaders): void;
   /**
    * @param chunk valid during the call only: its bytes are overwritten by the next read
    * @returns false when no more should come until resume()
@@ -19,7 +19,7 @@ export interface AnswerSink {
   data(chunk: Buffer): boolean;
   /** Everything that came in one read has been handed over: nothing is to be held back for more. */
   received(): void;
-  end(trailers: AnswerHeaders): void;
+  end(trailers: ResponseHeaders): void;
   /** There is no answer, or no more of it. */
   fail(error: GatewayError): void;
   /** Why the request must not wait for its response any longer; undefined where it may, or where the response has begun. */
@@ -33,7 +33,7 @@ export interface AnswerSink {
    * @param socket paused
    * @param early what it sent behind its 101
    */
-  tunnel(headers: AnswerHeaders, socket: Duplex, early: Buffer): void;
+  tunnel(headers: ResponseHeaders, socket: Duplex, early: Buffer): void;
 }
 
 /** A request under way. */
@@ -48,6 +48,6 @@ export interface Forwarding {
 
 export interface Forwarder {
   /** @param body the client's body, as it comes; undefined where it has none */
-  forward(outbound: OutboundRequest, body: Readable | undefined, sink: AnswerSink): Forwarding;
+  forward(outbound: OutboundRequest, body: Readable | undefined, sink: ResponseSink): Forwarding;
   close(): void;
 }

@@ -9,7 +9,7 @@ import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import { Balancer, type Balance } from './balancer.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { Dispatch, type Target, type Upstream } from './dispatch.ts';
-import type { AnswerSink, Forwarder, Forwarding } from './forwarder.ts';
+import type { ResponseSink, Forwarder, Forwarding } from './forwarder.ts';
 import { HealthCheck, type HealthCheckPolicy } from './health-check.ts';
 import { Deadlines } from './deadlines.ts';
 import { TargetHealth, type EjectPolicy, type HealthChange } from './target-health.ts';
@@ -63,7 +63,7 @@ export class Http1Forwarder implements Forwarder {
     this.#sweep();
   }
 
-  forward(outbound: OutboundRequest, body: Readable | undefined, sink: AnswerSink): Forwarding {
+  forward(outbound: OutboundRequest, body: Readable | undefined, sink: ResponseSink): Forwarding {
     const upstream = this.#upstreams.get(outbound.route.upstream);
     if (!upstream) throw upstreamUnreachable();
     const dispatch = new Dispatch(outbound, body, sink, upstream, this.#deadlines);

@@ -3,29 +3,29 @@
  * answer by RFC 9112 ends in an error, never in a guess. Rules H4, H9, H15, C18, C19.
  */
 import {
-  BrokenAnswer,
+  BrokenResponse,
   NO_HEADERS,
-  readAnswerHead,
+  readResponseHead,
   readTrailers,
-  type AnswerHead,
-  type AnswerHeaders,
+  type ResponseHead,
+  type ResponseHeaders,
 } from '../http/response-head.ts';
 import { UnfinishedHead } from '../http/unfinished-head.ts';
 
 /** What an answer consists of, in this order. */
-export interface AnswerListener {
+export interface ResponseListener {
   /** Any 1xx but 101; 100 included. */
-  informational(head: AnswerHead): void;
-  begin(head: AnswerHead): void;
+  informational(head: ResponseHead): void;
+  begin(head: ResponseHead): void;
   /** @param chunk valid during the call only: the bytes are overwritten by the next read */
   data(chunk: Buffer): void;
-  end(trailers: AnswerHeaders): void;
+  end(trailers: ResponseHeaders): void;
   /**
    * 101, in place of all that: what follows is the other protocol's.
    *
    * @param early what came behind it
    */
-  switched(head: AnswerHead, early: Buffer): void;
+  switched(head: ResponseHead, early: Buffer): void;
 }
 
 /** Answers with larger header or trailer sections are taken for broken. */
@@ -42,8 +42,8 @@ const NOTHING = Buffer.alloc(0);
 
 type State = 'idle' | 'head' | 'length' | 'rest' | 'chunk line' | 'chunk' | 'chunk end' | 'trailers';
 
-export class AnswerReader {
-  readonly #listener: AnswerListener;
+export class ResponseReader {
+  readonly #listener: ResponseListener;
   #state: State = 'idle';
   #method = '';
   #upgrade: string | undefined;
@@ -54,7 +54,7 @@ export class AnswerReader {
   /** Of a head or trailers of which a part has come. */
   #unfinished: UnfinishedHead | undefined;
 
-  constructor(listener: AnswerListener) {
+  constructor(listener: ResponseListener) {
     this.#listener = listener;
   }
 
@@ -98,7 +98,7 @@ export class AnswerReader {
    * @throws BrokenAnswer where the answer is not whole
    */
   finish(): void {
-    if (this.#state !== 'rest') throw new BrokenAnswer('the connection ended within an answer');
+    if (this.#state !== 'rest') throw new BrokenResponse('the connection ended within an answer');
     this.#end(NO_HEADERS);
   }
 
@@ -127,19 +127,19 @@ export class AnswerReader {
       case 'trailers':
         return this.#takeTrailers(bytes);
       case 'idle':
-        throw new BrokenAnswer('bytes that nobody has asked for');
+        throw new BrokenResponse('bytes that nobody has asked for');
     }
   }
 
   #takeHead(bytes: Buffer): number {
     const end = bytes.indexOf(HEAD_END, 0, 'latin1');
-    if ((end < 0 ? bytes.length : end) > MAX_HEAD_BYTES) throw new BrokenAnswer('the head is too large');
+    if ((end < 0 ? bytes.length : end) > MAX_HEAD_BYTES) throw new BrokenResponse('the head is too large');
     if (end < 0) return this.#awaitRest(bytes, true);
     this.#unfinished = undefined;
-    const head = readAnswerHead(bytes.toString('latin1', 0, end), this.#method);
+    const head = readResponseHead(bytes.toString('latin1', 0, end), this.#method);
     if (head.status === 101) {
       if (this.#upgrade === undefined || head.upgrade !== this.#upgrade)
-        throw new BrokenAnswer('it switches to a protocol that the request did not ask for');
+        throw new BrokenResponse('it switches to a protocol that the request did not ask for');
       this.#state = 'idle';
       this.#listener.switched(head, Buffer.from(bytes.subarray(end + HEAD_END.length)));
       return bytes.length;
@@ -170,13 +170,13 @@ export class AnswerReader {
   #takeChunkLine(bytes: Buffer): number {
     const end = bytes.indexOf(CRLF, 0, 'latin1');
     if ((end < 0 ? bytes.length : end) > MAX_CHUNK_LINE_BYTES)
-      throw new BrokenAnswer('a chunk line is too long');
+      throw new BrokenResponse('a chunk line is too long');
     if (end < 0) {
-      if (!CHUNK_LINE_SO_FAR.test(bytes.toString('latin1'))) throw new BrokenAnswer('a chunk has no size');
+      if (!CHUNK_LINE_SO_FAR.test(bytes.toString('latin1'))) throw new BrokenResponse('a chunk has no size');
       return 0;
     }
     const size = CHUNK_LINE.exec(bytes.toString('latin1', 0, end))?.[1];
-    if (size === undefined) throw new BrokenAnswer('a chunk has no size');
+    if (size === undefined) throw new BrokenResponse('a chunk has no size');
     this.#left = parseInt(size, 16);
     this.#state = this.#left === 0 ? 'trailers' : 'chunk';
     return end + CRLF.length;
@@ -184,7 +184,7 @@ export class AnswerReader {
 
   #takeChunkEnd(bytes: Buffer): number {
     if (bytes[0] !== 0x0d || (bytes.length > 1 && bytes[1] !== 0x0a))
-      throw new BrokenAnswer('a chunk is longer than its size');
+      throw new BrokenResponse('a chunk is longer than its size');
     if (bytes.length < CRLF.length) return 0;
     this.#state = 'chunk line';
     return CRLF.length;
@@ -196,7 +196,8 @@ export class AnswerReader {
       return CRLF.length;
     }
     const end = bytes.indexOf(HEAD_END, 0, 'latin1');
-    if ((end < 0 ? bytes.length : end) > MAX_HEAD_BYTES) throw new BrokenAnswer('the trailers are too large');
+    if ((end < 0 ? bytes.length : end) > MAX_HEAD_BYTES)
+      throw new BrokenResponse('the trailers are too large');
     if (end < 0) return this.#awaitRest(bytes, false);
     this.#unfinished = undefined;
     this.#end(readTrailers(bytes.toString('latin1', 0, end)));
@@ -210,7 +211,7 @@ export class AnswerReader {
     return 0;
   }
 
-  #end(trailers: AnswerHeaders): void {
+  #end(trailers: ResponseHeaders): void {
     this.#state = 'idle';
     this.#listener.end(trailers);
   }

@@ -5,9 +5,9 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
-import { BrokenAnswer, type AnswerHead, type AnswerHeaders } from '../http/response-head.ts';
+import { BrokenResponse, type ResponseHead, type ResponseHeaders } from '../http/response-head.ts';
 import type { TlsClient } from '../tls/client-options.ts';
-import { AnswerReader, type AnswerListener } from './response-reader.ts';
+import { ResponseReader, type ResponseListener } from './response-reader.ts';
 import { BodyUpload } from './body-upload.ts';
 
 /** What goes out on a connection. */
@@ -23,9 +23,9 @@ export interface UpstreamRequest {
 }
 
 /** Who sent a request, and is told of its answer. */
-export interface ConnectionUser extends Omit<AnswerListener, 'switched'> {
+export interface ConnectionUser extends Omit<ResponseListener, 'switched'> {
   /** The upstream has switched protocols: the connection is the user's now. It is paused. */
-  switched(head: AnswerHead, socket: Socket, early: Buffer): void;
+  switched(head: ResponseHead, socket: Socket, early: Buffer): void;
   /** So much more of the body has come from the client. */
   uploading(bytes: number): void;
   /** The whole request is on its way; the wait for the answer begins. */
@@ -78,10 +78,10 @@ function openSocket(origin: URL, tls: TlsClient, read: ((bytes: number) => boole
   });
 }
 
-export class UpstreamConnection implements AnswerListener {
+export class UpstreamConnection implements ResponseListener {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
-  readonly #reader = new AnswerReader(this);
+  readonly #reader = new ResponseReader(this);
   #user: ConnectionUser | undefined;
   #upload: BodyUpload | undefined;
   /** A byte of the response to the request under way has come. */
@@ -166,11 +166,11 @@ export class UpstreamConnection implements AnswerListener {
     this.#socket.destroy();
   }
 
-  informational(head: AnswerHead): void {
+  informational(head: ResponseHead): void {
     this.#user?.informational(head);
   }
 
-  begin(head: AnswerHead): void {
+  begin(head: ResponseHead): void {
     this.#mayBeUsedAgain = head.keepAlive;
     this.keepAliveSeconds = head.keepAliveSeconds;
     this.#user?.begin(head);
@@ -180,14 +180,14 @@ export class UpstreamConnection implements AnswerListener {
     this.#user?.data(chunk);
   }
 
-  end(trailers: AnswerHeaders): void {
+  end(trailers: ResponseHeaders): void {
     // The connection is not handed on before the rest of the read has been looked at: bytes behind an answer
     // must never pass for the next one (rule H17).
     this.#user?.end(trailers);
     this.#user = undefined;
   }
 
-  switched(head: AnswerHead, early: Buffer): void {
+  switched(head: ResponseHead, early: Buffer): void {
     const user = this.#user;
     this.#user = undefined;
     this.#isHandedOver = true;
@@ -203,7 +203,7 @@ export class UpstreamConnection implements AnswerListener {
     try {
       this.#reader.read(bytes);
     } catch (error) {
-      if (!(error instanceof BrokenAnswer)) throw error;
+      if (!(error instanceof BrokenResponse)) throw error;
       this.close(error);
       return;
     }

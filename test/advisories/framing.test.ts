@@ -194,10 +194,10 @@ t.test('H12 bytes before the 101 are refused', async (t) => {
 });
 
 t.test('C14 bytes that come while the upstream thinks never reach one that answers 200', async (t) => {
-  let answer: () => void = () => undefined;
+  let response: () => void = () => undefined;
   const raw = await startRawUpstream(t, (socket, received) => {
     if (!received.includes('\r\n\r\n')) return;
-    answer = () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+    response = () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
   });
   const own = await startGateway(t, {
     issuers: { login: loginIssuer(key) },
@@ -210,7 +210,7 @@ t.test('C14 bytes that come while the upstream thinks never reach one that answe
   );
   await until(() => raw.connections[0]?.includes('\r\n\r\n') === true);
   socket.write('GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n');
-  answer();
+  response();
   let received = '';
   socket.on('data', (chunk) => (received += chunk.toString()));
   await once(socket, 'close');

@@ -201,10 +201,10 @@ t.test(`hostile upstreams, seed ${SEED}`, async (t) => {
 });
 
 /** The upstream answers a handshake with this, and `then` may follow. */
-async function handshakeAnsweredBy(t: Test, answer: string, then?: string) {
+async function handshakeAnsweredBy(t: Test, response: string, then?: string) {
   const upstream = await startRawUpstream(t, (socket, received) => {
     if (!received.endsWith('\r\n\r\n')) return;
-    socket.write(answer, 'latin1');
+    socket.write(response, 'latin1');
     if (then !== undefined) socket.end(then, 'latin1');
   });
   const gateway = await startGateway(t, {
@@ -228,9 +228,9 @@ t.test('H12 answers to a WebSocket handshake keep the rules of all others', asyn
     'no protocol': 'HTTP/1.1 101 S\r\n\r\n',
     'a control byte': 'HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: \x01\r\n\r\n',
   };
-  for (const [name, answer] of Object.entries(broken)) {
+  for (const [name, response] of Object.entries(broken)) {
     t.test(`${name}: 502`, async (t) => {
-      const { client, received } = await handshakeAnsweredBy(t, answer);
+      const { client, received } = await handshakeAnsweredBy(t, response);
       await once(client, 'close');
       t.match(received(), /^HTTP\/1\.1 502 [^]*upstream_protocol_error/);
     });
@@ -238,8 +238,8 @@ t.test('H12 answers to a WebSocket handshake keep the rules of all others', asyn
 
   t.test('a refusal of any size arrives whole', async (t) => {
     const body = 'x'.repeat(3_000_000);
-    const answer = `HTTP/1.1 403 No\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
-    const { client, received } = await handshakeAnsweredBy(t, answer);
+    const response = `HTTP/1.1 403 No\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    const { client, received } = await handshakeAnsweredBy(t, response);
     await once(client, 'close');
     const [head = '', rest = ''] = received().split('\r\n\r\n');
     t.match(head, /^HTTP\/1\.1 403 /);

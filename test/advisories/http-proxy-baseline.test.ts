@@ -15,7 +15,7 @@ import { startRawUpstream, type RawUpstream } from '../support/upstream.ts';
 interface Case {
   readonly request: string;
   /** What the upstream answers once it has the request's head. */
-  readonly answer?: readonly string[];
+  readonly response?: readonly string[];
   /** The upstream closes its connection after the answer. */
   readonly closes?: boolean;
   readonly isRight: (seen: string, received: string) => boolean;
@@ -59,7 +59,7 @@ const CASES: Record<string, Case> = {
   },
   'H9 trailers of an answer arrive': {
     request: get('TE: trailers\r\n'),
-    answer: [
+    response: [
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n',
       `${chunk('ok')}0\r\nX-Sum: 42\r\n\r\n`,
     ],
@@ -67,23 +67,23 @@ const CASES: Record<string, Case> = {
   },
   'H11 103 arrives': {
     request: get(),
-    answer: ['HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n', OK],
+    response: ['HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n', OK],
     isRight: (_seen, received) => /HTTP\/1\.1 103/.test(received) && isOk(received),
   },
   'H15 an answer that breaks off is not made whole': {
     request: get(),
-    answer: [`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunk('part')}`],
+    response: [`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunk('part')}`],
     closes: true,
     isRight: (_seen, received) => /HTTP\/1\.1 200/.test(received) && !received.endsWith('0\r\n\r\n'),
   },
   'H4 an answer with two lengths is none': {
     request: get(),
-    answer: ['HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok'],
+    response: ['HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok'],
     isRight: (_seen, received) => /HTTP\/1\.1 502/.test(received),
   },
   'H17 bytes behind an answer answer nobody': {
     request: get(),
-    answer: [`${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`],
+    response: [`${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`],
     isRight: (_seen, received) => !/evil/.test(received),
   },
 };
@@ -128,11 +128,11 @@ async function run(
   each: Case,
   start: (t: Test, target: string) => Promise<number>,
 ): Promise<boolean> {
-  const { request, answer = [OK], closes = false, isRight } = each;
+  const { request, response: response = [OK], closes = false, isRight } = each;
   const upstream: RawUpstream = await startRawUpstream(t, (socket, received) => {
     if (!received.includes('\r\n\r\n')) return;
     if (/transfer-encoding: chunked/i.test(received) && !received.endsWith('0\r\n\r\n')) return;
-    for (const part of answer) socket.write(part);
+    for (const part of response) socket.write(part);
     if (closes) setImmediate(() => socket.destroy());
   });
   const port = await start(t, upstream.url);

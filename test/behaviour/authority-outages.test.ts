@@ -11,7 +11,7 @@ import {
   type Authority,
   type Behaviour,
 } from '../support/authority.ts';
-import { send, type Answer } from '../support/client.ts';
+import { send, type Response } from '../support/client.ts';
 import { advance, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { startUpstream } from '../support/upstream.ts';
@@ -39,7 +39,7 @@ async function start(
 const ATTACKER = '203.0.113.66';
 const OTHER = '198.51.100.7';
 
-const get = (gateway: TestGateway, token: string, client = OTHER): Promise<Answer> =>
+const get = (gateway: TestGateway, token: string, client = OTHER): Promise<Response> =>
   send(gateway.url, '/', { token, headers: ['x-forwarded-for', client] });
 
 const UNAVAILABLE = {
@@ -78,7 +78,7 @@ for (const [kind, issuerOf] of Object.entries({ introspectedBy, validatedBy })) 
         t.equal((await get(gateway, `good-${index}`)).status, 200, 'meanwhile');
       }
       const before = upstream.seen.length;
-      for (const answer of await Promise.all(attack)) t.ok([401, 503].includes(answer.status), name);
+      for (const response of await Promise.all(attack)) t.ok([401, 503].includes(response.status), name);
       t.equal(upstream.seen.length, before);
       for (const token of ['good-10', 'good-11']) {
         authority.tokens.set(token, { active: true, sub: 'olga' });
@@ -93,7 +93,7 @@ t.test('only invalid_token in a response of 400, 401 or 422 makes a token bad', 
   const { gateway } = await start(t, introspectedBy(authority));
   const before = upstream.seen.length;
   let count = 0;
-  const statusFor = async (behaviour: Behaviour): Promise<Answer> => {
+  const statusFor = async (behaviour: Behaviour): Promise<Response> => {
     const token = `token-${count++}`;
     authority.tokens.set(token, behaviour);
     return get(gateway, token);
@@ -189,7 +189,7 @@ for (const [name, mine, others] of [
     waiting.push(get(gateway, 'theirs', others[0]));
     await until(() => authority.open() === 5);
     release();
-    for (const answer of await Promise.all(waiting)) t.equal(answer.status, 200);
+    for (const response of await Promise.all(waiting)) t.equal(response.status, 200);
     authority.otherwise = { active: true };
     t.equal(
       (await get(gateway, 'one-more', mine[0])).status,
@@ -210,12 +210,12 @@ t.test(
     authority.otherwise = { active: true };
     const { gateway, clock } = await start(t, validatedBy(authority, { per_client: { per_second: 3 } }));
     let count = 0;
-    const burst = (): Promise<Answer[]> =>
+    const burst = (): Promise<Response[]> =>
       Promise.all(Array.from({ length: 10 }, () => get(gateway, `token-${count++}`, ATTACKER)));
-    const refused: Answer[] = [];
+    const refused: Response[] = [];
     // Under load a burst may take longer than a second.
     await until(async () => refused.push(...(await burst()).filter(({ status }) => status !== 200)) > 0);
-    for (const answer of refused) t.match(answer, UNAVAILABLE);
+    for (const response of refused) t.match(response, UNAVAILABLE);
     t.ok(count - refused.length >= 3);
     await advance(gateway, clock, 1_100);
     t.equal((await get(gateway, 'the-next', ATTACKER)).status, 200);

@@ -114,14 +114,14 @@ for (const [name, row] of Object.entries(rows)) {
       t.test(`${name}, ${path}: ${fate}`, async (t) => {
         const before = upstream.seen.length;
         const headers = [...(row.send.headers ?? []), ...SPOOFED, 'connection', 'X-User-Id, X-Big'];
-        const answer = await send(gateway.url, path, { ...row.send, headers });
+        const response = await send(gateway.url, path, { ...row.send, headers });
         if (typeof fate === 'number') {
-          t.equal(answer.status, fate);
-          t.equal(answer.headers['content-type'], 'application/problem+json');
+          t.equal(response.status, fate);
+          t.equal(response.headers['content-type'], 'application/problem+json');
           t.equal(upstream.seen.length, before, 'the upstream saw nothing');
           return;
         }
-        t.equal(answer.status, 200);
+        t.equal(response.status, 200);
         const seen = upstream.seen.at(-1);
         t.equal(upstream.seen.length, before + 1);
         t.notMatch(JSON.stringify(seen?.rawHeaders), 'root', 'C1 C2 C4 no client says who it is');

@@ -87,10 +87,10 @@ t.test('a logout ends its session, or all of its subject', async (t) => {
   t.strictSame([await status(first ?? ''), await status(other ?? '')], [200, 200]);
 
   const seen = upstream.seen.length;
-  const answer = await logout(gateway, logoutToken({ sub: 'alice' }));
-  t.equal(answer.status, 200);
-  t.equal(answer.headers.get('cache-control'), 'no-store');
-  t.equal(await answer.text(), '');
+  const response = await logout(gateway, logoutToken({ sub: 'alice' }));
+  t.equal(response.status, 200);
+  t.equal(response.headers.get('cache-control'), 'no-store');
+  t.equal(await response.text(), '');
   t.strictSame([await status(first ?? ''), await status(other ?? '')], [401, 200], 'sid goes before sub');
 
   t.equal(
@@ -166,9 +166,9 @@ t.test('what is no valid logout token is 400, and revokes nothing', async (t) =>
     gateway.metric(`sallyport_backchannel_logouts_total{issuer="login",result="${result}"}`);
   for (const [name, [token, reason]] of Object.entries(bad)) {
     const count = await counted(reason);
-    const answer = await logout(gateway, token);
-    t.equal(answer.status, 400, name);
-    t.match(await answer.json(), { code: 'invalid_logout_token' });
+    const response = await logout(gateway, token);
+    t.equal(response.status, 400, name);
+    t.match(await response.json(), { code: 'invalid_logout_token' });
     t.equal(await counted(reason), count + 1, `${name}: ${reason} is counted`);
     const line = gateway.log.findLast(({ msg }) => msg === 'a back-channel logout was refused');
     t.match(line, { level: 'warn', issuer: 'login', reason, client_ip: '127.0.0.1' }, name);

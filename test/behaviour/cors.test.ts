@@ -1,6 +1,6 @@
 /** Cross-origin requests of browsers: preflights, answers, refusals. */
 import t from 'tap';
-import { send, type Answer } from '../support/client.ts';
+import { send, type Response } from '../support/client.ts';
 import { loginIssuer, startGateway } from '../support/gateway.ts';
 import { createKey, mint } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
@@ -55,28 +55,28 @@ const gateway = await startGateway(t, {
   upstreams: { u: { targets: [upstream.url] } },
 });
 
-const preflight = (path: string, origin: string, method = 'GET', headers: string[] = []): Promise<Answer> =>
+const preflight = (path: string, origin: string, method = 'GET', headers: string[] = []): Promise<Response> =>
   send(gateway.url, path, {
     method: 'OPTIONS',
     headers: ['Origin', origin, 'Access-Control-Request-Method', method, ...headers],
   });
-const valuesOf = ({ rawHeaders }: Answer, name: string): string[] =>
+const valuesOf = ({ rawHeaders }: Response, name: string): string[] =>
   rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
 
 t.test('a preflight is answered by the gateway, without a token; the upstream sees nothing', async (t) => {
   const before = upstream.seen.length;
   for (const method of ['GET', 'PUT']) {
-    const answer = await preflight('/api/x', APP, method);
-    t.match(answer, { status: 204, body: '' });
-    t.match(answer.headers, {
+    const response = await preflight('/api/x', APP, method);
+    t.match(response, { status: 204, body: '' });
+    t.match(response.headers, {
       'access-control-allow-origin': APP,
       'access-control-allow-methods': 'GET, PUT',
       'access-control-allow-headers': 'authorization, x-a',
       'access-control-max-age': '300',
       vary: 'Origin',
     });
-    t.equal(answer.headers['access-control-allow-credentials'], undefined);
-    t.ok(answer.headers['x-request-id']);
+    t.equal(response.headers['access-control-allow-credentials'], undefined);
+    t.ok(response.headers['x-request-id']);
   }
   t.match((await preflight('/cookies', APP)).headers, { 'access-control-allow-credentials': 'true' });
   const world = await preflight('/world', 'https://anybody.example');
@@ -95,20 +95,20 @@ t.test('another origin, and what only looks like one of ours, gets nothing to go
     APP.toUpperCase(),
   ];
   for (const origin of others) {
-    for (const answer of [
+    for (const response of [
       await preflight('/api', origin),
       await send(gateway.url, '/api', { token: mint(key), headers: ['Origin', origin] }),
     ]) {
-      t.ok([200, 204].includes(answer.status));
-      t.notMatch(answer.rawHeaders.join('\n'), /access-control-/i, origin);
-      t.ok(valuesOf(answer, 'vary').includes('Origin'));
+      t.ok([200, 204].includes(response.status));
+      t.notMatch(response.rawHeaders.join('\n'), /access-control-/i, origin);
+      t.ok(valuesOf(response, 'vary').includes('Origin'));
     }
   }
 });
 
 t.test('expose_headers come after ours and before those of the upstream, none of them twice', async (t) => {
-  const answer = await send(gateway.url, '/cookies', { token: mint(key), headers: ['Origin', APP] });
-  t.strictSame(valuesOf(answer, 'access-control-expose-headers'), [
+  const response = await send(gateway.url, '/cookies', { token: mint(key), headers: ['Origin', APP] });
+  t.strictSame(valuesOf(response, 'access-control-expose-headers'), [
     'WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id, X-Total, etag, X-Theirs, X-More',
   ]);
   const refused = await send(gateway.url, '/cookies', { headers: ['Origin', APP] });
@@ -125,9 +125,9 @@ t.test('a wildcard origin covers every host below its name, by whole labels', as
   ];
   const before = upstream.seen.length;
   for (const origin of covered) {
-    const answer = await preflight('/below', origin);
-    t.equal(answer.headers['access-control-allow-origin'], origin);
-    t.equal(answer.headers.vary, 'Origin');
+    const response = await preflight('/below', origin);
+    t.equal(response.headers['access-control-allow-origin'], origin);
+    t.equal(response.headers.vary, 'Origin');
   }
   t.equal(upstream.seen.length, before);
   const answer = await send(gateway.url, '/below', {
@@ -151,12 +151,12 @@ t.test('what only looks like a host below a wildcard’s name gets nothing to go
     ...['http://a.test.example.com', 'http://test.example.com:8080', 'https://sub.other.example', ''],
   ];
   for (const origin of others) {
-    for (const answer of [
+    for (const response of [
       await preflight('/below', origin),
       await send(gateway.url, '/below', { token: mint(key), headers: ['Origin', origin] }),
     ]) {
-      t.notMatch(answer.rawHeaders.join('\n'), /access-control-/i, origin);
-      t.ok(valuesOf(answer, 'vary').includes('Origin'), origin);
+      t.notMatch(response.rawHeaders.join('\n'), /access-control-/i, origin);
+      t.ok(valuesOf(response, 'vary').includes('Origin'), origin);
     }
   }
   const twice = await send(gateway.url, '/below', {
@@ -167,15 +167,15 @@ t.test('what only looks like a host below a wildcard’s name gets nothing to go
 });
 
 t.test('answers carry ours instead of the upstream’s own', async (t) => {
-  const answer = await send(gateway.url, '/api', { token: mint(key), headers: ['Origin', APP] });
-  t.equal(answer.status, 200);
-  t.strictSame(valuesOf(answer, 'access-control-allow-origin'), [APP]);
-  t.strictSame(valuesOf(answer, 'access-control-expose-headers'), [
+  const response = await send(gateway.url, '/api', { token: mint(key), headers: ['Origin', APP] });
+  t.equal(response.status, 200);
+  t.strictSame(valuesOf(response, 'access-control-allow-origin'), [APP]);
+  t.strictSame(valuesOf(response, 'access-control-expose-headers'), [
     'WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id, X-Theirs, X-More',
   ]);
-  t.strictSame(valuesOf(answer, 'access-control-max-age'), []);
-  t.equal(answer.headers['access-control-allow-credentials'], undefined);
-  t.strictSame(valuesOf(answer, 'vary'), ['Accept', 'Origin']);
+  t.strictSame(valuesOf(response, 'access-control-max-age'), []);
+  t.equal(response.headers['access-control-allow-credentials'], undefined);
+  t.strictSame(valuesOf(response, 'vary'), ['Accept', 'Origin']);
   const same = await send(gateway.url, '/api', { token: mint(key) });
   t.notMatch(same.rawHeaders.join('\n'), /access-control-/i, 'no Origin, no answer to it');
   t.ok(valuesOf(same, 'vary').includes('Origin'), 'a cache must know all the same');
@@ -189,16 +189,16 @@ t.test('answers carry ours instead of the upstream’s own', async (t) => {
 
 t.test('a script can see why it was refused', async (t) => {
   const before = upstream.seen.length;
-  const answer = await send(gateway.url, '/api', { headers: ['Origin', APP] });
+  const response = await send(gateway.url, '/api', { headers: ['Origin', APP] });
   t.equal(upstream.seen.length, before);
-  t.match(answer, { status: 401, problem: { code: 'missing_token' } });
-  t.equal(answer.headers['access-control-allow-origin'], APP);
-  t.match(answer.headers['access-control-expose-headers'], /WWW-Authenticate/);
+  t.match(response, { status: 401, problem: { code: 'missing_token' } });
+  t.equal(response.headers['access-control-allow-origin'], APP);
+  t.match(response.headers['access-control-expose-headers'], /WWW-Authenticate/);
 });
 
 t.test('what is no preflight of such a route is a request like any other', async (t) => {
-  const statuses = async (answers: Promise<Answer>[]): Promise<number[]> =>
-    (await Promise.all(answers)).map(({ status }) => status);
+  const statuses = async (responses: Promise<Response>[]): Promise<number[]> =>
+    (await Promise.all(responses)).map(({ status }) => status);
   const before = upstream.seen.length;
   t.strictSame(
     await statuses([

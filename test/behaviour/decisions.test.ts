@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { send, sendRaw, statuses, type Answer } from '../support/client.ts';
+import { send, sendRaw, statuses, type Response } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
@@ -95,7 +95,7 @@ async function ask(
   { url }: Decisions,
   dialect: Dialect,
   { method = 'GET', path = '/orders/1', host = HOST, token, headers = [] }: Original,
-): Promise<Answer> {
+): Promise<Response> {
   const credentials = token === undefined ? {} : { token };
   switch (dialect) {
     case 'forwarded':
@@ -126,30 +126,30 @@ const good = mint(key, claimsOf({ tenant: { id: 'acme' } }));
 for (const dialect of DIALECTS) {
   t.test(`dialect ${dialect}`, async (t) => {
     const decisions = await start(t, dialect);
-    const asked = (original: Original): Promise<Answer> => ask(decisions, dialect, original);
+    const asked = (original: Original): Promise<Response> => ask(decisions, dialect, original);
     /** What nginx can pass on, where it is nginx. */
     const told = (status: number): number => (dialect.startsWith('original') && status < 500 ? 403 : status);
 
     t.test('a good token passes, with every identity header of every route', async (t) => {
-      const answer = await asked({ token: good });
-      t.match(answer, { status: 200, body: '' });
-      t.match(answer.headers, {
+      const response = await asked({ token: good });
+      t.match(response, { status: 200, body: '' });
+      t.match(response.headers, {
         'x-user-id': 'alice',
         'x-email': '',
         'x-tenant': 'acme',
         'cache-control': 'no-store',
         'content-length': '0',
       });
-      t.match(answer.headers['x-identity-assertion'], /^[\w-]+\.[\w-]+\.[\w-]+$/);
-      t.ok(answer.headers['x-request-id']);
+      t.match(response.headers['x-identity-assertion'], /^[\w-]+\.[\w-]+\.[\w-]+$/);
+      t.ok(response.headers['x-request-id']);
       t.equal((await asked({ token: good, method: 'POST' })).status, 200);
     });
 
     t.test('C1 nobody is empty, not absent: what a client wrote there is overwritten', async (t) => {
       for (const path of ['/public', '/mixed']) {
-        const answer = await asked({ path, headers: ['X-User-Id', 'root', 'Connection', 'X-Tenant'] });
-        t.match(answer, { status: 200 });
-        t.match(answer.headers, {
+        const response = await asked({ path, headers: ['X-User-Id', 'root', 'Connection', 'X-Tenant'] });
+        t.match(response, { status: 200 });
+        t.match(response.headers, {
           'x-user-id': '',
           'x-email': '',
           'x-tenant': '',
@@ -178,10 +178,10 @@ for (const dialect of DIALECTS) {
     };
     for (const [name, [original, status, code]] of Object.entries(refusals)) {
       t.test(`${name}: ${status}, with no identity`, async (t) => {
-        const answer = await asked(original);
-        t.match(answer, { status, problem: { code, status } });
-        t.equal(answer.headers['x-user-id'], undefined);
-        if (status === 401) t.match(answer.headers['www-authenticate'], /^Bearer realm="test"/);
+        const response = await asked(original);
+        t.match(response, { status, problem: { code, status } });
+        t.equal(response.headers['x-user-id'], undefined);
+        if (status === 401) t.match(response.headers['www-authenticate'], /^Bearer realm="test"/);
       });
     }
 
@@ -206,8 +206,8 @@ for (const dialect of DIALECTS) {
     });
 
     t.test('decisions are counted and logged like requests', async (t) => {
-      const answer = await asked({ token: good, headers: ['X-Forwarded-For', '203.0.113.9'] });
-      const requestId = answer.headers['x-request-id'];
+      const response = await asked({ token: good, headers: ['X-Forwarded-For', '203.0.113.9'] });
+      const requestId = response.headers['x-request-id'];
       const { log } = decisions.gateway;
       await until(() => log.some((line) => line['request_id'] === requestId));
       t.match(
@@ -257,11 +257,11 @@ for (const dialect of DIALECTS) {
     });
 
     t.test('the public keys of assertions are there where no original can be meant', async (t) => {
-      const answer = await send(decisions.url, '/.well-known/sallyport/jwks.json', {
+      const response = await send(decisions.url, '/.well-known/sallyport/jwks.json', {
         headers: ['Host', HOST],
       });
-      t.equal(answer.status, dialect === 'request' ? 404 : 200);
-      if (dialect !== 'request') t.match(JSON.parse(answer.body), { keys: [{ kty: 'OKP', d: undefined }] });
+      t.equal(response.status, dialect === 'request' ? 404 : 200);
+      if (dialect !== 'request') t.match(JSON.parse(response.body), { keys: [{ kty: 'OKP', d: undefined }] });
       const asking = await ask(decisions, dialect, { path: '/.well-known/sallyport/jwks.json' });
       t.match(asking, { status: told(404), problem: { code: 'no_route' } });
     });
@@ -270,9 +270,9 @@ for (const dialect of DIALECTS) {
   t.test(`dialect ${dialect}: only trusted peers may ask`, async (t) => {
     for (const peers of [['10.0.0.0/8'], []]) {
       const decisions = await start(t, dialect, peers);
-      const answer = await ask(decisions, dialect, { path: '/public' });
-      t.match(answer, { status: 403, problem: { code: 'peer_not_trusted' } });
-      t.equal(answer.headers['x-user-id'], undefined);
+      const response = await ask(decisions, dialect, { path: '/public' });
+      t.match(response, { status: 403, problem: { code: 'peer_not_trusted' } });
+      t.equal(response.headers['x-user-id'], undefined);
     }
   });
 }
@@ -366,8 +366,8 @@ t.test('dialect forwarded: ws and wss are http and https, in any case of letters
   const { url } = await start(t, 'forwarded');
   for (const proto of ['ws', 'wss', 'WSS', 'Ws', 'HTTPS', 'http']) {
     const headers = ['X-Forwarded-Method', 'GET', 'X-Forwarded-Proto', proto, 'X-Forwarded-Uri', '/public'];
-    const answer = await send(url, '/', { headers: [...headers, 'X-Forwarded-Host', HOST] });
-    t.equal(answer.status, 200, proto);
+    const response = await send(url, '/', { headers: [...headers, 'X-Forwarded-Host', HOST] });
+    t.equal(response.status, 200, proto);
   }
 });
 
@@ -391,11 +391,16 @@ for (const dialect of DIALECTS) {
       const decisions = await start(t, dialect, undefined, {
         cors: { origins: ['https://app.example.com'] },
       });
-      const asked = (headers: string[], original: Original = {}): Promise<Answer> =>
+      const asked = (headers: string[], original: Original = {}): Promise<Response> =>
         ask(decisions, dialect, { method: 'OPTIONS', headers, ...original });
-      const answer = await asked([...PREFLIGHT, 'X-User-Id', 'root']);
-      t.match(answer, { status: 200, body: '' });
-      t.match(answer.headers, { 'x-user-id': '', 'x-email': '', 'x-tenant': '', 'x-identity-assertion': '' });
+      const response = await asked([...PREFLIGHT, 'X-User-Id', 'root']);
+      t.match(response, { status: 200, body: '' });
+      t.match(response.headers, {
+        'x-user-id': '',
+        'x-email': '',
+        'x-tenant': '',
+        'x-identity-assertion': '',
+      });
 
       const [, origin = '', , method = ''] = PREFLIGHT;
       const others: Record<string, [headers: string[], original?: Original]> = {

@@ -152,8 +152,8 @@ for (const [name, proxy] of Object.entries(proxies)) {
       const token = mint(key, claimsOf({ sub: 'älice, a' }));
 
       t.test('a good token passes, and the upstream learns who it is', async (t) => {
-        const answer = await send(url, '/orders/1?a=b', { token, headers: HOST });
-        t.match(answer, { status: 200, body: 'ok' });
+        const response = await send(url, '/orders/1?a=b', { token, headers: HOST });
+        t.match(response, { status: 200, body: 'ok' });
         t.match(upstream.seen.at(-1), { method: 'GET', url: '/orders/1?a=b' });
         const { headers = {} } = upstream.seen.at(-1) ?? {};
         t.equal(headers['x-user-id'], '%C3%A4lice%2C a');
@@ -222,9 +222,9 @@ for (const [name, proxy] of Object.entries(proxies)) {
       for (const [what, [path, options, expected]] of Object.entries(refusals)) {
         t.test(`${what}: refused, and the upstream sees nothing`, async (t) => {
           const before = upstream.seen.length;
-          const answer = await send(url, path, options);
-          t.ok(expected.includes(answer.status), String(answer.status));
-          if (answer.status === 401) t.match(answer.headers['www-authenticate'], /^Bearer realm="test"/);
+          const response = await send(url, path, options);
+          t.ok(expected.includes(response.status), String(response.status));
+          if (response.status === 401) t.match(response.headers['www-authenticate'], /^Bearer realm="test"/);
           t.equal(upstream.seen.length, before);
         });
       }

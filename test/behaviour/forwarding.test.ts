@@ -164,7 +164,7 @@ t.test('the upstream gets', async (t) => {
 
   t.test('Via, a request id and a trace that goes on', async (t) => {
     const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
-    const answer = await send(gateway.url, '/open', {
+    const response = await send(gateway.url, '/open', {
       headers: [
         'x-request-id',
         'mine.1',
@@ -174,7 +174,7 @@ t.test('the upstream gets', async (t) => {
         '1.0 first',
       ],
     });
-    t.equal(answer.headers['x-request-id'], 'mine.1');
+    t.equal(response.headers['x-request-id'], 'mine.1');
     t.equal(last().headers['x-request-id'], 'mine.1');
     t.equal(last().headers.via, '1.0 first, 1.1 sallyport');
     t.match(last().headers['traceparent'], new RegExp(`^00-${trace}-(?!00f067aa0ba902b7)[0-9a-f]{16}-01$`));
@@ -376,19 +376,19 @@ t.test('the client gets', async (t) => {
   const gateway = await startGateway(t, { routes: [OPEN], upstreams: { u: { targets: [upstream.url] } } });
 
   t.test("B11 an upstream's own 401 and challenge, unchanged", async (t) => {
-    const answer = await send(gateway.url, '/open/own-401');
-    t.equal(answer.status, 401);
-    t.equal(answer.headers['www-authenticate'], 'Basic realm="own"');
-    t.equal(answer.body, 'mine');
+    const response = await send(gateway.url, '/open/own-401');
+    t.equal(response.status, 401);
+    t.equal(response.headers['www-authenticate'], 'Basic realm="own"');
+    t.equal(response.body, 'mine');
   });
 
   t.test(
     "nothing that was for the upstream's connection, each cookie by itself, and our request id",
     async (t) => {
-      const answer = await send(gateway.url, '/open/hop');
-      t.notOk('x-secret' in answer.headers);
-      t.strictSame(answer.headers['set-cookie'], ['a=1', 'b=2']);
-      t.not(answer.headers['x-request-id'], 'theirs');
+      const response = await send(gateway.url, '/open/hop');
+      t.notOk('x-secret' in response.headers);
+      t.strictSame(response.headers['set-cookie'], ['a=1', 'b=2']);
+      t.not(response.headers['x-request-id'], 'theirs');
     },
   );
 
@@ -459,16 +459,16 @@ t.test('upstreams that fail', async (t) => {
   for (const [name, [bytes, code]] of Object.entries(broken)) {
     t.test(`${name}: 502`, async (t) => {
       behave = (socket) => socket.end(bytes, 'latin1');
-      const answer = await send(gateway.url, '/open');
-      t.equal(answer.status, 502);
-      t.equal(answer.problem.code, code);
+      const response = await send(gateway.url, '/open');
+      t.equal(response.status, 502);
+      t.equal(response.problem.code, code);
     });
   }
 
   t.test('does not answer: 504, and it is told that nobody waits any more', async (t) => {
     behave = () => undefined;
-    const answer = await send(gateway.url, '/open');
-    t.match(answer, { status: 504, problem: { code: 'upstream_timeout' } });
+    const response = await send(gateway.url, '/open');
+    t.match(response, { status: 504, problem: { code: 'upstream_timeout' } });
     await until(() => raw.sockets.at(-1)?.destroyed === true || raw.sockets.at(-1)?.readableEnded === true);
   });
 
@@ -485,7 +485,7 @@ t.test('upstreams that fail', async (t) => {
   }
 
   t.test('H15 to a client of HTTP/1.0, for which the end would be the end, it is a reset', async (t) => {
-    const answerOf = async (bytes: string): Promise<string> => {
+    const responseOf = async (bytes: string): Promise<string> => {
       behave = (socket) => socket.end(`HTTP/1.1 200 OK\r\n${bytes}`, 'latin1');
       const client = connect(gateway.port, '127.0.0.1');
       client.write('GET /open HTTP/1.0\r\nHost: a\r\n\r\n');
@@ -498,9 +498,9 @@ t.test('upstreams that fail', async (t) => {
       return ending;
     };
     const chunks = 'Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\n';
-    t.equal(await answerOf(`${chunks}0\r\n\r\n`), 'ended in order');
-    t.equal(await answerOf(chunks), 'ECONNRESET');
-    t.equal(await answerOf('Content-Length: 100\r\n\r\npart'), 'ECONNRESET');
+    t.equal(await responseOf(`${chunks}0\r\n\r\n`), 'ended in order');
+    t.equal(await responseOf(chunks), 'ECONNRESET');
+    t.equal(await responseOf('Content-Length: 100\r\n\r\npart'), 'ECONNRESET');
   });
 
   t.test('H17 C18 bytes on an idle upstream connection answer nobody', async (t) => {
@@ -529,11 +529,11 @@ t.test('upstreams that fail', async (t) => {
     'H16 an answer before the upload has ended: the client gets it, and its connection ends',
     async (t) => {
       behave = (socket) => socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nearly', 'latin1');
-      const answer = await sendRaw(
+      const response = await sendRaw(
         gateway.port,
         'POST /open HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\npart of it',
       );
-      t.match(answer, /^HTTP\/1\.1 413 [^]*early$/);
+      t.match(response, /^HTTP\/1\.1 413 [^]*early$/);
       await until(() => raw.sockets.at(-1)?.destroyed === true || raw.sockets.at(-1)?.readableEnded === true);
     },
   );
@@ -793,12 +793,12 @@ t.test('H19 slow clients end at timeouts.idle, and the upstream is not blamed', 
     gateway.log.find((line) => line['path'] === path);
 
   t.test('a body that stops', async (t) => {
-    const answer = await sendRaw(
+    const response = await sendRaw(
       gateway.port,
       'POST /stops HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\npart',
     );
-    t.match(answer, /^HTTP\/1\.1 408/);
-    t.match(answer, /"code":"request_timeout"/);
+    t.match(response, /^HTTP\/1\.1 408/);
+    t.match(response, /"code":"request_timeout"/);
   });
 
   t.test('a body that drips', async (t) => {

@@ -124,9 +124,7 @@ async function askHttp2(session: ClientHttp2Session, headers: Record<string, str
 const BESIDE_AUTHORITY = 'Host of HTTP/2, beside :authority';
 const DIALECTS = ['forwarded', 'original', 'original_url', 'request'];
 
-async function setUp(
-  t: Test,
-): Promise<{ nginx: number; gateway: TestGateway; session: ClientHttp2Session }> {
+async function setUp(t: Test): Promise<{ nginx: number; gateway: TestGateway; session: ClientHttp2Session }> {
   const folder = temporaryFolder(t);
   const authority = certificateAuthority(folder);
   authority.issue('server', 'IP:127.0.0.1', 'DNS:localhost');
@@ -210,8 +208,8 @@ t.test('C22 a host is sent on in its one form; a logout endpoint is found by eve
   }
   const seen = upstream.seen.length;
   for (const host of ['gw.example.com', 'GW.example.com.', 'gw.example.com.:443']) {
-    const answer = await send(gateway.url, '/logout', { headers: ['host', host] });
-    t.match(answer, { status: 405, headers: { allow: 'POST' } }, host);
+    const response = await send(gateway.url, '/logout', { headers: ['host', host] });
+    t.match(response, { status: 405, headers: { allow: 'POST' } }, host);
   }
   t.equal(upstream.seen.length, seen, 'the upstream saw neither refusals nor logouts');
 });

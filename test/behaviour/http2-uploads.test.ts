@@ -34,10 +34,10 @@ function configuration(upstream: string, more: object = {}) {
   };
 }
 
-async function setUp(t: Test, answer: RequestListener, clock = new ManualClock()) {
+async function setUp(t: Test, response: RequestListener, clock = new ManualClock()) {
   const folder = temporaryFolder(t);
   certificateAuthority(folder).issue('server', 'IP:127.0.0.1');
-  const gateway = await startGateway(t, configuration(await startServer(t, answer)), { folder, clock });
+  const gateway = await startGateway(t, configuration(await startServer(t, response)), { folder, clock });
   const client = await RawHttp2.connect(t, gateway.port);
   await until(() => client.frames.some(isAck));
   client.send(ACK);

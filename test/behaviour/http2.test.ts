@@ -30,7 +30,7 @@ import { startRawUpstream, startServer, startUpstream, type HttpUpstream } from 
 const key = createKey('EdDSA');
 const AUTHORITY = 'api.example.com';
 
-interface Answer {
+interface Response {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly rawHeaders: readonly string[];
@@ -47,18 +47,18 @@ interface Scene {
   readonly upstream: HttpUpstream;
   readonly session: ClientHttp2Session;
   readonly token: string;
-  readonly send: (headers: Record<string, string | string[]>, body?: string | Buffer) => Promise<Answer>;
+  readonly send: (headers: Record<string, string | string[]>, body?: string | Buffer) => Promise<Response>;
 }
 
 async function setUp(
   t: Test,
   {
-    answer,
+    response: response,
     upstreamUrl,
     more = {},
     tls = {},
   }: {
-    answer?: RequestListener;
+    response?: RequestListener;
     upstreamUrl?: string;
     more?: Record<string, unknown>;
     tls?: Record<string, unknown>;
@@ -67,7 +67,7 @@ async function setUp(
   const folder = temporaryFolder(t);
   const authority = certificateAuthority(folder);
   authority.issue('server', 'IP:127.0.0.1', `DNS:${AUTHORITY}`);
-  const upstream = await startUpstream(t, answer);
+  const upstream = await startUpstream(t, response);
   const gateway = await startGateway(
     t,
     {
@@ -104,14 +104,14 @@ async function setUp(
     session,
     token,
     send: (headers, body) =>
-      answerOf(
+      responseOf(
         session.request({ authorization: `Bearer ${token}`, ...headers }, { endStream: body === undefined }),
         body,
       ),
   };
 }
 
-async function answerOf(stream: ClientHttp2Stream, body?: string | Buffer): Promise<Answer> {
+async function responseOf(stream: ClientHttp2Stream, body?: string | Buffer): Promise<Response> {
   let headers: IncomingHttpHeaders = {};
   let rawHeaders: readonly string[] = [];
   let trailers: IncomingHttpHeaders = {};
@@ -146,15 +146,15 @@ async function answerOf(stream: ClientHttp2Stream, body?: string | Buffer): Prom
 t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   t.test('a request with its identity, in the upstream’s HTTP/1.1', async (t) => {
     const { send, upstream } = await setUp(t);
-    const answer = await send({
+    const response = await send({
       ':path': '/a?b=c',
       'x-user-id': 'mallory',
       cookie: ['a=1', 'b=2'],
       te: 'trailers',
     });
-    t.equal(answer.status, 200);
-    t.equal(answer.body, 'ok');
-    t.ok(answer.headers['x-request-id']);
+    t.equal(response.status, 200);
+    t.equal(response.body, 'ok');
+    t.ok(response.headers['x-request-id']);
     const [seen] = upstream.seen;
     t.equal(seen?.url, '/a?b=c');
     t.match(seen?.headers, {
@@ -199,7 +199,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
     'answers: large ones, trailers, HEAD, none at all, repeated fields, what is for one hop only',
     async (t) => {
       const { send } = await setUp(t, {
-        answer: (request, response) => {
+        response: (request, response) => {
           switch (request.url) {
             case '/large':
               response.end(Buffer.alloc(3_000_000, 'y'));
@@ -263,7 +263,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   );
 
   t.test('strange answers of an upstream hurt nobody', async (t) => {
-    const answers = [
+    const responses = [
       'HTTP/1.1 200 OK\r\nHTTP2-Settings: AAM\r\nContent-Length: 2\r\n\r\nok',
       'HTTP/1.1 205 Reset Content\r\nContent-Length: 2\r\n\r\nok',
       'HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n',
@@ -279,13 +279,13 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
     ];
     let next = 0;
     const raw = await startRawUpstream(t, (socket, received) => {
-      if (received.endsWith('\r\n\r\n')) socket.end(Buffer.from(answers[next++] ?? '', 'latin1'));
+      if (received.endsWith('\r\n\r\n')) socket.end(Buffer.from(responses[next++] ?? '', 'latin1'));
     });
     const { send } = await setUp(t, { upstreamUrl: raw.url });
     const statuses: number[] = [];
-    for (const _ of answers) statuses.push((await send({ ':path': '/open', ':method': 'POST' })).status);
+    for (const _ of responses) statuses.push((await send({ ':path': '/open', ':method': 'POST' })).status);
     t.strictSame(statuses, [200, 205, 304, 204, 204, 599, 200, 200, 200, 200, 502, 502]);
-    for (let index = 0; index < answers.length; index++) {
+    for (let index = 0; index < responses.length; index++) {
       next = index;
       await send({ ':path': '/open', ':method': 'HEAD' });
     }
@@ -325,9 +325,9 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
     ];
     for (const [name, headers, body, status, code] of cases) {
       const before = upstream.seen.length;
-      const answer = await send(headers, body);
-      t.equal(answer.status, status, name);
-      t.equal(answer.code, code, name);
+      const response = await send(headers, body);
+      t.equal(response.status, status, name);
+      t.equal(response.code, code, name);
       t.equal(upstream.seen.length, before, `${name}: the upstream saw nothing`);
     }
     t.equal((await send({ ':path': '/' })).status, 200);
@@ -340,16 +340,16 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
     const { session, upstream, send } = await setUp(t);
     const stream = session.request({ ':method': 'POST', authorization: 'Bearer x' });
     stream.on('error', () => undefined);
-    const answered = answerOf(stream);
+    const answered = responseOf(stream);
     const chunk = Buffer.alloc(64 * 1024);
     const pump = (): void => {
       while (!stream.destroyed && !stream.writableEnded && stream.write(chunk));
     };
     stream.on('drain', pump);
     pump();
-    const answer = await answered;
-    t.equal(answer.status, 401);
-    t.equal(answer.rstCode, constants.NGHTTP2_NO_ERROR);
+    const response = await answered;
+    t.equal(response.status, 401);
+    t.equal(response.rstCode, constants.NGHTTP2_NO_ERROR);
     t.equal((await send({ ':path': '/' })).status, 200);
     t.equal(upstream.seen.length, 1);
   });
@@ -361,28 +361,28 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
       expect: '100-continue',
       authorization: `Bearer ${token}`,
     });
-    const goodAnswer = answerOf(good);
+    const goodResponse = responseOf(good);
     await once(good, 'continue');
     good.end('body');
-    t.equal((await goodAnswer).status, 200);
+    t.equal((await goodResponse).status, 200);
     const bad = session.request({ ':method': 'POST', expect: '100-continue', authorization: 'Bearer x' });
     let wentAhead = false;
     bad.on('continue', () => (wentAhead = true));
-    t.equal((await answerOf(bad)).status, 401);
+    t.equal((await responseOf(bad)).status, 401);
     t.notOk(wentAhead);
     t.equal(upstream.seen.length, 1, 'the upstream saw nothing of it');
   });
 
   t.test('H15 an upstream that dies within its answer breaks the stream, and only that', async (t) => {
-    const answers = {
+    const responses = {
       'in chunks': 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n',
       'of a length': 'Content-Length: 9\r\n\r\nhello',
       'of which only the head came': 'Content-Length: 9\r\n\r\n',
     };
-    for (const [name, answer] of Object.entries(answers)) {
+    for (const [name, response] of Object.entries(responses)) {
       const raw = await startRawUpstream(t, (socket, received) => {
         if (!received.endsWith('\r\n\r\n')) return;
-        socket.write(`HTTP/1.1 200 OK\r\n${answer}`);
+        socket.write(`HTTP/1.1 200 OK\r\n${response}`);
         setImmediate(() => socket.destroy());
       });
       const { gateway, session } = await setUp(t, { upstreamUrl: raw.url });
@@ -492,10 +492,10 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   t.test('a drain serves what is under way, and closes the connection', async (t) => {
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     const { session, gateway, token } = await setUp(t, {
-      answer: (_request, response) => void held.then(() => response.end('late')),
+      response: (_request, response) => void held.then(() => response.end('late')),
       more: { timeouts: { drain: '10s' } },
     });
-    const answer = answerOf(session.request({ authorization: `Bearer ${token}` }));
+    const answer = responseOf(session.request({ authorization: `Bearer ${token}` }));
     await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 1);
     const stopping = gateway.stop();
     await once(session, 'goaway');
@@ -520,7 +520,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   t.test('H19 clients that do not take their answer, or their farewell, end', async (t) => {
     const { gateway } = await setUp(t, {
       more: { timeouts: { idle: '1s', drain: '1s' } },
-      answer: (_request, response) => response.end(Buffer.alloc(100_000)),
+      response: (_request, response) => response.end(Buffer.alloc(100_000)),
     });
     // SETTINGS_INITIAL_WINDOW_SIZE 0: no byte of an answer can be sent.
     const closedWindow = Buffer.from([0, 4, 0, 0, 0, 0]);
@@ -548,7 +548,7 @@ t.test('HTTP/2', { skip: noOpenssl }, async (t) => {
   t.test('HSTS is on every answer, and the upstream’s own word is kept', async (t) => {
     const { send } = await setUp(t, {
       tls: { hsts: { max_age: '1h', include_subdomains: true } },
-      answer: (request, response) => {
+      response: (request, response) => {
         if (request.url === '/own') response.setHeader('Strict-Transport-Security', 'max-age=7');
         response.end();
       },

@@ -117,8 +117,8 @@ async function attack(t: Test, { gateway, decisions }: Started, { global, route 
   ];
   for (const [path, credential, texts] of cases) {
     const sent = { ...(credential !== undefined && { token: credential }) };
-    const answer = await send(gateway.url, path, { ...sent, headers: [...spoofed, ...hidden] });
-    t.equal(answer.status, 200, path);
+    const response = await send(gateway.url, path, { ...sent, headers: [...spoofed, ...hidden] });
+    t.equal(response.status, 200, path);
     t.strictSame(identityOf(t, last(), reserved), texts, path);
     t.notOk(last().rawHeaders.includes(SPOOFED), `${path}: nothing of the client's`);
 

@@ -23,7 +23,7 @@ interface Introspector {
   readonly url: string;
   readonly asked: Asked[];
   /** What it says of a token; inactive by default. */
-  answers: Record<string, unknown>;
+  responses: Record<string, unknown>;
   instead: ((response: ServerResponse) => void) | undefined;
 }
 
@@ -35,10 +35,15 @@ async function startIntrospector(t: Test): Promise<Introspector> {
       const form = Object.fromEntries(new URLSearchParams(body));
       introspector.asked.push({ method: request.method, headers: request.headers, form });
       if (introspector.instead) introspector.instead(response);
-      else json(response, introspector.answers[form['token'] ?? ''] ?? { active: false });
+      else json(response, introspector.responses[form['token'] ?? ''] ?? { active: false });
     });
   });
-  const introspector: Introspector = { url: `${url}/introspect`, asked: [], answers: {}, instead: undefined };
+  const introspector: Introspector = {
+    url: `${url}/introspect`,
+    asked: [],
+    responses: {},
+    instead: undefined,
+  };
   return introspector;
 }
 
@@ -90,7 +95,7 @@ const get = (gateway: TestGateway, token: string, path = '/') => send(gateway.ur
 
 t.test('I1 a POST with client authentication, by Basic or in the form', async (t) => {
   const introspector = await startIntrospector(t);
-  introspector.answers['opaque-1'] = {
+  introspector.responses['opaque-1'] = {
     active: true,
     sub: 'olga',
     client_id: 'app',
@@ -141,11 +146,11 @@ t.test('I4 a cached response is not used after its exp, whatever the skew', asyn
   const clock = new ManualClock();
   const gateway = await start(t, { partner: partnerAt(introspector.url, {}, { clock_skew: '1m' }) }, clock);
   const ending = { active: true, sub: 'olga', exp: nowSeconds() + 20 };
-  introspector.answers['one'] = introspector.answers['two'] = ending;
+  introspector.responses['one'] = introspector.responses['two'] = ending;
   for (const token of ['one', 'two', 'one', 'two']) t.equal((await get(gateway, token)).status, 200);
   t.equal(introspector.asked.length, 2);
   await advance(gateway, clock, 21_000);
-  introspector.answers['two'] = { active: false };
+  introspector.responses['two'] = { active: false };
   const before = upstream.seen.length;
   t.equal((await get(gateway, 'two')).status, 401, 'the server has the last word');
   t.equal(upstream.seen.length, before);
@@ -158,11 +163,11 @@ t.test('I4 A9 a cached response is not used after its exp when the clock is set 
   const introspector = await startIntrospector(t);
   const clock = new ManualClock();
   const gateway = await start(t, { partner: partnerAt(introspector.url) }, clock);
-  introspector.answers['one'] = { active: true, sub: 'olga', exp: nowSeconds() + 20 };
+  introspector.responses['one'] = { active: true, sub: 'olga', exp: nowSeconds() + 20 };
   t.equal((await get(gateway, 'one')).status, 200);
   clock.stepWall(-3_600_000);
   await advance(gateway, clock, 21_000);
-  introspector.answers['one'] = { active: false };
+  introspector.responses['one'] = { active: false };
   const before = upstream.seen.length;
   t.equal((await get(gateway, 'one')).status, 401);
   t.equal(upstream.seen.length, before);
@@ -172,10 +177,10 @@ t.test('I4 a cached response is not used after its exp when the clock is set for
   const introspector = await startIntrospector(t);
   const clock = new ManualClock();
   const gateway = await start(t, { partner: partnerAt(introspector.url) }, clock);
-  introspector.answers['one'] = { active: true, sub: 'olga', exp: nowSeconds() + 20 };
+  introspector.responses['one'] = { active: true, sub: 'olga', exp: nowSeconds() + 20 };
   t.equal((await get(gateway, 'one')).status, 200);
   clock.stepWall(25_000);
-  introspector.answers['one'] = { active: false };
+  introspector.responses['one'] = { active: false };
   const before = upstream.seen.length;
   t.equal((await get(gateway, 'one')).status, 401);
   t.equal(upstream.seen.length, before);
@@ -185,7 +190,7 @@ t.test('I2 only the boolean true is active', async (t) => {
   const introspector = await startIntrospector(t);
   const gateway = await start(t, { partner: partnerAt(introspector.url) });
   const before = upstream.seen.length;
-  const oddAnswers = [
+  const oddResponses = [
     { active: 'true' },
     { active: 1 },
     { active: null },
@@ -198,7 +203,7 @@ t.test('I2 only the boolean true is active', async (t) => {
     '{"active":true',
     '\ufeff{"active":true}',
   ];
-  for (const [index, answer] of oddAnswers.entries()) {
+  for (const [index, answer] of oddResponses.entries()) {
     introspector.instead = (response) => json(response, answer);
     t.equal((await get(gateway, `odd-${index}`)).status, 503, JSON.stringify(answer));
     introspector.instead = undefined;
@@ -245,10 +250,10 @@ t.test('I3 what the answer says is checked by us, on every use', async (t) => {
     'bound by type': { ...good, token_type: 'DPoP' },
     'an object for sub': { ...good, sub: { a: 1 } },
   };
-  Object.assign(introspector.answers, refused, { good });
+  Object.assign(introspector.responses, refused, { good });
   for (const name of Object.keys(refused)) {
     const token = name.replaceAll(' ', '-');
-    introspector.answers[token] = refused[name];
+    introspector.responses[token] = refused[name];
     t.equal((await get(gateway, token)).status, 401, name);
   }
   t.equal((await get(gateway, 'good')).status, 200);
@@ -257,7 +262,7 @@ t.test('I3 what the answer says is checked by us, on every use', async (t) => {
     403,
     'C9 cached for one scope, refused for another',
   );
-  introspector.answers['short'] = { ...good, exp: now + 10 };
+  introspector.responses['short'] = { ...good, exp: now + 10 };
   t.equal((await get(gateway, 'short')).status, 200);
   await advance(gateway, clock, 41_000);
   t.equal((await get(gateway, 'short')).status, 401, 'expired meanwhile');
@@ -265,7 +270,7 @@ t.test('I3 what the answer says is checked by us, on every use', async (t) => {
 
 t.test('I5 C9 what one server says of a token is nothing to another', async (t) => {
   const [a, b] = [await startIntrospector(t), await startIntrospector(t)];
-  a.answers['shared'] = { active: true, sub: 'at-a' };
+  a.responses['shared'] = { active: true, sub: 'at-a' };
   const overlapping = start(t, {
     a: partnerAt(a.url, {}, { token_prefix: 'shared' }),
     b: partnerAt(b.url, {}, { token_prefix: 'share' }),
@@ -317,7 +322,7 @@ t.test(
       const clock = new ManualClock();
       const gateway = await start(t, { partner: partnerAt(introspector.url) }, clock);
       introspector.instead = fault;
-      introspector.answers['good'] = { active: true, sub: 'x' };
+      introspector.responses['good'] = { active: true, sub: 'x' };
       for (let tries = 0; tries < 3; tries++)
         t.match(
           await get(gateway, 'good'),
@@ -331,7 +336,7 @@ t.test(
       introspector.instead = undefined;
       t.equal((await get(gateway, 'good')).status, 503, 'the server is not asked about it again');
       t.equal(introspector.asked.length, 1);
-      introspector.answers['another'] = { active: true, sub: 'y' };
+      introspector.responses['another'] = { active: true, sub: 'y' };
       t.equal((await get(gateway, 'another')).status, 200, `I11 it concerns that token alone: ${name}`);
       await advance(gateway, clock, 1_100);
       t.equal((await get(gateway, 'good')).status, 200, `recovers from: ${name}`);
@@ -351,7 +356,7 @@ t.test('jwt: true: JWTs of nobody else are introspected; their identity is their
     login: loginIssuer(key),
   });
   const jwt = mint(partnerKey, claimsOf({ iss: 'https://as.example', jti: undefined }));
-  introspector.answers[jwt] = { active: true, sub: 'pat', iss: 'https://as.example' };
+  introspector.responses[jwt] = { active: true, sub: 'pat', iss: 'https://as.example' };
   t.equal((await get(gateway, jwt)).status, 200);
   t.equal((await get(gateway, mint(key))).status, 200, 'the JWT issuer of the route verifies its own');
   t.equal((await get(gateway, mint(partnerKey, claimsOf({ iss: 'https://other.example' })))).status, 401);
@@ -366,7 +371,7 @@ t.test('jwt: true: JWTs of nobody else are introspected; their identity is their
   t.equal(revoked.status, 201);
   await until(async () => (await get(gateway, jwt)).status === 401);
   const twin = `${jwt.slice(0, jwt.lastIndexOf('.'))}.${Buffer.alloc(256, 7).toString('base64url')}`;
-  introspector.answers[twin] = introspector.answers[jwt];
+  introspector.responses[twin] = introspector.responses[jwt];
   t.equal((await get(gateway, twin)).status, 401, 'with another signature it is the same token');
 });
 

@@ -48,9 +48,10 @@ t.test('a key that cannot be used is said once, and again when it changes', asyn
   t.notMatch(JSON.stringify(gateway.log), /AAAA/, 'a secret that was published in error is not spread');
 });
 
-const failures: Record<string, { answer: RequestListener; says: (url: string) => RegExp }> = {
+const failures: Record<string, { response: RequestListener; says: (url: string) => RegExp }> = {
   'both addresses with status and type': {
-    answer: (_request, response) => void response.writeHead(404, { 'content-type': 'text/html' }).end('<p>'),
+    response: (_request, response) =>
+      void response.writeHead(404, { 'content-type': 'text/html' }).end('<p>'),
     says: (url) =>
       new RegExp(
         `${url}/.well-known/openid-configuration responded 404 text/html; ` +
@@ -58,12 +59,13 @@ const failures: Record<string, { answer: RequestListener; says: (url: string) =>
       ),
   },
   'a page where metadata should be': {
-    answer: (_request, response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<p>'),
+    response: (_request, response) =>
+      void response.writeHead(200, { 'content-type': 'text/html' }).end('<p>'),
     says: () =>
       /openid-configuration responded 200 text\/html; .*authorization-server responded 200 text\/html/,
   },
   'what is no JSON at one, and a broken connection at the other': {
-    answer: (request, response) => {
+    response: (request, response) => {
       if (request.url?.includes('openid') === true)
         response.writeHead(200, { 'content-type': 'application/json' }).end('{');
       else response.socket?.destroy();
@@ -71,14 +73,14 @@ const failures: Record<string, { answer: RequestListener; says: (url: string) =>
     says: () => /openid-configuration: .*not strict JSON; .*oauth-authorization-server: [A-Z_]+/,
   },
   'an issuer that differs by a slash': {
-    answer: (request, response) => {
+    response: (request, response) => {
       const issuer = `http://${request.headers.host}/`;
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ issuer }));
     },
     says: (url) => new RegExp(`names "${url}/", not "${url}".*only a trailing slash differs`),
   },
   'a jwks_uri that may not be used': {
-    answer: (request, response) => {
+    response: (request, response) => {
       const metadata = {
         issuer: `http://${request.headers.host}`,
         jwks_uri: 'http://keys.example/jwks?key=s3cret',
@@ -88,7 +90,7 @@ const failures: Record<string, { answer: RequestListener; says: (url: string) =>
     says: () => /jwks_uri http:\/\/keys\.example\/jwks is neither/,
   },
 };
-for (const [name, { answer, says }] of Object.entries(failures)) {
+for (const [name, { response: answer, says }] of Object.entries(failures)) {
   t.test(`a failed discovery names ${name}, once while it lasts`, async (t) => {
     const url = await startServer(t, answer);
     const clock = new ManualClock();

@@ -58,9 +58,9 @@ t.test('K5 tokens of a key that was removed are refused at once, cached ones too
   t.equal(await statusOf(gateway, token), 200);
   t.equal(await statusOf(gateway, token), 200);
   server.keys = [staying, coming];
-  const answer = await refresh(gateway);
-  t.equal(answer.status, 200);
-  t.strictSame(await answer.json(), {
+  const response = await refresh(gateway);
+  t.equal(response.status, 200);
+  t.strictSame(await response.json(), {
     issuer: 'login',
     added: [coming.kid],
     removed: [leaving.kid],
@@ -149,9 +149,9 @@ for (const [kind, open] of Object.entries(stores)) {
       const token = mint(leaving);
       for (const gateway of fleet) t.equal(await statusOf(gateway, token), 200);
       server.keys = [staying];
-      const answer = await refresh(first);
-      t.equal(answer.status, 200);
-      t.match(await answer.json(), { removed: [leaving.kid], gateways: { done: 3 } });
+      const response = await refresh(first);
+      t.equal(response.status, 200);
+      t.match(await response.json(), { removed: [leaving.kid], gateways: { done: 3 } });
       t.equal(server.fetches, 6);
       const before = upstream.seen.length;
       const statuses = await Promise.all(fleet.map((gateway) => statusOf(gateway, token)));
@@ -185,8 +185,8 @@ t.test(
     t.equal(await statusOf(gateway, token), 200);
     server.keys = [staying];
     await redis.kill();
-    const answer = await refresh(gateway);
-    t.equal(answer.status, 502);
+    const response = await refresh(gateway);
+    t.equal(response.status, 502);
     t.match(auditOf(gateway), { fetched: true, removed: [leaving.kid] });
   },
 );

@@ -141,7 +141,7 @@ t.test(
   'K3 K4 an endpoint that is broken at the start: ready all the same, and 503 until it mends',
   async (t) => {
     const key = createKey();
-    const answers: Record<string, (response: ServerResponse) => void> = {
+    const responses: Record<string, (response: ServerResponse) => void> = {
       'a redirect': (response) => void response.writeHead(302, { location: '/elsewhere' }).end(),
       'no JSON': (response) => void response.end('<html>'),
       'no key set': (response) => void response.end('{"a":1}'),
@@ -149,7 +149,7 @@ t.test(
         void response.writeHead(200, { 'content-encoding': 'gzip' }).end('x'),
       'more than 1 MiB': (response) => void response.end(`{"keys":[],"x":"${'x'.repeat(1_100_000)}"}`),
     };
-    for (const [name, instead] of Object.entries(answers)) {
+    for (const [name, instead] of Object.entries(responses)) {
       const clock = new ManualClock();
       const server = await startKeyServer(t, key);
       server.instead = instead;

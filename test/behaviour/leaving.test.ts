@@ -61,8 +61,8 @@ t.test('10,000 clients that leave mid-upload or mid-download leave nothing behin
   }
   t.equal(whole, 0, 'no part passed for a whole');
   // What was cut off was never used again: every one of these is answered, and by its own answer.
-  const answers = await Promise.all(Array.from({ length: 100 }, () => send(gateway.url, '/ok')));
-  t.ok(answers.every(({ status, body }) => status === 200 && body === 'ok'));
+  const responses = await Promise.all(Array.from({ length: 100 }, () => send(gateway.url, '/ok')));
+  t.ok(responses.every(({ status, body }) => status === 200 && body === 'ok'));
   await until(async () => {
     const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
     return text.includes('\nsallyport_requests_in_flight 0\n');

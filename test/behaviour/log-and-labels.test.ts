@@ -115,10 +115,13 @@ t.test(
     const seen = upstream.seen.length;
     for (const [token, says] of cases) {
       const from = own.log.length;
-      const answer = await send(own.url, '/', { token });
+      const response = await send(own.url, '/', { token });
       await send(own.url, '/', { token });
-      t.match(answer, { status: 401, problem: { code: 'invalid_token' } });
-      t.notMatch(answer.body + JSON.stringify(answer.headers), /differs|algorithms|token_bytes|issuers\./);
+      t.match(response, { status: 401, problem: { code: 'invalid_token' } });
+      t.notMatch(
+        response.body + JSON.stringify(response.headers),
+        /differs|algorithms|token_bytes|issuers\./,
+      );
       const lines = own.log.slice(from);
       const warnings = lines.filter(({ level }) => level === 'warn');
       t.equal(warnings.length, 1, 'once');

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { send, type Answer } from '../support/client.ts';
+import { send, type Response } from '../support/client.ts';
 import { advance, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { AUDIENCE, claimsOf, createKey, ISSUER, mint, type SigningKey } from '../support/tokens.ts';
@@ -45,7 +45,7 @@ const gatewayFor = (t: Test, { url }: KeyServer, clock: ManualClock, changes = {
     { clock },
   );
 
-const from = (gateway: TestGateway, token: string, ip: string): Promise<Answer> =>
+const from = (gateway: TestGateway, token: string, ip: string): Promise<Response> =>
   send(gateway.url, '/', { token, headers: ['x-forwarded-for', ip] });
 const waiting = (gateway: TestGateway, count: number): Promise<void> =>
   until(() => gateway.instance.metrics.inFlight === count);
@@ -58,12 +58,12 @@ t.test(
     const server = await startKeyServer(t, old);
     const gateway = await gatewayFor(t, server, clock);
     server.keys = [old.jwk, fresh.jwk];
-    const answer = from(gateway, mint(fresh), '192.0.2.1');
+    const response = from(gateway, mint(fresh), '192.0.2.1');
     await waiting(gateway, 1);
     t.equal(server.fetches, 1, 'the cooldown holds');
     t.equal((await from(gateway, mint(old), '192.0.2.1')).status, 200, 'a known key waits for nothing');
     await advance(gateway, clock, 5_001);
-    t.equal((await answer).status, 200);
+    t.equal((await response).status, 200);
     t.equal(server.fetches, 2);
   },
 );
@@ -75,10 +75,10 @@ t.test(
     const server = await startKeyServer(t, createKey());
     const gateway = await gatewayFor(t, server, clock);
     const before = upstream.seen.length;
-    const answer = from(gateway, mint(createKey()), '192.0.2.1');
+    const response = from(gateway, mint(createKey()), '192.0.2.1');
     await waiting(gateway, 1);
     await advance(gateway, clock, 5_001);
-    t.match(await answer, { status: 401, problem: { code: 'invalid_token' } });
+    t.match(await response, { status: 401, problem: { code: 'invalid_token' } });
     t.equal(upstream.seen.length, before);
   },
 );
@@ -115,13 +115,13 @@ t.test(
     server.keys = [bare(old)];
     const gateway = await gatewayFor(t, server, clock);
     server.keys = [bare(fresh)];
-    const answers = [fresh, createKey()].map((key) =>
+    const responses = [fresh, createKey()].map((key) =>
       from(gateway, mint(key, claimsOf(), { kid: undefined }), '192.0.2.1'),
     );
     await waiting(gateway, 2);
     await advance(gateway, clock, 5_001);
     t.strictSame(
-      (await Promise.all(answers)).map(({ status }) => status),
+      (await Promise.all(responses)).map(({ status }) => status),
       [200, 401],
     );
     server.keys = [fresh.jwk];
@@ -159,7 +159,7 @@ t.test(
     const server = await startKeyServer(t, createKey());
     const gateway = await gatewayFor(t, server, clock);
     const before = upstream.seen.length;
-    const ask = (ip: string): Promise<Answer> => from(gateway, mint(createKey()), ip);
+    const ask = (ip: string): Promise<Response> => from(gateway, mint(createKey()), ip);
     const refused = { status: 503, problem: { code: 'keys_unavailable' }, headers: { 'retry-after': '5' } };
     // A client of IPv6 has a /64.
     const ips = [
@@ -177,7 +177,7 @@ t.test(
     await advance(gateway, clock, 5_001);
     await until(() => server.fetches === 2);
     clock.advance(1_001);
-    for (const answer of await Promise.all(held)) t.match(answer, refused);
+    for (const response of await Promise.all(held)) t.match(response, refused);
     t.equal(upstream.seen.length, before);
   },
 );

@@ -130,8 +130,8 @@ t.test(
 t.test('I9 one call for all who wait', async (t) => {
   const validator = await startValidator(t);
   const { gateway } = await start(t, validator);
-  const answers = await Promise.all(Array.from({ length: 20 }, () => get(gateway, 'good-3')));
-  t.ok(answers.every(({ status }) => status === 200));
+  const responses = await Promise.all(Array.from({ length: 20 }, () => get(gateway, 'good-3')));
+  t.ok(responses.every(({ status }) => status === 200));
   t.equal(validator.asked.length, 1);
 });
 

@@ -17,11 +17,11 @@ t.test('a redirect listener', async (t) => {
   const host = ['host', 'API.example.com:8080'];
 
   t.test('sends every request to the same place on https, method and all', async (t) => {
-    const answer = await send(gateway.url, '/a%2Fb?c=d&e', { headers: host });
-    t.equal(answer.status, 308);
-    t.equal(answer.headers.location, 'https://api.example.com/a%2Fb?c=d&e');
-    t.equal(answer.headers['cache-control'], 'no-store');
-    t.ok(answer.headers['x-request-id']);
+    const response = await send(gateway.url, '/a%2Fb?c=d&e', { headers: host });
+    t.equal(response.status, 308);
+    t.equal(response.headers.location, 'https://api.example.com/a%2Fb?c=d&e');
+    t.equal(response.headers['cache-control'], 'no-store');
+    t.ok(response.headers['x-request-id']);
     const post = await send(gateway.url, '/', { method: 'POST', headers: host, body: 'hello' });
     t.equal(post.status, 308);
     const other = await start({ https_port: 8443 });
@@ -33,18 +33,18 @@ t.test('a redirect listener', async (t) => {
 
   t.test('refuses credentials, which have been read by others now', async (t) => {
     for (const authorization of ['Bearer abc', 'Basic abc', '']) {
-      const answer = await send(gateway.url, '/', { headers: [...host, 'authorization', authorization] });
-      t.equal(answer.status, 403);
-      t.equal(answer.problem.code, 'https_required');
-      t.notOk(answer.headers.location);
+      const response = await send(gateway.url, '/', { headers: [...host, 'authorization', authorization] });
+      t.equal(response.status, 403);
+      t.equal(response.problem.code, 'https_required');
+      t.notOk(response.headers.location);
     }
   });
 
   t.test('C29 refuses a token in the query, in any spelling, or in a WebSocket handshake', async (t) => {
     const refused = async (path: string, headers: readonly string[] = []): Promise<void> => {
-      const answer = await send(gateway.url, path, { headers: [...host, ...headers] });
-      t.match(answer, { status: 403, problem: { code: 'https_required' } }, path);
-      t.notOk(answer.headers.location);
+      const response = await send(gateway.url, path, { headers: [...host, ...headers] });
+      t.match(response, { status: 403, problem: { code: 'https_required' } }, path);
+      t.notOk(response.headers.location);
     };
     for (const query of [
       'access_token=abc',

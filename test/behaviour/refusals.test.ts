@@ -315,13 +315,13 @@ for (const { name, path = '/orders', send: options, status, code, reason, challe
   t.test(`${name}: ${status}, and the upstream sees nothing`, async (t) => {
     const before = upstream.seen.length;
     const lines = gateway.log.length;
-    const answer = await send(gateway.url, path, options);
-    t.equal(answer.status, status);
-    t.equal(answer.problem.code, code);
-    t.equal(answer.problem.status, status);
-    t.equal(answer.headers['www-authenticate'], challenge);
-    t.equal(answer.headers['cache-control'], 'no-store');
-    t.match(answer.headers['x-request-id'], /^[A-Za-z0-9._-]{1,128}$/);
+    const response = await send(gateway.url, path, options);
+    t.equal(response.status, status);
+    t.equal(response.problem.code, code);
+    t.equal(response.problem.status, status);
+    t.equal(response.headers['www-authenticate'], challenge);
+    t.equal(response.headers['cache-control'], 'no-store');
+    t.match(response.headers['x-request-id'], /^[A-Za-z0-9._-]{1,128}$/);
     t.equal(upstream.seen.length, before, 'the upstream saw nothing');
     const line = gateway.log.slice(lines).find(({ msg }) => msg === 'request');
     t.equal(line?.['status'], status);
@@ -331,9 +331,9 @@ for (const { name, path = '/orders', send: options, status, code, reason, challe
 }
 
 t.test('B12 a refusal of HEAD has no body', async (t) => {
-  const answer = await send(gateway.url, '/orders', { method: 'HEAD' });
-  t.equal(answer.status, 401);
-  t.equal(answer.body, '');
+  const response = await send(gateway.url, '/orders', { method: 'HEAD' });
+  t.equal(response.status, 401);
+  t.equal(response.body, '');
 });
 
 t.test('B6 the scheme is case-insensitive and may be followed by several spaces', async (t) => {
@@ -346,14 +346,14 @@ t.test('B6 the scheme is case-insensitive and may be followed by several spaces'
 });
 
 t.test('B7 access_token in the query of a public route is none of our business', async (t) => {
-  const answer = await send(gateway.url, '/public?access_token=x');
-  t.equal(answer.status, 200);
+  const response = await send(gateway.url, '/public?access_token=x');
+  t.equal(response.status, 200);
   t.equal(upstream.seen.at(-1)?.url, '/public?access_token=x');
 });
 
 t.test('no credentials on an optional route pass as anonymous, without identity headers', async (t) => {
-  const answer = await send(gateway.url, '/mixed', { headers: ['x-user-id', 'eve'] });
-  t.equal(answer.status, 200);
+  const response = await send(gateway.url, '/mixed', { headers: ['x-user-id', 'eve'] });
+  t.equal(response.status, 200);
   t.notOk('x-user-id' in (upstream.seen.at(-1)?.headers ?? {}));
 });
 

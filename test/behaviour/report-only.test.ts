@@ -90,12 +90,12 @@ for (const route of ['required', 'optional']) {
   ] of Object.entries(cases)) {
     t.test(`${route}: ${name} passes, and is reported as ${reason}`, async (t) => {
       const before = upstream.seen.length;
-      const answer = await send(gateway.url, `/${route}${path}`, {
+      const response = await send(gateway.url, `/${route}${path}`, {
         ...options,
         headers: [...(options.headers ?? []), ...SPOOFED, 'connection', 'X-User-Id'],
       });
-      t.match(answer, { status: 200, body: 'ok' });
-      t.equal(answer.headers['www-authenticate'], undefined, 'nothing tells the client');
+      t.match(response, { status: 200, body: 'ok' });
+      t.equal(response.headers['www-authenticate'], undefined, 'nothing tells the client');
       t.equal(upstream.seen.length, before + 1);
       const seen = upstream.seen.at(-1)?.headers ?? {};
       t.equal(
@@ -105,7 +105,7 @@ for (const route of ['required', 'optional']) {
       );
       t.equal(seen['x_user_id'], undefined);
       t.equal(seen.authorization, undefined);
-      const requestId = answer.headers['x-request-id'];
+      const requestId = response.headers['x-request-id'];
       await until(() => gateway.log.some((line) => line['request_id'] === requestId));
       t.match(
         gateway.log.find((line) => line['request_id'] === requestId),

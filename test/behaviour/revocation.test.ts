@@ -305,10 +305,10 @@ t.test(
     t.equal((await fetch(`${gateway.adminUrl}/readyz`)).status, 503);
     t.equal((await fetch(`${gateway.adminUrl}/livez`)).status, 200);
     const before = upstream.seen.length;
-    const answer = await send(gateway.url, '/', { token: mint(key) });
-    t.equal(answer.status, 503);
-    t.ok(answer.headers['retry-after']);
-    t.equal(answer.headers['www-authenticate'], undefined, 'B10 a good token is not called bad');
+    const response = await send(gateway.url, '/', { token: mint(key) });
+    t.equal(response.status, 503);
+    t.ok(response.headers['retry-after']);
+    t.equal(response.headers['www-authenticate'], undefined, 'B10 a good token is not called bad');
     t.equal(upstream.seen.length, before);
     await until(() => gateway.log.some(({ level }) => level === 'error'));
     await redis.start();

@@ -72,8 +72,8 @@ t.test('K2 K3 an hour without the authorization server: known keys serve', async
     { clock },
   );
   const expectStatus = async (token: string, status: number): Promise<void> => {
-    const answer = await send(gateway.url, '/', { token });
-    if (answer.status !== status) t.fail(`${answer.status} instead of ${status}`);
+    const response = await send(gateway.url, '/', { token });
+    if (response.status !== status) t.fail(`${response.status} instead of ${status}`);
   };
   const longLived = (): string => mint(key, claimsOf({ exp: Math.floor(clock.nowMs() / 1000) + 7_200 }));
   const known = longLived();

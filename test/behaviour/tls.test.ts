@@ -225,8 +225,8 @@ t.test('TLS', { skip: noOpenssl }, async (t) => {
       t.not(typeof second === 'string' ? second : second.getPeerCertificate().serialNumber, serial);
     }
     first.write('GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n');
-    const [answer] = (await once(first, 'data')) as [Buffer];
-    t.match(answer.toString(), /^HTTP\/1\.1 401/);
+    const [response] = (await once(first, 'data')) as [Buffer];
+    t.match(response.toString(), /^HTTP\/1\.1 401/);
   });
 
   t.test('what cannot be used is a configuration error', async (t) => {

@@ -96,7 +96,7 @@ t.test(
     });
     const own = 'https://partner.example';
     const iss = 'https://as.example';
-    for (const [issuer, answer] of [
+    for (const [issuer, response] of [
       ['partner', {}],
       [own, {}],
       ['partner', { iss }],
@@ -111,7 +111,7 @@ t.test(
       ] as const) {
         const value = randomUUID();
         const token = mint(key, claimsOf({ iss: own }));
-        authority.tokens.set(token, { active: true, ...answer, [member]: value });
+        authority.tokens.set(token, { active: true, ...response, [member]: value });
         t.equal(await status(gateway, 'partner', token), 200);
         await revoke(t, gateway, { issuer, [name]: value });
         await refusedOn(t, gateway, ['partner'], token);

@@ -6,7 +6,7 @@ import { connect as connectHttp2, type ClientHttp2Stream } from 'node:http2';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
-import { send, type Answer } from '../support/client.ts';
+import { send, type Response } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
@@ -134,7 +134,7 @@ t.test('V15 a request whose upstream does not take the connection ends', async (
 
 t.test('V15 an upload ends with 401, also where the client waited for 100 Continue', async (t) => {
   const { gateway, waiting } = await setUp(t);
-  const upload = async (path: string, headers: Record<string, string>): Promise<Answer['status']> => {
+  const upload = async (path: string, headers: Record<string, string>): Promise<Response['status']> => {
     const request = httpRequest(`${gateway.url}${path}`, {
       method: 'POST',
       agent: false,

@@ -5,7 +5,7 @@ import t from 'tap';
 import { explain } from '../../src/explain/explain.ts';
 import type { Explanation } from '../../src/explain/explanation.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
-import { send, type Answer } from '../support/client.ts';
+import { send, type Response } from '../support/client.ts';
 import { startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
 import {
@@ -231,7 +231,7 @@ function told({ status, code, reason, upstream }: Explanation): Outcome {
 const upstream = await startUpstream(t);
 
 interface Played {
-  readonly answer: Answer;
+  readonly response: Response;
   /** What the upstream saw of it. */
   readonly seen: SeenRequest | undefined;
   readonly explanation: Explanation;
@@ -239,10 +239,10 @@ interface Played {
   readonly script: string;
 }
 
-function happened({ answer, seen }: Played, line: Record<string, unknown> | undefined): Outcome {
+function happened({ response: response, seen }: Played, line: Record<string, unknown> | undefined): Outcome {
   return {
-    status: answer.status,
-    code: answer.problem.code,
+    status: response.status,
+    code: response.problem.code,
     reason: (line?.['auth'] as { reason: string } | undefined)?.reason,
     target: seen?.url,
     headers: seen && comparable(pairs(seen.rawHeaders)),
@@ -288,7 +288,7 @@ t.test(`${CONFIGURATIONS * REQUESTS} requests`, async (t) => {
       const seenBefore = upstream.seen.length;
       const given = ['Host', host, ...headers];
       const credentials = token === undefined ? [] : ['Authorization', `Bearer ${token}`];
-      const answer = await send(gateway.url, path, {
+      const response = await send(gateway.url, path, {
         method,
         headers: [...given, ...credentials, ...(method === 'GET' ? [] : ['Content-Length', '0'])],
       });
@@ -298,12 +298,12 @@ t.test(`${CONFIGURATIONS * REQUESTS} requests`, async (t) => {
         { online: true, nowMs: undefined },
       );
       const script = JSON.stringify({ generated, method, path, host, headers, token });
-      played.push({ answer, seen: upstream.seen[seenBefore], explanation, script });
+      played.push({ response: response, seen: upstream.seen[seenBefore], explanation, script });
     }
     const logged = await linesOf(gateway, played);
     for (const play of played) {
       reasons.add(play.explanation.reason ?? play.explanation.code ?? undefined);
-      const expected = happened(play, logged.get(play.answer.headers['x-request-id']));
+      const expected = happened(play, logged.get(play.response.headers['x-request-id']));
       const actual = told(play.explanation);
       if (JSON.stringify(expected) === JSON.stringify(actual)) continue;
       t.strictSame(actual, expected, play.script);

@@ -125,19 +125,19 @@ t.test('which requests are preflights, and what they ask for', async (t) => {
 });
 
 t.test('a preflight of an origin that is allowed', async (t) => {
-  const answer = (policy: CorsPolicy): string[] =>
+  const response = (policy: CorsPolicy): string[] =>
     lines(preflightHeaders(policy, headOf({ method: 'OPTIONS', fields: [`Origin: ${APP}`, ASKS] })));
   const origin = `access-control-allow-origin: ${APP}`;
   const methods = 'access-control-allow-methods: GET, PUT';
   const headers = 'access-control-allow-headers: authorization, x-a';
   const age = 'access-control-max-age: 600';
-  t.strictSame(answer(EXACT), [origin, methods, headers, age, 'vary: Origin']);
-  t.strictSame(answer(CREDENTIALS), [
+  t.strictSame(response(EXACT), [origin, methods, headers, age, 'vary: Origin']);
+  t.strictSame(response(CREDENTIALS), [
     ...[origin, 'access-control-allow-credentials: true'],
     ...[methods, headers, age, 'vary: Origin'],
   ]);
-  t.strictSame(answer(NO_HEADERS), [origin, methods, 'access-control-max-age: 0', 'vary: Origin']);
-  t.strictSame(answer(ANY), ['access-control-allow-origin: *', methods, headers, age]);
+  t.strictSame(response(NO_HEADERS), [origin, methods, 'access-control-max-age: 0', 'vary: Origin']);
+  t.strictSame(response(ANY), ['access-control-allow-origin: *', methods, headers, age]);
 });
 
 t.test('what an upstream says of other origins is replaced, and nothing else', async (t) => {

@@ -1,8 +1,8 @@
 /** The head of an upstream's response, read strictly. RFC 9112 sections 4 to 7, RFC 9110 section 7.6.1. */
 import t from 'tap';
 import {
-  BrokenAnswer as BrokenResponse,
-  readAnswerHead as readResponseHead,
+  BrokenResponse as BrokenResponse,
+  readResponseHead as readResponseHead,
   readTrailers,
 } from '../../src/http/response-head.ts';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { BrokenAnswer, readAnswerHead } from '../../src/http/response-head.ts';
+import { BrokenResponse, readResponseHead } from '../../src/http/response-head.ts';
 import { UnfinishedHead } from '../../src/http/unfinished-head.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
@@ -11,7 +11,7 @@ function brokenAfter(text: string, hasStatusLine = true): number | undefined {
     try {
       head.check(bytes.subarray(0, end));
     } catch (error) {
-      if (error instanceof BrokenAnswer) return end;
+      if (error instanceof BrokenResponse) return end;
       throw error;
     }
   }
@@ -62,7 +62,7 @@ t.test('what can become a head is waited for, and agrees with the whole head, se
     if (/\r\n\r\n/.test(text)) continue;
     let isHead = true;
     try {
-      readAnswerHead(text.replace(/\r\n$/, ''), 'GET');
+      readResponseHead(text.replace(/\r\n$/, ''), 'GET');
     } catch {
       isHead = false;
     }

@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage 
 import { connect } from 'node:net';
 import { once } from 'node:events';
 
-export interface Answer {
+export interface Response {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly rawHeaders: readonly string[];
@@ -20,7 +20,7 @@ export interface SendOptions {
 }
 
 /** Sends one request on a connection of its own. */
-export async function send(base: string, path: string, options: SendOptions = {}): Promise<Answer> {
+export async function send(base: string, path: string, options: SendOptions = {}): Promise<Response> {
   const { method = 'GET', token, headers = [], body } = options;
   const url = new URL(base);
   const request = httpRequest({
@@ -52,7 +52,7 @@ export async function send(base: string, path: string, options: SendOptions = {}
     headers: response.headers,
     rawHeaders: response.rawHeaders,
     body: text,
-    problem: isProblem ? (JSON.parse(text) as Answer['problem']) : {},
+    problem: isProblem ? (JSON.parse(text) as Response['problem']) : {},
   };
 }
 

@@ -43,8 +43,8 @@ export async function startPrometheus(t: Test, targets: readonly string[]): Prom
   return {
     async query(expression) {
       const body = new URLSearchParams({ query: expression });
-      const answer = await fetch(`${base}/api/v1/query`, { method: 'POST', body });
-      const { status, error, data } = (await answer.json()) as {
+      const response = await fetch(`${base}/api/v1/query`, { method: 'POST', body });
+      const { status, error, data } = (await response.json()) as {
         status: string;
         error?: string;
         data?: { result: { value: [number, string] }[] };

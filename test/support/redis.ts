@@ -101,14 +101,14 @@ async function redisCommand(port: number, words: readonly string[]): Promise<str
   const socket = connect(port, '127.0.0.1');
   const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
   socket.end(`*${words.length}\r\n${parts.join('')}*1\r\n$4\r\nQUIT\r\n`);
-  let answer = '';
-  socket.on('data', (chunk) => (answer += chunk.toString('latin1')));
+  let response = '';
+  socket.on('data', (chunk) => (response += chunk.toString('latin1')));
   // One that is being started or stopped answers nothing.
   socket.on('error', () => undefined);
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   socket.on('close', resolve);
   await closed;
-  return answer.replace(/\+OK\r\n$/, '');
+  return response.replace(/\+OK\r\n$/, '');
 }
 
 async function answering(port: number, server: ChildProcess): Promise<void> {

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { BrokenAnswer, type AnswerHead, type AnswerHeaders } from '../../src/http/response-head.ts';
-import { AnswerReader, MAX_HEAD_BYTES } from '../../src/upstream/response-reader.ts';
+import { BrokenResponse, type ResponseHead, type ResponseHeaders } from '../../src/http/response-head.ts';
+import { ResponseReader, MAX_HEAD_BYTES } from '../../src/upstream/response-reader.ts';
 
-interface Answer {
-  head: AnswerHead | undefined;
-  informational: AnswerHead[];
+interface Response {
+  head: ResponseHead | undefined;
+  informational: ResponseHead[];
   body: string;
-  trailers: AnswerHeaders | undefined;
+  trailers: ResponseHeaders | undefined;
 }
 
 /** Reads one answer, in pieces of the given sizes; `finish`: the connection ends after it. */
@@ -17,16 +17,16 @@ function read(
   method = 'GET',
   finish = false,
   upgrade?: string,
-): Answer {
-  const answer: Answer = { head: undefined, informational: [], body: '', trailers: undefined };
-  const reader = new AnswerReader({
-    informational: (head) => answer.informational.push(head),
-    begin: (head) => (answer.head = head),
-    data: (chunk) => (answer.body += chunk.toString('latin1')),
-    end: (trailers) => (answer.trailers = trailers),
+): Response {
+  const response: Response = { head: undefined, informational: [], body: '', trailers: undefined };
+  const reader = new ResponseReader({
+    informational: (head) => response.informational.push(head),
+    begin: (head) => (response.head = head),
+    data: (chunk) => (response.body += chunk.toString('latin1')),
+    end: (trailers) => (response.trailers = trailers),
     switched: (head, early) => {
-      answer.head = head;
-      answer.body += early.toString('latin1');
+      response.head = head;
+      response.body += early.toString('latin1');
       isSwitched = true;
     },
   });
@@ -41,12 +41,12 @@ function read(
     at += piece.length;
     piece.copy(memory);
     // From then on the connection is somebody else's.
-    if (isSwitched) answer.body += piece.toString('latin1');
+    if (isSwitched) response.body += piece.toString('latin1');
     else if (piece.length > 0) reader.read(memory.subarray(0, piece.length));
     memory.fill(0x2a);
   }
   if (finish) reader.finish();
-  return answer;
+  return response;
 }
 
 const CHUNKED =
@@ -143,10 +143,10 @@ const broken: Record<string, string> = {
 };
 for (const [name, text] of Object.entries(broken)) {
   t.test(`H4 C18 refused: ${name}`, async (t) => {
-    t.throws(() => read(text), BrokenAnswer);
+    t.throws(() => read(text), BrokenResponse);
     t.throws(
       () => read(text, Array<number>(Math.min(text.length, 300)).fill(1)),
-      BrokenAnswer,
+      BrokenResponse,
       'in pieces, too',
     );
   });
@@ -155,7 +155,7 @@ for (const [name, text] of Object.entries(broken)) {
 t.test('H15 C19 an answer that is cut short is no answer', async (t) => {
   for (const text of [CHUNKED, 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc']) {
     for (let end = 0; end < text.length; end++)
-      t.throws(() => read(text.slice(0, end), [], 'GET', true), BrokenAnswer, `cut at ${end}`);
+      t.throws(() => read(text.slice(0, end), [], 'GET', true), BrokenResponse, `cut at ${end}`);
   }
 });
 
@@ -175,7 +175,7 @@ t.test('H12 101 only to a request that asked for that protocol; what follows it 
     }),
     { numRuns: 100 },
   );
-  t.throws(() => read(switching('websocket')), BrokenAnswer, 'nobody asked');
+  t.throws(() => read(switching('websocket')), BrokenResponse, 'nobody asked');
   for (const other of ['h2c', 'websocket, h2c', ''])
-    t.throws(() => read(switching(other), [], 'GET', false, 'websocket'), BrokenAnswer, `to "${other}"`);
+    t.throws(() => read(switching(other), [], 'GET', false, 'websocket'), BrokenResponse, `to "${other}"`);
 });

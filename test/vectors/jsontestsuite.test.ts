@@ -76,15 +76,15 @@ t.test('J11 never a crash, never accepted when it must be rejected', { skip: vec
     const payload = wrapped(bytes, claimsOf());
     const asMember = await status('/jwt', sign(`${header}.${payload.toString('base64url')}`));
     answer = wrapped(bytes, { active: true, sub: 'x' });
-    const asAnswer = await status('/opaque', `opaque-${rejected}-${file.length}`);
+    const asResponse = await status('/opaque', `opaque-${rejected}-${file.length}`);
     // Some cases are only broken by themselves: "1]" behind our members ends differently, but never well.
     if (expect === 'reject' && !parses(payload)) {
       rejected++;
       t.equal(asMember, 401, `${file} as claim`);
-      t.equal(asAnswer, 503, `${file} as introspection answer`);
+      t.equal(asResponse, 503, `${file} as introspection answer`);
     } else {
       t.ok([200, 401].includes(asMember), `${file} as claim: ${asMember}`);
-      t.ok([200, 401, 503].includes(asAnswer), `${file} as introspection answer: ${asAnswer}`);
+      t.ok([200, 401, 503].includes(asResponse), `${file} as introspection answer: ${asResponse}`);
     }
     const body = await gateway.admin('POST', '/v1/revocations', bytes.toString('latin1'));
     t.equal(body.status, 400, `${file} as admin body`);
