@@ -251,12 +251,13 @@ t.test('what a logout ends is configured: the session, the subject, or both', as
       t,
       configuration(loginIssuer(key), ends === undefined ? {} : { ends }),
     );
+    // Issued before the logout, also where a second ends between the two.
+    const withoutSession = mint(key, claimsOf({ sub: 'alice' }));
     t.equal((await logout(gateway, logoutToken(claims))).status, 200, name);
     const revoked = (await entries(gateway)) as { target: object; issued_before: number | null }[];
     t.strictSame(revoked.flatMap(({ target }) => Object.keys(target)).sort(), kinds, name);
     for (const { target, issued_before } of revoked)
       t.equal(issued_before === null, 'session' in target, 'V14 a session ends for good');
-    const withoutSession = mint(key, claimsOf({ sub: 'alice' }));
     const { status } = await send(gateway.url, '/', { token: withoutSession });
     t.equal(status, kinds.includes('subject') ? 401 : 200, name);
     await gateway.stop();
