@@ -6,9 +6,10 @@ import { Provider } from 'oidc-provider';
 import t from 'tap';
 import type { LogoutRefusalReason } from '../../src/token/logout-refusal.ts';
 import { send, sendRaw } from '../support/client.ts';
+import { sallyport } from '../support/command.ts';
 import { advance, loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { sallyport, temporaryFolder } from '../support/process.ts';
+import { temporaryFolder } from '../support/process.ts';
 import {
   AUDIENCE,
   claimsOf,

@@ -10,9 +10,10 @@ import {
 } from '../../src/config/certificates.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
+import { sallyport } from '../support/command.ts';
 import { startGateway, until } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { sallyport, temporaryFolder } from '../support/process.ts';
+import { temporaryFolder } from '../support/process.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const METRIC = 'sallyport_tls_certificate_expiry_timestamp_seconds';

@@ -8,9 +8,10 @@ import t, { type Test } from 'tap';
 import { systemClock } from '../../src/clock.ts';
 import { targetId } from '../../src/revocation/revocation-target.ts';
 import { send } from '../support/client.ts';
+import { sallyport } from '../support/command.ts';
 import { ADMIN_TOKEN, loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { SqliteStore } from '../../src/revocation/sqlite-store.ts';
-import { sallyport, temporaryFolder } from '../support/process.ts';
+import { temporaryFolder } from '../support/process.ts';
 import { claimsOf, createKey, ISSUER, mint, nowSeconds } from '../support/tokens.ts';
 import { startServer, startUpstream } from '../support/upstream.ts';
 

@@ -11,8 +11,9 @@ import { WebSocket } from 'ws';
 import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts';
 import { certificateAuthority, noOpenssl, type Certificates } from '../support/certificates.ts';
 import { statuses } from '../support/client.ts';
+import { sallyport } from '../support/command.ts';
 import { ADMIN_TOKEN, loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
-import { sallyport, temporaryFolder } from '../support/process.ts';
+import { temporaryFolder } from '../support/process.ts';
 import { createKey, mint } from '../support/tokens.ts';
 import { startEcho, startUpstream, type HttpUpstream } from '../support/upstream.ts';
 

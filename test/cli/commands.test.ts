@@ -1,11 +1,12 @@
-/** The command line as people use it: in a process of its own, with its exit codes. */
+/** The command line as people use it, with its exit codes: in a process of its own where that is the promise. */
 import t from 'tap';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ADMIN_TOKEN, loginIssuer, startGateway } from '../support/gateway.ts';
-import { MAIN, sallyport, temporaryFolder } from '../support/process.ts';
+import { sallyport } from '../support/command.ts';
+import { MAIN, sallyportProcess, temporaryFolder } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { send } from '../support/client.ts';
 import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
@@ -53,6 +54,7 @@ t.test('help and usage: every command has --help; what is wrong usage exits 2', 
     t.equal(code, 2);
     t.match(err + out, /--help/);
   }
+  t.match(await sallyportProcess(['check', 'extra']), { code: 2, out: '', err: /--help/ }, 'as a process');
 });
 
 const rest = (url: string): string =>
@@ -93,7 +95,7 @@ t.test('check: valid, invalid, strict, online', async (t) => {
     online: [],
   });
   t.match(
-    await sallyport(['run', '-c', file]),
+    await sallyportProcess(['run', '-c', file]),
     { code: 1, err: /nonsense: unknown key/ },
     'a broken configuration never starts',
   );
@@ -151,25 +153,31 @@ t.test('run says why it cannot start', async (t) => {
     file,
     `listeners: [{ host: 127.0.0.1, port: ${taken} }]\nadmin: { port: 0 }\ntimeouts: { drain_delay: 10m }\n${rest}`,
   );
-  t.match(await sallyport(['run', '-c', file]), { code: 1, err: /EADDRINUSE/ }, 'and at once');
+  t.match(await sallyportProcess(['run', '-c', file]), { code: 1, err: /EADDRINUSE/ }, 'and at once');
   writeFileSync(file, `revocation: { store: "sqlite:missing/folder/list.sqlite" }\n${rest}`);
-  t.match(await sallyport(['run', '-c', file]), { code: 1, err: /cannot be opened/ });
-  t.match(await sallyport(['run', '-c', join(folder, 'none.yaml')]), { code: 1, err: /cannot be read/ });
+  t.match(await sallyportProcess(['run', '-c', file]), { code: 1, err: /cannot be opened/ });
+  t.match(await sallyportProcess(['run', '-c', join(folder, 'none.yaml')]), {
+    code: 1,
+    err: /cannot be read/,
+  });
 });
 
 t.test('decode prints what it does not vouch for', async (t) => {
   const token = mint(createKey(), claimsOf({ sub: 'zoë' }));
-  const decoded = await sallyport(['decode', '-'], { input: `${token}\n` });
+  const decoded = await sallyportProcess(['decode', '-'], { input: `${token}\n` });
   t.equal(decoded.code, 0);
   t.match(decoded.out, /^NOT VERIFIED/);
   t.match(decoded.out, /"sub": "zoë"/);
   t.match(decoded.out, /"exp": \d+ {3}\d{4}-\d\d-\d\dT/);
-  t.match(JSON.parse((await sallyport(['decode', '--token-file', '-', '--json'], { input: token })).out), {
-    verified: false,
-    claims: { sub: 'zoë' },
-  });
-  t.match(await sallyport(['decode', '-'], { input: 'opaque' }), { code: 1, err: /no JWT/ });
-  t.match(await sallyport(['decode', '-'], { input: `${token}=` }), { code: 1, err: /well-formed/ });
+  t.match(
+    JSON.parse((await sallyportProcess(['decode', '--token-file', '-', '--json'], { input: token })).out),
+    {
+      verified: false,
+      claims: { sub: 'zoë' },
+    },
+  );
+  t.match(await sallyportProcess(['decode', '-'], { input: 'opaque' }), { code: 1, err: /no JWT/ });
+  t.match(await sallyportProcess(['decode', '-'], { input: `${token}=` }), { code: 1, err: /well-formed/ });
 });
 
 t.test('revoke, revocations, unrevoke: the whole life of an entry', async (t) => {
@@ -188,13 +196,13 @@ t.test('revoke, revocations, unrevoke: the whole life of an entry', async (t) =>
   const token = mint(key);
   const statusOf = async (): Promise<number> => (await send(gateway.url, '/', { token })).status;
 
-  t.match(await sallyport(['revoke', '-', '--dry-run', ...admin], { input: token }), {
+  t.match(await sallyportProcess(['revoke', '-', '--dry-run', ...admin], { input: token }), {
     code: 0,
     out: /would revoke token_id/,
   });
   t.equal(await statusOf(), 200);
   t.match(
-    await sallyport(['revoke', '--token-file', '-', '--reason', 'leaked', ...admin], { input: token }),
+    await sallyportProcess(['revoke', '--token-file', '-', '--reason', 'leaked', ...admin], { input: token }),
     { code: 0, out: /^revoked: token_id/ },
   );
   t.equal(await statusOf(), 401);
@@ -242,14 +250,14 @@ t.test('routes, schema and init', async (t) => {
     { route: 'health', mode: 'none' },
   ]);
   t.match(JSON.parse((await sallyport(['schema'])).out), { title: 'Sallyport configuration' });
-  t.match(await sallyport(['init'], { cwd: folder }), { code: 0 });
+  t.match(await sallyportProcess(['init'], { cwd: folder }), { code: 0 });
   t.equal(readFileSync(join(folder, 'sallyport.yaml'), 'utf8'), readFileSync(STARTER, 'utf8'));
-  t.match(await sallyport(['init'], { cwd: folder }), { code: 1, err: /exists already/ });
-  t.match(await sallyport(['check'], { cwd: folder }), { code: 0 }, 'sallyport.yaml is the default');
+  t.match(await sallyportProcess(['init'], { cwd: folder }), { code: 1, err: /exists already/ });
+  t.match(await sallyportProcess(['check'], { cwd: folder }), { code: 0 }, 'sallyport.yaml is the default');
 });
 
 t.test('the demo plays its story', async (t) => {
-  const { code, out } = await sallyport(['demo', '--script']);
+  const { code, out } = await sallyportProcess(['demo', '--script']);
   t.equal(code, 0, out);
   t.match(out, /the story went as it should/);
   t.notMatch(out, /FAIL/);

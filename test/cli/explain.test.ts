@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { sallyport, temporaryFolder, type Result } from '../support/process.ts';
+import { sallyport, type Result } from '../support/command.ts';
+import { sallyportProcess, temporaryFolder } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { loginIssuer, startGateway } from '../support/gateway.ts';
 import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
@@ -23,6 +24,7 @@ async function setUp(t: Test): Promise<Scene> {
   const folder = temporaryFolder(t);
   const redis = await startRedis(t);
   const asked: string[] = [];
+  let tokens = 0;
   const server = await startServer(t, (request, response) => {
     asked.push(request.url ?? '');
     const body = request.url === '/jwks' ? { keys: [key.jwk] } : { active: true, sub: 'bob', scope: 'x' };
@@ -59,10 +61,12 @@ async function setUp(t: Test): Promise<Scene> {
     folder,
     document,
     asked,
-    explain: (args, token) =>
-      sallyport(['explain', ...args, '-c', file, ...(token === undefined ? [] : ['--token-file', '-'])], {
-        input: token ?? '',
-      }),
+    explain: (args, token) => {
+      if (token === undefined) return sallyport(['explain', ...args, '-c', file]);
+      const tokenFile = join(folder, `token-${tokens++}`);
+      writeFileSync(tokenFile, `${token}\n`);
+      return sallyport(['explain', ...args, '-c', file, '--token-file', tokenFile]);
+    },
   };
 }
 
@@ -115,7 +119,7 @@ t.test('the list cannot be had: as the route says, and why', async (t) => {
   const scene = await setUp(t);
   const file = join(scene.folder, 'gone.json');
   writeFileSync(file, JSON.stringify({ ...scene.document, revocation: { store: 'redis://127.0.0.1:1/0' } }));
-  const { code, out } = await sallyport(
+  const { code, out } = await sallyportProcess(
     ['explain', 'GET', URL_OF_ORDERS, '--online', '-c', file, '--token-file', '-'],
     { input: good() },
   );

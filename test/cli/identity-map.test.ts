@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { loginIssuer } from '../support/gateway.ts';
-import { sallyport, temporaryFolder } from '../support/process.ts';
+import { sallyport } from '../support/command.ts';
+import { temporaryFolder } from '../support/process.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
 
 const key = createKey('ES256');

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import type { Result } from './command.ts';
 import { ADMIN_TOKEN } from './gateway.ts';
 
 export interface GatewayProcess {
@@ -33,15 +34,8 @@ export function temporaryFolder(t: Test): string {
   return folder;
 }
 
-/** What a command printed, and its exit code. */
-export interface Result {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs a command as people do. */
-export async function sallyport(
+/** Runs a command as people do. What does not need a process of its own is quicker in test/support/command.ts. */
+export async function sallyportProcess(
   args: readonly string[],
   { input = '', cwd = process.cwd() } = {},
 ): Promise<Result> {
