@@ -28,7 +28,7 @@ export interface ResponseHead {
 
 /** What an upstream sent is no answer that RFC 9112 knows. */
 export class BrokenResponse extends Error {
-  override readonly name = 'BrokenAnswer';
+  override readonly name = 'BrokenResponse';
 }
 
 const FieldKind = {

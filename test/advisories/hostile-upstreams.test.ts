@@ -136,8 +136,9 @@ const route = {
   match: {},
   auth: { mode: 'none' },
   upgrade: ['websocket'],
-  timeouts: { response: '300ms', idle: '300ms' },
 };
+/** For upstreams that hang. Those that respond have all the time they need. */
+const IMPATIENT = { timeouts: { response: '300ms', idle: '300ms' } };
 
 t.test(`hostile upstreams, seed ${SEED}`, async (t) => {
   const random = new SeededRandom(SEED);
@@ -163,7 +164,7 @@ t.test(`hostile upstreams, seed ${SEED}`, async (t) => {
   });
   const gateway = await startGateway(t, {
     routes: [
-      { ...route, name: 'evil', match: { path_prefix: '/evil' }, upstream: 'evil' },
+      { ...route, ...IMPATIENT, name: 'evil', match: { path_prefix: '/evil' }, upstream: 'evil' },
       { ...route, name: 'good', match: { path_prefix: '/good' }, upstream: 'good' },
     ],
     upstreams: {
@@ -201,14 +202,14 @@ t.test(`hostile upstreams, seed ${SEED}`, async (t) => {
 });
 
 /** The upstream answers a handshake with this, and `then` may follow. */
-async function handshakeAnsweredBy(t: Test, response: string, then?: string) {
+async function handshakeAnsweredBy(t: Test, response: string, then?: string, more = {}) {
   const upstream = await startRawUpstream(t, (socket, received) => {
     if (!received.endsWith('\r\n\r\n')) return;
     socket.write(response, 'latin1');
     if (then !== undefined) socket.end(then, 'latin1');
   });
   const gateway = await startGateway(t, {
-    routes: [{ ...route, upstream: 'u' }],
+    routes: [{ ...route, ...more, upstream: 'u' }],
     upstreams: { u: { targets: [upstream.url] } },
   });
   const client = connect(gateway.port, '127.0.0.1');
@@ -250,6 +251,8 @@ t.test('H12 answers to a WebSocket handshake keep the rules of all others', asyn
     const { client, received, gateway } = await handshakeAnsweredBy(
       t,
       'HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\nhello',
+      undefined,
+      IMPATIENT,
     );
     await once(client, 'close');
     t.match(received(), /^HTTP\/1\.1 403 [^]*hello$/);
@@ -287,7 +290,7 @@ t.test('H12 answers to a WebSocket handshake keep the rules of all others', asyn
   });
 
   t.test('a client that leaves before the answer: the upstream is told', async (t) => {
-    const { client, upstream } = await handshakeAnsweredBy(t, '');
+    const { client, upstream } = await handshakeAnsweredBy(t, '', undefined, IMPATIENT);
     await until(() => (upstream.connections[0] ?? '').endsWith('\r\n\r\n'));
     const [socket] = upstream.sockets;
     client.destroy();

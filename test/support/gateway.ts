@@ -114,6 +114,22 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
   }
 }
 
+/** Requests of this many round trips: what was sent before them has come, and was looked at, at the machine's own pace. */
+const ROUND_TRIPS = 20;
+
+/** Resolves when a gateway has had the time for what it was sent before: counted in round trips, not in milliseconds. */
+export async function handled({ adminUrl }: Pick<TestGateway, 'adminUrl'>): Promise<void> {
+  for (let trip = 0; trip < ROUND_TRIPS; trip++) await (await fetch(`${adminUrl}/livez`)).arrayBuffer();
+}
+
+/** Resolves when the count has not moved for a while, which is counted in round trips as well. */
+export async function standsStill(gateway: TestGateway, count: () => number): Promise<void> {
+  for (let last = -1; last !== count();) {
+    last = count();
+    await handled(gateway);
+  }
+}
+
 /** Time passes; the revocation list, which ages with it, is fresh again before the test goes on. */
 export async function advance(gateway: TestGateway, clock: ManualClock, ms: number): Promise<void> {
   clock.advance(ms);
