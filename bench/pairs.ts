@@ -1,6 +1,6 @@
 /**
- * Two configurations of the gateway against each other, in pairs of processes that take turns. Processes of the same
- * program differ by 5 to 10 % here, for as long as they live, so one pair tells nothing.
+ * Compares two configurations of the gateway, in pairs of processes that take turns. Two processes of the same
+ * program differ by 5 to 10 % here for as long as they live, so one pair proves nothing.
  */
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -17,7 +17,7 @@ import { freePort, listening } from './ports.ts';
 const PAIRS = 7;
 const SECONDS = 10;
 const WARM_UP_SECONDS = 6;
-/** After a start, until what was garbage of it is gone. */
+/** Time for garbage collection after a start. */
 const SETTLE_MS = 3_000;
 
 export interface Cost {
@@ -26,7 +26,7 @@ export interface Cost {
   readonly cpuMicros: number;
 }
 
-/** A gateway, alone on its core: another one there would share its caches. */
+/** A gateway, alone on its core: a second one there would share the processor's caches. */
 export interface Gateway {
   readonly port: number;
   readonly readyMs: number;
@@ -35,20 +35,22 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
-/** What a benchmark runs in: a folder, an upstream, credentials. */
+/** The environment of a benchmark: a folder, an upstream, credentials. */
 export interface BenchEnvironment {
   readonly folder: string;
-  /** Good for every configuration here. */
+  /** Valid for every configuration that `configuration` makes. */
   readonly token: string;
-  /** Ends with the benchmark. */
+  /** Processes that the benchmark stops at its end. */
   readonly processes: ChildProcess[];
-  /** A complete configuration, with more in it. */
+  /** A complete configuration; `more` replaces or adds top-level keys. */
   readonly configuration: (more: Record<string, unknown>) => Record<string, unknown>;
   readonly start: (configuration: Record<string, unknown>) => Promise<Gateway>;
   readonly costOf: (configuration: Record<string, unknown>) => Promise<Cost>;
 }
 
-export async function withBenchEnvironment(run: (ground: BenchEnvironment) => Promise<void>): Promise<void> {
+export async function withBenchEnvironment(
+  run: (environment: BenchEnvironment) => Promise<void>,
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
   const processes: ChildProcess[] = [];
   try {
@@ -69,33 +71,9 @@ async function prepare(folder: string, processes: ChildProcess[]): Promise<Bench
   processes.push(startOn(1, nginxUpstream(folder, upstreamPort)));
   await listening(upstreamPort);
   writeFileSync(join(folder, 'jwks.json'), JSON.stringify(credentials.jwks));
-  const start = async (configuration: Record<string, unknown>): Promise<Gateway> => {
-    const [port, adminPort] = [await freePort(), await freePort()];
-    const file = join(folder, `${randomUUID()}.json`);
-    const listeners = [{ host: '127.0.0.1', port }];
-    writeFileSync(file, JSON.stringify({ ...configuration, listeners, admin: { port: adminPort } }));
-    const sinceMs = performance.now();
-    const main = new URL('../src/main.ts', import.meta.url).pathname;
-    const child = startOn(0, [process.execPath, main, 'run', '-c', file]);
-    processes.push(child);
-    for (;;) {
-      const ready = await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined);
-      if (ready?.status === 200) break;
-      await pause(10);
-    }
-    const pid = child.pid ?? 0;
-    return {
-      port,
-      pid,
-      readyMs: performance.now() - sinceMs,
-      residentMiB: () =>
-        Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024,
-      async stop() {
-        child.kill('SIGTERM');
-        await once(child, 'exit');
-      },
-    };
-  };
+  const { issuer, audience } = credentials;
+  const start = (configuration: Record<string, unknown>): Promise<Gateway> =>
+    startGateway(folder, processes, configuration);
   return {
     folder,
     processes,
@@ -103,24 +81,56 @@ async function prepare(folder: string, processes: ChildProcess[]): Promise<Bench
     start,
     configuration: (more) => ({
       access_log: false,
-      issuers: {
-        bench: { issuer: credentials.issuer, jwks_file: 'jwks.json', audiences: [credentials.audience] },
-      },
+      issuers: { bench: { issuer, jwks_file: 'jwks.json', audiences: [audience] } },
       routes: [{ name: 'orders', match: { path_prefix: '/' }, upstream: 'orders' }],
       upstreams: { orders: { targets: [`http://127.0.0.1:${upstreamPort}`] } },
       ...more,
     }),
-    async costOf(configuration) {
-      const gateway = await start(configuration);
-      const { pid, port, readyMs } = gateway;
-      await pause(SETTLE_MS);
-      const residentMiB = gateway.residentMiB();
-      await measure(pid, port, { token }, WARM_UP_SECONDS, 1);
-      const { cpuMicrosPerRequest: cpuMicros } = await measure(pid, port, { token }, SECONDS, 1);
-      await gateway.stop();
-      return { readyMs, residentMiB, cpuMicros };
+    costOf: async (configuration) => measureCost(await start(configuration), token),
+  };
+}
+
+/** Starts a gateway on core 0, on free ports, and waits until it is ready. */
+async function startGateway(
+  folder: string,
+  processes: ChildProcess[],
+  configuration: Record<string, unknown>,
+): Promise<Gateway> {
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const file = join(folder, `${randomUUID()}.json`);
+  const listeners = [{ host: '127.0.0.1', port }];
+  writeFileSync(file, JSON.stringify({ ...configuration, listeners, admin: { port: adminPort } }));
+  const sinceMs = performance.now();
+  const main = new URL('../src/main.ts', import.meta.url).pathname;
+  const child = startOn(0, [process.execPath, main, 'run', '-c', file]);
+  processes.push(child);
+  for (;;) {
+    const ready = await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined);
+    if (ready?.status === 200) break;
+    await pause(10);
+  }
+  const pid = child.pid ?? 0;
+  return {
+    port,
+    pid,
+    readyMs: performance.now() - sinceMs,
+    residentMiB: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024,
+    async stop() {
+      child.kill('SIGTERM');
+      await once(child, 'exit');
     },
   };
+}
+
+/** Measures a gateway that has just started, and stops it. */
+async function measureCost(gateway: Gateway, token: string): Promise<Cost> {
+  const { pid, port, readyMs } = gateway;
+  await pause(SETTLE_MS);
+  const residentMiB = gateway.residentMiB();
+  await measure(pid, port, { token }, WARM_UP_SECONDS, 1);
+  const { cpuMicrosPerRequest: cpuMicros } = await measure(pid, port, { token }, SECONDS, 1);
+  await gateway.stop();
+  return { readyMs, residentMiB, cpuMicros };
 }
 
 /** Prints each pair, and the ratios of CPU a request, `all` over `few`. */
@@ -131,7 +141,7 @@ export async function comparePairs(
 ): Promise<void> {
   const ratios: number[] = [];
   for (let pair = 0; pair < PAIRS; pair++) {
-    // By turns, the one or the other comes first.
+    // In every second pair `all` runs first.
     const early = pair % 2 === 0 ? undefined : await all();
     const one = await few();
     const other = early ?? (await all());
