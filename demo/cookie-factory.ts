@@ -1,7 +1,7 @@
 /**
  * The demo's upstream: a cookie factory. It never sees a token; it reads who is calling from the gateway's
- * identity headers and says what it read. Beside that it has a validation service of its own, for plain opaque
- * tokens: POST /issue and POST /validate.
+ * identity headers and returns what it read. It also has its own validation service for plain opaque tokens:
+ * POST /issue and POST /validate.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -21,9 +21,9 @@ export async function startCookieFactory(port: number, host = '127.0.0.1'): Prom
   const issued = new Map<string, object>();
   let served = 0;
   const server = createServer((request, response) => {
-    void answer(request, response);
+    void respond(request, response);
   });
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await readJson(request);
     switch (`${request.method} ${request.url}`) {
       case 'POST /issue': {

@@ -1,0 +1,146 @@
+/** The story of the demo, played and checked: `npm run demo -- --script`. */
+import { CLIENT, OPAQUE_RESOURCE } from './issuer.ts';
+import type { DemoServers } from './servers.ts';
+
+/** A response that a step of the script expects. */
+interface Expected {
+  readonly title: string;
+  readonly status: number;
+  readonly check?: (response: { readonly headers: Headers; readonly body: string }) => boolean;
+}
+
+/** Prints the transcript and counts the steps that failed. */
+class Transcript {
+  failures = 0;
+
+  async step(expected: Expected, request: Promise<Response>): Promise<void> {
+    const response = await request;
+    const { status, headers } = response;
+    const body = await response.text();
+    this.line(status === expected.status && (expected.check?.({ headers, body }) ?? true), expected.title);
+    process.stdout.write(`       ${status} ${body.trim()}\n`);
+  }
+
+  line(ok: boolean, title: string): void {
+    if (!ok) this.failures++;
+    process.stdout.write(`${ok ? 'ok  ' : 'FAIL'} ${title}\n`);
+  }
+}
+
+/** Resolves to the exit code: 0, or 1 if a step failed. */
+export async function playScript(servers: DemoServers): Promise<number> {
+  const transcript = new Transcript();
+  const servedBefore = servers.factory.served();
+  const token = await playLogin(servers, transcript);
+  await playRevocation(servers, transcript, token);
+  await playOpaqueTokens(servers, transcript);
+  const served = servers.factory.served() - servedBefore;
+  transcript.line(served === 4, `the factory saw ${served} requests: the 4 that were permitted`);
+  const { failures } = transcript;
+  process.stdout.write(
+    failures === 0
+      ? '\nthe story went as expected\n'
+      : `\n${failures} ${failures === 1 ? 'step was' : 'steps were'} not as expected\n`,
+  );
+  return failures === 0 ? 0 : 1;
+}
+
+/** No token, a token, and too little scope. Returns the token. */
+async function playLogin(servers: DemoServers, transcript: Transcript): Promise<string> {
+  await transcript.step(
+    {
+      title: 'no token: 401 with the realm',
+      status: 401,
+      check: ({ headers }) => headers.get('www-authenticate') === 'Bearer realm="cookie factory"',
+    },
+    get(servers, '/cookies'),
+  );
+  const token = await login(servers, 'cookies:read');
+  await transcript.step(
+    { title: 'a token: cookies', status: 200, check: tellsFactory(CLIENT.id) },
+    get(servers, '/cookies', token),
+  );
+  await transcript.step(
+    { title: 'too little scope: 403', status: 403, check: challengesWith('insufficient_scope') },
+    get(servers, '/oven', token),
+  );
+  return token;
+}
+
+/** The token is revoked and refused at once; the next login works. */
+async function playRevocation(servers: DemoServers, transcript: Transcript, token: string): Promise<void> {
+  await transcript.step(
+    { title: 'the token is revoked through the admin API: 201', status: 201 },
+    fetch(`${servers.admin}/v1/revocations`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${servers.adminToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ token, reason: 'leaked' }),
+    }),
+  );
+  const sinceMs = performance.now();
+  await transcript.step(
+    { title: 'the revoked token: 401', status: 401, check: challengesWith('invalid_token') },
+    get(servers, '/cookies', token),
+  );
+  const tookMs = performance.now() - sinceMs;
+  process.stdout.write(`       refused ${tookMs.toFixed(1)} ms after the response of the admin API\n`);
+  await transcript.step(
+    { title: 'a new login works again', status: 200, check: tellsFactory(CLIENT.id) },
+    get(servers, '/cookies', await login(servers, 'cookies:read')),
+  );
+}
+
+/** Opaque tokens: the factory's own, one that no issuer knows, and one of the authorization server. */
+async function playOpaqueTokens(servers: DemoServers, transcript: Transcript): Promise<void> {
+  const issued = await fetch(`${servers.factory.url}/issue`, { method: 'POST' });
+  const { token } = (await issued.json()) as { token: string };
+  await transcript.step(
+    { title: "a plain opaque token of the factory's own", status: 200, check: tellsFactory('night-shift') },
+    get(servers, '/cookies', token),
+  );
+  await transcript.step(
+    { title: 'an opaque token that no issuer knows: 401', status: 401 },
+    get(servers, '/cookies', 'made-up'),
+  );
+  const introspected = await login(servers, 'cookies:read', { resource: OPAQUE_RESOURCE });
+  await transcript.step(
+    {
+      title: 'an opaque token of the authorization server, introspected',
+      status: 200,
+      check: ({ body }) => body.includes(`"x-client-id":"${CLIENT.id}"`),
+    },
+    get(servers, '/jars', introspected),
+  );
+}
+
+function get({ gateway }: DemoServers, path: string, token?: string): Promise<Response> {
+  return fetch(`${gateway}${path}`, {
+    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+  });
+}
+
+const tellsFactory =
+  (subject: string) =>
+  ({ body }: { readonly body: string }): boolean =>
+    body.includes(`"x-user-id":"${subject}"`);
+
+const challengesWith =
+  (error: string) =>
+  ({ headers }: { readonly headers: Headers }): boolean =>
+    headers.get('www-authenticate')?.includes(error) === true;
+
+async function login(
+  { issuer }: DemoServers,
+  scope: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const response = await fetch(`${issuer.url}/token`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(`${CLIENT.id}:${CLIENT.secret}`).toString('base64')}` },
+    body: new URLSearchParams({ grant_type: 'client_credentials', scope, ...more }),
+  });
+  const { access_token: token } = (await response.json()) as { access_token?: string };
+  if (token === undefined)
+    throw new Error(`the authorization server responded with ${response.status} and no token`);
+  return token;
+}
