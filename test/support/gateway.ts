@@ -1,4 +1,4 @@
-/** A whole gateway in the test's process, on ports of its own. */
+/** A whole gateway in the test's process, on its own ports. */
 import { tmpdir } from 'node:os';
 import type { Test } from 'tap';
 import { Instance } from '../../src/assembly/instance.ts';
@@ -16,9 +16,9 @@ export interface TestGateway {
   readonly port: number;
   readonly adminUrl: string;
   readonly instance: Instance;
-  /** The lines of its log, parsed. */
+  /** Its log lines, parsed. */
   readonly log: Record<string, unknown>[];
-  /** A metric's value, from /metrics; 0 where the series is not there. */
+  /** A metric's value from /metrics; 0 if the series does not exist. */
   metric(series: string): Promise<number>;
   admin(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
   stop(): Promise<void>;
@@ -40,24 +40,24 @@ export function loginIssuer(...keys: readonly SigningKey[]): Record<string, unkn
   return { issuer: ISSUER, jwks: { keys: keys.map(({ jwk }) => jwk) }, audiences: [AUDIENCE] };
 }
 
+/** A configuration on free ports of loopback, with the admin token of the tests. */
+export function withTestPorts(configuration: Record<string, unknown>): Record<string, unknown> {
+  return {
+    listeners: [{ host: '127.0.0.1', port: 0 }],
+    ...configuration,
+    admin: { port: 0, token: ADMIN_TOKEN, ...(configuration['admin'] as object | undefined) },
+  };
+}
+
 /** Starts a gateway. The configuration gets test ports, an admin token, and no access to the environment. */
 export async function startGateway(
   t: Test,
   configuration: Record<string, unknown>,
   { clock = systemClock, folder = tmpdir(), notReady = false, tracing = passingTracing }: GatewayOptions = {},
 ): Promise<TestGateway> {
-  const complete = {
-    realm: 'test',
-    listeners: [{ host: '127.0.0.1', port: 0 }],
-    ...configuration,
-    admin: { port: 0, token: ADMIN_TOKEN, ...(configuration['admin'] as object | undefined) },
-  };
+  const text = JSON.stringify(withTestPorts({ realm: 'test', ...configuration }));
   const file = `${folder}/test.json`;
-  const loaded = {
-    configuration: parseConfiguration(JSON.stringify(complete), file, folder, {}),
-    folder,
-    file,
-  };
+  const loaded = { configuration: parseConfiguration(text, file, folder, {}), folder, file };
   const log: Record<string, unknown>[] = [];
   const instance = new Instance(
     loaded,
@@ -68,7 +68,7 @@ export async function startGateway(
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => (stopped ??= instance.stop());
   t.teardown(async () => {
-    // Of the whole test run: rule A5.
+    // Rule A5, for the whole test run.
     const text = JSON.stringify(log) + (await instance.metrics.text()).body;
     if (TOKEN_TEXT.test(text)) throw new Error('A5: the text of a token is in the log or in the metrics');
   });
@@ -84,32 +84,43 @@ export async function startGateway(
     instance,
     log,
     stop,
-    async metric(series) {
-      const text = await (await fetch(`${adminUrl}/metrics`)).text();
-      const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `));
-      return Number(line?.slice(series.length + 1) ?? 0);
-    },
-    admin: (method, path, body, headers = {}) =>
-      fetch(`${adminUrl}${path}`, {
-        method,
-        headers: {
-          authorization: `Bearer ${ADMIN_TOKEN}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...headers,
-        },
-        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-      }),
+    metric: (series) => readMetric(adminUrl, series),
+    admin: (method, path, body, headers) => callAdmin(adminUrl, method, path, body, headers),
   };
 }
 
-/** Between two looks at a condition: processes that tests wait for need the processor too. */
-const LOOK_AGAIN_MS = 3;
+async function readMetric(adminUrl: string, series: string): Promise<number> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `));
+  return Number(line?.slice(series.length + 1) ?? 0);
+}
+
+function callAdmin(
+  adminUrl: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return fetch(`${adminUrl}${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${ADMIN_TOKEN}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+}
+
+/** Between two checks of a condition: the processes that tests wait for need the processor too. */
+const CHECK_EVERY_MS = 3;
 
 /** Resolves when the condition holds. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) {
     const { promise, resolve } = Promise.withResolvers<void>();
-    setTimeout(resolve, LOOK_AGAIN_MS);
+    setTimeout(resolve, CHECK_EVERY_MS);
     await promise;
   }
 }

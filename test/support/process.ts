@@ -1,4 +1,4 @@
-/** A gateway in a process of its own, for what only a process can show: signals, memory, kill -9. */
+/** A gateway in its own process, for what only a process can show: signals, memory, kill -9. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import type { Result } from './command.ts';
-import { ADMIN_TOKEN } from './gateway.ts';
+import { withTestPorts } from './gateway.ts';
 
 export interface GatewayProcess {
   readonly url: string;
@@ -23,7 +23,7 @@ export interface GatewayProcess {
 
 export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
-/** Where Node keeps what it has compiled: a process starts in half the time. */
+/** Node's compile cache: with it a process starts in half the time. */
 const COMPILED = {
   NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url)),
 };
@@ -53,22 +53,17 @@ export async function sallyportProcess(
   return { code, out, err };
 }
 
-/** Starts `sallyport run` and waits until it is ready, or has logged something else. */
+/** Starts `sallyport run` and waits until it has logged `awaited`. */
 export async function startGatewayProcess(
   t: Test,
   configuration: Record<string, unknown>,
   folder: string = temporaryFolder(t),
   awaited = '"msg":"ready"',
-  /** Last touches to the folder. */
+  /** Runs when the configuration is written, before the process starts. */
   beforeStart: () => void = () => undefined,
 ): Promise<GatewayProcess> {
   const file = join(folder, 'sallyport.json');
-  const complete = {
-    listeners: [{ host: '127.0.0.1', port: 0 }],
-    ...configuration,
-    admin: { port: 0, token: ADMIN_TOKEN, ...(configuration['admin'] as object | undefined) },
-  };
-  writeFileSync(file, JSON.stringify(complete), { mode: 0o600 });
+  writeFileSync(file, JSON.stringify(withTestPorts(configuration)), { mode: 0o600 });
   beforeStart();
   const child = spawn(process.execPath, [MAIN, 'run', '-c', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -83,27 +78,30 @@ export async function startGatewayProcess(
   child.stdout.on('data', onData);
   child.stderr.on('data', onData);
   const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
-  void exited.then(() => ready.reject(new Error(`it ended: ${output}`)));
+  void exited.then(() => ready.reject(new Error(`the gateway ended: ${output}`)));
   t.teardown(async () => {
     child.kill('SIGKILL');
     await exited;
     if (/eyJ[\w-]{8,}\.[\w-]{8,}/.test(output)) throw new Error('A5: the text of a token is in the log');
   });
   await ready.promise;
-  const listening = JSON.parse(
-    output.split('\n').find((line) => line.includes('"msg":"listening"')) ?? '{}',
-  ) as {
-    listeners: string[];
-    admin: string;
-  };
   return {
-    url: `http://${listening.listeners[0]}`,
-    port: Number(listening.listeners[0]?.split(':').at(-1)),
-    adminUrl: `http://${listening.admin}`,
+    ...addressesIn(output),
     pid: child.pid ?? 0,
     output: () => output,
     kill: (signal) => void child.kill(signal),
     exited,
+  };
+}
+
+/** The addresses in the log line that says where it listens. */
+function addressesIn(output: string): Pick<GatewayProcess, 'url' | 'port' | 'adminUrl'> {
+  const line = output.split('\n').find((each) => each.includes('"msg":"listening"')) ?? '{}';
+  const { listeners, admin } = JSON.parse(line) as { listeners: string[]; admin: string };
+  return {
+    url: `http://${listeners[0]}`,
+    port: Number(listeners[0]?.split(':').at(-1)),
+    adminUrl: `http://${admin}`,
   };
 }
 

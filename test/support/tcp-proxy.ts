@@ -3,14 +3,85 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Test } from 'tap';
 
-export interface TcpProxy {
-  readonly port: number;
-  /** Swallows everything from now on, and keeps the connections open: half-open ones, and a black hole. */
-  blackHole(): void;
-  /** Resets all connections and takes no new ones. */
-  cut(): void;
-  /** Passes again what comes. */
-  heal(): void;
+export class TcpProxy {
+  readonly #targetPort: number;
+  readonly #delayMs: number;
+  readonly #sockets = new Set<Socket>();
+  readonly #server = createServer((client) => this.#accept(client));
+  #state: 'passes' | 'swallows' | 'refuses' = 'passes';
+
+  /** @param delayMs each way: half of a round trip */
+  constructor(targetPort: number, delayMs: number) {
+    this.#targetPort = targetPort;
+    this.#delayMs = delayMs;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async listen(): Promise<void> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+  }
+
+  close(): void {
+    this.#resetAll();
+    this.#server.close();
+  }
+
+  /** Swallows all bytes from now on and keeps the connections open: half-open connections, and a black hole. */
+  blackHole(): void {
+    this.#state = 'swallows';
+  }
+
+  /** Resets all connections and accepts no new ones. */
+  cut(): void {
+    this.#state = 'refuses';
+    this.#resetAll();
+  }
+
+  /** Resets all connections and passes bytes again on new ones. */
+  heal(): void {
+    this.#state = 'passes';
+    this.#resetAll();
+  }
+
+  #accept(client: Socket): void {
+    this.#sockets.add(client);
+    client.on('error', () => undefined).on('close', () => this.#sockets.delete(client));
+    if (this.#state === 'refuses') {
+      client.resetAndDestroy();
+      return;
+    }
+    if (this.#state === 'swallows') {
+      client.resume();
+      return;
+    }
+    const target = connect(this.#targetPort, '127.0.0.1');
+    this.#sockets.add(target);
+    target.on('error', () => client.destroy()).on('close', () => this.#sockets.delete(target));
+    this.#pass(client, target);
+    this.#pass(target, client);
+  }
+
+  #pass(from: Socket, to: Socket): void {
+    from.on('data', (chunk) => this.#later(() => to.write(chunk)));
+    from.on('close', () => this.#later(() => to.destroy()));
+  }
+
+  /** Timers of one length keep their order. */
+  #later(deliver: () => void): void {
+    const run = (): void => {
+      if (this.#state === 'passes') deliver();
+    };
+    if (this.#delayMs === 0) run();
+    else setTimeout(run, this.#delayMs);
+  }
+
+  #resetAll(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
 }
 
 /** @param delayMs each way: half of a round trip */
@@ -19,61 +90,8 @@ export async function startTcpProxy(
   targetPort: number,
   { delayMs = 0 }: { delayMs?: number } = {},
 ): Promise<TcpProxy> {
-  let state: 'passes' | 'swallows' | 'refuses' = 'passes';
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    sockets.add(client);
-    client.on('error', () => undefined).on('close', () => sockets.delete(client));
-    if (state === 'refuses') {
-      client.resetAndDestroy();
-      return;
-    }
-    if (state === 'swallows') {
-      client.resume();
-      return;
-    }
-    const target = connect(targetPort, '127.0.0.1');
-    sockets.add(target);
-    target.on('error', () => client.destroy()).on('close', () => sockets.delete(target));
-    const pass = (from: Socket, to: Socket): void => {
-      // Timers of one length keep their order.
-      const later = (run: () => void): void => {
-        if (delayMs === 0) run();
-        else setTimeout(run, delayMs);
-      };
-      from.on('data', (chunk) => {
-        later(() => {
-          if (state === 'passes') to.write(chunk);
-        });
-      });
-      from.on('close', () => {
-        later(() => {
-          if (state === 'passes') to.destroy();
-        });
-      });
-    };
-    pass(client, target);
-    pass(target, client);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const dropAll = (): void => {
-    for (const socket of sockets) socket.resetAndDestroy();
-  };
-  t.teardown(() => {
-    dropAll();
-    server.close();
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    blackHole: () => (state = 'swallows'),
-    cut() {
-      state = 'refuses';
-      dropAll();
-    },
-    heal() {
-      state = 'passes';
-      dropAll();
-    },
-  };
+  const proxy = new TcpProxy(targetPort, delayMs);
+  await proxy.listen();
+  t.teardown(() => proxy.close());
+  return proxy;
 }
