@@ -1,5 +1,5 @@
 /**
- * The proxies that are measured: how each is configured for the same job, and started on one core.
+ * The proxies that the benchmark compares: the configuration of each for the same job, and its start on one core.
  */
 import { spawn, execFileSync, type ChildProcess } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -9,15 +9,15 @@ import type { Credentials } from './credentials.ts';
 export interface Contestant {
   readonly name: string;
   readonly authenticates: boolean;
-  /** Whether each request brings a token that the proxy does not know from the one before. */
+  /** Whether each request carries a token that is not in the proxy's cache. */
   readonly newTokens: boolean;
-  /** Undefined where it is not on this machine. */
+  /** Undefined if it is not installed. */
   readonly version: string | undefined;
-  /** Writes what it needs into the folder and returns how to start it, listening on the port. */
+  /** Writes its configuration into the folder and returns the command that starts it on the port. */
   command(folder: string, port: number, upstreamPort: number, credentials: Credentials): readonly string[];
 }
 
-export const UPSTREAM_ANSWER = '{"orders":[{"id":1,"item":"cookies","n":12}]}';
+export const UPSTREAM_BODY = '{"orders":[{"id":1,"item":"cookies","n":12}]}';
 
 function versionOf(command: string, args: readonly string[], pattern: RegExp): string | undefined {
   try {
@@ -40,7 +40,7 @@ function packageVersion(name: string): string | undefined {
 const nginxVersion = versionOf('nginx', ['-v'], /nginx\/([\d.]+)/);
 const haproxyVersion = versionOf('haproxy', ['-v'], /version ([\d.]+)/);
 
-/** The upstream of every contestant: nginx that answers by itself. */
+/** The upstream of every contestant: nginx with a fixed response. */
 export function nginxUpstream(folder: string, port: number): readonly string[] {
   const file = join(folder, 'upstream.conf');
   writeFileSync(
@@ -48,7 +48,7 @@ export function nginxUpstream(folder: string, port: number): readonly string[] {
     `worker_processes 1; daemon off; pid ${folder}/upstream.pid; error_log /dev/null;
 events { worker_connections 4096; }
 http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
-  server { listen 127.0.0.1:${port} reuseport; location / { default_type application/json; return 200 '${UPSTREAM_ANSWER}'; } } }
+  server { listen 127.0.0.1:${port} reuseport; location / { default_type application/json; return 200 '${UPSTREAM_BODY}'; } } }
 `,
   );
   return ['nginx', '-c', file, '-p', folder];
@@ -67,7 +67,7 @@ const sallyport = (name: string, { accessLog = false, newTokens = false } = {}):
       JSON.stringify({
         realm: 'bench',
         access_log: accessLog,
-        // The tokens come round again: a cache of one has forgotten them by then.
+        // Tokens are sent in turn: a cache of one entry no longer holds a token when it comes again.
         ...(newTokens && { caches: { tokens: { entries: 1 } } }),
         listeners: [{ host: '127.0.0.1', port }],
         admin: { port: 0 },
@@ -112,7 +112,7 @@ http { access_log off; keepalive_requests 1000000000;
 const haproxy: Contestant = {
   name: 'HAProxy jwt_verify RS256',
   authenticates: true,
-  // It verifies every token anew, known or not.
+  // It has no token cache and verifies every token.
   newTokens: false,
   version: haproxyVersion,
   command(folder, port, upstreamPort, credentials) {

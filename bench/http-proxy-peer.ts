@@ -1,4 +1,4 @@
-/** http-proxy as its documentation shows it, with a keep-alive agent: the baseline. */
+/** The baseline: http-proxy as its documentation shows it, with a keep-alive agent. */
 import { Agent, createServer } from 'node:http';
 import httpProxy from 'http-proxy';
 

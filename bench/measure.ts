@@ -1,5 +1,5 @@
 /**
- * Measures one proxy under load: CPU from /proc of all its processes over the requests that wrk counted.
+ * Measures one proxy under load: the CPU time of all its processes (from /proc), divided by the requests that wrk counted.
  */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ export interface Measurement {
 /** Linux counts CPU time in hundredths of a second (USER_HZ). */
 const TICK_MICROS = 10_000;
 
-/** User and system time of a process and everything it started, in microseconds. */
+/** User and system time of a process and its descendants, in microseconds. */
 export function cpuMicros(pid: number): number {
   let ticks = 0;
   for (const member of processTree(pid)) {
@@ -34,7 +34,7 @@ function processTree(root: number): number[] {
       const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
       parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
     } catch {
-      // It has ended since the folder was listed.
+      // The process ended after the folder was listed.
     }
   }
   const tree = [root];
@@ -42,10 +42,10 @@ function processTree(root: number): number[] {
   return tree;
 }
 
-/** One token for all requests, or a script of wrk's that sends many in turn. */
+/** One token for all requests, or a wrk script that sends many in turn. */
 export type Tokens = { readonly token: string } | { readonly script: string };
 
-/** Writes a script with which wrk sends these tokens in turn. */
+/** Writes a wrk script that sends these tokens in turn. */
 export function writeTokenScript(file: string, tokens: readonly string[]): Tokens {
   writeFileSync(
     file,
@@ -66,7 +66,7 @@ end
   return { script: file };
 }
 
-/** @throws Error where an answer was anything but 2xx: a refusal is cheap, and would pass for speed */
+/** @throws Error if a response was not 2xx: refusals are cheap and would look like speed */
 export async function measure(
   pid: number,
   port: number,
@@ -84,7 +84,7 @@ export async function measure(
   ]);
   const spent = cpuMicros(pid) - before;
   if (/Non-2xx|Socket errors/.test(stdout))
-    throw new Error(`a round with answers that were not asked for:\n${stdout}`);
+    throw new Error(`a round with responses other than 2xx, or with socket errors:\n${stdout}`);
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
   return {
     cpuMicrosPerRequest: spent / requests,

@@ -1,6 +1,6 @@
 /**
- * Twice as many requests as may be served: how many are served then, of those that could be, and how fast the others
- * get their 503. Requests come at a fixed rate, whatever becomes of them.
+ * Measures load shedding: with twice the requests that the gateway can serve, how many it still serves and how fast
+ * it refuses the others with 503. Requests are sent at a fixed rate, whether or not earlier ones are complete.
  *
  *   node bench/overload.ts
  */
@@ -21,7 +21,7 @@ interface Outcome {
   readonly refusedMs: readonly number[];
 }
 
-/** Sends at a rate for a while, over as many keep-alive connections as that takes. */
+/** Sends `aSecond` requests a second, over as many keep-alive connections as that takes. */
 async function load(port: number, request: string, aSecond: number): Promise<Outcome> {
   const idle: Socket[] = [];
   const all: Socket[] = [];
@@ -32,7 +32,7 @@ async function load(port: number, request: string, aSecond: number): Promise<Out
     const socket = connect(port, '127.0.0.1');
     socket.setNoDelay();
     socket.on('error', (error) => console.log(error.message));
-    // Answers are small: each comes in one piece.
+    // Responses are small: each arrives in one chunk.
     socket.on('data', (chunk: Buffer) => {
       if (chunk.toString('latin1', 9, 12) === '200') served++;
       else refusedMs.push(performance.now() - (sentAtMs.get(socket) ?? 0));

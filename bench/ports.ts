@@ -1,4 +1,4 @@
-/** Ports of the contestants. */
+/** Free ports, and waiting for servers on them. */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -11,6 +11,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+/** Resolves when a server accepts connections on the port. */
 export async function listening(port: number): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
     const socket = connect(port, '127.0.0.1');

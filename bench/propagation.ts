@@ -1,6 +1,6 @@
 /**
- * How long a revocation takes to reach a fleet: five gateways on one Redis, each serving other requests meanwhile, the
- * token hot in every cache. From the admin API's 201 to the first refusal on the slowest gateway.
+ * Measures how long a revocation takes to reach a fleet: from the admin API's 201 to the first refusal on the slowest
+ * gateway. Five gateways share one Redis and serve other requests meanwhile; the token is in every cache.
  *
  *   node bench/propagation.ts [--revocations 2000]
  */
@@ -18,7 +18,7 @@ import { freePort } from './ports.ts';
 
 const GATEWAYS = 5;
 const AT_A_TIME = 2;
-/** Other requests that each gateway serves all the while. */
+/** Clients that send other requests to each gateway meanwhile. */
 const BACKGROUND_PER_GATEWAY = 2;
 const ADMIN_TOKEN = 'bench';
 
@@ -107,7 +107,7 @@ try {
     const by = gateways[index % gateways.length];
     const response = await send(by?.adminPort ?? 0, '/v1/revocations', ADMIN_TOKEN, { token });
     if (response.status !== 201)
-      throw new Error(`the admin API answered ${response.status} ${response.text}`);
+      throw new Error(`the admin API responded with ${response.status} ${response.text}`);
     const sinceMs = performance.now();
     const took = await Promise.all(
       gateways.map(async ({ port }) => {

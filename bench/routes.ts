@@ -1,5 +1,5 @@
 /**
- * Many routes: what 10,000 of them cost a request, side by side with 10.
+ * Measures what 10,000 routes cost a request, against 10 routes.
  *
  *   node bench/routes.ts [--routes 10000]
  */
@@ -9,7 +9,7 @@ import { comparePairs, withBenchEnvironment } from './pairs.ts';
 const { values } = parseArgs({ options: { routes: { type: 'string', default: '10000' } } });
 
 await withBenchEnvironment(async ({ configuration, costOf }) => {
-  /** The one that is asked for, in the middle of others of every kind. */
+  /** The route that the load requests is in the middle; the others are of every kind. */
   const withRoutes = (count: number) => () =>
     costOf(
       configuration({

@@ -1,9 +1,9 @@
 /**
- * `npm run bench`: what an authenticated request costs, side by side with others on this machine. The proxy is
- * alone on core 0; load and upstream are on core 1; all contestants take turns in every round; medians.
+ * `npm run bench`: measures what an authenticated request costs in each proxy on this machine. The proxy is alone on
+ * core 0; load and upstream are on core 1. All contestants take turns in every round. Prints medians.
  *
  *   npm run bench -- --quick          3 short rounds
- *   npm run bench -- --json FILE      the figures as JSON, too
+ *   npm run bench -- --json FILE      also write the figures as JSON
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,9 +22,9 @@ const LOAD_CORE = 1;
 const { values } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' } } });
 const rounds = values.quick === true ? 3 : 5;
 const seconds = values.quick === true ? 4 : 8;
-/** More than are in flight at a time, so that none is still in a cache of one when it comes round again. */
+/** More than are in flight at a time: a cache of one entry no longer holds a token when it comes again. */
 const NEW_TOKENS = 500;
-/** V8 goes on compiling for some 100,000 requests, on the proxy's core. */
+/** V8 keeps compiling for some 100,000 requests, on the proxy's core. */
 const WARM_UP_SECONDS = 10;
 
 async function end(process: ChildProcess): Promise<void> {
@@ -53,7 +53,7 @@ try {
   const present: { contestant: Contestant; port: number; pid: number; results: Measurement[] }[] = [];
   for (const contestant of CONTESTANTS) {
     if (contestant.version === undefined) {
-      console.log(`left out, not on this machine: ${contestant.name}`);
+      console.log(`left out, not installed: ${contestant.name}`);
       continue;
     }
     const port = await freePort();

@@ -1,18 +1,18 @@
-/** A server that knows opaque tokens, by RFC 7662 or in its own way, and does what the test says. */
+/** A server that validates opaque tokens, by RFC 7662 or as a validation service, and behaves as the test sets it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Test } from 'tap';
 import { startServer } from './upstream.ts';
 
-/** How it responds to one token: claims of an active one, a status, or whatever the function does. */
+/** Its response for one token: the claims of an active one, a status, or what the function sends. */
 export type Behaviour = Record<string, unknown> | number | ((response: ServerResponse) => void);
 
 export interface Authority {
   readonly url: string;
-  /** The tokens that it was asked about, in order. */
+  /** The tokens of the requests, in order. */
   readonly asked: string[];
-  /** Every question as it came. */
+  /** The requests, in order. */
   readonly requests: IncomingMessage[];
-  /** Calls that wait for a response. */
+  /** How many requests wait for a response. */
   readonly open: () => number;
   readonly tokens: Map<string, Behaviour>;
   /** For all other tokens. */
@@ -60,7 +60,7 @@ export function json(
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 }
 
-/** The issuer behind it, as configuration. */
+/** Configuration of an issuer that introspects at this server. */
 export const introspectedBy = (
   { url }: Authority,
   changes: Record<string, unknown> = {},
@@ -70,7 +70,7 @@ export const introspectedBy = (
   ...issuer,
 });
 
-/** The same authority as a validation service: its status and `active` count. */
+/** Configuration of an issuer with this server as its validation service; its status and `active` decide. */
 export const validatedBy = (
   { url }: Authority,
   changes: Record<string, unknown> = {},

@@ -1,4 +1,4 @@
-/** A real authorization server, oidc-provider, whose keys can be rotated. It issues RFC 9068 JWTs. */
+/** A real authorization server (oidc-provider) whose keys the test can rotate. It issues RFC 9068 JWTs. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Provider } from 'oidc-provider';
@@ -12,13 +12,13 @@ export interface AuthorizationServer {
   readonly url: string;
   /** How often its key set was fetched. */
   readonly keyFetches: () => number;
-  /** Signs with a new key from now on; the one before stays published, older ones do not. */
+  /** Signs with a new key from now on; the previous key stays published, older keys do not. */
   rotate(): void;
   /** A new access token for this client. */
   login(): Promise<string>;
 }
 
-const CLIENT = { id: 'app', secret: 'a secret that is long enough for anybody' } as const;
+const CLIENT = { id: 'app', secret: 'a secret that is long enough for a server' } as const;
 
 export async function startAuthorizationServer(t: Test): Promise<AuthorizationServer> {
   let serve: Serve = () => undefined;

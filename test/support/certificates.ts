@@ -1,21 +1,21 @@
-/** A certificate authority of the test's own, and what it signs: by openssl, which every Debian has. */
+/** A certificate authority for one test and its certificates, made by openssl. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Why the tests that need it are skipped; false where it is there. */
+/** Why the tests that need it are skipped; false if it is installed. */
 export const noOpenssl =
   spawnSync('openssl', ['version']).status !== 0 && 'openssl is not installed: apt-get install -y openssl';
 
 export interface Certificates {
   readonly ca: string;
-  /** As issue, but it expired a day before it was made. */
+  /** Like `issue`, but the certificate expired yesterday. */
   issueExpired(name: string): { readonly cert: string; readonly key: string };
   /** Makes a key and a certificate for these names and addresses, such as `DNS:localhost`. Returns their files. */
   issue(name: string, ...alternatives: readonly string[]): { readonly cert: string; readonly key: string };
 }
 
-/** @param folder where the PEM files are put */
+/** @param folder for the PEM files */
 export function certificateAuthority(folder: string, name = 'ca'): Certificates {
   const file = (suffix: string): string => join(folder, suffix);
   const openssl = (...args: readonly string[]): void => {

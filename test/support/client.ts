@@ -1,4 +1,4 @@
-/** Clients: one that says plainly what it got, and one that sends bytes as they are. */
+/** Clients: one that sends a request and returns the parsed response, and one that sends raw bytes. */
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { once } from 'node:events';
@@ -14,12 +14,12 @@ export interface Response {
 export interface SendOptions {
   readonly method?: string;
   readonly token?: string;
-  /** Names and values in turn, sent as they are. */
+  /** Names and values in turn, sent unchanged. */
   readonly headers?: readonly string[];
   readonly body?: string | Buffer;
 }
 
-/** Sends one request on a connection of its own. */
+/** Sends one request on a new connection. */
 export async function send(base: string, path: string, options: SendOptions = {}): Promise<Response> {
   const { method = 'GET', token, headers = [], body } = options;
   const url = new URL(base);
@@ -43,7 +43,7 @@ export async function send(base: string, path: string, options: SendOptions = {}
   let text = '';
   response.setEncoding('utf8');
   for await (const chunk of response as AsyncIterable<string>) text += chunk;
-  // Of the whole test run: rule A5.
+  // Rule A5, for the whole test run.
   if (text.includes('urn:sallyport:problem') && /eyJ[\w-]{8,}\.[\w-]{8,}/.test(text))
     throw new Error('A5: the text of a token is in a refusal');
   const isProblem = response.headers['content-type'] === 'application/problem+json' && text !== '';
@@ -56,7 +56,7 @@ export async function send(base: string, path: string, options: SendOptions = {}
   };
 }
 
-/** Sends bytes and returns everything that comes back until the other side closes, or `enough` says so. */
+/** Sends bytes and returns all bytes received until the server closes, or until `enough` returns true. */
 export async function sendRaw(
   port: number,
   bytes: string | Buffer | readonly (string | Buffer)[],
@@ -84,7 +84,7 @@ export async function sendRaw(
   return promise;
 }
 
-/** The status codes of all answers in a stream of bytes. */
+/** The status codes of all responses in a stream of bytes. */
 export function statuses(received: string): number[] {
   return [...received.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
 }

@@ -1,5 +1,5 @@
 /**
- * Members of a fleet: what a gateway has for revocations, a store and a view, without the rest.
+ * Members of a fleet: the revocation store and view of a gateway, without the rest of it.
  */
 import { once } from 'node:events';
 import type { Test } from 'tap';
@@ -43,7 +43,7 @@ const tokenWith = (tokenId: string): RevocableToken =>
     claims: [],
   });
 
-/** Revokes as the admin API does: acknowledged once the store has it. Returns what was acknowledged. */
+/** Revokes as the admin API does: acknowledged once the store holds it. Returns the acknowledged token ids. */
 export async function revokeMany(by: Member, prefix: string, count = REVOCATIONS): Promise<string[]> {
   const acknowledged: string[] = [];
   const revoke = async (tokenId: string): Promise<void> => {
@@ -60,7 +60,7 @@ export async function revokeMany(by: Member, prefix: string, count = REVOCATIONS
       by.view.apply([entry]);
       acknowledged.push(tokenId);
     } catch {
-      // Not acknowledged: nobody was promised anything.
+      // Not acknowledged, so no promise to keep.
     }
   };
   const ids = Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
@@ -71,7 +71,7 @@ export async function revokeMany(by: Member, prefix: string, count = REVOCATIONS
 export const lostAt = ({ view }: Member, tokenIds: readonly string[]): number =>
   tokenIds.filter((tokenId) => !view.isRevoked(tokenWith(tokenId), undefined)).length;
 
-/** Everything that was acknowledged is known to all, and to a gateway that starts now. */
+/** Every acknowledged revocation is known to all members, and to a gateway that starts now. */
 export async function expectNoneLost(
   t: Test,
   name: string,
@@ -79,9 +79,10 @@ export async function expectNoneLost(
   location: RedisLocation,
   acknowledged: readonly string[],
 ): Promise<void> {
-  for (const member of members) t.equal(lostAt(member, acknowledged), 0, `${name}: 0 lost while it lasted`);
+  for (const member of members)
+    t.equal(lostAt(member, acknowledged), 0, `${name}: 0 lost during the failure`);
   await until(() => members.every(({ view }) => view.connected && view.ageMs < 1_000));
-  // What was put back is there for one who knows nothing. It may take a comparison or two.
+  // A member with an empty view finds what the others have put back. They may need a comparison or two.
   await until(async () => {
     const fresh = await join(t, location);
     const lost = lostAt(fresh, acknowledged);

@@ -1,4 +1,4 @@
-/** Random header blocks in every way that RFC 7541 knows to write them, in frames of every shape of RFC 9113. */
+/** Random header blocks in every representation of RFC 7541, in frames of every shape of RFC 9113. */
 import type { SeededRandom } from './seeded-random.ts';
 import { END_HEADERS, END_STREAM, FRAME, frame } from './raw-http2.ts';
 
@@ -8,7 +8,7 @@ const PRIORITY = 0x20;
 const FIVE_BITS = '012aceiost';
 const HUGE = 70_000;
 
-/** RFC 7541 section 5.1, behind the bits that are set in `first`. */
+/** An integer of RFC 7541 section 5.1, after the bits that are set in `first`. */
 function integer(first: number, prefixBits: number, value: number): Buffer {
   const most = 2 ** prefixBits - 1;
   if (value < most) return Buffer.from([first | value]);
@@ -32,18 +32,18 @@ function string(text: string, asHuffman: boolean): Buffer {
 const BAD_VALUES = ['a\0', 'a\rb', 'a\nb', '\x01', 'a\x7f'];
 const BAD_NAMES = ['x y', 'x\0', 'x(', ''];
 
-/** Writes the blocks of one connection: it remembers what the last entry of the dynamic table is. */
+/** Writes the blocks of one connection. It remembers the latest entry of the dynamic table. */
 export class BlockWriter {
   readonly #random: SeededRandom;
   #tableBytes = 4_096;
-  /** The latest entry; undefined where the table is empty. */
+  /** The latest entry; undefined if the table is empty. */
   #latest: 'good' | 'bad' | undefined;
 
   constructor(random: SeededRandom) {
     this.#random = random;
   }
 
-  /** Frames of one GET, with how many fields they hold, and how many of these a reader must not pass on. */
+  /** Frames of one GET, the number of their fields, and how many of these a reader must not pass on. */
   request(stream: number): { bytes: Buffer; fields: number; bad: number } {
     const random = this.#random;
     // :method GET, :scheme https, :path /, and :authority as a literal.
@@ -74,7 +74,7 @@ export class BlockWriter {
   #field(): { bytes: Buffer; isGood: boolean } {
     const random = this.#random;
     const kind = random.below(6);
-    // accept-encoding of the static table; the latest of the dynamic one.
+    // accept-encoding in the static table; the latest entry of the dynamic table.
     if (kind === 0) return { bytes: integer(0x80, 7, 16), isGood: true };
     if (kind === 1 && this.#latest) return { bytes: integer(0x80, 7, 62), isGood: this.#latest === 'good' };
     const text = (most: number): string =>
@@ -85,7 +85,7 @@ export class BlockWriter {
     const value = isGood || badName ? text(random.of([1, 10, 300])) : random.of(BAD_VALUES);
     const isIncremental = kind === 2 || kind === 3;
     const [first, prefix] = isIncremental ? [0x40, 6] : [random.of([0, 0x10]), 4];
-    // user-agent of the static table, whose index does not fit into four bits.
+    // user-agent in the static table: its index does not fit into four bits.
     const named = !badName && random.below(4) === 0;
     if (isIncremental) this.#remember((named ? 'user-agent' : name).length + value.length + 32, isGood);
     const isHuffman = random.below(2) === 0;
@@ -109,7 +109,7 @@ export class BlockWriter {
     const random = this.#random;
     const first = random.below(3) === 0 ? random.below(block.length + 1) : block.length;
     const frames = [this.#headers(stream, block.subarray(0, first), first === block.length)];
-    // nghttp2 takes eight CONTINUATION frames for a block.
+    // nghttp2 accepts at most eight CONTINUATION frames for a block.
     let left = 6;
     for (let at = first; at < block.length; left--) {
       const end = left === 0 ? block.length : Math.min(block.length, at + random.of([0, 1, 5, HUGE]));

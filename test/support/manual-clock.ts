@@ -1,4 +1,4 @@
-/** A clock that the test moves. It starts at the real time, so that tokens are in time. */
+/** A clock that the test moves. It starts at the real time, so that fresh tokens are valid. */
 import type { Clock } from '../../src/clock.ts';
 
 export class ManualClock implements Clock {
@@ -19,7 +19,7 @@ export class ManualClock implements Clock {
   after(delayMs: number, callback: () => void): () => void {
     const timer = { atMs: this.monotonicMs() + delayMs, callback };
     this.#timers.add(timer);
-    // Real time passes too, for what waits milliseconds.
+    // Real time counts as well, for delays of milliseconds.
     const real = setTimeout(() => this.#fire(), Math.min(delayMs, 2 ** 31 - 1));
     real.unref();
     return () => {
@@ -28,13 +28,13 @@ export class ManualClock implements Clock {
     };
   }
 
-  /** Time passes, for both clocks. */
+  /** Moves both clocks forward. */
   advance(ms: number): void {
     this.#aheadMs += ms;
     this.#fire();
   }
 
-  /** The wall clock is set forward or back. */
+  /** Sets the wall clock forward or back. */
   stepWall(ms: number): void {
     this.#wallStepMs += ms;
   }

@@ -1,4 +1,4 @@
-/** A real nginx, with a configuration of the test's own. */
+/** A real nginx with the test's configuration. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -9,11 +9,11 @@ import { until } from './gateway.ts';
 import { temporaryFolder } from './process.ts';
 import { freePort } from './redis.ts';
 
-/** Why the tests that need it are skipped; false where it is there. */
+/** Why the tests that need it are skipped; false if it is installed. */
 export const noNginx =
   spawnSync('nginx', ['-v']).status !== 0 && 'nginx is not installed: apt-get install -y nginx';
 
-/** @param servers what stands in the http block, for this port. Returns the port, once it is served. */
+/** @param servers the content of the http block, for this port. Returns the port once nginx serves it. */
 export async function startNginx(t: Test, servers: (port: number) => string): Promise<number> {
   const folder = temporaryFolder(t);
   const port = await freePort();
@@ -21,7 +21,7 @@ export async function startNginx(t: Test, servers: (port: number) => string): Pr
   const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${folder}/${name};`,
   );
-  // One process: of a killed master, the worker would live on.
+  // One process: the worker would outlive a killed master.
   writeFileSync(
     file,
     `daemon off; master_process off; pid ${folder}/nginx.pid; error_log stderr crit; events {}

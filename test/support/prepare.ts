@@ -1,14 +1,14 @@
 /**
- * Runs before the tests: the right Node, and the programs that they run, which are installed where that is possible.
- * With SALLYPORT_NO_INSTALL=1 it only says what to run.
+ * Runs before the tests: checks the version of Node and installs missing programs that the tests run, if it can.
+ * With SALLYPORT_NO_INSTALL=1 it installs nothing and prints the command.
  */
 import { spawnSync } from 'node:child_process';
 
 interface Program {
   readonly name: string;
-  /** Of Debian. */
+  /** The Debian package. */
   readonly package: string;
-  /** Without it nothing is tested; else its tests are skipped, visibly. */
+  /** Without it no test runs. Tests of other missing programs are skipped, visibly. */
   readonly needed: boolean;
 }
 
@@ -32,7 +32,7 @@ const mayInstall =
   process.getuid?.() === 0 &&
   spawnSync('apt-get', ['--version']).status === 0;
 
-/** By apt-get. The packages start servers of their own; the tests start theirs, on ports of their own. */
+/** Installs by apt-get. The packages start their own servers; the tests start others, on other ports. */
 function install(command: string): boolean {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   return spawnSync('sh', ['-c', command], { stdio: ['ignore', 'ignore', 'inherit'], env }).status === 0;

@@ -14,7 +14,7 @@ export interface GatewayProcess {
   readonly port: number;
   readonly adminUrl: string;
   readonly pid: number;
-  /** Everything it has printed so far. */
+  /** All that it has printed so far. */
   output(): string;
   kill(signal: NodeJS.Signals): void;
   /** Resolves with the exit code, or the signal that ended it. */

@@ -1,4 +1,4 @@
-/** A real Prometheus, as Debian has it. */
+/** Debian's Prometheus. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { until } from './gateway.ts';
 import { temporaryFolder } from './process.ts';
 import { freePort } from './redis.ts';
 
-/** Why the tests that need it are skipped; false where it is there. */
+/** Why the tests that need it are skipped; false if it is installed. */
 export const noPrometheus =
   spawnSync('prometheus', ['--version']).status !== 0 &&
   'prometheus is not installed: apt-get install -y prometheus';
@@ -18,7 +18,7 @@ export interface Prometheus {
   query(expression: string): Promise<number[]>;
 }
 
-/** Scrapes these twice a second. */
+/** Scrapes the targets twice a second. */
 export async function startPrometheus(t: Test, targets: readonly string[]): Promise<Prometheus> {
   const folder = temporaryFolder(t);
   const port = await freePort();

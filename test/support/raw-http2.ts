@@ -1,4 +1,4 @@
-/** An HTTP/2 client that sends frames as they are, so that tests can send what no proper client does. RFC 9113. */
+/** An HTTP/2 client that sends raw frames (RFC 9113), so that tests can send what no correct client sends. */
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Test } from 'tap';
@@ -64,7 +64,7 @@ function hpackLength(length: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
-/** The pseudo-header fields of a request, and more. */
+/** The pseudo-header fields of a request, then `fields`. */
 export function requestBlock(method: string, path: string, ...fields: readonly string[]): Buffer {
   return block(
     ':method',
@@ -107,7 +107,7 @@ export class RawHttp2 {
     if (!this.closed) this.#socket.write(Buffer.concat(frames));
   }
 
-  /** Reads no more: what the server sends stays with it. */
+  /** Stops reading: what the server sends stays in its buffers. */
   pause(): void {
     this.#socket.pause();
   }
@@ -116,7 +116,7 @@ export class RawHttp2 {
     this.#socket.destroy();
   }
 
-  /** The frames of a stream. */
+  /** The frames received on a stream. */
   of(stream: number): Frame[] {
     return this.frames.filter((each) => each.stream === stream);
   }

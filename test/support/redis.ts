@@ -14,21 +14,21 @@ export interface TestRedis {
   readonly port: number;
   kill(): Promise<void>;
   start(): Promise<void>;
-  /** It is there, but does nothing until it is thawed. */
+  /** Stops the process (SIGSTOP): connections stay open, and no command is run until `thaw`. */
   freeze(): void;
   thaw(): void;
   command(...words: string[]): Promise<string>;
 }
 
-/** Below the ports that systems give to outgoing connections. */
+/** Below the ports that systems assign to outgoing connections. */
 const FIRST_PORT = 10_000;
 const PORTS = 20_000;
 
 /**
- * A port on which nothing listens, for a server that comes, goes and comes back on the same one.
+ * A port on which nothing listens, for a server that stops and starts again on the same port.
  *
- * Port 0 would give one that outgoing connections get as well: then somebody else, or even an attempt to connect to
- * that very port (TCP lets it meet itself), holds it when the server comes back.
+ * Port 0 would give a port that outgoing connections get as well: another connection, or even an attempt to connect to
+ * that port (TCP lets it connect to itself), could hold it when the server starts again.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
@@ -45,7 +45,7 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Keeps everything on disk unless told otherwise. */
+/** Starts a Redis that keeps everything on disk, unless `persistent` is false. */
 export async function startRedis(
   t: Test,
   { running = true, options = [] as readonly string[], persistent = true } = {},
@@ -60,7 +60,7 @@ export async function startRedis(
   };
   const start = async (): Promise<void> => {
     const config = join(folder, 'redis.conf');
-    // A file, since Sentinel rewrites its own.
+    // A file: Sentinel rewrites its configuration.
     writeFileSync(
       config,
       [
@@ -75,7 +75,7 @@ export async function startRedis(
     server = spawn('redis-server', [config, ...(options.some(isSentinelLine) ? ['--sentinel'] : [])], {
       stdio: 'ignore',
     });
-    await answering(port, server);
+    await replying(port, server);
   };
   t.teardown(async () => {
     server?.kill('SIGCONT');
@@ -96,14 +96,14 @@ export async function startRedis(
 
 const isSentinelLine = (line: string): boolean => line.startsWith('sentinel ');
 
-/** One command; the answer as Redis wrote it, empty where there was none. */
+/** Sends one command. Returns the reply as Redis wrote it, or an empty string if there was none. */
 async function redisCommand(port: number, words: readonly string[]): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
   socket.end(`*${words.length}\r\n${parts.join('')}*1\r\n$4\r\nQUIT\r\n`);
   let response = '';
   socket.on('data', (chunk) => (response += chunk.toString('latin1')));
-  // One that is being started or stopped answers nothing.
+  // A Redis that starts or stops sends no reply.
   socket.on('error', () => undefined);
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   socket.on('close', resolve);
@@ -111,7 +111,7 @@ async function redisCommand(port: number, words: readonly string[]): Promise<str
   return response.replace(/\+OK\r\n$/, '');
 }
 
-async function answering(port: number, server: ChildProcess): Promise<void> {
+async function replying(port: number, server: ChildProcess): Promise<void> {
   await until(async () => {
     if (server.exitCode !== null) throw new Error(`redis-server on port ${port} ended at once`);
     return (await redisCommand(port, ['PING'])).startsWith('+PONG');

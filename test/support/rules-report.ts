@@ -1,4 +1,4 @@
-/** `npm run rules`: which rules of docs/security-rules.md have a test that carries their id, and which have none. */
+/** `npm run rules`: lists the rules of docs/security-rules.md that no test names by id. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { idsOfTests, ruleIds } from './rules.ts';

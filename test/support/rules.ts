@@ -1,4 +1,4 @@
-/** The rule book, docs/security-rules.md, and who cites it. */
+/** The ids of the rule book, docs/security-rules.md, and the citations of them. */
 import { readFileSync } from 'node:fs';
 
 const RULE_BOOK = new URL('../../docs/security-rules.md', import.meta.url);
@@ -11,8 +11,8 @@ export function ruleIds(): string[] {
 const ID = /\b[JKBIDMVHFAC]\d{1,2}\b/g;
 
 /**
- * The ids that a source file cites: behind "Rule", "Rules" or "rule" in its comments, and at the start of the name of a test or of a
- * row of a table.
+ * The ids that a source file cites: after "Rule", "Rules" or "rule" in its comments, and at the start of the name of a
+ * test or of a row of a table.
  */
 export function citedIds(text: string): string[] {
   const inComments = [

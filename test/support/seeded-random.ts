@@ -1,4 +1,4 @@
-/** Numbers that look like random, and come again with the same seed. */
+/** Pseudo-random numbers: the same seed gives the same numbers. */
 export class SeededRandom {
   #state: number;
 

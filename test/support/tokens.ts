@@ -1,4 +1,4 @@
-/** Issuers and their tokens. Keys are made once for each test process. */
+/** Signing keys, claims and tokens of test issuers. */
 import { createHmac, generateKeyPairSync, randomUUID, sign, type KeyObject } from 'node:crypto';
 
 export type TestAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA';
@@ -31,7 +31,7 @@ export const encode = (value: unknown): string =>
 
 export const nowSeconds = (): number => Math.floor(Date.now() / 1000);
 
-/** The claims of a good RFC 9068 access token, with changes; undefined takes a claim away. */
+/** The claims of a valid RFC 9068 access token, with changes; undefined removes a claim. */
 export function claimsOf(changes: Record<string, unknown> = {}): Record<string, unknown> {
   const iat = nowSeconds();
   const claims: Record<string, unknown> = {
@@ -60,7 +60,7 @@ export function signText(content: string, key: SigningKey): string {
   }
 }
 
-/** Signs a token. Header members that are undefined are left out; a payload may be given as text. */
+/** Signs a token. Header members that are undefined are left out; the payload may be text. */
 export function mint(
   key: SigningKey,
   claims: Record<string, unknown> | string = claimsOf(),

@@ -1,4 +1,4 @@
-/** Upstreams that remember what they saw: a proper HTTP one, and one that speaks raw TCP. */
+/** Upstreams that record the requests they receive: an HTTP server, and a raw TCP server. */
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { once } from 'node:events';
@@ -18,8 +18,8 @@ export interface HttpUpstream {
   readonly seen: SeenRequest[];
 }
 
-/** Answers 200 with "ok", or as `answer` says after the body has been read. */
-export async function startUpstream(t: Test, answer?: RequestListener): Promise<HttpUpstream> {
+/** Reads the body, then responds by `respond`, or with 200 and "ok". */
+export async function startUpstream(t: Test, respond?: RequestListener): Promise<HttpUpstream> {
   const seen: SeenRequest[] = [];
   const url = await startServer(t, (request, response) => {
     const chunks: Buffer[] = [];
@@ -28,7 +28,7 @@ export async function startUpstream(t: Test, answer?: RequestListener): Promise<
     request.on('end', () => {
       const { method = '', url = '', rawHeaders, headers } = request;
       seen.push({ method, url, rawHeaders, headers, body: Buffer.concat(chunks).toString('latin1') });
-      if (answer) answer(request, response);
+      if (respond) respond(request, response);
       else response.end('ok');
     });
   });
@@ -42,7 +42,7 @@ export interface RawUpstream {
   readonly sockets: Socket[];
 }
 
-/** Hands each connection's bytes to `onData` as they come. */
+/** Calls `onData` for each chunk, with all bytes of its connection so far. */
 export async function startRawUpstream(
   t: Test,
   onData: (socket: Socket, received: string) => void,
@@ -67,7 +67,7 @@ export async function startRawUpstream(
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, connections, sockets };
 }
 
-/** Any HTTP server on loopback, ended with the test. Returns its URL. */
+/** An HTTP server on loopback, closed at the end of the test. Returns its URL. */
 export async function startServer(t: Test, listener: RequestListener): Promise<string> {
   const server = createServer(listener);
   server.listen(0, '127.0.0.1');
@@ -79,7 +79,7 @@ export async function startServer(t: Test, listener: RequestListener): Promise<s
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** A WebSocket server that says everything again. Returns its URL, as an upstream's. */
+/** A WebSocket server that echoes each message. Returns its URL, as an upstream's. */
 export async function startEcho(t: Test): Promise<string> {
   const echo = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(echo, 'listening');

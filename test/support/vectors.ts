@@ -1,4 +1,4 @@
-/** Test vectors of others, read from beside the checkout; they are not part of it. */
+/** Test vectors of other projects. They are not part of the repository; they are read from a folder beside it. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -18,7 +18,7 @@ export function readVectors<T>(file: string): T {
   return JSON.parse(readFileSync(join(folder, file), 'utf8')) as T;
 }
 
-/** Paths of the JSON files in a folder of the vectors. */
+/** The paths of the JSON files in a folder of the vectors. */
 export function vectorFiles(name: string): string[] {
   return readdirSync(join(folder, name))
     .filter((file) => file.endsWith('.json'))
