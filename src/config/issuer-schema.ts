@@ -11,55 +11,67 @@ const opaqueResponses = (cache: string) => ({
   cache: duration
     .prefault(cache)
     .describe(
-      'How long a response that accepts a token is used, never beyond its exp. A token that its server revokes passes for that long. 0s: not at all.',
+      'How long a response that accepts a token is cached, at most until its exp. A token that its server revokes still passes for this time. 0s: it is not cached. Shorten it if your server is the place where tokens are revoked.',
     ),
   negative_cache: duration
     .prefault('5s')
-    .describe('How long a response that refuses a token is used. 0s: not at all.'),
+    .describe('How long a response that refuses a token is cached. 0s: it is not cached.'),
   failure_cache: duration
     .refine((ms) => ms <= MAX_FAILURE_CACHE_MS, 'must be 1m or shorter, since the token may be good')
     .prefault('1s')
     .describe(
-      'How long a token that the server could not judge (a status such as 500, no JSON, a timeout) gets 503 before the server is asked about it again. It concerns that token alone. At most 1m; 0s: not at all.',
+      'How long a token that the server could not judge (a status such as 500, no JSON, a timeout) is refused with 503 before the server is asked about it again. Other tokens are not affected. At most 1m; 0s: it is asked at once.',
     ),
   per_client: z
     .strictObject({
       in_flight: count
         .prefault(64)
-        .describe('Most calls at a time. 0: no limit. Raise it where many users share one address.'),
+        .describe(
+          'Largest number of calls at the same time. 0: no limit. Raise it if many users share one address.',
+        ),
       per_second: count
         .prefault(1000)
-        .describe('Most calls in a second. 0: no limit. Raise it where many users share one address.'),
+        .describe(
+          'Largest number of calls in a second. 0: no limit. Raise it if many users share one address.',
+        ),
     })
     .prefault({})
     .describe(
-      'How much of the server one client address (IPv6: one /64) may use, with tokens that are not cached; beyond it: 503. So that one client with made-up tokens does not use up what the server allows the gateway. Name your load balancers in trusted_proxies, else all their clients count as one.',
+      'How many calls to the server one client address (IPv6: one /64) may cause with tokens that are not cached; more are refused with 503. It stops one client with made-up tokens from using up what the server allows the gateway. Name your load balancers in trusted_proxies, or all their clients count as one.',
     ),
-  timeout: positiveDuration.prefault('2s').describe('How long the response may take.'),
+  timeout: positiveDuration
+    .prefault('2s')
+    .describe('How long the server may take to respond; then the request is refused with 503.'),
 });
 
 const introspection = z
   .strictObject({
-    url: httpUrl.describe('The introspection endpoint.'),
-    client_id: text.describe('Whom the gateway authenticates as.'),
+    url: httpUrl.describe('URL of the introspection endpoint.'),
+    client_id: text.describe('Client id that the gateway authenticates with.'),
     client_secret: text
       .optional()
-      .describe('Its secret; client_secret_file keeps it out of this file. One of the two is needed.'),
-    client_secret_file: text.optional().describe('File that holds the secret.'),
+      .describe(
+        'Client secret. Prefer client_secret_file, which keeps it out of this file. One of the two is required.',
+      ),
+    client_secret_file: text.optional().describe('File that contains the client secret.'),
     auth_method: z
       .enum(
         ['client_secret_basic', 'client_secret_post'],
         'must be client_secret_basic or client_secret_post',
       )
       .prefault('client_secret_basic')
-      .describe('How the gateway authenticates: by HTTP Basic, or in the form.'),
+      .describe(
+        'How the gateway authenticates. client_secret_basic: by HTTP Basic. client_secret_post: in the form. Choose what your server accepts.',
+      ),
     ...opaqueResponses('30s'),
     jwt: z
       .boolean()
       .prefault(false)
-      .describe('Introspect JWTs too, unless a JWT issuer of the route has their iss.'),
+      .describe(
+        'Introspects JWTs too, except those whose iss belongs to a JWT issuer of the route. Set it if the server issues JWTs that it must judge itself.',
+      ),
   })
-  .describe('An authorization server that is asked about tokens by RFC 7662.');
+  .describe('An authorization server that judges opaque tokens by RFC 7662 (token introspection).');
 
 const jsonPointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/, 'must be a JSON pointer (RFC 6901)');
 
@@ -74,59 +86,76 @@ const statuses = z
 
 const validation = z
   .strictObject({
-    url: httpUrl.describe('The service.'),
-    method: z.enum(['GET', 'POST'], 'must be GET or POST').prefault('POST').describe('How it is asked.'),
+    url: httpUrl.describe('URL of the service.'),
+    method: z
+      .enum(['GET', 'POST'], 'must be GET or POST')
+      .prefault('POST')
+      .describe('HTTP method of the call.'),
     send: z
       .strictObject({
         in: z
           .enum(['json', 'form', 'header'], 'must be json, form or header')
           .prefault('json')
-          .describe('json: a member of a JSON object; form: a form field; header: a header.'),
+          .describe(
+            'Where the token is sent. json: in a member of a JSON object. form: in a form field. header: in a header.',
+          ),
         name: text
           .optional()
-          .describe('Name of the member, field or header. Default: token; Authorization for a header.'),
+          .describe('Name of the member, field or header. Default: token; for a header, Authorization.'),
         value: z
           .string()
           .regex(/^[\x20-\x7e]*\{token\}[\x20-\x7e]*$/, 'must be printable ASCII with {token} in it')
           .optional()
-          .describe('What it holds. Default: {token}; "Bearer {token}" for the header Authorization.'),
+          .describe(
+            'Its value; {token} stands for the token. Default: {token}; for the header Authorization, "Bearer {token}".',
+          ),
       })
       .prefault({})
-      .describe('Where the token goes. Default: POST {"token": "..."}.'),
+      .describe('How the token is sent to the service. Default: POST {"token": "..."}.'),
     headers: z
       .record(
         headerName,
         z.string().regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, 'must be printable ASCII'),
       )
       .prefault({})
-      .describe('Further headers that the service wants, such as a key of its own.'),
-    valid: statuses.prefault(['2xx']).describe('Statuses that mean: the token is valid.'),
+      .describe('Further headers of the call, such as an API key of the service.'),
+    valid: statuses.prefault(['2xx']).describe('Response statuses that mean that the token is valid.'),
     invalid: statuses
       .prefault([401, 403, 404])
       .describe(
-        'Statuses that mean: it is not. Any other status says nothing about the token: 503, for that token alone.',
+        'Response statuses that mean that the token is not valid. Any other status says nothing about the token, which is refused with 503; other tokens are not affected.',
       ),
     active: jsonPointer
       .optional()
-      .describe('JSON pointer (RFC 6901) to a boolean that has the last word where the status says valid.'),
+      .describe(
+        'JSON pointer (RFC 6901) to a boolean in the response. false refuses the token even if the status means valid. Set it if the service responds with 200 for invalid tokens, too.',
+      ),
     claims: jsonPointer
       .optional()
-      .describe('JSON pointer to an object with the claims; "" is the whole answer. Absent: none.'),
+      .describe(
+        'JSON pointer to the object with the claims; "" is the whole response. Absent: the token has no claims but those of claim_pointers.',
+      ),
     claim_pointers: z
       .record(text, jsonPointer)
       .prefault({})
-      .describe('Claim name to JSON pointer, for claims that lie elsewhere in the answer.'),
+      .describe('Claim name to JSON pointer, for claims elsewhere in the response.'),
     ...opaqueResponses('10s'),
   })
-  .describe('A service that validates opaque tokens but is not RFC 7662.');
+  .describe('A service that judges opaque tokens by an API other than RFC 7662.');
 
 const keys = z.strictObject({
-  refresh: positiveDuration.prefault('5m').describe('How often the key set is fetched anew.'),
-  max_stale: positiveDuration.prefault('24h').describe('How long keys are used while the endpoint is down.'),
+  refresh: positiveDuration
+    .prefault('5m')
+    .describe('How often the key set is fetched. A token with an unknown key id causes a fetch before that.'),
+  max_stale: positiveDuration
+    .prefault('24h')
+    .describe(
+      'How long the last good keys are used while the endpoint is down; then tokens are refused with 503.',
+    ),
   cache_dir: text
     .optional()
     .describe(
-      'Folder that keeps the last good key set (public keys only) for a gateway that starts while the endpoint is down. It is read after the first fetch has failed, never beyond max_stale. Only the user of the gateway may write to it (chmod 700). Absent: nothing is kept.',
+      'Folder that stores the last good key set (public keys only). Set it so that a gateway can start while the endpoint is down. It is read if the first fetch fails; keys older than max_stale are not used. Only the user of the gateway may write to it (chmod 700). Absent: key sets are not stored.',
     ),
 });
 
@@ -135,75 +164,108 @@ export const issuer = z
     issuer: text
       .optional()
       .describe(
-        'The exact iss of its tokens. For opaque tokens: the only iss that answers may have; without it, any but those of other issuers (on other servers).',
+        'The exact iss of its tokens. For opaque tokens: the only iss that a response may have; without it, every iss is accepted that does not belong to an issuer on another server.',
       ),
-    discovery: z.literal(true).optional().describe('Find the keys by OpenID Connect Discovery or RFC 8414.'),
-    jwks_url: httpUrl.optional().describe('Where the key set (RFC 7517) is.'),
-    jwks_file: text.optional().describe('File with the key set.'),
-    jwks: z
-      .strictObject({ keys: z.array(z.record(z.string(), z.unknown())).describe('Public JWKs.') })
+    discovery: z
+      .literal(true)
       .optional()
-      .describe('The key set itself.'),
+      .describe(
+        'Finds the URL of the key set by OpenID Connect Discovery or RFC 8414. Set it, or one of jwks_url, jwks_file, jwks and hmac_secret_file.',
+      ),
+    jwks_url: httpUrl
+      .optional()
+      .describe('URL of the key set (RFC 7517). Use it if the issuer has no discovery document.'),
+    jwks_file: text
+      .optional()
+      .describe('File that contains the key set. Use it if the gateway cannot reach the issuer.'),
+    jwks: z
+      .strictObject({ keys: z.array(z.record(z.string(), z.unknown())).describe('Public keys as JWKs.') })
+      .optional()
+      .describe('The key set, in this file.'),
     hmac_secret: text
       .optional()
-      .describe('Shared secret for HS256, HS384, HS512; hmac_secret_file keeps it out of this file.'),
+      .describe(
+        'Shared secret for HS256, HS384 and HS512. Prefer hmac_secret_file, which keeps it out of this file.',
+      ),
     hmac_secret_file: text
       .optional()
-      .describe('File that holds the shared secret; one trailing line end is not part of it.'),
+      .describe(
+        'File that contains the shared secret. One line end at the end of the file is not part of it.',
+      ),
     introspection: introspection.optional(),
     validation: validation.optional(),
     backchannel_logout: z
       .strictObject({
-        host: hostName.describe('Host name of the endpoint, without port.'),
-        path: routePath.describe('Its exact path.'),
+        host: hostName.describe('Host name of the logout endpoint, without port.'),
+        path: routePath.describe('Exact path of the logout endpoint.'),
         client_ids: z
           .array(text)
           .min(1)
-          .describe('The clients whose logouts count: aud of a logout token holds one of them.'),
+          .describe(
+            'Client ids of the clients whose logouts are accepted: aud of a logout token must contain one of them.',
+          ),
         ends: z
           .enum(['session', 'subject', 'both'], 'must be session, subject or both')
           .prefault('session')
           .describe(
-            'What a logout that names a session (sid) and a subject (sub) ends: the session for good; everything that the subject had until then; or both. Choose subject or both where access tokens carry no sid: a session then ends none of them. A logout that names one of the two ends that one.',
+            'What is revoked by a logout that names a session (sid) and a subject (sub). session: the session. subject: all tokens that the subject had until then. both: both. Choose subject or both if access tokens carry no sid: session then revokes none of them. A logout that names one of the two revokes that one.',
           ),
       })
       .optional()
       .describe(
-        'OpenID Connect Back-Channel Logout 1.0: where this issuer tells of logouts, on the public listeners. A logout revokes as ends says.',
+        'Endpoint on the public listeners where this issuer reports logouts (OpenID Connect Back-Channel Logout 1.0). A logout revokes what ends says.',
       ),
-    audiences: z.array(text).min(1).optional().describe('A token must be for at least one of these (aud).'),
+    audiences: z
+      .array(text)
+      .min(1)
+      .optional()
+      .describe(
+        'Audiences of your API: aud of a token must contain at least one of them. Without it, tokens that were issued for other services pass.',
+      ),
     algorithms: z
       .array(z.enum(SIGNATURE_ALGORITHMS, `must be one of ${SIGNATURE_ALGORITHMS.join(', ')}`))
       .min(1)
       .optional()
       .describe(
-        'Accepted signature algorithms. Default: RS256, PS256, ES256, EdDSA; HS256 with a shared secret.',
+        'Accepted signature algorithms. Default: RS256, PS256, ES256 and EdDSA; with a shared secret, HS256. Name the one that your issuer uses.',
       ),
     token_type: z
       .enum(TOKEN_TYPES, 'must be at+jwt, any or id_token')
       .prefault('at+jwt')
       .describe(
-        'at+jwt: only RFC 9068 access tokens. any: for issuers of plain JWTs; what is known to be a refresh, ID or logout token or a proof is refused. id_token: ID tokens too, for providers whose bearer tokens are ID tokens (Google, Firebase); it needs audiences. Refresh and logout tokens never pass.',
+        'Which kind of token is accepted. at+jwt: only RFC 9068 access tokens. any: plain JWTs, too, except those that are known to be refresh, ID or logout tokens or proofs; for issuers that do not set typ. id_token: ID tokens, too, for providers whose bearer tokens are ID tokens (Google, Firebase); it requires audiences. Refresh and logout tokens never pass.',
       ),
     required_claims: z
       .array(text)
       .prefault([])
-      .describe('Claims that must be there beyond what token_type asks for.'),
-    clock_skew: duration.prefault('30s').describe('Tolerance for exp and nbf.'),
-    future_iat: duration.prefault('5s').describe('How far ahead of our clock iat may be.'),
-    max_lifetime: positiveDuration.prefault('24h').describe('Longest accepted exp - iat.'),
-    keys: keys.prefault({}).describe('How the key set is kept.'),
+      .describe(
+        'Claims that a token must have besides those that token_type requires. With token_type: any, name one that only access tokens carry, such as scope.',
+      ),
+    clock_skew: duration
+      .prefault('30s')
+      .describe('Tolerance for exp and nbf. Raise it only if the clock of the issuer is wrong.'),
+    future_iat: duration.prefault('5s').describe('How far iat may be ahead of the clock of the gateway.'),
+    max_lifetime: positiveDuration
+      .prefault('24h')
+      .describe(
+        'Longest accepted lifetime of a token (exp - iat). A token that lives longer is refused. Shorten it to what your issuer sets.',
+      ),
+    keys: keys.prefault({}).describe('How the key set is fetched and stored.'),
     allow_http: z
       .boolean()
       .prefault(false)
-      .describe('Allow http:// beyond loopback for keys, introspection and validation.'),
+      .describe(
+        'Allows http:// URLs beyond loopback for keys, introspection and validation. Do not set it in production: anyone on the network path can forge keys and responses.',
+      ),
     token_prefix: z
       .string()
       .prefault('')
-      .describe("Which opaque tokens are this issuer's, where a route has several opaque issuers."),
+      .describe(
+        'Prefix of the opaque tokens of this issuer. Required if a route names several opaque issuers.',
+      ),
   })
   .describe(
-    'An issuer of tokens: JWTs (issuer and one source of keys), or opaque ones (introspection or validation).',
+    'An issuer of JWTs (issuer and one source of keys) or of opaque tokens (introspection or validation).',
   );
 
 /** The ways to have opaque tokens checked; an issuer has at most one, and a JWT issuer none. */

@@ -8,10 +8,12 @@ const nodes = z
   .min(1);
 
 const redisLogin = {
-  username: text.optional().describe('ACL user.'),
-  password: text.optional().describe('Its password; password_file keeps it out of this file.'),
-  password_file: text.optional().describe('File that holds the password.'),
-  tls: z.boolean().prefault(false).describe('Speak TLS to every node. revocation.tls tells more.'),
+  username: text.optional().describe('Name of the ACL user in Redis.'),
+  password: text
+    .optional()
+    .describe('Password of the ACL user. Prefer password_file, which keeps it out of this file.'),
+  password_file: text.optional().describe('File that contains the password of the ACL user.'),
+  tls: z.boolean().prefault(false).describe('Uses TLS to every node. revocation.tls has the certificates.'),
 };
 
 const store = z.union(
@@ -23,18 +25,20 @@ const store = z.union(
         'must be memory:, sqlite:FILE or redis[s]://[user:pass@]host:port/db',
       ),
     z.strictObject({
-      sentinels: nodes.describe('The sentinels, as host:port.'),
-      name: text.describe('Name of the primary that they watch.'),
-      db: count.prefault(0).describe('Number of the database.'),
+      sentinels: nodes.describe('Addresses of the sentinels, as host:port.'),
+      name: text.describe('Name of the primary that the sentinels watch.'),
+      db: count.prefault(0).describe('Number of the Redis database.'),
       ...redisLogin,
-      sentinel_username: text.optional().describe('ACL user of the sentinels.'),
+      sentinel_username: text.optional().describe('Name of the ACL user in the sentinels.'),
       sentinel_password: text
         .optional()
-        .describe('Its password; sentinel_password_file keeps it out of this file.'),
-      sentinel_password_file: text.optional().describe('File that holds it.'),
+        .describe('Password of that user. Prefer sentinel_password_file, which keeps it out of this file.'),
+      sentinel_password_file: text.optional().describe('File that contains the password for the sentinels.'),
     }),
     z.strictObject({
-      cluster: nodes.describe('Some nodes of the cluster, as host:port. The list lies in one slot.'),
+      cluster: nodes.describe(
+        'Addresses of some nodes of the cluster, as host:port. The whole list is in one slot.',
+      ),
       ...redisLogin,
     }),
   ],
@@ -46,24 +50,38 @@ export const revocation = z
     store: store
       .prefault('memory:')
       .describe(
-        'Where revocations are kept: memory:, sqlite:FILE, redis[s]://[user:pass@]host:port/db, { sentinels, name } or { cluster }.',
+        'Where the list is stored. memory: (lost at a restart; for trials). sqlite:FILE (for one gateway). redis[s]://[user:pass@]host:port/db, { sentinels, name } or { cluster } (for a fleet).',
       ),
     key_prefix: z
       .string()
       .regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -')
       .prefault('sallyport')
-      .describe('What the names of its keys in Redis begin with: {PREFIX}:revocation:*. One for each fleet.'),
-    tls: tlsClient.optional().describe('For rediss:// and tls: true: whom to trust, and who we are.'),
-    max_view_age: positiveDuration.prefault('30s').describe('How old the local copy of the list may be.'),
+      .describe(
+        'Prefix of its key names in Redis: {PREFIX}:revocation:*. Give each fleet that shares a Redis a different one.',
+      ),
+    tls: tlsClient
+      .optional()
+      .describe('TLS to Redis (rediss:// or tls: true): trusted authorities and client certificate.'),
+    max_view_age: positiveDuration
+      .prefault('30s')
+      .describe(
+        'How old the local copy of the list may be. If it is older, when_stale applies. Raise it to ride out longer outages of the store, at the price of revocations that take effect later.',
+      ),
     when_stale: whenStale
       .prefault('deny')
-      .describe('What happens when it is older: deny answers 503, allow lets requests pass and counts them.'),
-    keep: positiveDuration.prefault('30d').describe('How long an entry lives when no expiry can be known.'),
+      .describe(
+        'What happens to requests with a token while the local copy is older than max_view_age. deny: they get 503. allow: they pass, revoked tokens too, and are counted.',
+      ),
+    keep: positiveDuration
+      .prefault('30d')
+      .describe(
+        'How long an entry is kept if the expiry of its tokens is not known. It must not be shorter than the longest lifetime of a token.',
+      ),
     claims: z
       .array(text)
       .prefault([])
       .describe(
-        'Claims, as dotted paths, by which tokens can be revoked besides subject, session and client.',
+        'Claims, as dotted paths, by which tokens can be revoked besides subject, session and client. Add one, such as tenant, before you need it.',
       ),
   })
-  .describe('The revocation list.');
+  .describe('The list of revoked tokens.');

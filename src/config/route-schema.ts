@@ -17,8 +17,8 @@ const scopes = z.union(
   [
     z.array(text),
     z.strictObject({
-      all: z.array(text).optional().describe('Every one of these.'),
-      any: z.array(text).min(1).optional().describe('At least one of these.'),
+      all: z.array(text).optional().describe('The token must have all of these scopes.'),
+      any: z.array(text).min(1).optional().describe('The token must have at least one of these scopes.'),
     }),
   ],
   'must be a list of scopes, or { all: [...], any: [...] }',
@@ -38,32 +38,40 @@ const auth = z
       .enum(['required', 'optional', 'none'], 'must be required, optional or none')
       .prefault('required')
       .describe(
-        'required: a token must be sent. optional: no credentials pass as anonymous. none: nothing is examined.',
+        'Whether a token is required. required: a request without a token gets 401. optional: a request without credentials passes as anonymous; a bad token is still refused. none: tokens are not examined; for public paths.',
       ),
     issuers: z
       .array(name)
       .min(1)
       .optional()
-      .describe('Whose tokens are accepted. Default: every JWT issuer.'),
-    scopes: scopes.prefault([]).describe('Scopes that the token must have.'),
+      .describe(
+        'Issuers whose tokens are accepted, as keys of issuers. Default: every JWT issuer. An opaque issuer must be named here.',
+      ),
+    scopes: scopes
+      .prefault([])
+      .describe(
+        'Scopes that the token must have: a list of which all are required, or { all, any }. Otherwise 403.',
+      ),
     claims: z
       .record(text, z.array(z.union([z.string(), exactNumber, z.boolean()])).min(1))
       .prefault({})
-      .describe('Claim path to allowed values: each claim must equal, or contain, one of them.'),
+      .describe(
+        'Claim path to allowed values. Each claim must equal one of its values, or contain one if it is a list. Otherwise 403.',
+      ),
     report_only: z
       .boolean()
       .prefault(false)
       .describe(
-        'Let requests pass that would be refused for want of a token or of permission, but count and log them (decision "report"). Paths, framing and limits are enforced all the same.',
+        'Lets requests pass that lack a valid token or permission, but counts and logs them (decision "report"). Use it to try a new rule. Paths, framing and limits are still enforced.',
       ),
     websocket_protocol: z
       .boolean()
       .prefault(false)
       .describe(
-        'A WebSocket handshake may bring its token as Sec-WebSocket-Protocol "bearer, TOKEN", since browsers can send no Authorization with it. The upstream sees neither.',
+        'Accepts the token of a WebSocket handshake in Sec-WebSocket-Protocol, as "bearer, TOKEN". Set it for browsers, which cannot send Authorization with a handshake. The upstream sees neither of the two.',
       ),
   })
-  .describe('Who may pass.');
+  .describe('Who may use the route.');
 
 /** As browsers send it (Fetch Standard, section 3.2), `*`, or `*.` before a host name of two labels or more. */
 const ORIGIN =
@@ -76,19 +84,21 @@ const match = z
       .min(1)
       .optional()
       .describe(
-        'Host names, without port; *.example.com covers every name below it. Capital letters and a dot at the end make no difference, here and in requests.',
+        'Host names of the request, without port; *.example.com matches every name below it. Case and a dot at the end do not count, here and in requests. Absent: every host.',
       ),
-    path: routePath.optional().describe('The exact path.'),
-    path_prefix: routePath.optional().describe('A prefix of the path, by whole segments.'),
+    path: routePath.optional().describe('Exact path of the request.'),
+    path_prefix: routePath
+      .optional()
+      .describe('Prefix of the path, by whole segments: /a matches /a and /a/b, but not /ab.'),
     methods: z
       .array(z.string().regex(/^[A-Z][A-Z-]*$/, 'must be a method in capitals'))
       .min(1)
       .optional()
-      .describe('Methods.'),
+      .describe('Methods of the request. Absent: every method.'),
     headers: z
       .record(headerName, z.string())
       .optional()
-      .describe('Headers that must have exactly this value.'),
+      .describe('Headers that the request must have, each with exactly this value.'),
   })
   .refine(
     (m) => !(m.path !== undefined && m.path_prefix !== undefined),
@@ -96,11 +106,13 @@ const match = z
   );
 
 export const route = z.strictObject({
-  name: name.describe('The only name used in metrics and logs.'),
-  match: match.describe('Which requests (Kubernetes Gateway API precedence).'),
-  upstream: name.describe('Where they go: a key of upstreams.'),
+  name: name.describe('Name of the route in metrics, logs and messages.'),
+  match: match.describe(
+    'Which requests the route serves. The most specific route wins, as in the Kubernetes Gateway API.',
+  ),
+  upstream: name.describe('Upstream that its requests are forwarded to: a key of upstreams.'),
   auth: auth.prefault({}),
-  when_stale: whenStale.optional().describe('Overrides revocation.when_stale.'),
+  when_stale: whenStale.optional().describe('Overrides revocation.when_stale for this route.'),
   paths: z
     .strictObject({
       allow: z
@@ -111,27 +123,31 @@ export const route = z.strictObject({
           ),
         )
         .prefault([])
-        .describe('Spellings that are 400 by default: %2F, // and %25XX.'),
+        .describe(
+          'Path spellings to accept that are refused with 400 by default: encoded_slash (%2F), empty_segments (//), double_encoding (%25XX). Allow one only if the upstream needs it.',
+        ),
     })
     .prefault({})
-    .describe('The path policy.'),
+    .describe('Which unusual spellings of a path are accepted.'),
   rewrite: z
     .strictObject({
       strip_prefix: routePath
         .optional()
         .describe(
-          'Taken from the front of the path, by whole segments. The upstream gets it as X-Forwarded-Prefix, which services use for links to themselves.',
+          'Prefix that is removed from the path, by whole segments. The upstream gets it as X-Forwarded-Prefix, which services use for links to themselves.',
         ),
-      add_prefix: routePath.optional().describe('Put in front of the path.'),
+      add_prefix: routePath
+        .optional()
+        .describe('Prefix that is put in front of the path, after strip_prefix.'),
       host: z
         .literal('preserve')
         .optional()
         .describe(
-          "preserve: the upstream gets the client's Host instead of its own, in lower case, without a dot at the end and without a default port.",
+          'preserve: the upstream gets the Host of the client, in lower case, without a dot at the end and without a default port. Absent: it gets the host of its own URL. Set it for services that serve several hosts.',
         ),
     })
     .prefault({})
-    .describe('How the request changes on its way.'),
+    .describe('How the request is changed for the upstream.'),
   cors: z
     .strictObject({
       origins: z
@@ -145,75 +161,90 @@ export const route = z.strictObject({
         )
         .min(1)
         .describe(
-          'Whose scripts may use the route: exact origins; https://*.example.com for every host below that name (whole labels, same scheme and port, not the name itself); or * alone for every origin.',
+          'Origins whose scripts may use the route: exact origins; https://*.example.com for every host below that name (whole labels, same scheme and port, not the name itself); or * alone for every origin.',
         ),
       methods: z
         .array(z.string().regex(/^[A-Z][A-Z-]*$/, 'must be a method in capitals'))
         .min(1)
         .prefault(['GET', 'HEAD', 'POST'])
-        .describe('Methods that they may use.'),
+        .describe('Methods that their scripts may use.'),
       headers: z
         .array(headerName)
         .prefault(['authorization', 'content-type'])
-        .describe('Headers that they may set.'),
+        .describe('Request headers that their scripts may set.'),
       expose_headers: z
         .array(headerName)
         .prefault([])
         .describe(
-          'Headers of responses that scripts may read, besides WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id and those that the upstream itself exposes.',
+          'Response headers that scripts may read besides WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id and those that the upstream itself exposes.',
         ),
-      credentials: z.boolean().prefault(false).describe('May cookies and the like go with their requests?'),
-      max_age: duration.prefault('10m').describe('How long browsers may remember a preflight answer.'),
+      credentials: z
+        .boolean()
+        .prefault(false)
+        .describe(
+          'Lets browsers send cookies and other credentials with these requests. Bearer tokens do not need it.',
+        ),
+      max_age: duration.prefault('10m').describe('How long browsers may cache a preflight response.'),
     })
     .optional()
     .describe(
-      'Cross-origin requests. Preflights are answered by the gateway and need no token; every answer of the route carries what browsers ask for, refusals too.',
+      'Cross-origin requests of browsers (CORS). The gateway responds to preflights itself, without a token; every response of the route, refusals too, carries the CORS headers. Set it if pages of another origin use the route.',
     ),
   timeouts: z
     .strictObject({
       response: positiveDuration
         .prefault('30s')
-        .describe('How long the upstream may take to begin its answer; beyond it 504.'),
+        .describe(
+          'How long the upstream may take to begin its response; then the client gets 504. Raise it for slow reports.',
+        ),
       idle: positiveDuration
         .prefault('60s')
         .describe(
-          'How long an answer may pause, and how long a client may: with its upload, of which at least 1 KiB must come in this time, or with taking what it was sent.',
+          'How long a response may pause, and how long a client may: it must send at least 1 KiB of its upload in this time, and read what it was sent. Raise it for event streams that pause longer.',
         ),
     })
     .prefault({})
-    .describe("Timeouts of the upstream's answer."),
+    .describe('Timeouts of the response and of the bodies.'),
   retries: z
     .strictObject({
-      attempts: count.max(10, 'must be 10 or less').prefault(1).describe('Extra tries after the first.'),
+      attempts: count
+        .max(10, 'must be 10 or less')
+        .prefault(1)
+        .describe('Number of further tries after the first. 0: no retries.'),
     })
     .prefault({})
     .describe(
-      'Only for idempotent methods without a body, on a connection error before any byte of an answer.',
+      'Retries on another connection. Only requests with an idempotent method and no body are sent again, after a connection error before any byte of a response.',
     ),
   identity: z
     .strictObject({
       headers: identityHeaders
         .prefault({})
         .describe(
-          'Added to the global ones: a name that is there is replaced (whatever its case, and with _ or . for -), null takes it out for this route.',
+          'Merged over identity.headers for this route: an entry replaces the same name (case does not count, and _ or . count as -), null removes it.',
         ),
-      forward_authorization: z.boolean().optional().describe('Overrides identity.forward_authorization.'),
+      forward_authorization: z
+        .boolean()
+        .optional()
+        .describe('Overrides identity.forward_authorization for this route.'),
     })
     .prefault({})
-    .describe('Identity headers of this route.'),
+    .describe('What the upstream of this route learns about the caller.'),
   upgrade: z
     .array(z.literal('websocket', 'must be websocket'))
     .optional()
-    .describe('Protocols that the route may switch to.'),
+    .describe(
+      'Protocols that a request may switch to by Upgrade. Absent: such a request is refused with 403.',
+    ),
   streams: z
     .strictObject({
       expired: z
         .enum(['close', 'keep'], 'must be close or keep')
         .prefault('close')
         .describe(
-          'What becomes of WebSocket tunnels, event streams and gRPC when their token expires. A revoked token ends them always.',
+          'What happens to WebSocket tunnels, event streams and gRPC calls when their token expires. close: they are closed. keep: they go on. A revoked token always closes them.',
         ),
     })
     .prefault({})
-    .describe('Answers without an end of their own.'),
+    .describe('Long-lived responses: WebSocket tunnels, event streams and gRPC.'),
 });

@@ -11,25 +11,37 @@ import type { TlsClient } from '../tls/client-options.ts';
 import { positiveDuration, text } from './scalars.ts';
 
 export const tlsClient = z.strictObject({
-  ca: text.optional().describe('Certificates of the authorities that are trusted instead of the usual ones.'),
-  ca_file: text.optional().describe('File with them.'),
-  cert: text.optional().describe('Client certificate, with its chain.'),
-  cert_file: text.optional().describe('File with it.'),
-  key: text.optional().describe('Its private key; key_file keeps it out of this file.'),
-  key_file: text.optional().describe('File with it.'),
+  ca: text
+    .optional()
+    .describe(
+      'Certificates of the authorities that are trusted instead of the usual ones (PEM). Set it if the server has a certificate of your own authority.',
+    ),
+  ca_file: text.optional().describe('File that contains the authorities (PEM).'),
+  cert: text
+    .optional()
+    .describe('Client certificate with its chain (PEM). Set it if the server asks for one (mutual TLS).'),
+  cert_file: text.optional().describe('File that contains the client certificate with its chain (PEM).'),
+  key: text
+    .optional()
+    .describe(
+      'Private key of the client certificate (PEM). Prefer key_file, which keeps it out of this file.',
+    ),
+  key_file: text.optional().describe('File that contains the private key of the client certificate (PEM).'),
   server_name: text
     .optional()
     .describe(
-      "The name that the server's certificate must be for, and that is asked for by SNI. Default: its host.",
+      'Name that the certificate of the server must be for; it is also sent as SNI. Default: the host of the URL. Set it if you connect by an address or another name.',
     ),
 });
 export type TlsClientConfiguration = z.output<typeof tlsClient>;
 
 const certificate = {
-  cert: text.optional().describe('Certificate, with its chain, as PEM.'),
-  cert_file: text.optional().describe('File with it.'),
-  key: text.optional().describe('Its private key as PEM; key_file keeps it out of this file.'),
-  key_file: text.optional().describe('File with it.'),
+  cert: text.optional().describe('Certificate with its chain (PEM).'),
+  cert_file: text.optional().describe('File that contains the certificate with its chain (PEM).'),
+  key: text
+    .optional()
+    .describe('Private key of the certificate (PEM). Prefer key_file, which keeps it out of this file.'),
+  key_file: text.optional().describe('File that contains the private key (PEM).'),
 };
 
 /** What a server of any kind needs. */
@@ -38,27 +50,43 @@ export const tlsServer = z.strictObject({
   certificates: z
     .array(z.strictObject(certificate))
     .prefault([])
-    .describe('Further certificates: a client is shown the one that is for the host that it names (SNI).'),
+    .describe('Further certificates. A client gets the one for the host that it names (SNI), or the first.'),
   min_version: z
     .enum(['TLSv1.2', 'TLSv1.3'], 'must be TLSv1.2 or TLSv1.3')
     .prefault('TLSv1.2')
-    .describe('The oldest version that is spoken.'),
-  client_ca: text.optional().describe('Authorities of client certificates; clients are asked for one then.'),
-  client_ca_file: text.optional().describe('File with them.'),
+    .describe('Oldest TLS version that is accepted.'),
+  client_ca: text
+    .optional()
+    .describe(
+      'Certificates of the authorities of client certificates (PEM). If set, clients are asked for a certificate (mutual TLS).',
+    ),
+  client_ca_file: text
+    .optional()
+    .describe('File that contains the authorities of client certificates (PEM).'),
   client_certificates: z
     .enum(['required', 'optional'], 'must be required or optional')
     .optional()
-    .describe('required (the default with client_ca): whoever has no good certificate is turned away.'),
+    .describe(
+      'What happens to a client without a valid certificate. required (the default with client_ca): its connection is refused. optional: it is accepted.',
+    ),
 });
 export type TlsServerConfiguration = z.output<typeof tlsServer>;
 
 const hsts = z
   .strictObject({
-    max_age: positiveDuration.prefault('365d').describe('How long browsers remember.'),
-    include_subdomains: z.boolean().prefault(false).describe('Also for all names below this one.'),
-    preload: z.boolean().prefault(false).describe("Consent to the browsers' own lists; not easily undone."),
+    max_age: positiveDuration
+      .prefault('365d')
+      .describe('How long browsers remember it. Begin with a short time, such as 5m.'),
+    include_subdomains: z
+      .boolean()
+      .prefault(false)
+      .describe('Applies it to all names below this host, too. Set it only if all of them serve https.'),
+    preload: z
+      .boolean()
+      .prefault(false)
+      .describe('Consents to the preload lists of browsers. It is hard to undo.'),
   })
-  .describe('Tell browsers to use nothing but https from now on (Strict-Transport-Security, RFC 6797).');
+  .describe('Tells browsers to use only https for this host (Strict-Transport-Security, RFC 6797).');
 
 /** Of a public listener. */
 export const tlsListener = tlsServer.extend({
@@ -66,14 +94,14 @@ export const tlsListener = tlsServer.extend({
     .array(z.enum(PROTOCOLS, 'must be h2 or http/1.1'))
     .min(1)
     .prefault([...PROTOCOLS])
-    .describe('What is spoken over it, the preferred one first.'),
+    .describe('Protocols that are offered over TLS (ALPN), the preferred one first.'),
   http2_strict_fields: z
     .boolean()
     .prefault(true)
     .describe(
-      'Count the fields of each HTTP/2 request as they come, and refuse a request with CR, LF, NUL or another byte that no field may have. ' +
-        'false: such a field is dropped and the rest of the request is served. That saves a tenth to a quarter of the CPU of HTTP/2; ' +
-        'set it only where each client connects directly, and not through a proxy that speaks HTTP/2 to the gateway.',
+      'Counts the fields of each HTTP/2 request as they arrive, and refuses a request with CR, LF, NUL or another byte that no field may have. ' +
+        'false: such a field is dropped and the rest of the request is served. This saves a tenth to a quarter of the CPU of HTTP/2; ' +
+        'set it only if each client connects directly, and not through a proxy that speaks HTTP/2 to the gateway.',
     ),
   hsts: hsts.optional(),
 });

@@ -15,41 +15,61 @@ export const upstream = z.strictObject({
         [
           targetUrl,
           z.strictObject({
-            url: targetUrl.describe('Scheme, host and port.'),
-            weight: positiveCount.prefault(1).describe('Share of the requests.'),
+            url: targetUrl.describe('URL of the server: scheme, host and port.'),
+            weight: positiveCount
+              .prefault(1)
+              .describe('Share of the requests: a target of weight 2 gets twice as many as one of weight 1.'),
           }),
         ],
         'must be an http:// or https:// URL of scheme, host and port only, or { url, weight }',
       ),
     )
     .min(1)
-    .describe('Where requests go.'),
+    .describe('Servers of the upstream: URLs of scheme, host and port, or { url, weight }.'),
   balance: z
     .enum(['round_robin', 'least_requests'], 'must be round_robin or least_requests')
     .prefault('round_robin')
-    .describe('How targets are chosen.'),
+    .describe(
+      'How a target is chosen. round_robin: in turn, by weight. least_requests: the one with the fewest open requests; better if requests differ much in length.',
+    ),
   health: z
     .strictObject({
-      path: routePath.describe('What is asked for, by GET; 2xx and 3xx mean that it is well.'),
-      interval: positiveDuration.prefault('10s').describe('How often.'),
-      timeout: positiveDuration.prefault('2s').describe('How long the answer may take.'),
+      path: routePath.describe('Path that health checks request (GET). 2xx and 3xx count as healthy.'),
+      interval: positiveDuration.prefault('10s').describe('Time between two health checks of a target.'),
+      timeout: positiveDuration
+        .prefault('2s')
+        .describe('How long a target may take to respond to a health check.'),
       healthy_after: positiveCount
         .prefault(2)
-        .describe('Good answers in a row until it gets requests again.'),
-      unhealthy_after: positiveCount.prefault(3).describe('Bad ones in a row until it gets none.'),
+        .describe('Number of good checks in a row after which a target gets requests again.'),
+      unhealthy_after: positiveCount
+        .prefault(3)
+        .describe('Number of failed checks in a row after which a target gets no requests.'),
     })
     .optional()
-    .describe('Active health checks of each target. Where none is well, all get requests.'),
+    .describe('Active health checks of each target. If no target is healthy, requests go to all of them.'),
   eject: z
     .strictObject({
       errors: positiveCount
         .prefault(5)
-        .describe('Connection errors, timeouts and broken answers in a row until a target gets no requests.'),
-      for: positiveDuration.prefault('30s').describe('For how long; after it, one more error is enough.'),
+        .describe(
+          'Number of connection errors, timeouts and malformed responses in a row after which a target gets no requests.',
+        ),
+      for: positiveDuration
+        .prefault('30s')
+        .describe('How long the target gets no requests. After that, one more error ejects it again.'),
     })
     .optional()
-    .describe('Passive health: what became of the requests that a target got.'),
-  tls: tlsClient.optional().describe('For https:// targets: whom to trust, and who we are.'),
-  connections: positiveCount.prefault(128).describe('Most connections to each target, per process.'),
-  connect_timeout: positiveDuration.prefault('5s').describe('How long connecting may take.'),
+    .describe(
+      'Passive health checks: a target whose requests fail gets no requests for a while. Absent: off.',
+    ),
+  tls: tlsClient.optional().describe('TLS to https:// targets: trusted authorities and client certificate.'),
+  connections: positiveCount
+    .prefault(128)
+    .describe(
+      'Largest number of connections from this process to each target. Further requests wait. Raise it for slow responses, up to what the target can bear.',
+    ),
+  connect_timeout: positiveDuration
+    .prefault('5s')
+    .describe('How long a connection, with its TLS handshake, may take to open.'),
 });

@@ -1,0 +1,46 @@
+/** The shape of `identity` in the configuration file: what upstreams learn about the caller. Pure. */
+import { z } from 'zod';
+import { DEFAULT_IDENTITY_HEADERS } from './identity-map.ts';
+import { headerName, identityHeaders, positiveDuration, positiveSize, text } from './scalars.ts';
+
+const assertion = z
+  .strictObject({
+    header: headerName
+      .prefault('X-Identity-Assertion')
+      .describe('Name of the header that carries the assertion.'),
+    key_file: text.describe(
+      'File that contains a private JWK (Ed25519 or P-256) or a JWK Set of them. The first key signs; the public part of every key is published. To change keys, put the new one first and keep the old one for lifetime.',
+    ),
+    lifetime: positiveDuration
+      .prefault('60s')
+      .describe('How long an assertion is valid (exp - iat). Keep it short.'),
+    claims: z
+      .array(text)
+      .prefault(['sub', 'client_id', 'scope'])
+      .describe('Top-level claims of the token that the assertion repeats.'),
+  })
+  .describe(
+    'A JWT about the caller, signed by the gateway. Set it if services must verify that the identity comes from the gateway. Public keys: /.well-known/sallyport/jwks.json on the admin listener.',
+  );
+
+export const identity = z
+  .strictObject({
+    headers: identityHeaders
+      .prefault(DEFAULT_IDENTITY_HEADERS)
+      .describe(
+        'Identity headers: header name to claim path. A dot separates levels; "\\." is a dot in a name. Your entries are merged over the four defaults: an entry replaces the same name (case does not count, and _ or . count as -), null removes it. The gateway removes the four names, and every name in this map or in a route, from each client request on every route, whether or not it sets them.',
+      ),
+    max_bytes: positiveSize
+      .prefault('8KiB')
+      .describe(
+        'Largest size in bytes of all identity headers of a request. A larger one is refused with 403. Raise it if your claims are long and your services accept such headers.',
+      ),
+    assertion: assertion.optional(),
+    forward_authorization: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        'Passes Authorization on to the upstream. Set it only for a service that must see the token itself.',
+      ),
+  })
+  .describe('What upstreams learn about the caller.');

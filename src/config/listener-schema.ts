@@ -1,0 +1,99 @@
+/** The shape of `listeners` and `admin` in the configuration file: sockets, and what is served there. Pure. */
+import { z } from 'zod';
+import { DIALECTS } from '../http/original-request.ts';
+import { name, port, text } from './scalars.ts';
+import { tlsListener, tlsServer } from './tls-schema.ts';
+
+export const listener = z
+  .strictObject({
+    host: text
+      .prefault('0.0.0.0')
+      .describe(
+        'IP address that the listener binds to. 127.0.0.1: only processes on this machine can connect.',
+      ),
+    port: port.describe('TCP port of the listener. 0: the system chooses a free one (for tests).'),
+    reuse_port: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        'Lets several gateway processes share the port (SO_REUSEPORT). Set it to run one process for each core; give each process its own admin port.',
+      ),
+    tls: tlsListener
+      .optional()
+      .describe(
+        'TLS for this listener, with HTTP/2 or HTTP/1.1 over it. Set it unless a TLS proxy stands in front. A reload loads changed certificates.',
+      ),
+    serve: z
+      .enum(['decisions', 'redirect'], 'must be decisions or redirect, or absent')
+      .optional()
+      .describe(
+        'What the listener does instead of forwarding. decisions: it tells another proxy (nginx, Caddy, Traefik, Envoy) whether a request may pass and who is calling. redirect: it redirects every client to https, and refuses a request that brings credentials over this plaintext connection, in the query too. Absent: it forwards.',
+      ),
+    https_port: port
+      .optional()
+      .describe(
+        'Port in the redirects of a redirect listener, as clients see it. Default: 443. Change it if clients reach the TLS listener at another port.',
+      ),
+    dialect: z
+      .enum(DIALECTS, 'must be forwarded, original, original_url or request')
+      .optional()
+      .describe(
+        'Where a decision listener finds the original request; choose the one of your proxy. forwarded: X-Forwarded-Method, -Proto, -Host and -Uri (Traefik, Caddy). original: X-Original-Method, X-Original-URI and Host (nginx). original_url: X-Original-Method and X-Original-URL (ingress-nginx, which leaves a client’s own X-Original-URI in place: never use original with it). request: the request line and Host (Envoy).',
+      ),
+    trusted_peers: z
+      .array(text)
+      .optional()
+      .describe(
+        'Addresses and networks (CIDR) of the proxies that may ask a decision listener; all others get 403. Without it, every request gets 403.',
+      ),
+  })
+  .describe('A public listener: an address, a port, and what is served there.');
+
+const adminToken = z.strictObject({
+  name: name.describe(
+    'Name of the person or system that uses this token. Each change records it as created_by.',
+  ),
+  token: text.optional().describe('The token. Prefer token_file, which keeps it out of this file.'),
+  token_file: text.optional().describe('File that contains the token.'),
+});
+
+export const admin = z
+  .strictObject({
+    host: text
+      .prefault('127.0.0.1')
+      .describe(
+        'IP address that the admin listener binds to. Change it only if metrics or the API are used from another machine; then set tls, too.',
+      ),
+    port: port
+      .prefault(9090)
+      .describe('TCP port of the admin listener. 0: the system chooses a free one (for tests).'),
+    tls: tlsServer
+      .optional()
+      .describe(
+        'TLS for the admin listener. Set it if host is not a loopback address. A reload loads changed certificates.',
+      ),
+    token: text
+      .optional()
+      .describe('Bearer token of the admin API. Prefer token_file, which keeps it out of this file.'),
+    token_file: text
+      .optional()
+      .describe(
+        'File that contains the bearer token of the admin API. Without a token, /v1/ and the admin page are off.',
+      ),
+    tokens: z
+      .array(adminToken)
+      .min(1)
+      .optional()
+      .describe(
+        'Several named admin tokens instead of one. Use them to see who made a change, and to withdraw one token alone.',
+      ),
+    hosts: z
+      .array(text)
+      .prefault([])
+      .describe(
+        'Host names under which the admin API is reached, besides IP addresses and localhost. Requests with another Host are refused (against DNS rebinding). Add the DNS name that your tools use.',
+      ),
+  })
+  .describe(
+    'The admin listener: health, metrics, the revocation API and the admin page. Never make it public.',
+  );
