@@ -2,14 +2,23 @@
 import t from 'tap';
 import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { withTable } from '../docs/generate-reference.ts';
+import {
+  configurationRows,
+  configurationSections,
+  sectionOf,
+  withSections,
+} from '../docs/generate-reference.ts';
+import { SECTIONS } from '../docs/reference-sections.ts';
 import { parseConfiguration } from '../src/config/load.ts';
+import { isRaw } from '../src/config/raw-document.ts';
+import { namedFiles } from '../src/config/named-files.ts';
 import { AUTH_REASONS } from '../src/errors.ts';
+import { certificateAuthority, noOpenssl } from './support/certificates.ts';
 import { send } from './support/client.ts';
 import { ADMIN_TOKEN, startGateway } from './support/gateway.ts';
 import { temporaryFolder } from './support/process.ts';
@@ -22,6 +31,25 @@ const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 const readme = read('README.md');
 const blocks = (language: string): string[] =>
   [...readme.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g'))].map(([, text = '']) => text);
+
+/** Two documents as one: maps key by key, lists one after the other. */
+function merged(a: unknown, b: unknown): unknown {
+  if (Array.isArray(a) && Array.isArray(b)) return [...(a as unknown[]), ...(b as unknown[])];
+  if (!isRaw(a) || !isRaw(b)) return b;
+  const both = Object.keys(b).map((key) => [key, key in a ? merged(a[key], b[key]) : b[key]]);
+  return { ...a, ...(Object.fromEntries(both) as object) };
+}
+
+/** Every path in a document as the reference writes it, with `*` for a name that its author has chosen. */
+function pathsOf(value: unknown, path: string): string[] {
+  if (Array.isArray(value)) return [path, ...value.flatMap((item) => pathsOf(item, `${path}[]`))];
+  if (!isRaw(value)) return [path];
+  const isNamed = path === 'issuers' || path === 'upstreams';
+  const below = Object.entries(value).flatMap(([key, member]) =>
+    pathsOf(member, path === '' ? key : `${path}.${isNamed ? '*' : key}`),
+  );
+  return [path, ...below];
+}
 
 t.test('the configuration on the first screen has 12 lines and is valid', async (t) => {
   const [text = ''] = blocks('yaml');
@@ -96,7 +124,40 @@ t.test('the curl transcript is what curl prints', async (t) => {
 
 t.test('the reference is current: npm run reference changes nothing', async (t) => {
   const text = read('docs/reference.md');
-  t.equal(withTable(text), text);
+  t.equal(withSections(text), text);
+});
+
+t.test('every configuration key is in one section of the reference, and no section is empty', async (t) => {
+  const rows = configurationRows();
+  t.ok(rows.length > 150);
+  const lines = configurationSections().split('\n');
+  for (const { text } of rows) t.equal(lines.filter((line) => line === text).length, 1, text);
+  const used = new Set(rows.map(({ path }) => sectionOf(path)));
+  t.strictSame(
+    SECTIONS.filter((section) => !used.has(section)).map(({ title }) => title),
+    [],
+  );
+  t.throws(() => sectionOf('a_key_without_a_section'), /is in no section/);
+});
+
+t.test('the examples of the reference are one valid configuration', { skip: noOpenssl }, async (t) => {
+  const folder = temporaryFolder(t);
+  const document = SECTIONS.map(({ example }) => parse(example) as unknown).reduce(merged);
+  const authority = certificateAuthority(folder, 'internal-ca');
+  for (const name of ['api', 'other']) authority.issue(name, 'DNS:localhost');
+  writeFileSync(join(folder, 'clients-ca.crt'), readFileSync(authority.ca));
+  for (const file of namedFiles(document, folder)) if (!existsSync(file)) writeFileSync(file, 'a secret');
+  t.match(parseConfiguration(JSON.stringify(document), 'reference.md', folder, {}), { name: 'edge-gateway' });
+});
+
+t.test('each example of the reference sets keys of its section', async (t) => {
+  for (const { title, keys, example } of SECTIONS) {
+    const paths = pathsOf(parse(example), '');
+    t.ok(
+      keys.some((key) => paths.includes(key.replace(/\.NAME/g, '.*'))),
+      title,
+    );
+  }
 });
 
 t.test('every reason, code and metric is in the reference', async (t) => {
