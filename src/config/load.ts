@@ -4,40 +4,20 @@
  */
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import {
-  isCollection,
-  isMap,
-  isScalar,
-  LineCounter,
-  parseDocument,
-  visit,
-  type Document,
-  type Scalar,
-} from 'yaml';
+import { isCollection, isMap, isScalar, type Document, type Scalar } from 'yaml';
 import type { z } from 'zod';
 import { visible } from './escape-control.ts';
 import { interpolate, retype } from './interpolate.ts';
 import { namedFiles } from './named-files.ts';
-import { errorCode, type Problem } from './problem.ts';
+import { ConfigurationError, errorCode, type Problem } from './problem.ts';
 import type { Path } from './raw-document.ts';
 import { referenceProblems } from './cross-checks.ts';
 import { configurationSchema, type Configuration } from './schema.ts';
 import { problemsOf } from './schema-problems.ts';
 import { resolveSecrets } from './secrets.ts';
+import { parseYaml } from './parse-yaml.ts';
 
-/** The configuration is unusable; `problems` are lines ready to print. */
-export class ConfigurationError extends Error {
-  override readonly name = 'ConfigurationError';
-  readonly problems: readonly string[];
-  /** The files that the unusable configuration names, as far as it could be read. */
-  readonly files: readonly string[];
-
-  constructor(problems: readonly string[], files: readonly string[] = []) {
-    super(problems.join('\n'));
-    this.problems = problems;
-    this.files = files;
-  }
-}
+export { ConfigurationError };
 
 export interface LoadedConfiguration {
   readonly configuration: Configuration;
@@ -67,40 +47,14 @@ export function loadConfiguration(
   return { configuration: parseConfiguration(source, file, folder, environment), folder, file };
 }
 
-/** As loadConfiguration, for a text that is at hand; `file` is what problems are reported under. */
+/** As loadConfiguration, for a text; problems are reported under `file`. */
 export function parseConfiguration(
   source: string,
   file: string,
   folder: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): Configuration {
-  const lines = new LineCounter();
-  const document = parseDocument(source, {
-    lineCounter: lines,
-    version: '1.2',
-    uniqueKeys: true,
-    stringKeys: true,
-  });
-  const at = (offset: number): string => {
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-  // One is enough: what follows it is mostly its echo.
-  const [syntaxError] = document.errors;
-  if (syntaxError) {
-    const [offset] = syntaxError.pos;
-    const what = (syntaxError.message.split('\n')[0] ?? '').replace(/ at line \d+.*$/, '');
-    const variable = source.slice(0, offset + 1).endsWith('${');
-    throw new ConfigurationError([
-      `${at(offset)}: ${what}; ${variable ? 'inside [ ] and { } put quotes around it: "${NAME}"' : 'mend the YAML here'}`,
-    ]);
-  }
-  if (!isMap(document.contents)) {
-    throw new ConfigurationError([`${file}:1:1: the file is not a mapping; start from "sallyport init"`]);
-  }
-  const aliasProblem = problemOfAliases(document);
-  if (aliasProblem)
-    throw new ConfigurationError([`${at(aliasProblem.offset)}: ${visible(aliasProblem.message)}`]);
+  const { document, at } = parseYaml(source, file);
   const { problems: unresolved, plainScalars } = interpolate(document, environment);
   const lineOf = (problem: Problem): string => {
     const where = problem.path.length > 0 ? `${pathText(problem.path)}: ` : '';
@@ -110,44 +64,22 @@ export function parseConfiguration(
   const parsed = parseRetyping(document, plainScalars);
   const raw: unknown = document.toJS();
   const unset = unresolved.map(({ offset, message }) => ({ place: at(offset), message }));
+  const found = [
+    ...(parsed.success ? [] : parsed.error.issues.flatMap(problemsOf)),
+    ...referenceProblems(raw),
+  ].map(lineOf);
   const problems = [
     ...unset.map(({ place, message }) => `${place}: ${message}`),
-    ...(parsed.success ? [] : parsed.error.issues.flatMap(problemsOf)).map(lineOf),
-    ...referenceProblems(raw).map(lineOf),
-  ].filter(
-    (line, index) => index < unset.length || !unset.some(({ place }) => line.startsWith(`${place}: `)),
-  );
+    // What is found where a variable is unset follows from that.
+    ...found.filter((line) => !unset.some(({ place }) => line.startsWith(`${place}: `))),
+  ];
   if (problems.length > 0 || !parsed.success)
     throw new ConfigurationError(sortByPosition([...new Set(problems)]), namedFiles(raw, folder));
 
-  const configuration = parsed.data;
-  const secretProblems = resolveSecrets(configuration, folder);
+  const secretProblems = resolveSecrets(parsed.data, folder);
   if (secretProblems.length > 0)
     throw new ConfigurationError(secretProblems.map(lineOf), namedFiles(raw, folder));
-  return configuration;
-}
-
-/** `*` begins an alias in YAML, and a wildcard everywhere else. */
-function problemOfAliases(document: Document): { offset: number; message: string } | undefined {
-  const unknown: { offset: number; message: string }[] = [];
-  visit(document, {
-    Alias(_, alias) {
-      if (alias.resolve(document) === undefined)
-        unknown.push({
-          offset: alias.range?.[0] ?? 0,
-          message: `*${alias.source} is an alias of something that is not in this file; put quotes around it: "*${alias.source}"`,
-        });
-    },
-  });
-  if (unknown.length > 0) return unknown[0];
-  try {
-    document.toJS();
-    return undefined;
-  } catch (error) {
-    // A few lines of aliases of aliases can stand for gigabytes.
-    if (!(error instanceof ReferenceError)) throw error;
-    return { offset: 0, message: 'aliases stand for too much; write it out' };
-  }
+  return parsed.data;
 }
 
 /** Where a number or a boolean was asked for and an interpolated plain scalar stands, its text is read as one. */

@@ -14,3 +14,17 @@ export interface Problem {
 export function errorCode(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? 'unknown error';
 }
+
+/** The configuration is unusable; `problems` are lines ready to print. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+  readonly problems: readonly string[];
+  /** The files that the unusable configuration names, as far as it could be read. */
+  readonly files: readonly string[];
+
+  constructor(problems: readonly string[], files: readonly string[] = []) {
+    super(problems.join('\n'));
+    this.problems = problems;
+    this.files = files;
+  }
+}

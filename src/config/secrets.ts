@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { errorCode, type Problem } from './problem.ts';
 import type { Path } from './raw-document.ts';
-import type { Configuration } from './schema.ts';
+import type { Configuration, IssuerConfiguration } from './schema.ts';
 import {
   TLS_FILES,
   tlsClientProblem,
@@ -14,70 +14,96 @@ import {
 
 /** Puts the content of every `x_file` into `x`, so that later code knows one place only. */
 export function resolveSecrets(configuration: Configuration, folder: string): Problem[] {
-  const problems: Problem[] = [];
-  const resolveIn = (holder: Record<string, unknown>, key: string, path: Path): void => {
+  const files = new SecretFiles(folder);
+  const { listeners, admin, issuers, revocation, upstreams } = configuration;
+  files.resolve(configuration, 'log_key', []);
+  resolveAdminTokens(admin, files);
+  for (const [name, issuer] of Object.entries(issuers)) resolveIssuer(issuer, ['issuers', name], files);
+  resolveStore(revocation.store, files);
+  listeners.forEach(({ tls }, index) => resolveServerTls(tls, ['listeners', index, 'tls'], files));
+  resolveServerTls(admin.tls, ['admin', 'tls'], files);
+  resolveClientTls(revocation.tls, ['revocation', 'tls'], files);
+  for (const [name, { tls }] of Object.entries(upstreams))
+    resolveClientTls(tls, ['upstreams', name, 'tls'], files);
+  return files.problems;
+}
+
+/** Reads secrets from their files, and collects what is wrong with them. */
+class SecretFiles {
+  readonly problems: Problem[] = [];
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Where `KEY_file` is set in the holder, its `KEY` is the content of that file afterwards. */
+  resolve(holder: Record<string, unknown>, key: string, path: Path): void {
     const fileKey = `${key}_file`;
     const file = holder[fileKey];
     if (typeof file !== 'string') return;
+    const where = [...path, fileKey];
     if (holder[key] !== undefined) {
-      problems.push({
-        path: [...path, fileKey],
-        message: `${key} and ${fileKey} exclude each other; keep one`,
-      });
+      this.problems.push({ path: where, message: `${key} and ${fileKey} exclude each other; keep one` });
       return;
     }
     try {
-      // Editors and `echo` end a file with a line end that is no part of the secret.
-      const secret = readFileSync(resolve(folder, file), 'utf8').replace(/\r?\n$/, '');
+      // Editors and `echo` end a file with a line end that is not part of the secret.
+      const secret = readFileSync(resolve(this.#folder, file), 'utf8').replace(/\r?\n$/, '');
       if (secret === '')
-        problems.push({ path: [...path, fileKey], message: 'the file is empty; put the secret into it' });
+        this.problems.push({ path: where, message: 'the file is empty; put the secret into it' });
       holder[key] = secret;
     } catch (error) {
-      problems.push({
-        path: [...path, fileKey],
-        message: `the file cannot be read (${errorCode(error)}); create it, or mend its name or rights`,
+      this.problems.push({
+        path: where,
+        message: `the file cannot be read (${errorCode(error)}); create it, or correct its name or permissions`,
       });
     }
-  };
-  resolveIn(configuration, 'log_key', []);
-  resolveIn(configuration.admin, 'token', ['admin']);
-  configuration.admin.tokens?.forEach((token, index) => {
-    resolveIn(token, 'token', ['admin', 'tokens', index]);
-    if (token.token === undefined && token.token_file === undefined) {
-      problems.push({ path: ['admin', 'tokens', index], message: 'has no token; add token_file' });
-    }
+  }
+
+  /** Reads some files, and where all could be read, asks whether they belong together. */
+  resolveAll(path: Path, read: () => void, problem: () => string | undefined): void {
+    const before = this.problems.length;
+    read();
+    const message = this.problems.length === before ? problem() : undefined;
+    if (message !== undefined) this.problems.push({ path, message });
+  }
+}
+
+function resolveAdminTokens(admin: Configuration['admin'], files: SecretFiles): void {
+  files.resolve(admin, 'token', ['admin']);
+  admin.tokens?.forEach((token, index) => {
+    const path = ['admin', 'tokens', index];
+    files.resolve(token, 'token', path);
+    if (token.token === undefined && token.token_file === undefined)
+      files.problems.push({ path, message: 'has no token; add token_file' });
   });
-  for (const [name, issuer] of Object.entries(configuration.issuers)) {
-    resolveIn(issuer, 'hmac_secret', ['issuers', name]);
-    if (issuer.introspection)
-      resolveIn(issuer.introspection, 'client_secret', ['issuers', name, 'introspection']);
-  }
-  const { store } = configuration.revocation;
-  if (typeof store === 'object') {
-    resolveIn(store, 'password', ['revocation', 'store']);
-    if ('sentinels' in store) resolveIn(store, 'sentinel_password', ['revocation', 'store']);
-  }
-  const resolveTls = (tls: TlsClientConfiguration | undefined, path: Path): void => {
-    if (!tls) return;
-    const before = problems.length;
-    for (const key of TLS_FILES) resolveIn(tls, key, path);
-    const message = problems.length === before ? tlsClientProblem(tls) : undefined;
-    if (message !== undefined) problems.push({ path, message });
-  };
-  const resolveServer = (tls: TlsServerConfiguration | undefined, path: Path): void => {
-    if (!tls) return;
-    const before = problems.length;
-    for (const key of ['cert', 'key', 'client_ca']) resolveIn(tls, key, path);
+}
+
+function resolveIssuer(issuer: IssuerConfiguration, path: Path, files: SecretFiles): void {
+  files.resolve(issuer, 'hmac_secret', path);
+  if (issuer.introspection) files.resolve(issuer.introspection, 'client_secret', [...path, 'introspection']);
+}
+
+function resolveStore(store: Configuration['revocation']['store'], files: SecretFiles): void {
+  if (typeof store === 'string') return;
+  files.resolve(store, 'password', ['revocation', 'store']);
+  if ('sentinels' in store) files.resolve(store, 'sentinel_password', ['revocation', 'store']);
+}
+
+function resolveClientTls(tls: TlsClientConfiguration | undefined, path: Path, files: SecretFiles): void {
+  if (!tls) return;
+  const read = (): void => TLS_FILES.forEach((key) => files.resolve(tls, key, path));
+  files.resolveAll(path, read, () => tlsClientProblem(tls));
+}
+
+function resolveServerTls(tls: TlsServerConfiguration | undefined, path: Path, files: SecretFiles): void {
+  if (!tls) return;
+  const read = (): void => {
+    for (const key of ['cert', 'key', 'client_ca']) files.resolve(tls, key, path);
     tls.certificates.forEach((pair, at) => {
-      for (const key of ['cert', 'key']) resolveIn(pair, key, [...path, 'certificates', at]);
+      for (const key of ['cert', 'key']) files.resolve(pair, key, [...path, 'certificates', at]);
     });
-    const message = problems.length === before ? tlsServerProblem(tls) : undefined;
-    if (message !== undefined) problems.push({ path, message });
   };
-  configuration.listeners.forEach(({ tls }, index) => resolveServer(tls, ['listeners', index, 'tls']));
-  resolveServer(configuration.admin.tls, ['admin', 'tls']);
-  resolveTls(configuration.revocation.tls, ['revocation', 'tls']);
-  for (const [name, { tls }] of Object.entries(configuration.upstreams))
-    resolveTls(tls, ['upstreams', name, 'tls']);
-  return problems;
+  files.resolveAll(path, read, () => tlsServerProblem(tls));
 }

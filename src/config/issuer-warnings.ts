@@ -1,0 +1,82 @@
+/** What is allowed in an issuer, but risky. Pure. */
+import type { IssuerConfiguration } from './schema.ts';
+
+type Rule = (name: string, issuer: IssuerConfiguration) => readonly string[];
+
+const DEFAULT_MAX_LIFETIME_MS = 24 * 3_600_000;
+
+/** One line for each risk: what it is, what to do. */
+export function issuerWarnings(issuers: Readonly<Record<string, IssuerConfiguration>>): string[] {
+  return Object.entries(issuers).flatMap(([name, issuer]) => RULES.flatMap((rule) => rule(name, issuer)));
+}
+
+const plaintext: Rule = (name, { allow_http }) =>
+  allow_http
+    ? [`issuers.${name}: allow_http: anyone on the network path can forge keys and responses; use https`]
+    : [];
+
+const longLifetime: Rule = (name, { max_lifetime }) =>
+  max_lifetime > DEFAULT_MAX_LIFETIME_MS
+    ? [
+        `issuers.${name}: max_lifetime is more than 24h: a stolen token works for that long, and revocations are kept for that long`,
+      ]
+    : [];
+
+const sessionWithoutSid: Rule = (name, { backchannel_logout, required_claims }) =>
+  backchannel_logout?.ends === 'session' && !required_claims.includes('sid')
+    ? [
+        `issuers.${name}.backchannel_logout: ends: session ends no access token that carries no sid; add sid to required_claims if all of them carry one, else set ends: both`,
+      ]
+    : [];
+
+const noAudiences: Rule = (name, { audiences, validation }) =>
+  audiences === undefined && validation === undefined
+    ? [`issuers.${name}: no audiences: tokens that were issued for other services are accepted; name yours`]
+    : [];
+
+/** What ID tokens and refresh tokens carry as well: to ask for these tells nothing apart. */
+const CLAIMS_OF_ALL_KINDS: ReadonlySet<string> = new Set([
+  'iss',
+  'sub',
+  'aud',
+  'exp',
+  'nbf',
+  'iat',
+  'jti',
+  'sid',
+  'azp',
+  'auth_time',
+  'acr',
+  'amr',
+  'nonce',
+  'email',
+  'name',
+  'preferred_username',
+]);
+
+const unclearKind: Rule = (name, { token_type, required_claims }) => {
+  if (token_type !== 'any' || required_claims.some((path) => !CLAIMS_OF_ALL_KINDS.has(path))) return [];
+  return [
+    `issuers.${name}: token_type: any without required_claims that only access tokens carry: an ID token that does not say what it is passes as an access token; add such a claim, for example required_claims: [scope]`,
+  ];
+};
+
+const noClientLimit: Rule = (name, { introspection, validation }) => {
+  const limits = (introspection ?? validation)?.per_client;
+  return Object.entries(limits ?? {}).flatMap(([key, limit]) =>
+    limit === 0
+      ? [
+          `issuers.${name}: per_client.${key}: 0: one client with made-up tokens can use up what the server allows the gateway, and the tokens of all others get 503; set a number`,
+        ]
+      : [],
+  );
+};
+
+const RULES: readonly Rule[] = [
+  plaintext,
+  longLifetime,
+  sessionWithoutSid,
+  noAudiences,
+  unclearKind,
+  noClientLimit,
+];

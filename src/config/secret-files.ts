@@ -1,0 +1,88 @@
+/** Where the secrets of a configuration are: the files that it names, and the configuration file itself. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { LoadedConfiguration } from './load.ts';
+
+type Candidate = readonly [key: string, file: string | undefined];
+
+/** Every file that holds a secret, by the key that names it. */
+export function secretFiles({ configuration, folder }: LoadedConfiguration): [key: string, file: string][] {
+  const candidates: readonly Candidate[] = [
+    ['log_key_file', configuration.log_key_file],
+    ...adminFiles(configuration),
+    ...issuerFiles(configuration),
+    ...redisSecrets(configuration).map(({ file }): Candidate => ['revocation.store', file]),
+    ['identity.assertion.key_file', configuration.identity.assertion?.key_file],
+    ...tlsKeyFiles(configuration),
+  ];
+  return candidates.flatMap(([key, file]) => (file === undefined ? [] : [[key, resolve(folder, file)]]));
+}
+
+type Configuration = LoadedConfiguration['configuration'];
+
+const adminFiles = ({ admin }: Configuration): Candidate[] => [
+  ['admin.token_file', admin.token_file],
+  ...(admin.tokens ?? []).map(({ token_file }, index): Candidate => [
+    `admin.tokens[${index}].token_file`,
+    token_file,
+  ]),
+];
+
+const issuerFiles = ({ issuers }: Configuration): Candidate[] =>
+  Object.entries(issuers).flatMap(([name, { hmac_secret_file, introspection }]): Candidate[] => [
+    [`issuers.${name}.hmac_secret_file`, hmac_secret_file],
+    [`issuers.${name}.introspection.client_secret_file`, introspection?.client_secret_file],
+  ]);
+
+const tlsKeyFiles = ({ revocation, admin, listeners, upstreams }: Configuration): Candidate[] => [
+  ['revocation.tls.key_file', revocation.tls?.key_file],
+  ['admin.tls.key_file', admin.tls?.key_file],
+  ...listeners.map(({ tls }, index): Candidate => [`listeners[${index}].tls.key_file`, tls?.key_file]),
+  ...Object.entries(upstreams).map(([name, { tls }]): Candidate => [
+    `upstreams.${name}.tls.key_file`,
+    tls?.key_file,
+  ]),
+];
+
+/** Does the file itself hold a secret, rather than a variable or the name of a file? */
+export function hasInlineSecret({ configuration, file }: LoadedConfiguration): boolean {
+  const { admin, issuers, log_key } = configuration;
+  const secrets = [
+    log_key,
+    admin.token,
+    ...(admin.tokens ?? []).map(({ token }) => token),
+    ...Object.values(issuers).flatMap(({ hmac_secret, introspection }) => [
+      hmac_secret,
+      introspection?.client_secret,
+    ]),
+    ...redisSecrets(configuration).map(({ secret }) => secret),
+    configuration.revocation.tls?.key,
+    configuration.admin.tls?.key,
+    ...configuration.listeners.map(({ tls }) => tls?.key),
+    ...Object.values(configuration.upstreams).map(({ tls }) => tls?.key),
+  ].filter((secret) => secret !== undefined);
+  const text = secrets.length > 0 ? contentOf(file) : '';
+  return secrets.some((secret) => text.includes(secret));
+}
+
+function redisSecrets({ revocation: { store } }: Configuration): {
+  readonly file: string | undefined;
+  readonly secret: string | undefined;
+}[] {
+  if (typeof store === 'string') {
+    const { password } = URL.canParse(store) ? new URL(store) : { password: '' };
+    return password === '' ? [] : [{ file: undefined, secret: password }];
+  }
+  const own = { file: store.password_file, secret: store.password };
+  return 'cluster' in store
+    ? [own]
+    : [own, { file: store.sentinel_password_file, secret: store.sentinel_password }];
+}
+
+function contentOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
