@@ -67,6 +67,7 @@ export interface RequestHead extends RawHead {
 
 const NO_OPTIONS: readonly string[] = [];
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+const LENGTH = /^[0-9]{1,15}$/;
 
 /**
  * Reads and checks a request head.
@@ -80,102 +81,131 @@ export function readHead(raw: RawHead, table: HeaderTable, limits: HeadLimits): 
   // Node's parser takes a 0.9 with header fields, which that version did not have: no rule of 1.0 would hold for it.
   if (httpVersion === '0.9') throw MALFORMED_REQUEST;
   if (method === 'CONNECT' || method === 'TRACE') throw METHOD_REFUSED;
+  return new ReadHead(raw, table, limits);
+}
 
-  const kinds: HeaderKind[] = [];
-  let headerBytes = 0;
-  let host: string | undefined;
-  let connectionOptions = NO_OPTIONS;
-  let authorization = NO_OPTIONS;
-  let contentLength: number | undefined;
-  let chunked = false;
-  let upgrade: string | undefined;
-  let expectsContinue = false;
-  let requestId: string | undefined;
-  let traceparent: string | undefined;
+/** Reads the fields into itself, in turn, and then what follows from them: one object for a request. */
+class ReadHead implements RequestHead {
+  readonly method: string;
+  readonly target: string;
+  readonly httpVersion: string;
+  readonly rawHeaders: readonly string[];
+  readonly scheme: 'http' | 'https';
+  readonly bodyFollows: boolean;
+  readonly wantsTunnel: boolean;
+  readonly path: string;
+  readonly query: string;
+  readonly authority: string;
+  readonly hostname: string;
+  readonly kinds: HeaderKind[] = [];
+  connectionOptions = NO_OPTIONS;
+  authorization = NO_OPTIONS;
+  contentLength: number | undefined;
+  readonly hasBody: boolean;
+  upgrade: string | undefined;
+  expectsContinue = false;
+  requestId: string | undefined;
+  traceparent: string | undefined;
+  #host: string | undefined;
+  #isChunked = false;
 
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const value = rawHeaders[index + 1] ?? '';
-    const name = rawHeaders[index] ?? '';
-    // ": " and CRLF are part of what was sent.
-    headerBytes += name.length + value.length + 4;
-    const kind = table.kindOf(name);
-    kinds.push(kind);
+  constructor(raw: RawHead, table: HeaderTable, limits: HeadLimits) {
+    this.method = raw.method;
+    this.target = raw.target;
+    this.httpVersion = raw.httpVersion;
+    this.rawHeaders = raw.rawHeaders;
+    this.scheme = raw.scheme;
+    this.bodyFollows = raw.bodyFollows;
+    this.wantsTunnel = raw.wantsTunnel;
+    this.#readFields(table, limits.headerBytes);
+    this.#checkFraming(limits.bodyBytes);
+    const host = this.#host === undefined ? undefined : readHost(this.#host, raw.scheme);
+    if (!host) throw BAD_HOST;
+    this.authority = host.authority;
+    this.hostname = host.hostname;
+    const pathAndQuery = readTarget(raw.target, host, raw.scheme);
+    const question = pathAndQuery.indexOf('?');
+    this.path = question < 0 ? pathAndQuery : pathAndQuery.slice(0, question);
+    this.query = question < 0 ? '' : pathAndQuery.slice(question);
+    const { contentLength } = this;
+    this.hasBody = this.#isChunked || (contentLength === undefined ? raw.bodyFollows : contentLength > 0);
+    if (!raw.wantsTunnel || !this.connectionOptions.includes('upgrade')) this.upgrade = undefined;
+    if (this.requestId === '') this.requestId = undefined;
+  }
+
+  #readFields(table: HeaderTable, maxBytes: number): void {
+    const { rawHeaders } = this;
+    let bytes = 0;
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      const value = rawHeaders[index + 1] ?? '';
+      const name = rawHeaders[index] ?? '';
+      // ": " and CRLF are part of what was sent.
+      bytes += name.length + value.length + 4;
+      const kind = table.kindOf(name);
+      this.kinds.push(kind);
+      if (kind !== HeaderKind.forward) this.#take(kind, value);
+    }
+    if (bytes > maxBytes) throw HEADERS_TOO_LARGE;
+  }
+
+  #take(kind: HeaderKind, value: string): void {
     switch (kind) {
       case HeaderKind.host:
-        if (host !== undefined) throw BAD_HOST;
-        host = value;
+        if (this.#host !== undefined) throw BAD_HOST;
+        this.#host = value;
         break;
       case HeaderKind.connection:
-        connectionOptions = [
-          ...connectionOptions,
-          ...value
-            .toLowerCase()
-            .split(',')
-            .map((option) => option.trim()),
-        ];
+        this.connectionOptions = [...this.connectionOptions, ...listOf(value)];
         break;
       case HeaderKind.authorization:
-        authorization = [...authorization, value];
+        this.authorization = [...this.authorization, value];
         break;
       case HeaderKind.contentLength:
-        if (contentLength !== undefined || !/^[0-9]{1,15}$/.test(value)) throw MALFORMED_REQUEST;
-        contentLength = Number(value);
+        if (this.contentLength !== undefined || !LENGTH.test(value)) throw MALFORMED_REQUEST;
+        this.contentLength = Number(value);
         break;
       case HeaderKind.transferEncoding:
         // Any other coding would reach the upstream undone but unannounced.
-        if (chunked || value.toLowerCase() !== 'chunked') throw MALFORMED_REQUEST;
-        chunked = true;
+        if (this.#isChunked || value.toLowerCase() !== 'chunked') throw MALFORMED_REQUEST;
+        this.#isChunked = true;
         break;
       case HeaderKind.upgrade:
-        upgrade =
-          upgrade === undefined ? value.trim().toLowerCase() : `${upgrade}, ${value.trim().toLowerCase()}`;
+        this.upgrade = joined(this.upgrade, value.trim().toLowerCase());
         break;
       case HeaderKind.expect:
         // In HTTP/1.0 it means nothing (RFC 9110 section 10.1.1).
-        expectsContinue ||= httpVersion !== '1.0' && value.toLowerCase() === '100-continue';
+        this.expectsContinue ||= this.httpVersion !== '1.0' && value.toLowerCase() === '100-continue';
         break;
       case HeaderKind.requestId:
-        // A repeated one is none: the empty text is not valid, and stays.
-        requestId = requestId === undefined && REQUEST_ID.test(value) ? value : '';
+        // A repeated id is no id: the empty text is not valid, and stays.
+        this.requestId = this.requestId === undefined && REQUEST_ID.test(value) ? value : '';
         break;
       case HeaderKind.traceparent:
-        traceparent = value;
+        this.traceparent = value;
         break;
       default:
     }
   }
-  if (headerBytes > limits.headerBytes) throw HEADERS_TOO_LARGE;
-  // Two framings in one message, or a framing that HTTP/1.0 does not have: request smuggling (rules H2, H3).
-  if (chunked && (contentLength !== undefined || httpVersion === '1.0')) throw MALFORMED_REQUEST;
-  if (limits.bodyBytes > 0 && contentLength !== undefined && contentLength > limits.bodyBytes)
-    throw BODY_TOO_LARGE;
 
-  const read = host === undefined ? undefined : readHost(host, raw.scheme);
-  if (!read) throw BAD_HOST;
-  const pathAndQuery = readTarget(target, read, raw.scheme);
-  const question = pathAndQuery.indexOf('?');
-  return {
-    method,
-    target,
-    httpVersion,
-    rawHeaders,
-    scheme: raw.scheme,
-    bodyFollows: raw.bodyFollows,
-    path: question < 0 ? pathAndQuery : pathAndQuery.slice(0, question),
-    query: question < 0 ? '' : pathAndQuery.slice(question),
-    authority: read.authority,
-    hostname: read.hostname,
-    kinds,
-    connectionOptions,
-    authorization,
-    contentLength,
-    hasBody: chunked || (contentLength === undefined ? raw.bodyFollows : contentLength > 0),
-    wantsTunnel: raw.wantsTunnel,
-    upgrade: raw.wantsTunnel && connectionOptions.includes('upgrade') ? upgrade : undefined,
-    expectsContinue,
-    requestId: requestId === '' ? undefined : requestId,
-    traceparent,
-  };
+  #checkFraming(maxBodyBytes: number): void {
+    const { contentLength } = this;
+    // Two framings in one message, or a framing that HTTP/1.0 does not have: request smuggling (rules H2, H3).
+    if (this.#isChunked && (contentLength !== undefined || this.httpVersion === '1.0'))
+      throw MALFORMED_REQUEST;
+    if (maxBodyBytes > 0 && contentLength !== undefined && contentLength > maxBodyBytes) throw BODY_TOO_LARGE;
+  }
+}
+
+/** The members of a comma-separated list, in lower case. */
+function listOf(value: string): string[] {
+  return value
+    .toLowerCase()
+    .split(',')
+    .map((member) => member.trim());
+}
+
+function joined(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before}, ${value}`;
 }
 
 /**
