@@ -5,7 +5,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { contentTypesIn, isJson, mediaTypeOf } from '../http/media-type.ts';
+import { fieldValues } from '../http/field-list.ts';
+import { isJson, mediaTypeOf } from '../http/media-type.ts';
 import { GatewayError } from '../errors.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import { ListenerCertificates, type ListenerTls } from '../tls/server-certificates.ts';
@@ -182,7 +183,7 @@ export class AdminServer {
     if (refused) return refused;
     const { auth } = this.#parts;
     const address = request.socket.remoteAddress ?? '';
-    const identified = auth.identify(authorizationLines(request), address);
+    const identified = auth.identify(fieldValues(request.rawHeaders, 'authorization'), address);
     if (identified.outcome === 'throttled') {
       return adminProblem(429, 'throttled', 'too many wrong admin tokens from this address', {
         'retry-after': String(identified.retryAfterSeconds),
@@ -245,7 +246,7 @@ export class AdminServer {
     handle: (body: Buffer) => Promise<AdminResponse>,
   ): Promise<AdminResponse> {
     // Of two lines Node shows the first alone; another reader may go by the second.
-    if (!accepts(mediaTypeOf(contentTypesIn(request.rawHeaders))))
+    if (!accepts(mediaTypeOf(fieldValues(request.rawHeaders, 'content-type'))))
       return adminProblem(415, 'unsupported_media_type', 'send application/json (RFC 7009: a form)');
     const body = await readBody(request, MAX_BODY_BYTES);
     return body ? handle(body) : adminProblem(413, 'body_too_large', 'the body is larger than 64 KiB');
@@ -254,10 +255,4 @@ export class AdminServer {
 
 function methodNotAllowed(allow: string): AdminResponse {
   return adminProblem(405, 'method_not_allowed', `use one of ${allow}`, { allow });
-}
-
-function authorizationLines({ rawHeaders }: IncomingMessage): string[] {
-  return rawHeaders.filter(
-    (_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === 'authorization',
-  );
 }

@@ -1,6 +1,7 @@
 import type { ImaginedRequest } from '../explain/dry-run.ts';
 import { explain as dryRun } from '../explain/explain.ts';
 import type { Explanation } from '../explain/explanation.ts';
+import { hasField } from '../http/field-list.ts';
 import {
   CONFIG_OPTION,
   configurationOf,
@@ -69,7 +70,7 @@ function imaginedRequest(args: Arguments): ImaginedRequest {
   if (scheme === undefined)
     throw new UsageError(`"${url}" is no URL of a request; write http://HOST/PATH, or https://`);
   const headers = headersOf(args);
-  const hasHost = headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
+  const hasHost = hasField(headers, 'host');
   return {
     method,
     scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http',

@@ -7,6 +7,7 @@ import type { Gateway } from '../gateway.ts';
 import { clientAddress, normalAddress } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
 import { corsHeaders } from '../http/cors.ts';
+import { fieldPairs } from '../http/field-list.ts';
 import { headerAlias } from '../http/header-names.ts';
 import { problemResponse } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
@@ -21,7 +22,6 @@ import type { ClientEnd, OutboundRequest } from '../stages/rewrite-headers.ts';
 import { newRequestId } from '../telemetry/trace-context.ts';
 import {
   decided,
-  lines,
   logoutExplanation,
   preflightExplanation,
   STAGES,
@@ -191,7 +191,7 @@ export class DryRun {
     const { headers, body } = problemResponse(error, this.#parts.policy.realm, exchange.requestId);
     const { route, head } = exchange;
     const cors = route?.cors && head ? corsHeaders(route.cors, head) : [];
-    return { headers: lines([...headers, ...cors]), body };
+    return { headers: fieldPairs([...headers, ...cors]), body };
   }
 
   /** What is a key for whoever holds it is not printed. */
@@ -203,7 +203,7 @@ export class DryRun {
       method,
       target,
       host: host ?? null,
-      headers: lines(headers).map(([name, value]) => [
+      headers: fieldPairs(headers).map(([name, value]) => [
         name,
         secret.has(name.toLowerCase()) ? '(not shown)' : value,
       ]),
@@ -216,8 +216,9 @@ function parserTakes({ method, target, rawHeaders }: RawHead): boolean {
   return (
     METHODS.includes(method) &&
     /^[\x21-\x7e\x80-\xff]+$/.test(target) &&
-    rawHeaders.every((text, index) =>
-      index % 2 === 0 ? /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text) : /^[\t\x20-\x7e\x80-\xff]*$/.test(text),
+    fieldPairs(rawHeaders).every(
+      ([name, value]) =>
+        /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value),
     )
   );
 }

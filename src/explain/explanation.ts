@@ -1,5 +1,6 @@
 /** What a dry run tells: the shape of it, and what can be said without running anything. Pure. */
 import type { AuthReason, GatewayError } from '../errors.ts';
+import { fieldPairs } from '../http/field-list.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import type { NearRoute } from './nearest-routes.ts';
 
@@ -52,7 +53,7 @@ export function preflightExplanation(exchange: Exchange, headers: readonly strin
     ...withoutToken(exchange, `${exchange.route?.name}: a preflight request, which its cors section answers`),
     decision: 'allow',
     status: 204,
-    answer: { headers: lines(headers), body: '' },
+    answer: { headers: fieldPairs(headers), body: '' },
   };
 }
 
@@ -88,12 +89,4 @@ export function decided(
 ): Explanation['decision'] {
   if (error && error.reason === undefined) return 'deny';
   return decision?.decision ?? 'allow';
-}
-
-/** Names and values in turn, as pairs. */
-export function lines(flat: readonly string[]): Line[] {
-  return Array.from({ length: flat.length / 2 }, (_, index) => [
-    flat[2 * index] ?? '',
-    flat[2 * index + 1] ?? '',
-  ]);
 }

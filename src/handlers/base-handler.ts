@@ -12,6 +12,7 @@ import { clientAddress, type TrustedPeers } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
 import { problemResponse } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
+import { fieldLines } from '../http/field-list.ts';
 import type { OpenTunnel, RequestHandler, Site } from '../server/request-handler.ts';
 import type { Exchange } from '../telemetry/exchange.ts';
 import type { Observer } from '../telemetry/observer.ts';
@@ -174,11 +175,8 @@ export function commonSite(
       observer.failed(exchange, error);
       observer.end(exchange);
       const { status, headers: own, body } = problemResponse(error, gateway.policy.realm, exchange.requestId);
-      const headers = [...own, ...alwaysSaid];
-      const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: close'];
-      for (let index = 0; index < headers.length; index += 2)
-        lines.push(`${headers[index]}: ${headers[index + 1]}`);
-      return `${lines.join('\r\n')}\r\n\r\n${body}`;
+      const statusLine = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`;
+      return `${statusLine}\r\nconnection: close\r\n${fieldLines([...own, ...alwaysSaid])}\r\n${body}`;
     },
   };
 }

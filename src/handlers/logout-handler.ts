@@ -13,7 +13,8 @@ import {
   REQUEST_TIMEOUT,
   REVOCATION_NOT_STORED,
 } from '../errors.ts';
-import { contentTypesIn, mediaTypeOf } from '../http/media-type.ts';
+import { fieldValues } from '../http/field-list.ts';
+import { mediaTypeOf } from '../http/media-type.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { readBody } from '../server/read-body.ts';
 import { RevocationRefused, type Revoker } from '../revocation/revoker.ts';
@@ -126,7 +127,7 @@ function targetsOf(
 /** @throws GatewayError 400, 405, 408, 413; LogoutRefused */
 async function tokenOf(request: ClientRequest): Promise<string> {
   if (request.method !== 'POST') throw LOGOUT_NOT_POSTED;
-  const mediaType = mediaTypeOf(contentTypesIn(request.rawHeaders));
+  const mediaType = mediaTypeOf(fieldValues(request.rawHeaders, 'content-type'));
   if (mediaType !== 'application/x-www-form-urlencoded') throw new LogoutRefused('not_a_form');
   const body = await bodyOf(request);
   const [token, second] = new URLSearchParams(body.toString('utf8')).getAll('logout_token');

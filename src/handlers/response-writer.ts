@@ -6,6 +6,7 @@ import type { ClientResponse } from '../server/exchange.ts';
 import { collectAfterBody } from '../gc.ts';
 import type { GatewayError } from '../errors.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';
+import { fieldPairs, fieldValue, hasField } from '../http/field-list.ts';
 import { withCors } from '../http/cors.ts';
 import type { ResponseSink, Forwarding } from '../upstream/forwarder.ts';
 import type { Exchange } from '../telemetry/exchange.ts';
@@ -111,7 +112,7 @@ export class ResponseWriter implements ResponseSink {
     this.#hooks.answered();
     this.#ended = true;
     const hasTrailers = trailers.length > 0;
-    if (hasTrailers) this.#response.addTrailers(pairs(trailers));
+    if (hasTrailers) this.#response.addTrailers(fieldPairs(trailers));
     const chunk = this.#firstChunk;
     if (this.#headHeld && chunk !== undefined && !hasTrailers) {
       this.#headHeld = false;
@@ -164,23 +165,14 @@ export class ResponseWriter implements ResponseSink {
 
 /** What is to be said and has not been. */
 function missing(said: readonly string[], headers: ResponseHeaders): readonly string[] {
-  return said.length === 0 ||
-    !headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === said[0])
-    ? said
-    : [];
+  const [name] = said;
+  return name !== undefined && hasField(headers, name) ? [] : said;
 }
 
 /** Media types whose answers go on until somebody ends them (rule V10). */
 const STREAM = /^(?:text\/event-stream|application\/grpc)/i;
 
 function isStream(headers: ResponseHeaders): boolean {
-  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
-  return at >= 0 && STREAM.test(headers[at + 1] ?? '');
-}
-
-function pairs(headers: ResponseHeaders): [string, string][] {
-  const result: [string, string][] = [];
-  for (let index = 0; index < headers.length; index += 2)
-    result.push([headers[index] ?? '', headers[index + 1] ?? '']);
-  return result;
+  const contentType = fieldValue(headers, 'content-type');
+  return contentType !== undefined && STREAM.test(contentType);
 }

@@ -18,13 +18,6 @@ export function mediaTypeOf(values: readonly string[]): string {
   return CONTENT_TYPE.exec(value)?.[1]?.toLowerCase() ?? '';
 }
 
-/** The values of all Content-Type lines, in a flat list of names and values. */
-export function contentTypesIn(rawHeaders: readonly string[]): string[] {
-  return rawHeaders.filter(
-    (_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === 'content-type',
-  );
-}
-
 /** application/json and nothing like it: RFC 7662 section 2.2, RFC 8414 section 3.2 and our own API name that one. */
 export function isJson(mediaType: string): boolean {
   return mediaType === 'application/json';

@@ -3,6 +3,7 @@
  * client may have written elsewhere is not looked at. Pure. docs/forward-auth.md. Rules C3, C10.
  */
 import { UNCLEAR_ORIGINAL } from '../errors.ts';
+import { hasField, withoutFields } from './field-list.ts';
 import { forwardedScheme } from './forwarded-headers.ts';
 import { singleHeader, type RawHead } from './request-head.ts';
 
@@ -54,11 +55,7 @@ export function originalRequest(asking: RawHead, dialect: Dialect): RawHead {
 
 /** Does the request name an original at all? */
 export function namesOriginal(asking: RawHead, dialect: Dialect): boolean {
-  const source = SOURCES[dialect];
-  return (
-    dialect === 'request' ||
-    asking.rawHeaders.some((name, index) => index % 2 === 0 && source.includes(name.toLowerCase()))
-  );
+  return dialect === 'request' || SOURCES[dialect].some((name) => hasField(asking.rawHeaders, name));
 }
 
 function lineOf(
@@ -94,10 +91,5 @@ function part(asking: RawHead, name: string): string {
 
 /** The Host of the asking request is our own; the client's stands elsewhere. */
 function withHost(rawHeaders: readonly string[], host: string): string[] {
-  const headers = ['Host', host];
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] ?? '';
-    if (name.toLowerCase() !== 'host') headers.push(name, rawHeaders[index + 1] ?? '');
-  }
-  return headers;
+  return ['Host', host, ...withoutFields(rawHeaders, ['host'])];
 }

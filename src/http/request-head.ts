@@ -12,6 +12,7 @@ import {
   METHOD_REFUSED,
   URI_TOO_LONG,
 } from '../errors.ts';
+import { onlyFieldValue } from './field-list.ts';
 import { HeaderKind, type HeaderTable } from './header-names.ts';
 import { readHost, type HostReading } from './host-name.ts';
 
@@ -234,11 +235,5 @@ export function valuesOf(head: RequestHead, kind: HeaderKind): string[] {
 
 /** The single value of a header by its lower-case name, undefined where it is absent or repeated. */
 export function singleHeader(head: RawHead, name: string): string | undefined {
-  let found: string | undefined;
-  for (let index = 0; index < head.rawHeaders.length; index += 2) {
-    if (head.rawHeaders[index]?.toLowerCase() !== name) continue;
-    if (found !== undefined) return undefined;
-    found = head.rawHeaders[index + 1];
-  }
-  return found;
+  return onlyFieldValue(head.rawHeaders, name);
 }

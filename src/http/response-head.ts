@@ -2,9 +2,10 @@
  * The head of an upstream's answer, read strictly: what two readers could frame differently is no answer at all.
  * Hop-by-hop fields end here. Pure. RFC 9112 sections 4 to 7, RFC 9110 section 7.6.1. Rules H4, H9, C18.
  */
+import { withoutFields, type FieldList } from './field-list.ts';
 
 /** Names and values in turn, spelled as they came, without what was for the upstream's connection only. */
-export type ResponseHeaders = readonly string[];
+export type ResponseHeaders = FieldList;
 
 /** How long the body is. */
 export type BodyFraming =
@@ -161,7 +162,7 @@ export function readResponseHead(text: string, method: string): ResponseHead {
   return {
     status,
     // RFC 9110 section 8.6: none in 1xx and 204. In HTTP/2 a length that nothing follows breaks the answer.
-    headers: withoutNamed(
+    headers: withoutFields(
       fields.passed,
       status < 200 || status === 204 ? [...options, 'content-length'] : options,
     ),
@@ -182,7 +183,7 @@ export function readResponseHead(text: string, method: string): ResponseHead {
 export function readTrailers(text: string): ResponseHeaders {
   if (text === '') return NO_HEADERS;
   if (BROKEN_TEXT.test(text)) throw new BrokenResponse('a byte that no trailer may have');
-  return withoutNamed(new Fields(text, 0).passed, NOT_IN_TRAILERS);
+  return withoutFields(new Fields(text, 0).passed, NOT_IN_TRAILERS);
 }
 
 export const NO_HEADERS: ResponseHeaders = [];
@@ -229,16 +230,6 @@ function connectionOptions(connection: string | undefined): readonly string[] {
       // Taking away what frames the message would make two messages of one.
       .filter((option) => option !== 'content-length')
   );
-}
-
-function withoutNamed(headers: ResponseHeaders, names: readonly string[]): ResponseHeaders {
-  if (names.length === 0) return headers;
-  const kept: string[] = [];
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] ?? '';
-    if (!names.includes(name.toLowerCase())) kept.push(name, headers[index + 1] ?? '');
-  }
-  return kept;
 }
 
 function keepAliveSeconds(keepAlive: string | undefined): number | undefined {

@@ -1,5 +1,6 @@
 /** Node's answer, which can also say what comes before an answer, and break off. RFC 9110 section 15.2. Rules H11, H15. */
 import { ServerResponse, STATUS_CODES } from 'node:http';
+import { fieldLines } from '../http/field-list.ts';
 import type { ClientResponse } from './exchange.ts';
 import type { Http1Request } from './http1-request.ts';
 
@@ -7,10 +8,8 @@ export class Http1Response extends ServerResponse<Http1Request> implements Clien
   writeInformational(status: number, headers: readonly string[]): void {
     // Without a socket it stands in line behind another answer, and may do without.
     if (this.headersSent || !this.socket) return;
-    const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`];
-    for (let index = 0; index < headers.length; index += 2)
-      lines.push(`${headers[index]}: ${headers[index + 1]}`);
-    this.socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+    const statusLine = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+    this.socket.write(`${statusLine}${fieldLines(headers)}\r\n`, 'latin1');
   }
 
   override destroy(error?: Error): this {

@@ -2,6 +2,7 @@
  * Two connections that have switched to WebSocket, joined. Rules H12, V10.
  */
 import { pipeline, Transform, type Duplex } from 'node:stream';
+import { fieldLines } from '../http/field-list.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';
 import { FramePassage } from './websocket-frames.ts';
 
@@ -22,13 +23,11 @@ export interface Tunnel {
 /** How long the border of frames may take. */
 const CLOSE_WITHIN_MS = 500;
 const MOST_LISTENERS = 20;
+const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n';
 
 /** Tells the client that the upstream has switched, then carries bytes both ways until either end closes. */
 export function openTunnel({ client, upstream, headers, early }: TunnelEnds, closed: () => void): Tunnel {
-  const lines = ['HTTP/1.1 101 Switching Protocols', 'connection: Upgrade', 'upgrade: websocket'];
-  for (let index = 0; index < headers.length; index += 2)
-    lines.push(`${headers[index]}: ${headers[index + 1]}`);
-  client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  client.write(`${SWITCHING}${fieldLines(headers)}\r\n`, 'latin1');
   const frames = new FramePassage();
   if (early.length > 0) frames.write(early);
   let open = 2;
