@@ -5,12 +5,14 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { ResponseHead, ResponseHeaders } from '../http/response-head.ts';
 import { REQUEST_TIMEOUT, upstreamTimeout } from '../errors.ts';
+import { hasField } from '../http/field-list.ts';
 import { BEARER_PROTOCOL } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Balancer, Weighted } from './balancer.ts';
 import type { ConnectionPool, Waiter } from './connection-pool.ts';
 import type { ResponseSink, Forwarding } from './forwarder.ts';
 import type { Deadlines, Deadline } from './deadlines.ts';
+import { writeRequestHead } from './request-writer.ts';
 import type { TargetHealth } from './target-health.ts';
 import type { ConnectionUser, UpstreamConnection } from './upstream-connection.ts';
 import { isConnectionError, upstreamFailure } from './upstream-errors.ts';
@@ -130,7 +132,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
     connection.send(
       {
         method,
-        head: requestHead(this.#outbound, this.#target?.host ?? ''),
+        head: writeRequestHead(this.#outbound, this.#target?.host ?? ''),
         body: this.#body,
         contentLength,
         upgrade,
@@ -223,28 +225,8 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
   }
 }
 
-/** Methods whose requests have a body as a rule: without one, they say so (RFC 9110 section 8.6). */
-const WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
-
-/** The head as it goes out: the same bytes that the decision was made on (rule H13). */
-function requestHead(outbound: OutboundRequest, ownHost: string): string {
-  const { method, target, host, headers, upgrade } = outbound;
-  let head = `${method} ${target} HTTP/1.1\r\nhost: ${host ?? ownHost}\r\n${framing(outbound)}`;
-  if (upgrade !== undefined) head += `connection: Upgrade\r\nupgrade: ${upgrade}\r\n`;
-  for (let index = 0; index < headers.length; index += 2)
-    head += `${headers[index]}: ${headers[index + 1]}\r\n`;
-  return `${head}\r\n`;
-}
-
 /** A browser that offered protocols gives up unless the answer chooses one: `bearer`, where the upstream chose none. */
 function withBearer(headers: ResponseHeaders, { offersBearer }: OutboundRequest): ResponseHeaders {
-  const chosen = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'sec-websocket-protocol');
-  return offersBearer && !chosen ? [...headers, 'Sec-WebSocket-Protocol', BEARER_PROTOCOL] : headers;
-}
-
-/** RFC 9112 section 6: one framing, and none where there is no body. */
-function framing({ method, hasBody, contentLength }: OutboundRequest): string {
-  if (contentLength !== undefined) return `content-length: ${contentLength}\r\n`;
-  if (hasBody) return 'transfer-encoding: chunked\r\n';
-  return WITH_BODY.has(method) ? 'content-length: 0\r\n' : '';
+  if (!offersBearer || hasField(headers, 'sec-websocket-protocol')) return headers;
+  return [...headers, 'Sec-WebSocket-Protocol', BEARER_PROTOCOL];
 }
