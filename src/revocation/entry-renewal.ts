@@ -7,7 +7,8 @@
  */
 import type { Clock } from '../clock.ts';
 import { idOfKey, type RevocableToken, type TargetKey } from './revocation-target.ts';
-import { RENEWAL_STEP_SECONDS, type RevocationStore } from './revocation-store.ts';
+import { RENEWAL_STEP_SECONDS } from './merge-rules.ts';
+import type { RevocationStore } from './revocation-store.ts';
 import type { RevocationView } from './revocation-view.ts';
 
 /** Where `revocation.keep` is shorter: what is renewed once a day must live for longer than a day. */

@@ -5,8 +5,7 @@
  * Marks lie in pages of typed arrays, which never move as the table grows. An index of open addressing finds them:
  * each cell holds a word of the key, so that a key that is not there is known without a look at any mark.
  */
-import { hash } from 'node:crypto';
-import type { RevocationMark } from './revocation-store.ts';
+import { CHECKSUM_MODULUS, markChecksum, type RevocationMark } from './mark.ts';
 import { idOfKey, keyOfId, type TargetKey } from './revocation-target.ts';
 
 const PAGE_BITS = 14;
@@ -30,19 +29,6 @@ interface MarkPage {
 
 const REVOKED = 1;
 const SEEN = 2;
-
-/** Sums of digests, whatever the order: two tables with the same marks have the same. Below this, to stay exact. */
-export const CHECKSUM_MODULUS = 2 ** 48;
-
-/** A mark as the store writes it; the checksum is over this text. */
-export function markText({ revoked, issuedBefore, expiresAt, version }: RevocationMark): string {
-  return `${revoked ? 1 : 0}|${issuedBefore ?? ''}|${expiresAt}|${version.timeMs}-${version.counter}`;
-}
-
-/** The first 48 bits of SHA-1 of `id|mark`: what a Redis script can compute, too. Finds accidents, not attackers. */
-export function markChecksum(mark: RevocationMark): number {
-  return hash('sha1', `${mark.id}|${markText(mark)}`, 'buffer').readUIntBE(0, 6);
-}
 
 export class MarkTable {
   readonly #pages: MarkPage[] = [];

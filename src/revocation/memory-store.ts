@@ -7,21 +7,21 @@ import { compareListed, pageOf, parseCursor } from './list-cursor.ts';
 import {
   compareVersions,
   formatVersion,
-  mergedMark,
   nextVersion,
   parseVersion,
-  renewedExpiry,
-  restoredEntry,
-  revise,
-  type Batch,
-  type Page,
-  type Position,
-  type RevocationEntry,
   type RevocationMark,
-  type RevocationRequest,
-  type RevocationStore,
-  type Revoked,
   type Version,
+} from './mark.ts';
+import { mergedMark, renewedExpiry, restoredEntry, revise } from './merge-rules.ts';
+import type {
+  Batch,
+  ListQuery,
+  Page,
+  Position,
+  RevocationEntry,
+  RevocationRequest,
+  RevocationStore,
+  Revoked,
 } from './revocation-store.ts';
 
 const HEARTBEAT_MS = 500;
@@ -67,15 +67,7 @@ export class MemoryStore implements RevocationStore {
     return entry?.revoked === true ? entry : undefined;
   }
 
-  async list({
-    cursor,
-    limit,
-    subject,
-  }: {
-    cursor?: string;
-    limit: number;
-    subject?: string;
-  }): Promise<Page> {
+  async list({ cursor, limit, subject }: ListQuery): Promise<Page> {
     this.#dropExpired();
     const after = parseCursor(cursor);
     const matching = [...this.#entries.values()]

@@ -8,7 +8,7 @@
  * A mark is `revoked|issued_before|expires_at|time_ms-counter`, issued_before empty for what ends for good (one token, a
  * session). The checksum is the
  * sum of the first 48 bits of SHA-1 over `id|mark` of every mark, modulo 2^48: whatever the order, and found by every
- * gateway for itself (mark-table.ts).
+ * gateway for itself (mark.ts).
  *
  * Redis 7.0 cannot expire the members of a hash, so every change trims what has expired, and so does whoever asks for
  * the inventory.

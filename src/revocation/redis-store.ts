@@ -3,44 +3,29 @@
  * gateway of each change as it happens. Rules V5, V6, V7, V9.
  */
 import type { Clock } from '../clock.ts';
-import { markText } from './mark-table.ts';
-import { compareListed, pageOf, parseCursor, type ListPlace } from './list-cursor.ts';
-import type { RedisLocation } from './redis-connection.ts';
-import { RedisLink } from './redis-link.ts';
-import { KEY_NAMES, LOG_LENGTH, type KeyName } from './redis-scripts.ts';
+import { compareVersions, markText, parseMark, parseVersion, type RevocationMark } from './mark.ts';
+import { cutoffOf, RENEWAL_STEP_SECONDS } from './merge-rules.ts';
 import {
-  compareVersions,
-  cutoffOf,
-  parseVersion,
   PositionLost,
-  RENEWAL_STEP_SECONDS,
-  restoredEntry,
   type Batch,
+  type ListQuery,
   type Page,
   type Position,
   type RevocationEntry,
-  type RevocationMark,
   type RevocationRequest,
   type RevocationStore,
   type Revoked,
 } from './revocation-store.ts';
-import type { RevocationTarget } from './revocation-target.ts';
+import { compareListed, pageOf, parseCursor, type ListPlace } from './list-cursor.ts';
+import type { RedisLocation } from './redis-connection.ts';
+import { detailText, entryOf, liveEntry } from './redis-entry.ts';
+import { RedisLink } from './redis-link.ts';
+import { KEY_NAMES, LOG_LENGTH, type KeyName } from './redis-scripts.ts';
 
 /** How often a gateway compares itself with the list. XREAD waits for news no longer than that. */
 const COMPARE_MS = 1_000;
 const BATCH_ENTRIES = 1_000;
 const SCAN_COUNT = '2000';
-
-type Detail = KnownDetail | { readonly restored: true; readonly created_at: number };
-
-interface KnownDetail {
-  readonly restored?: undefined;
-  readonly target: RevocationTarget;
-  readonly created_at: number;
-  readonly created_by: string;
-  /** Absent where none was given: cjson would turn null into something else. */
-  readonly reason?: string;
-}
 
 export class RedisStore implements RevocationStore {
   readonly kind = 'redis';
@@ -68,16 +53,15 @@ export class RedisStore implements RevocationStore {
   }
 
   async revoke(request: RevocationRequest): Promise<Revoked> {
-    const { id, target, expiresAt, createdBy, reason } = request;
+    const { id, target, expiresAt } = request;
     const issuedBefore = cutoffOf(target, request.issuedBefore);
-    const who = { target, created_by: createdBy, ...(reason === null ? {} : { reason }) };
     const [outcome, mark, detail] = await this.#link.run((redis) =>
       redis.sallyportRevoke(
         ...this.#keys,
         id,
         issuedBefore === null ? '' : String(issuedBefore),
         String(expiresAt),
-        JSON.stringify(who),
+        detailText(request),
       ),
     );
     return { entry: entryOf(parseMark(id, mark), detail), created: outcome === 1, changed: outcome !== 0 };
@@ -104,51 +88,20 @@ export class RedisStore implements RevocationStore {
     return mark === null ? undefined : liveEntry(parseMark(id, mark), who, nowMs);
   }
 
-  async list({
-    cursor,
-    limit,
-    subject,
-  }: {
-    cursor?: string;
-    limit: number;
-    subject?: string;
-  }): Promise<Page> {
+  async list({ cursor, limit, subject }: ListQuery): Promise<Page> {
     const nowMs = await this.nowMs();
-    const { state, detail, created } = this.#key;
     const entries: RevocationEntry[] = [];
     const places: ListPlace[] = [];
     let after = parseCursor(cursor);
     for (let offset = 0; ;) {
-      const page = placesOf(
-        await this.#link.run((redis) =>
-          redis.zrevrangebyscore(
-            created,
-            after.createdAt,
-            '-inf',
-            'WITHSCORES',
-            'LIMIT',
-            offset,
-            BATCH_ENTRIES,
-          ),
-        ),
-      );
+      const page = await this.#placesFrom(after.createdAt, offset);
       if (page.length === 0) return pageOf(entries, limit, places);
       const fresh = page.filter((place) => compareListed(place, after) > 0);
-      const ids = fresh.map(({ id }) => id);
-      const [marks, details] =
-        ids.length === 0
-          ? [[], []]
-          : await this.#link.run((redis) =>
-              Promise.all([redis.hmget(state, ...ids), redis.hmget(detail, ...ids)]),
-            );
+      const found = await this.#entriesAt(fresh, nowMs);
       const { createdAt } = after;
       for (const [index, place] of fresh.entries()) {
         after = place;
-        const mark = marks[index];
-        const entry =
-          mark === null || mark === undefined
-            ? undefined
-            : liveEntry(parseMark(place.id, mark), details[index] ?? null, nowMs);
+        const entry = found[index];
         if (entry === undefined || (subject !== undefined && !isSubject(entry, subject))) continue;
         entries.push(entry);
         places.push(place);
@@ -157,6 +110,33 @@ export class RedisStore implements RevocationStore {
       // Thousands may be made in the same second: those that were seen are passed over by their number.
       offset = after.createdAt === createdAt ? offset + page.length : 0;
     }
+  }
+
+  /** The next places that were made at this time or before it, the latest first. */
+  async #placesFrom(createdAt: number, offset: number): Promise<ListPlace[]> {
+    const { created } = this.#key;
+    const flat = await this.#link.run((redis) =>
+      redis.zrevrangebyscore(created, createdAt, '-inf', 'WITHSCORES', 'LIMIT', offset, BATCH_ENTRIES),
+    );
+    return placesOf(flat);
+  }
+
+  /** In the order of the places; undefined where the entry does not live. */
+  async #entriesAt(
+    places: readonly ListPlace[],
+    nowMs: number,
+  ): Promise<readonly (RevocationEntry | undefined)[]> {
+    // Redis refuses a HMGET without fields.
+    if (places.length === 0) return [];
+    const { state, detail } = this.#key;
+    const ids = places.map(({ id }) => id);
+    const [marks, details] = await this.#link.run((redis) =>
+      Promise.all([redis.hmget(state, ...ids), redis.hmget(detail, ...ids)]),
+    );
+    return ids.map((id, index) => {
+      const mark = marks[index] ?? null;
+      return mark === null ? undefined : liveEntry(parseMark(id, mark), details[index] ?? null, nowMs);
+    });
   }
 
   async announce(text: string): Promise<void> {
@@ -274,41 +254,6 @@ function batchOf(
 /** Ids of a stream are `milliseconds-counter`. */
 function compareIds(a: Position, b: Position): number {
   return compareVersions(parseVersion(a), parseVersion(b));
-}
-
-const MARK = /^([01])\|(\d*)\|(\d+)\|(\d+)-(\d+)$/;
-
-function parseMark(id: string, text: string): RevocationMark {
-  const [, revoked, issuedBefore = '', expiresAt, timeMs, counter] = MARK.exec(text) ?? [];
-  if (revoked === undefined)
-    throw new Error('the revocation list in Redis holds an entry that is none of ours');
-  return {
-    id,
-    revoked: revoked === '1',
-    issuedBefore: issuedBefore === '' ? null : Number(issuedBefore),
-    expiresAt: Number(expiresAt),
-    version: { timeMs: Number(timeMs), counter: Number(counter) },
-  };
-}
-
-function entryOf(mark: RevocationMark, detail: string): RevocationEntry {
-  const who = JSON.parse(detail) as Detail;
-  // Its version is that of its last change: it must not move in the list.
-  if (who.restored === true) return { ...restoredEntry(mark), createdAt: who.created_at };
-  return {
-    ...mark,
-    target: who.target,
-    issuedBefore: cutoffOf(who.target, mark.issuedBefore),
-    createdAt: who.created_at,
-    createdBy: who.created_by,
-    reason: who.reason ?? null,
-  };
-}
-
-function liveEntry(mark: RevocationMark, detail: string | null, nowMs: number): RevocationEntry | undefined {
-  return mark.revoked && detail !== null && mark.expiresAt >= Math.floor(nowMs / 1000)
-    ? entryOf(mark, detail)
-    : undefined;
 }
 
 function isSubject({ target }: RevocationEntry, subject: string): boolean {

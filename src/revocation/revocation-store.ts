@@ -2,58 +2,8 @@
  * Where revocations are kept. Three adapters stand behind this interface (memory, SQLite, Redis), and one
  * suite of tests runs over all of them. docs/revocation.md. Rules V5 to V7.
  */
-import { isForGood, type RevocationTarget } from './revocation-target.ts';
-
-/**
- * When a change was made, by the store's clock: time in milliseconds and a counter within it. The higher one
- * wins; between equals a revocation beats an undo.
- */
-export interface Version {
-  readonly timeMs: number;
-  readonly counter: number;
-}
-
-export function compareVersions(a: Version, b: Version): number {
-  return a.timeMs - b.timeMs || a.counter - b.counter;
-}
-
-/** Does the first mark win over the second? The higher version does; a tie revokes (rule V6), and for good. */
-export function supersedes(a: RevocationMark, b: RevocationMark): boolean {
-  const order = compareVersions(a.version, b.version);
-  return order > 0 || (order === 0 && a.revoked && (!b.revoked || (revokesForGood(a) && !revokesForGood(b))));
-}
-
-function revokesForGood({ revoked, issuedBefore }: RevocationMark): boolean {
-  return revoked && issuedBefore === null;
-}
-
-/**
- * What comes of two marks under one id: the one that wins, for good where either revokes for good, so that the cutoff
- * which an older gateway writes for a session never brings its tokens back (rule V14). The same in whatever order marks
- * come.
- *
- * @returns the known one itself where nothing changes
- */
-export function mergedMark(known: RevocationMark, news: RevocationMark): RevocationMark {
-  const winner = supersedes(news, known) ? news : known;
-  return winner.revoked && winner.issuedBefore !== null && (revokesForGood(known) || revokesForGood(news))
-    ? { ...winner, issuedBefore: null }
-    : winner;
-}
-
-/** What a gateway must know of an entry to act on it. An undone entry is a tombstone that lives as long. */
-export interface RevocationMark {
-  readonly id: string;
-  /** False: undone. */
-  readonly revoked: boolean;
-  /**
-   * Tokens issued up to this second are meant; null for good, whenever they were issued: one token, or a session.
-   */
-  readonly issuedBefore: number | null;
-  /** NumericDate up to which it lives: as long as any token that it matches; put off while it still refuses some. */
-  readonly expiresAt: number;
-  readonly version: Version;
-}
+import type { RevocationMark } from './mark.ts';
+import type { RevocationTarget } from './revocation-target.ts';
 
 /** An entry as the API shows it. Dates are NumericDates in whole seconds. */
 export interface RevocationEntry extends RevocationMark {
@@ -72,6 +22,14 @@ export interface RevocationRequest {
   readonly expiresAt: number;
   readonly createdBy: string;
   readonly reason: string | null;
+}
+
+export interface ListQuery {
+  /** Of the page before; absent for the first page. */
+  readonly cursor?: string;
+  readonly limit: number;
+  /** Only entries for this subject. */
+  readonly subject?: string;
 }
 
 export interface Page {
@@ -101,7 +59,7 @@ export interface Batch {
 /** What is in a list, without its order. */
 export interface Inventory {
   readonly count: number;
-  /** Sum of the checksums of all marks (mark-table.ts). */
+  /** Sum of the checksums of all marks (mark.ts). */
   readonly checksum: number;
 }
 
@@ -146,7 +104,7 @@ export interface RevocationStore {
    *
    * @throws RangeError where the cursor is none of ours
    */
-  list(query: { readonly cursor?: string; readonly limit: number; readonly subject?: string }): Promise<Page>;
+  list(query: ListQuery): Promise<Page>;
   /**
    * Puts a text into the log, for every gateway that follows it, this one too. It is news, not state: no snapshot holds
    * it, and a gateway that lost its position does not get it.
@@ -179,77 +137,4 @@ export interface Revoked {
   readonly created: boolean;
   /** False: the list is as it was. */
   readonly changed: boolean;
-}
-
-/** By how much a renewal puts the expiry of an entry off at least, in seconds: so it happens once a day at most. */
-export const RENEWAL_STEP_SECONDS = 86_400;
-
-/** The expiry of an entry that is renewed; undefined where it is renewed already, or revokes nothing. */
-export function renewedExpiry(
-  entry: RevocationMark | undefined,
-  lifeSeconds: number,
-  nowSeconds: number,
-): number | undefined {
-  if (entry?.revoked !== true || entry.expiresAt < nowSeconds) return undefined;
-  const expiresAt = nowSeconds + lifeSeconds;
-  return expiresAt - entry.expiresAt >= RENEWAL_STEP_SECONDS ? expiresAt : undefined;
-}
-
-/** What a request makes of the entry that is there. */
-export interface Revision {
-  readonly entry: Omit<RevocationEntry, 'version'>;
-  readonly created: boolean;
-  /** False: the entry stays as it is, with its version. */
-  readonly changed: boolean;
-}
-
-/** Repeating raises the cutoff and the expiry, never lowers them, and keeps who was first. */
-export function revise(
-  current: RevocationEntry | undefined,
-  request: RevocationRequest,
-  createdAt: number,
-): Revision {
-  const cutoff = cutoffOf(request.target, request.issuedBefore);
-  const fresh = { ...request, issuedBefore: cutoff, revoked: true, createdAt };
-  if (current?.revoked !== true) return { entry: fresh, created: true, changed: true };
-  const issuedBefore =
-    cutoff === null || current.issuedBefore === null ? null : Math.max(current.issuedBefore, cutoff);
-  const expiresAt = Math.max(current.expiresAt, request.expiresAt);
-  // An entry that was put back does not say what it is aimed at; the request does.
-  const base = current.target ? current : fresh;
-  const changed = base === fresh || issuedBefore !== current.issuedBefore || expiresAt !== current.expiresAt;
-  return { entry: { ...base, issuedBefore, expiresAt }, created: false, changed };
-}
-
-/** The cutoff of an entry as it counts: a session has none, whatever an older gateway has stored (rule V14). */
-export function cutoffOf(target: RevocationTarget | undefined, issuedBefore: number | null): number | null {
-  return target !== undefined && isForGood(target.kind) ? null : issuedBefore;
-}
-
-/** A version as a position in a log that is ordered by versions. */
-export function formatVersion({ timeMs, counter }: Version): Position {
-  return `${timeMs}-${counter}`;
-}
-
-export function parseVersion(position: Position): Version {
-  const [timeMs = 0, counter = 0] = position.split('-').map(Number);
-  return { timeMs, counter };
-}
-
-/** The version that follows, whatever the clock did. */
-export function nextVersion(last: Version, nowMs: number): Version {
-  return nowMs > last.timeMs
-    ? { timeMs: nowMs, counter: 0 }
-    : { timeMs: last.timeMs, counter: last.counter + 1 };
-}
-
-/** An entry of which only the mark is known, since a gateway has put it back. */
-export function restoredEntry(mark: RevocationMark): RevocationEntry {
-  return {
-    ...mark,
-    target: undefined,
-    createdAt: Math.floor(mark.version.timeMs / 1000),
-    createdBy: 'restored',
-    reason: 'restored',
-  };
 }

@@ -8,19 +8,18 @@
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../clock.ts';
 import { collectAfterList } from '../gc.ts';
+import type { RevocationMark } from './mark.ts';
 import { MarkTable } from './mark-table.ts';
-import { pause } from './abortable-delay.ts';
-import { idOfKey, type RevocableToken, type TargetKey } from './revocation-target.ts';
+import { mergedMark, supersedes } from './merge-rules.ts';
 import {
-  mergedMark,
   PositionLost,
-  supersedes,
   type Batch,
   type Inventory,
   type Position,
-  type RevocationMark,
   type RevocationStore,
 } from './revocation-store.ts';
+import { pause } from './abortable-delay.ts';
+import { idOfKey, type RevocableToken, type TargetKey } from './revocation-target.ts';
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;

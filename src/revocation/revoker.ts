@@ -5,7 +5,8 @@ import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import { issuersBehind, lifeOf, skewOf, type RevocableIssuer } from './entry-life.ts';
 import { isForGood, targetId, type RevocationTarget } from './revocation-target.ts';
-import type { RevocationEntry, RevocationMark, RevocationStore } from './revocation-store.ts';
+import type { RevocationMark } from './mark.ts';
+import type { RevocationEntry, RevocationStore } from './revocation-store.ts';
 import type { RevocationView } from './revocation-view.ts';
 
 /** What to revoke: one token by its text, or a target. Dates are in seconds. */

@@ -6,25 +6,18 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import type { Clock } from '../clock.ts';
 import { pageOf, parseCursor } from './list-cursor.ts';
 import { pause } from './abortable-delay.ts';
-import type { TargetKind } from './revocation-target.ts';
-import {
-  cutoffOf,
-  formatVersion,
-  mergedMark,
-  nextVersion,
-  parseVersion,
-  renewedExpiry,
-  restoredEntry,
-  revise,
-  type Batch,
-  type Page,
-  type Position,
-  type RevocationEntry,
-  type RevocationMark,
-  type RevocationRequest,
-  type RevocationStore,
-  type Revoked,
-  type Version,
+import { entryOf, SCHEMA, type Row } from './sqlite-schema.ts';
+import { formatVersion, nextVersion, parseVersion, type RevocationMark, type Version } from './mark.ts';
+import { mergedMark, renewedExpiry, restoredEntry, revise } from './merge-rules.ts';
+import type {
+  Batch,
+  ListQuery,
+  Page,
+  Position,
+  RevocationEntry,
+  RevocationRequest,
+  RevocationStore,
+  Revoked,
 } from './revocation-store.ts';
 
 /** How often the file is looked at for changes of other processes. Looking costs microseconds. */
@@ -34,52 +27,6 @@ const BATCH_ROWS = 1_000;
 const BUSY_TIMEOUT_MS = 2_000;
 /** Every gateway has followed the log to its end long before that. */
 const ANNOUNCEMENT_KEPT_MS = 3_600_000;
-
-// synchronous = FULL: what was acknowledged is on the disk, also after a power failure.
-const SCHEMA = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  CREATE TABLE IF NOT EXISTS revocation (
-    id TEXT PRIMARY KEY,
-    revoked INTEGER NOT NULL,
-    issuer TEXT,
-    kind TEXT,
-    value TEXT,
-    issued_before INTEGER,
-    expires_at INTEGER NOT NULL,
-    created_at INTEGER NOT NULL,
-    created_by TEXT NOT NULL,
-    reason TEXT,
-    version_time_ms INTEGER NOT NULL,
-    version_counter INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS announcement (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    at_ms INTEGER NOT NULL,
-    text TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS revocation_version ON revocation (version_time_ms, version_counter);
-  CREATE INDEX IF NOT EXISTS revocation_expiry ON revocation (expires_at);
-  CREATE INDEX IF NOT EXISTS revocation_created ON revocation (created_at, id);
-  CREATE INDEX IF NOT EXISTS revocation_subject ON revocation (value) WHERE kind = 'subject';
-`;
-
-/** A row of the table, as the schema guarantees it. */
-interface Row {
-  readonly id: string;
-  readonly revoked: number;
-  /** The three of the target are null together: of an entry that was put back. */
-  readonly issuer: string | null;
-  readonly kind: TargetKind | null;
-  readonly value: string | null;
-  readonly issued_before: number | null;
-  readonly expires_at: number;
-  readonly created_at: number;
-  readonly created_by: string;
-  readonly reason: string | null;
-  readonly version_time_ms: number;
-  readonly version_counter: number;
-}
 
 export class SqliteStore implements RevocationStore {
   readonly kind = 'sqlite';
@@ -126,15 +73,7 @@ export class SqliteStore implements RevocationStore {
     return this.#live(id);
   }
 
-  async list({
-    cursor,
-    limit,
-    subject,
-  }: {
-    cursor?: string;
-    limit: number;
-    subject?: string;
-  }): Promise<Page> {
+  async list({ cursor, limit, subject }: ListQuery): Promise<Page> {
     const filter = subject === undefined ? '' : "AND kind = 'subject' AND value = ?";
     const after = parseCursor(cursor);
     const rows = this.#all(
@@ -311,22 +250,4 @@ export class SqliteStore implements RevocationStore {
 /** The log has two orders: marks by version, announcements by number. */
 function formatPosition(version: Version, announcement: number): Position {
   return `${formatVersion(version)}-${announcement}`;
-}
-
-function entryOf(row: Row): RevocationEntry {
-  const target =
-    row.issuer === null || row.kind === null || row.value === null
-      ? undefined
-      : { issuer: row.issuer, kind: row.kind, value: row.value };
-  return {
-    id: row.id,
-    revoked: row.revoked === 1,
-    target,
-    issuedBefore: cutoffOf(target, row.issued_before),
-    expiresAt: row.expires_at,
-    createdAt: row.created_at,
-    createdBy: row.created_by,
-    reason: row.reason,
-    version: { timeMs: row.version_time_ms, counter: row.version_counter },
-  };
 }

@@ -8,12 +8,11 @@ import { systemClock, type Clock } from '../../src/clock.ts';
 import { compareListed } from '../../src/revocation/list-cursor.ts';
 import { MemoryStore } from '../../src/revocation/memory-store.ts';
 import { RedisStore } from '../../src/revocation/redis-store.ts';
+import { compareVersions, type RevocationMark } from '../../src/revocation/mark.ts';
+import { RENEWAL_STEP_SECONDS } from '../../src/revocation/merge-rules.ts';
 import {
-  compareVersions,
   PositionLost,
-  RENEWAL_STEP_SECONDS,
   type RevocationEntry,
-  type RevocationMark,
   type RevocationStore,
 } from '../../src/revocation/revocation-store.ts';
 import { targetId, type RevocationTarget } from '../../src/revocation/revocation-target.ts';

@@ -2,8 +2,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
-import { CHECKSUM_MODULUS, markChecksum, MarkTable } from '../../src/revocation/mark-table.ts';
-import type { RevocationMark } from '../../src/revocation/revocation-store.ts';
+import { CHECKSUM_MODULUS, markChecksum, type RevocationMark } from '../../src/revocation/mark.ts';
+import { MarkTable } from '../../src/revocation/mark-table.ts';
 import { idOfKey, keyOfId, targetId } from '../../src/revocation/revocation-target.ts';
 
 const ids = Array.from({ length: 60 }, (_, index) =>
