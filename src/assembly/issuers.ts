@@ -14,11 +14,11 @@ import type { RevocableIssuer } from '../revocation/entry-life.ts';
 import type { TokenIdentity } from '../revocation/revoker.ts';
 import type { Policy } from '../policy.ts';
 import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
-import { opaqueAuthority, opaquePolicy } from './opaque-issuers.ts';
+import { tokenStatusSource, opaquePolicy } from './opaque-issuers.ts';
 import { RouteTokenVerifier } from '../token/route-token-verifier.ts';
 import { revocableClaims, type RevocableClaim } from '../token/authentic-token.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
-import type { AuthorityCallResult } from '../token/authorization-server-guard.ts';
+import type { AuthorizationServerCallResult } from '../token/authorization-server-guard.ts';
 import { JwtVerifier } from '../token/jwt-verifier.ts';
 import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
 import type { KeySet } from '../token/key-set.ts';
@@ -39,7 +39,7 @@ export interface IssuerObserver {
   keysFailed(issuer: string, error: unknown): void;
   /** The key set cannot be stored, or what is stored cannot be used. */
   keyCacheFailed(issuer: string, file: string, problem: string): void;
-  asked(issuer: string, result: AuthorityCallResult, error?: unknown): void;
+  asked(issuer: string, result: AuthorizationServerCallResult, error?: unknown): void;
 }
 
 export const SILENT_OBSERVER: IssuerObserver = {
@@ -82,12 +82,12 @@ export class Issuers {
     const claims = revocableClaims(revocation.claims);
     this.#caches = parts.caches;
     for (const [name, issuer] of Object.entries(issuers)) {
-      const authority = opaqueAuthority(issuer, parts.client);
-      if (authority) {
+      const source = tokenStatusSource(issuer, parts.client);
+      if (source) {
         const policy = opaquePolicy(name, issuers, claims);
         this.#opaque.set(
           name,
-          new OpaqueVerifier(policy, authority, parts.caches, parts.clock, (result, error) =>
+          new OpaqueVerifier(policy, source, parts.caches, parts.clock, (result, error) =>
             parts.observer.asked(name, result, error),
           ),
         );

@@ -44,7 +44,7 @@ function sameOrigin(issuer: string, url: string): boolean {
 }
 
 /** Undefined for an issuer of JWTs that the gateway verifies itself. */
-export function opaqueAuthority(
+export function tokenStatusSource(
   { introspection, validation }: IssuerConfiguration,
   client: AuthorizationServerClient,
 ): TokenStatusSource | undefined {

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { opaqueAuthority } from '../assembly/opaque-issuers.ts';
+import { tokenStatusSource } from '../assembly/opaque-issuers.ts';
 import { redisLocation } from '../config/redis-location.ts';
 import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
 import { describeError } from '../telemetry/logger.ts';
@@ -41,7 +41,7 @@ export async function probe(
           ),
         ];
       }
-      const authority = opaqueAuthority(issuer, client);
+      const authority = tokenStatusSource(issuer, client);
       return authority ? [attempt(`opaque tokens of ${name}`, () => askInVain(authority))] : [];
     }),
     ...Object.entries(upstreams).flatMap(([name, { targets }]) =>

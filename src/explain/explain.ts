@@ -9,7 +9,10 @@ import { Gateway } from '../gateway.ts';
 import { Issuers, SILENT_OBSERVER } from '../assembly/issuers.ts';
 import { compilePolicy } from '../assembly/compile-policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { AuthorizationServerClient, type AuthorityResponse } from '../token/authorization-server-client.ts';
+import {
+  AuthorizationServerClient,
+  type AuthorizationServerResponse,
+} from '../token/authorization-server-client.ts';
 import { stringClaim } from '../token/claims.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { VERSION } from '../version.ts';
@@ -35,7 +38,7 @@ const ONE_TOKEN = {
 
 /** Never reaches anybody. */
 class OfflineClient extends AuthorizationServerClient {
-  override async send(): Promise<AuthorityResponse> {
+  override async send(): Promise<AuthorizationServerResponse> {
     throw new Error('not asked: this is a dry run');
   }
 }

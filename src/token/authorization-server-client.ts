@@ -7,7 +7,7 @@ import { mediaTypeOf } from '../http/media-type.ts';
 /** Larger than any key set or answer about a token. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
-export interface AuthorityRequest {
+export interface AuthorizationServerRequest {
   readonly url: string;
   readonly method?: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
@@ -15,7 +15,7 @@ export interface AuthorityRequest {
   readonly timeoutMs: number;
 }
 
-export interface AuthorityResponse {
+export interface AuthorizationServerResponse {
   readonly status: number;
   /** In lower case, without parameters; empty where it is none. */
   readonly contentType: string;
@@ -74,7 +74,7 @@ export class AuthorizationServerClient {
     headers = {},
     body,
     timeoutMs,
-  }: AuthorityRequest): Promise<AuthorityResponse> {
+  }: AuthorizationServerRequest): Promise<AuthorizationServerResponse> {
     const signal = AbortSignal.timeout(timeoutMs);
     try {
       return await this.#exchange({ url, method, headers, body, signal });
@@ -89,7 +89,7 @@ export class AuthorizationServerClient {
     readonly headers: Readonly<Record<string, string>>;
     readonly body: string | undefined;
     readonly signal: AbortSignal;
-  }): Promise<AuthorityResponse> {
+  }): Promise<AuthorizationServerResponse> {
     const { url, method, headers, body, signal } = asked;
     const answer = await request(url, {
       dispatcher: this.#agent,

@@ -1,6 +1,6 @@
 /**
- * Stands between the gateway and one authority for opaque tokens: asks it where it may be asked, and tells a failure
- * that concerns one token from one that concerns all. Rules I6, I11, C23.
+ * Stands between the gateway and one authorization server for opaque tokens: asks it where it may be asked, and tells a
+ * failure that concerns one token from one that concerns all. Rules I6, I11, C23.
  *
  * A response that arrived concerns its token alone, whatever its status: what one client can provoke must never
  * refuse the token of another.
@@ -9,14 +9,14 @@ import type { Clock } from '../clock.ts';
 import { unavailable, type GatewayError } from '../errors.ts';
 import { clientNetwork } from '../http/client-address.ts';
 import { NoResponse } from './authorization-server-client.ts';
-import { CircuitBreaker, type AuthorityCall } from './circuit-breaker.ts';
+import { CircuitBreaker, type AuthorizationServerCall } from './circuit-breaker.ts';
 import { ClientAllowance, type ClientLimits } from './client-allowance.ts';
 import type { JsonObject } from './claims.ts';
 
-/** What an authority says of a token. Anything that it does not say clearly is an error. */
+/** What an authorization server says of a token. Anything that it does not say clearly is an error. */
 export type Verdict = { readonly active: false } | { readonly active: true; readonly claims: JsonObject };
 
-/** The authority gave no clear response about this token; that says nothing about any other token. */
+/** The authorization server gave no clear response about this token; that says nothing about any other token. */
 export interface Unjudged {
   readonly active: undefined;
   /** 503: the token may be good. */
@@ -31,7 +31,7 @@ export interface TokenStatusSource {
   ask(token: string): Promise<Verdict>;
 }
 
-/** The authority asks the gateway to wait: 429, or 503 with Retry-After. */
+/** The authorization server asks the gateway to wait: 429, or 503 with Retry-After. */
 export class Busy extends Error {
   override readonly name = 'Busy';
   /** The field as it came; empty where there is none. */
@@ -55,28 +55,31 @@ export function refuseBusy({
     throw new Busy(`the authorization server is busy (${status})`, retryAfter);
 }
 
-export type AuthorityCallResult = 'active' | 'inactive' | 'error' | 'circuit_open' | 'busy' | 'limited';
+export type AuthorizationServerCallResult =
+  'active' | 'inactive' | 'error' | 'circuit_open' | 'busy' | 'limited';
 
 const WAIT_WHERE_NONE_IS_NAMED_SECONDS = 1;
-/** However long the authority asks for: a forged or mistaken Retry-After must not shut an issuer for hours. */
+/**
+ * However long the authorization server asks for: a forged or mistaken Retry-After must not shut an issuer for hours.
+ */
 const MAX_WAIT_SECONDS = 10;
 const RETRY_AFTER_LIMIT_SECONDS = 1;
 
-export interface AuthorityGuardParts {
+export interface AuthorizationServerGuardParts {
   readonly issuerName: string;
-  readonly authority: TokenStatusSource;
+  readonly source: TokenStatusSource;
   readonly limits: ClientLimits;
   readonly clock: Clock;
-  readonly count: (result: AuthorityCallResult, error?: unknown) => void;
+  readonly count: (result: AuthorizationServerCallResult, error?: unknown) => void;
 }
 
 export class AuthorizationServerGuard {
-  readonly #parts: AuthorityGuardParts;
+  readonly #parts: AuthorizationServerGuardParts;
   readonly #circuit: CircuitBreaker;
   readonly #allowance: ClientAllowance;
   #busyUntilMs = -Infinity;
 
-  constructor(parts: AuthorityGuardParts) {
+  constructor(parts: AuthorizationServerGuardParts) {
     this.#parts = parts;
     this.#circuit = new CircuitBreaker(parts.clock);
     this.#allowance = new ClientAllowance(parts.limits, parts.clock);
@@ -85,7 +88,7 @@ export class AuthorizationServerGuard {
   /**
    * @param tokenKey stands for the token
    * @param client its address; those of one IPv6 /64 count as one client
-   * @throws GatewayError 503 where the authority cannot be asked now, which says nothing about the token
+   * @throws GatewayError 503 where the authorization server cannot be asked now, which says nothing about the token
    */
   async ask(token: string, tokenKey: string, client: string): Promise<Verdict | Unjudged> {
     const { clock, count } = this.#parts;
@@ -105,10 +108,10 @@ export class AuthorizationServerGuard {
     }
   }
 
-  async #call(token: string, call: AuthorityCall): Promise<Verdict | Unjudged> {
-    const { authority, issuerName, count } = this.#parts;
+  async #call(token: string, call: AuthorizationServerCall): Promise<Verdict | Unjudged> {
+    const { source, issuerName, count } = this.#parts;
     try {
-      const verdict = await authority.ask(token);
+      const verdict = await source.ask(token);
       this.#circuit.responded();
       return verdict;
     } catch (error) {
@@ -128,7 +131,7 @@ export class AuthorizationServerGuard {
     }
   }
 
-  /** Leaves the authority alone for as long as it asks, in seconds. */
+  /** Leaves the authorization server alone for as long as it asks, in seconds. */
   #wait(retryAfter: string): number {
     const { clock } = this.#parts;
     const asked = retryAfterSeconds(retryAfter, clock.nowMs()) ?? WAIT_WHERE_NONE_IS_NAMED_SECONDS;
@@ -137,7 +140,7 @@ export class AuthorizationServerGuard {
     return seconds;
   }
 
-  #refusal(result: AuthorityCallResult, seconds: number): GatewayError {
+  #refusal(result: AuthorizationServerCallResult, seconds: number): GatewayError {
     this.#parts.count(result);
     return unavailable('introspection_unavailable', seconds, { issuer: this.#parts.issuerName });
   }

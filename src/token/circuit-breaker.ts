@@ -1,10 +1,10 @@
 /**
- * Stops asking an authority that gives no response, so that requests fail in milliseconds instead of waiting for its
- * timeout. Pure but for the clock. Rules I11, C23.
+ * Stops asking an authorization server that gives no response, so that requests fail in milliseconds instead of waiting
+ * for its timeout. Pure but for the clock. Rules I11, C23.
  *
- * What one client sends must never shut the authority for another. So a response of any kind, to any token, is proof
- * that the authority is up; a failure that the token itself may have caused counts for its client alone, until tokens
- * of a second client fail as well; and a client whose probe failed lets others probe first.
+ * What one client sends must never shut the authorization server for another. So a response of any kind, to any token,
+ * is proof that the authorization server is up; a failure that the token itself may have caused counts for its client
+ * alone, until tokens of a second client fail as well; and a client whose probe failed lets others probe first.
  */
 import type { Clock } from '../clock.ts';
 
@@ -15,8 +15,8 @@ const FAILED_PROBER_WAITS_MS = 1_000;
 /** Failures that are remembered between two responses: far more than it takes to open. */
 const MAX_FAILURES = 256;
 
-/** One call to the authority. */
-export interface AuthorityCall {
+/** One call to the authorization server. */
+export interface AuthorizationServerCall {
   /** Stands for the token. */
   readonly token: string;
   /** Stands for the client: its address, or its network. */
@@ -49,7 +49,7 @@ class Pause {
   }
 
   /** A call failed: a probe, or one that began before the pause and says nothing new. */
-  failed(call: AuthorityCall, nowMs: number): void {
+  failed(call: AuthorizationServerCall, nowMs: number): void {
     if (call.startedAtMs <= this.#sinceMs) return;
     this.#failedProber = call.client;
     this.#lengthMs = Math.min(2 * this.#lengthMs, MAX_PAUSE_MS);
@@ -107,7 +107,7 @@ export class CircuitBreaker {
    *
    * @param unreachable no connection could be made, which no token can cause
    */
-  failed(call: AuthorityCall, unreachable: boolean): void {
+  failed(call: AuthorizationServerCall, unreachable: boolean): void {
     const { token, client, startedAtMs } = call;
     // It responded to others meanwhile: it is up, and this token is what it cannot digest.
     if (startedAtMs <= this.#respondedAtMs) return;

@@ -1,8 +1,9 @@
 /**
- * How much of an authority one client may use: calls in flight, and calls in a second. Pure but for the clock.
+ * How much of an authorization server one client may use: calls in flight, and calls in a second. Pure but for the
+ * clock.
  *
- * Without it one client with made-up tokens uses up the limit that the authority sets for the gateway, and with it
- * the tokens of all others. Rule C23.
+ * Without it one client with made-up tokens uses up the limit that the authorization server sets for the gateway, and
+ * with it the tokens of all others. Rule C23.
  */
 import type { Clock } from '../clock.ts';
 

@@ -10,7 +10,10 @@ import {
   type ClientAuth,
 } from 'oauth4webapi';
 import { isJson } from '../http/media-type.ts';
-import { type AuthorityResponse, type AuthorizationServerClient } from './authorization-server-client.ts';
+import {
+  type AuthorizationServerResponse,
+  type AuthorizationServerClient,
+} from './authorization-server-client.ts';
 import { refuseBusy, type TokenStatusSource, type Verdict } from './authorization-server-guard.ts';
 import { isJsonObject } from './claims.ts';
 import { parseStrictJson } from './strict-json.ts';
@@ -38,7 +41,7 @@ export class IntrospectionClient implements TokenStatusSource {
 
   async ask(token: string): Promise<Verdict> {
     const { url, clientId, timeoutMs } = this.#endpoint;
-    let response: AuthorityResponse | undefined;
+    let response: AuthorizationServerResponse | undefined;
     await introspectionRequest(
       { issuer: new URL(url).origin, introspection_endpoint: url },
       { client_id: clientId },
@@ -69,7 +72,7 @@ export class IntrospectionClient implements TokenStatusSource {
  * RFC 7662 section 2.2. Only the boolean `true` is active and only the boolean `false` is not; anything else is a
  * server that does not work, which must not make a good token bad.
  */
-function readResponse(response: AuthorityResponse): Verdict {
+function readResponse(response: AuthorizationServerResponse): Verdict {
   const { status, contentType, body } = response;
   refuseBusy(response);
   if (status !== 200) {
@@ -93,7 +96,7 @@ const INVALID_TOKEN_STATUSES: ReadonlySet<number> = new Set([400, 401, 422]);
  * Only `invalid_token` (RFC 6750 section 3.1) is about the token. `invalid_request` may be about the request that the
  * gateway makes, and `invalid_client` is about its credentials: neither makes a good token bad.
  */
-function saysInvalidToken({ status, contentType, body }: AuthorityResponse): boolean {
+function saysInvalidToken({ status, contentType, body }: AuthorizationServerResponse): boolean {
   if (!INVALID_TOKEN_STATUSES.has(status) || !isJson(contentType)) return false;
   const problem = parseStrictJson(body);
   return isJsonObject(problem) && problem['error'] === 'invalid_token';

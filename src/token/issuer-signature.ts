@@ -54,7 +54,7 @@ export class IssuerSignature {
     return accepted;
   }
 
-  /** Waits until the key is there, or the authority has said since that it is not. */
+  /** Waits until the key is there, or the authorization server has said since that it is not. */
   async #awaited(jws: JwsText, algorithm: SignatureAlgorithm, caller: TokenCaller): Promise<VerificationKey> {
     const keys = this.#keys;
     const { generation } = keys;

@@ -15,12 +15,12 @@ export interface KeySet {
   /** True where the keys change only with the configuration: there is nothing to wait for. */
   readonly isFixed: boolean;
   /**
-   * Waits for a key that is not there. The authority is asked one call at a time and at most once every few seconds,
-   * whatever waits (rule K2), and few may wait, each for a few seconds (rule K0).
+   * Waits for a key that is not there. The authorization server is asked one call at a time and at most once every few
+   * seconds, whatever waits (rule K2), and few may wait, each for a few seconds (rule K0).
    *
    * @param isFound is the key there now?
    * @returns true once it is found, or a fetch that began after this call has succeeded without it; false where it is
-   *          unknown: the authority could not be asked, or too many wait
+   *          unknown: the authorization server could not be asked, or too many wait
    */
   refetch(caller: TokenCaller, isFound: () => boolean): Promise<boolean>;
 }

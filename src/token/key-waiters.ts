@@ -39,8 +39,8 @@ export class KeyWaiters {
    *
    * @param begun number of fetches that have begun so far
    * @param isFound is what the request needs there now?
-   * @returns true once it is found, or a fetch that began later has succeeded without it; false where the authority could
-   *          not be asked, or not in time. Undefined where too many wait already.
+   * @returns true once it is found, or a fetch that began later has succeeded without it; false where the authorization
+   *          server could not be asked, or not in time. Undefined where too many wait already.
    */
   join({ clientIp }: TokenCaller, begun: number, isFound: () => boolean): Promise<boolean> | undefined {
     const client = clientNetwork(clientIp);
@@ -69,7 +69,7 @@ export class KeyWaiters {
       if (waiter.begun < number || waiter.isFound()) waiter.settle(true);
   }
 
-  /** The authority could not be asked, or nothing is fetched any more. */
+  /** The authorization server could not be asked, or nothing is fetched any more. */
   failed(): void {
     for (const waiter of [...this.#waiters]) waiter.settle(waiter.isFound());
   }

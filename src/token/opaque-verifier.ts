@@ -1,14 +1,14 @@
 /**
- * Verifies the opaque tokens of one issuer by asking its authority, as seldom as possible: a bounded cache that never
- * outlives exp, a short one for refusals and for tokens that the authority could not judge, and one call for all who
- * wait. Rules I2 to I9, J0, J18, V12.
+ * Verifies the opaque tokens of one issuer by asking its authorization server, as seldom as possible: a bounded cache
+ * that never outlives exp, a short one for refusals and for tokens that the authorization server could not judge, and
+ * one call for all who wait. Rules I2 to I9, J0, J18, V12.
  */
 import type { Clock } from '../clock.ts';
 import { GatewayError, invalidToken } from '../errors.ts';
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
 import {
   AuthorizationServerGuard,
-  type AuthorityCallResult,
+  type AuthorizationServerCallResult,
   type TokenStatusSource,
 } from './authorization-server-guard.ts';
 import {
@@ -38,15 +38,15 @@ export interface OpaquePolicy {
   readonly requiredClaims: readonly string[];
   readonly clockSkewSeconds: number;
   readonly futureIatSeconds: number;
-  /** `iss` of the other issuers: an authority must not speak for them. */
+  /** `iss` of the other issuers: an authorization server must not speak for them. */
   readonly foreignIssuers: ReadonlySet<string>;
-  /** JWTs that no JWT issuer of the route has issued are this authority's, too. */
+  /** JWTs that no JWT issuer of the route has issued are this authorization server's, too. */
   readonly acceptsJwt: boolean;
   /** Tokens that begin otherwise are not this issuer's. */
   readonly prefix: string;
   readonly cacheMs: number;
   readonly negativeCacheMs: number;
-  /** How long a token that the authority could not judge is refused with 503 before it is asked again. */
+  /** How long a token that the authorization server could not judge is refused with 503 before it is asked again. */
   readonly failureCacheMs: number;
   readonly clientLimits: ClientLimits;
   /** RFC 7662: `token_type` and `token_use` of a response mean what the standards say. */
@@ -64,14 +64,14 @@ export class OpaqueVerifier {
 
   constructor(
     policy: OpaquePolicy,
-    authority: TokenStatusSource,
+    source: TokenStatusSource,
     caches: TokenCaches,
     clock: Clock,
-    count: (result: AuthorityCallResult, error?: unknown) => void,
+    count: (result: AuthorizationServerCallResult, error?: unknown) => void,
   ) {
     const { issuerName, clientLimits: limits } = policy;
     this.policy = policy;
-    this.#guard = new AuthorizationServerGuard({ issuerName, authority, limits, clock, count });
+    this.#guard = new AuthorizationServerGuard({ issuerName, source, limits, clock, count });
     this.#caches = caches;
     this.#clock = clock;
     this.#requiredClaims = policy.requiredClaims.map(parseClaimPath);
@@ -81,7 +81,7 @@ export class OpaqueVerifier {
     return this.policy.prefix;
   }
 
-  /** Is a JWT with this `iss`, which no JWT issuer has, to be sent to this authority? */
+  /** Is a JWT with this `iss`, which no JWT issuer has, to be sent to this authorization server? */
   takesJwtOf(issuer: string | undefined): boolean {
     const { acceptsJwt, issuer: ours } = this.policy;
     return acceptsJwt && (ours === undefined || ours === issuer);
@@ -100,7 +100,7 @@ export class OpaqueVerifier {
     caller: TokenCaller,
   ): Verification | Promise<Verification> {
     const { introspection, inactive, lookups } = this.#caches;
-    // The authority is part of the key: what one says of a token is nothing to another (rule I5).
+    // The authorization server is part of the key: what one says of a token is nothing to another (rule I5).
     const cacheKey = `${this.policy.issuerName} ${presented}`;
     const nowMs = this.#clock.monotonicMs();
     const known = introspection.get(cacheKey);
@@ -123,12 +123,14 @@ export class OpaqueVerifier {
     return asking;
   }
 
-  /** By the wall clock, without any skew: from then on only the authority can say whether it still counts. */
+  /**
+   * By the wall clock, without any skew: from then on only the authorization server can say whether it still counts.
+   */
   #hasExpired({ token }: Verification): boolean {
     return token.expiresAt !== undefined && this.#clock.nowMs() >= token.expiresAt * 1000;
   }
 
-  /** What no authority needs to be asked about (rules J0, J18). */
+  /** What no authorization server needs to be asked about (rules J0, J18). */
   #refuseOtherKinds(token: string, jwt: JwtText | undefined): void {
     const { issuerName } = this.policy;
     if (jwt === undefined) {

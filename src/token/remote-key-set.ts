@@ -203,7 +203,7 @@ export class RemoteKeySet implements KeySet {
     }
   }
 
-  /** The authority has not been reached since the start: what it said before that is better than nothing. */
+  /** The authorization server has not been reached since the start: what it said before that is better than nothing. */
   async #restore(): Promise<void> {
     const { storage, algorithms, maxStaleMs, observer } = this.#options;
     const stored = await storage?.load();
@@ -223,7 +223,7 @@ export class RemoteKeySet implements KeySet {
     const known = new Map(this.#keys.map((key) => [key.fingerprint, key]));
     const next = fetched.map((key) => known.get(key.fingerprint) ?? key);
     const changed = next.length !== this.#keys.length || next.some((key) => !known.has(key.fingerprint));
-    for (const key of this.#keys) key.current = next.includes(key);
+    for (const key of this.#keys) key.retired = !next.includes(key);
     this.#keys = next;
     if (changed) this.#generation++;
   }

@@ -55,7 +55,7 @@ export class RouteTokenVerifier implements TokenVerifier {
     const digest = presentedDigest(token);
     const cacheKey = this.#policyId + digest;
     const hit = tokens.get(cacheKey);
-    if (hit?.key.current === true) {
+    if (hit?.key.retired === false) {
       lookups.tokens.hit++;
       return hit.verification;
     }

@@ -22,7 +22,7 @@ export interface CachedRefusal {
   readonly generation: number;
 }
 
-/** What an authority said of an opaque token. */
+/** What an authorization server said of an opaque token. */
 export interface CachedResponse {
   readonly verification: Verification;
   readonly usableUntilMs: number;

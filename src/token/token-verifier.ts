@@ -51,7 +51,7 @@ export interface TokenVerifier {
   /**
    * @param token b64token text, not longer than `limits.token_bytes`
    * @param caller who presents it: waiting and asking are bounded for each client
-   * @throws GatewayError 401 with its reason, or 503 where an authority cannot be had
+   * @throws GatewayError 401 with its reason, or 503 where an authorization server cannot be had
    */
   verify(token: string, caller: TokenCaller): Verification | Promise<Verification>;
 }

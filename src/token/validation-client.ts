@@ -3,7 +3,10 @@
  * and 404 invalid, anything else nothing that would make this token good or bad.
  */
 import { isAnyJson } from '../http/media-type.ts';
-import { type AuthorityResponse, type AuthorizationServerClient } from './authorization-server-client.ts';
+import {
+  type AuthorizationServerResponse,
+  type AuthorizationServerClient,
+} from './authorization-server-client.ts';
 import { refuseBusy, type TokenStatusSource, type Verdict } from './authorization-server-guard.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './claims.ts';
 import { parseStrictJson } from './strict-json.ts';
@@ -80,7 +83,7 @@ export class ValidationClient implements TokenStatusSource {
     }
   }
 
-  #readResponse({ contentType, body }: AuthorityResponse): Verdict {
+  #readResponse({ contentType, body }: AuthorizationServerResponse): Verdict {
     const { activePointer, claimsPointer, claimPointers } = this.#service;
     const pointers = Object.entries(claimPointers);
     if (activePointer === undefined && claimsPointer === undefined && pointers.length === 0)

@@ -13,8 +13,8 @@ export interface VerificationKey {
   readonly key: KeyObject;
   /** Two keys with the same fingerprint are the same key. */
   readonly fingerprint: string;
-  /** False once the key has left its set: what it verified must not be used any more (rule K5). */
-  current: boolean;
+  /** True once the key has left its set: the gateway no longer uses what it verified (rule K5). */
+  retired: boolean;
 }
 
 const MIN_RSA_BITS = 2048;
@@ -66,7 +66,7 @@ function importKey(
     algorithms: new Set(algorithms),
     key,
     fingerprint: JSON.stringify([kid, alg, key.export({ format: 'jwk' })]),
-    current: true,
+    retired: false,
   };
 }
 
@@ -117,7 +117,7 @@ export function secretKey(
     algorithms: new Set(algorithms),
     key: createSecretKey(typeof secret === 'string' ? Buffer.from(secret, 'utf8') : secret),
     fingerprint: 'secret',
-    current: true,
+    retired: false,
   };
 }
 
