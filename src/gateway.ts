@@ -1,24 +1,48 @@
 /**
- * The life of a request, in one straight line. The order is security, so it is code and not data: each step
- * returns a value that only that step can make, and the next step asks for it. Forwarding without an
- * AuthorizedRequest does not compile.
+ * The pipeline of a request, in one straight line: Gateway.permit, then Gateway.decide. The order is security, so it is
+ * code and not data. Each step returns a value that only that step can make, and the next step asks for it: forwarding
+ * without an AuthorizedRequest does not compile.
+ *
+ *    read head          http/request-head.ts          before: the handler of the request (handlers/base-handler.ts)
+ * 1. match route        stages/match-route.ts
+ * 2. extract token      stages/extract-token.ts
+ * 3. verify token       stages/verify-token.ts        the only step that may wait
+ * 4. check revocation   stages/check-revocation.ts
+ * 5. authorize          stages/authorize.ts
+ * 6. sign assertion     stages/sign-assertion.ts
+ * 7. rewrite headers    stages/rewrite-headers.ts     only where this gateway forwards the request itself
+ *    forward            upstream/http1-forwarder.ts   after: handlers/proxy-handler.ts
+ *    respond            handlers/response-writer.ts
  */
 import type { Clock } from './clock.ts';
 import { GatewayError } from './errors.ts';
 import { allowsPreflight, preflightHeaders, preflightMethod } from './http/cors.ts';
 import type { RequestHead } from './http/request-head.ts';
-import { whenReady, type MaybePromise } from './maybe-promise.ts';
+import { orElse, whenReady, type MaybePromise } from './maybe-promise.ts';
 import type { Policy, Route } from './policy.ts';
-import { authorize, passReported, type AuthorizedRequest } from './stages/authorize.ts';
-import { checkRevocation, type Revocations } from './stages/check-revocation.ts';
+import { authorize, passReported } from './stages/authorize.ts';
+import { checkRevocation, type Revocations, type UnrevokedToken } from './stages/check-revocation.ts';
 import { extractToken } from './stages/extract-token.ts';
 import { matchRoute, RouteTable } from './stages/match-route.ts';
+import {
+  rewriteHeaders,
+  type ClientEnd,
+  type ExchangeIds,
+  type OutboundRequest,
+} from './stages/rewrite-headers.ts';
+import { signAssertion, type AssertedRequest, type AssertionSigner } from './stages/sign-assertion.ts';
+import { verifyToken } from './stages/verify-token.ts';
 import type { Exchange } from './telemetry/exchange.ts';
 import type { Observer } from './telemetry/observer.ts';
-import { rewriteHeaders, type ClientEnd, type OutboundRequest } from './stages/rewrite-headers.ts';
-import { verifyToken } from './stages/verify-token.ts';
-import { signAssertion, type AssertionSigner, type VouchedRequest } from './stages/sign-assertion.ts';
-import type { TokenVerifier } from './token/token-verifier.ts';
+import type { TokenCaller, TokenVerifier } from './token/token-verifier.ts';
+
+/** What the pipeline needs to know of a request besides its head. The handler of the request is one. */
+export interface RequestContext extends TokenCaller, ExchangeIds {
+  /** The client's end of the connection. */
+  readonly connection: ClientEnd;
+  /** The route is known: from now on responses to the request, refusals too, carry the CORS headers of the route. */
+  matched(route: Route): void;
+}
 
 export interface GatewayParts {
   readonly policy: Policy;
@@ -44,13 +68,13 @@ export class Gateway {
   }
 
   /**
-   * What a preflight request of a browser is answered with, where the route that it asks about says so. It needs no
+   * The gateway's response to a browser's preflight request, where the route that it asks about has `cors`. It needs no
    * token: browsers send none.
    *
    * @throws GatewayError 400 BAD_PATH
    */
-  preflight(head: RequestHead, exchange: Exchange): readonly string[] | undefined {
-    const cors = this.#preflightRoute(head, exchange)?.cors;
+  preflight(head: RequestHead, request: RequestContext, exchange: Exchange): readonly string[] | undefined {
+    const cors = this.#preflightRoute(head, request, exchange)?.cors;
     return cors && preflightHeaders(cors, head);
   }
 
@@ -60,94 +84,80 @@ export class Gateway {
    *
    * @throws GatewayError 400 BAD_PATH
    */
-  permitsPreflight(head: RequestHead, exchange: Exchange): boolean {
-    const cors = this.#preflightRoute(head, exchange)?.cors;
+  permitsPreflight(head: RequestHead, request: RequestContext, exchange: Exchange): boolean {
+    const cors = this.#preflightRoute(head, request, exchange)?.cors;
     return cors !== undefined && allowsPreflight(cors, head);
   }
 
   /** The route of the method that a preflight request asks about, where the route has `cors`. */
-  #preflightRoute(head: RequestHead, exchange: Exchange): Route | undefined {
+  #preflightRoute(head: RequestHead, request: RequestContext, exchange: Exchange): Route | undefined {
     if (!this.#hasCors) return undefined;
     const method = preflightMethod(head);
     if (method === undefined) return undefined;
     const asked = { ...head, method };
     if (!this.#routes.find(asked, head.path)?.cors) return undefined;
-    exchange.stage = 'match_route';
-    return (exchange.route = matchRoute(this.#routes, asked));
+    return this.#matchRoute(asked, request, exchange);
   }
 
   /**
-   * May this request pass, and as what does the upstream get it? The whole pipeline up to the point where the
-   * upstream comes in; nothing has been sent anywhere but to the authorities that the route names.
+   * May this request pass, and as what does the upstream get it? For a listener that forwards: permit and the step after
+   * it. Nothing has been sent anywhere but to the authorization servers that the route names.
    *
    * @throws GatewayError, at once or later
    */
-  decide(head: RequestHead, client: ClientEnd, exchange: Exchange): MaybePromise<OutboundRequest> {
-    return whenReady(this.permit(head, exchange), (asserted) => {
-      exchange.stage = 'rewrite_headers';
-      return rewriteHeaders(head, asserted, exchange, this.policy.name, client);
+  decide(head: RequestHead, request: RequestContext, exchange: Exchange): MaybePromise<OutboundRequest> {
+    return whenReady(this.permit(head, request, exchange), (asserted) => {
+      exchange.enter('rewrite_headers');
+      return rewriteHeaders(head, asserted, request, this.policy.name, request.connection);
     });
   }
 
   /**
-   * May this request pass, and who is calling? For whoever forwards it himself.
+   * May this request pass, and who is calling? For callers that do the forwarding themselves (a decision listener).
    *
    * @throws GatewayError, at once or later
    */
-  permit(head: RequestHead, exchange: Exchange): MaybePromise<VouchedRequest> {
-    const { signer, clock } = this.#parts;
+  permit(head: RequestHead, request: RequestContext, exchange: Exchange): MaybePromise<AssertedRequest> {
+    const { policy, verifiers, revocations, signer, observer, clock } = this.#parts;
     const nowMs = clock.nowMs();
-    exchange.stage = 'match_route';
-    const route = (exchange.route = matchRoute(this.#routes, head));
-    const authorized = route.reportOnly
-      ? this.#authorizedOrReported(head, route, exchange, nowMs)
-      : this.#authorized(head, route, exchange, nowMs);
-    return whenReady(authorized, (authorized) => {
-      exchange.stage = 'sign_assertion';
-      return signAssertion(signer, authorized, nowMs);
-    });
-  }
+    const route = this.#matchRoute(head, request, exchange);
+    let unrevoked: UnrevokedToken | undefined;
 
-  #authorized(
-    head: RequestHead,
-    route: Route,
-    exchange: Exchange,
-    nowMs: number,
-  ): MaybePromise<AuthorizedRequest> {
-    const { policy, verifiers, revocations, observer, clock } = this.#parts;
-    exchange.stage = 'extract_token';
-    const presented = extractToken(head, route, policy.tokenBytes);
-    const sinceMs = clock.monotonicMs();
-    exchange.stage = 'verify_token';
-    return whenReady(verifyToken(verifiers, presented, route, exchange, nowMs), (verified) => {
-      const verifiedMs = observer.verified(exchange, verified, sinceMs);
-      exchange.stage = 'check_revocation';
-      const unrevoked = checkRevocation(revocations, verified, route, policy.maxViewAgeMs);
-      exchange.unrevoked = unrevoked;
-      exchange.stage = 'authorize';
-      const authorized = authorize(route, unrevoked);
-      observer.authorized(exchange, unrevoked, verifiedMs);
-      return authorized;
-    });
-  }
+    const line = (): MaybePromise<AssertedRequest> => {
+      exchange.enter('extract_token');
+      const presented = extractToken(head, route, policy.tokenBytes);
 
-  /** On a report-only route what these stages refuse passes, and is noted. Everything else is refused as ever. */
-  #authorizedOrReported(
-    head: RequestHead,
-    route: Route,
-    exchange: Exchange,
-    nowMs: number,
-  ): MaybePromise<AuthorizedRequest> {
-    const passed = (error: unknown): AuthorizedRequest => {
-      if (!(error instanceof GatewayError) || error.reason === undefined) throw error;
-      this.#parts.observer.reported(exchange, error);
-      return passReported(route, exchange.unrevoked);
+      exchange.enter('verify_token');
+      return whenReady(verifyToken(verifiers, presented, route, request, nowMs), (verified) => {
+        observer.verified(exchange, verified);
+
+        exchange.enter('check_revocation');
+        unrevoked = checkRevocation(revocations, verified, route, policy.maxViewAgeMs);
+
+        exchange.enter('authorize');
+        const authorized = authorize(route, unrevoked);
+        observer.authorized(exchange, unrevoked);
+
+        exchange.enter('sign_assertion');
+        return signAssertion(signer, authorized, nowMs);
+      });
     };
-    try {
-      const authorized = this.#authorized(head, route, exchange, nowMs);
-      return authorized instanceof Promise ? authorized.catch(passed) : authorized;
-    } catch (error) {
-      return passed(error);
-    }
+    if (!route.reportOnly) return line();
+
+    // What these steps refuse passes, and is reported: with its identity where the token is known to be valid.
+    return orElse(line, (error) => {
+      if (!(error instanceof GatewayError) || error.reason === undefined) throw error;
+      observer.reported(exchange, error);
+      exchange.enter('sign_assertion');
+      return signAssertion(signer, passReported(route, unrevoked), nowMs);
+    });
+  }
+
+  #matchRoute(head: RequestHead, request: RequestContext, exchange: Exchange): Route {
+    exchange.enter('match_route');
+    const route = matchRoute(this.#routes, head);
+    exchange.route = route;
+    request.matched(route);
+    return route;
   }
 }

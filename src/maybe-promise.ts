@@ -1,5 +1,5 @@
 /**
- * A value that is here, or on its way. On the hot path a step answers without a Promise where it can, so that
+ * A value that is here, or on its way. On the hot path a step returns without a Promise where it can, so that
  * a cached token never waits a turn of the event loop.
  */
 export type MaybePromise<T> = T | Promise<T>;
@@ -10,4 +10,17 @@ export function whenReady<T, U>(
   next: (value: T) => MaybePromise<U>,
 ): MaybePromise<U> {
   return value instanceof Promise ? value.then(next) : next(value);
+}
+
+/** The value of `first`; where it throws or its promise is rejected, the value of `second`. */
+export function orElse<T>(
+  first: () => MaybePromise<T>,
+  second: (error: unknown) => MaybePromise<T>,
+): MaybePromise<T> {
+  try {
+    const value = first();
+    return value instanceof Promise ? value.catch(second) : value;
+  } catch (error) {
+    return second(error);
+  }
 }

@@ -124,6 +124,47 @@ t.test('docs/architecture.md names each room', async (t) => {
   t.strictSame(rows, FLOORS);
 });
 
+/** What code that decides may do with the exchange record: declare it, take notes, and hand it on whole. */
+const NOTES = [
+  /\bexchange: Exchange\b/g,
+  /(?:\bthis\.)?\bexchange = (?:\w+\.)*observer\.begin\(/g,
+  /\bthis\.#exchange = exchange;/g,
+  /\{ exchange(?:, \w+)* \} = this;/g,
+  // exchange.enter('authorize'), exchange.status = 101, exchange.bytesOut += 7
+  /(?<!= )(?:\bthis\.)?#?\bexchange\.(?:\w+\(|\w+ (?:\+|\?\?)?= )/g,
+  /\bobserver\.\w+\((?:this\.)?exchange\b/g,
+  /\bgateway\.\w+\(head, this, this\.exchange\)/g,
+  /\bthis\.(?:permit|#\w+)\(\w+, request, exchange\)/g,
+  /\bnew ResponseWriter\([^()]*\bthis\.exchange,?\s*\)/g,
+];
+
+t.test('the exchange record is read by telemetry only', async (t) => {
+  const deciding = files.filter((file) =>
+    /^(?:gateway\.ts|(?:handlers|admin|upstream|stages|identity|revocation|server|http)\/)/.test(file),
+  );
+  const notesOn = (file: string): { readonly text: string; readonly rest: string } => {
+    const text = readFileSync(join(source, file), 'utf8')
+      .replace(/\/\*\*.*?\*\/|\/\/.*?$/gms, '')
+      .replace(/^import [^;]*;$/gm, '');
+    return { text, rest: NOTES.reduce((rest, note) => rest.replace(note, ''), text) };
+  };
+  t.ok(deciding.filter((file) => /\bexchange\.enter\(/.test(notesOn(file).text)).length > 0, 'it is written');
+  t.strictSame(
+    deciding.flatMap((file) =>
+      [...notesOn(file).rest.matchAll(/^.*\bexchange\b.*$/gim)].map(([line]) => `${file}: ${line.trim()}`),
+    ),
+    [],
+    'no read of the record',
+  );
+  t.strictSame(
+    deciding.flatMap((file) =>
+      [...notesOn(file).text.matchAll(/\bobserver\.(\w+)(?!\w*\()/g)].map(([read]) => `${file}: ${read}`),
+    ),
+    [],
+    'no read of the observer',
+  );
+});
+
 t.test('process is for main, cli and config/load', async (t) => {
   const users = files.filter((file) =>
     /\bprocess\.[a-z]/.test(readFileSync(join(source, file), 'utf8').replace(/^ *\*.*$|\/\/.*$/gm, '')),

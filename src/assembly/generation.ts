@@ -14,6 +14,7 @@ import { listenerTls, strictTransportSecurity, tlsClientOptions } from '../confi
 import { decisionSite } from '../handlers/decision-handler.ts';
 import { Gateway } from '../gateway.ts';
 import { TrustedPeers } from '../http/client-address.ts';
+import { InFlightLimiter, type InFlight } from '../handlers/in-flight-limiter.ts';
 import { Issuers } from './issuers.ts';
 import type { KeyReports } from './key-reports.ts';
 import type { KeyRefresh } from '../admin/key-refresh.ts';
@@ -48,6 +49,7 @@ export interface Lasting {
   readonly streams: LiveStreams;
   readonly client: AuthorizationServerClient;
   readonly metrics: Metrics;
+  readonly inFlight: InFlight;
   readonly log: Log;
   readonly clock: Clock;
   /** For the hashes in the log, where none is configured. */
@@ -68,6 +70,7 @@ export class Generation {
   readonly #lasting: Lasting;
   readonly #signer: JwtAssertionSigner | undefined;
   readonly #gateway: Gateway;
+  readonly #limiter: InFlightLimiter;
   readonly #observer: Observer;
   readonly #revoker: Revoker;
   readonly #audit: AuditLog;
@@ -110,6 +113,7 @@ export class Generation {
       observer: this.#observer,
       clock,
     });
+    this.#limiter = new InFlightLimiter(lasting.inFlight, this.policy.inFlight);
     this.#revoker = new Revoker({
       store,
       view,
@@ -155,8 +159,14 @@ export class Generation {
 
   /** Who receives the requests of a listener. */
   site({ serve, dialect, trusted_peers, https_port }: ListenerConfiguration): HandlerSite {
-    const { streams, log } = this.#lasting;
-    const shared = { gateway: this.#gateway, observer: this.#observer, logger: log.logger };
+    const { streams, log, clock } = this.#lasting;
+    const shared = {
+      gateway: this.#gateway,
+      limiter: this.#limiter,
+      observer: this.#observer,
+      logger: log.logger,
+      clock,
+    };
     if (serve === 'redirect') return redirectSite({ ...shared, httpsPort: https_port ?? 443 });
     return serve === 'decisions'
       ? decisionSite({

@@ -10,6 +10,7 @@ import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts'
 import { accessText, matchText } from '../config/describe-route.ts';
 import { restartProblems } from '../config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
+import { InFlight } from '../handlers/in-flight-limiter.ts';
 import { KeyRefresh } from '../admin/key-refresh.ts';
 import { KeyReports } from './key-reports.ts';
 import { Listener } from '../server/listener.ts';
@@ -28,6 +29,7 @@ import { VERSION } from '../version.ts';
 /** A gateway that is ready to start. */
 export class Instance {
   readonly metrics = new Metrics(VERSION);
+  readonly inFlight = new InFlight();
   readonly view: RevocationView;
   readonly listeners: readonly Listener[];
   readonly admin: AdminServer;
@@ -54,7 +56,7 @@ export class Instance {
     clock: Clock = systemClock,
     tracing: Tracing = passingTracing,
   ) {
-    const { metrics } = this;
+    const { metrics, inFlight } = this;
     const { configuration } = loaded;
     this.#startedAtMs = clock.monotonicMs();
     const store = openStore(loaded, clock);
@@ -71,6 +73,7 @@ export class Instance {
       }),
       client: new AuthorizationServerClient(),
       metrics,
+      inFlight,
       log,
       clock,
       randomLogKey: randomBytes(32).toString('base64url'),
@@ -104,6 +107,7 @@ export class Instance {
       ['certificate'],
       (set) => this.#certificates.ends(set),
     );
+    metrics.gauge('sallyport_requests_in_flight', 'Requests being served.', [], (set) => set(inFlight.count));
     metrics.exposeProcess();
     metrics.counterOf(
       'sallyport_log_lines_dropped_total',

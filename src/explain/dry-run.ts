@@ -3,7 +3,7 @@ import { METHODS } from 'node:http';
 import { type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { BAD_PATH, GatewayError, MALFORMED_REQUEST, LOGOUT_NOT_POSTED, NO_ROUTE } from '../errors.ts';
-import type { Gateway } from '../gateway.ts';
+import type { Gateway, RequestContext } from '../gateway.ts';
 import { clientAddress, normalAddress } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
 import { corsHeaders } from '../http/cors.ts';
@@ -81,20 +81,22 @@ export class DryRun {
   async explain(request: ImaginedRequest): Promise<Explanation> {
     const { gateway, observer, logoutEndpoints } = this.#parts;
     const peer = normalAddress(request.peer);
-    const client: ClientEnd = { peer, peerIsTrusted: this.#parts.policy.trustedPeers.has(peer) };
+    const connection: ClientEnd = { peer, peerIsTrusted: this.#parts.policy.trustedPeers.has(peer) };
     const exchange = observer.begin(request.method, peer, newRequestId());
     let outbound: OutboundRequest | undefined;
     let error: GatewayError | undefined;
     try {
-      const head = this.#readHead(request, exchange, client);
+      const head = this.#readHead(request, exchange, connection);
       const endpoint = logoutEndpointOf(logoutEndpoints, head);
       if (endpoint) {
         if (request.method !== 'POST') throw LOGOUT_NOT_POSTED;
         return logoutExplanation(exchange, endpoint.issuerName);
       }
-      const preflight = gateway.preflight(head, exchange);
+      const { clientIp, requestId, trace } = exchange;
+      const context: RequestContext = { connection, clientIp, requestId, trace, matched: () => undefined };
+      const preflight = gateway.preflight(head, context, exchange);
       if (preflight) return preflightExplanation(exchange, preflight);
-      outbound = await gateway.decide(head, client, exchange);
+      outbound = await gateway.decide(head, context, exchange);
     } catch (thrown) {
       if (!(thrown instanceof GatewayError)) throw thrown;
       error = thrown;

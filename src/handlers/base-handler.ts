@@ -1,12 +1,13 @@
 /**
- * Whoever comes to a listener, with one request: what is the same for all of them. Reading the head, answering a
- * refusal, and the notes that are taken.
+ * Base class of all request handlers: reads the head, sends refusals and the gateway's own responses, and keeps the
+ * exchange record. What a handler decides with is in its own fields: the record is for telemetry.
  */
 import { STATUS_CODES } from 'node:http';
 import type { ClientResponse, ClientRequest } from '../server/exchange.ts';
-import { GatewayError, INTERNAL_ERROR, OVERLOADED } from '../errors.ts';
+import type { Clock } from '../clock.ts';
+import { GatewayError, INTERNAL_ERROR } from '../errors.ts';
 import type { Connection } from '../server/connection.ts';
-import type { Gateway } from '../gateway.ts';
+import type { Gateway, RequestContext } from '../gateway.ts';
 import { corsHeaders } from '../http/cors.ts';
 import { clientAddress, type TrustedPeers } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
@@ -16,15 +17,19 @@ import { fieldLines } from '../http/field-list.ts';
 import type { OpenTunnel, RequestHandler, Site } from '../server/request-handler.ts';
 import type { Exchange } from '../telemetry/exchange.ts';
 import type { Observer } from '../telemetry/observer.ts';
+import type { Route } from '../policy.ts';
+import type { InFlightLimiter } from './in-flight-limiter.ts';
 import { exceedsDiscardLimit, reject } from './reject.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
-import { newRequestId } from '../telemetry/trace-context.ts';
+import { newRequestId, type TraceContext } from '../telemetry/trace-context.ts';
 
 /** What handlers of every kind share. */
 export interface HandlerParts {
   readonly gateway: Gateway;
+  readonly limiter: InFlightLimiter;
   readonly observer: Observer;
   readonly logger: Logger;
+  readonly clock: Clock;
 }
 
 /** What the handlers of one listener share. */
@@ -33,41 +38,54 @@ export interface HandlerSite extends HandlerParts, Site {
   readonly refusalFor: (error: GatewayError) => GatewayError;
 }
 
-export abstract class BaseHandler<R extends HandlerSite = HandlerSite> implements RequestHandler {
+export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
+  implements RequestHandler, RequestContext
+{
+  readonly connection: Connection;
+  /** The client's, where it sent a valid one. */
+  requestId = newRequestId();
+  /** The address of the client; behind a trusted proxy, the one that the proxy tells. */
+  clientIp: string;
+  /** Undefined until the head has been read. */
+  trace: TraceContext | undefined;
   protected readonly request: ClientRequest;
   protected readonly response: ClientResponse;
-  protected readonly connection: Connection;
-  protected readonly exchange: Exchange;
   protected readonly site: R;
+  /** Notes for telemetry; nothing here reads it. */
+  protected readonly exchange: Exchange;
+  #head: RequestHead | undefined;
+  #route: Route | undefined;
 
   constructor(site: R, request: ClientRequest, response: ClientResponse, connection: Connection) {
     this.site = site;
     this.request = request;
     this.response = response;
     this.connection = connection;
-    this.exchange = site.observer.begin(request.method ?? '', connection.peer, newRequestId());
+    this.clientIp = connection.peer;
+    this.exchange = site.observer.begin(request.method ?? '', connection.peer, this.requestId);
+    site.limiter.enter();
     connection.requestStarted();
   }
 
   /** Serves the request. `openTunnel` is there where the client asks to switch to WebSocket. */
   abstract serve(openTunnel?: OpenTunnel): void;
 
-  /** Answers a request that the listener refuses. */
+  matched(route: Route): void {
+    this.#route = route;
+  }
+
+  /** Responds to a request that the listener refuses. */
   refuse(error: GatewayError): void {
     this.response.on('close', () => this.requestEnded());
     this.fail(error);
   }
 
   fail(thrown: unknown): void {
-    const { observer, logger, gateway, refusalFor: responseTo } = this.site;
-    const { exchange, request } = this;
-    if (!(thrown instanceof GatewayError)) {
-      logger.error(
-        { request_id: exchange.requestId, err: thrown },
-        'a bug: please report it with this stack',
-      );
-    }
-    const error = responseTo(thrown instanceof GatewayError ? thrown : INTERNAL_ERROR);
+    const { observer, logger, gateway, refusalFor } = this.site;
+    const { exchange, request, requestId } = this;
+    if (!(thrown instanceof GatewayError))
+      logger.error({ request_id: requestId, err: thrown }, 'a bug: please report it with this stack');
+    const error = refusalFor(thrown instanceof GatewayError ? thrown : INTERNAL_ERROR);
     if (error.source === 'upstream' && error.cause !== undefined)
       exchange.failureCause = describeError(error.cause);
     observer.failed(exchange, error);
@@ -75,14 +93,14 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite> implement
     const closes = this.endsConnection(error.close || this.response.headersSent);
     exchange.bytesOut += reject(this.response, error, {
       realm: gateway.policy.realm,
-      requestId: exchange.requestId,
+      requestId,
       isHead: request.method === 'HEAD',
       closes,
       headers: [...this.#corsHeaders(), ...this.connection.commonHeaders],
     });
   }
 
-  /** Is the answer that is given now the last one on its connection? Then nothing behind it is served. */
+  /** Is the response that is sent now the last one on its connection? Then nothing behind it is served. */
   protected endsConnection(mustEnd = false): boolean {
     const { connection } = this;
     if (connection.multiplexed || !(mustEnd || exceedsDiscardLimit(this.#bodyBytesLeft()))) return false;
@@ -90,16 +108,17 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite> implement
     return true;
   }
 
-  /** The gateway's own answer to a request that is not refused. */
+  /** The gateway's own response to a request that is not refused. */
   protected respond(status: number, headers: readonly string[], body = ''): void {
     const { exchange, response, connection } = this;
+    const bytes = Buffer.byteLength(body);
     exchange.status = status;
-    exchange.bytesOut = Buffer.byteLength(body);
+    exchange.bytesOut = bytes;
     response.writeHead(status, [
       ...headers,
-      ...(status === 204 ? [] : ['content-length', String(exchange.bytesOut)]),
+      ...(status === 204 ? [] : ['content-length', String(bytes)]),
       'x-request-id',
-      exchange.requestId,
+      this.requestId,
       ...connection.commonHeaders,
       ...(this.endsConnection() ? ['connection', 'close'] : []),
     ]);
@@ -109,8 +128,8 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite> implement
 
   /** Without them, a browser's script could not even see that it was refused. */
   #corsHeaders(): readonly string[] {
-    const { route, head } = this.exchange;
-    return route?.cors && head ? corsHeaders(route.cors, head) : [];
+    const cors = this.#route?.cors;
+    return cors && this.#head ? corsHeaders(cors, this.#head) : [];
   }
 
   /** The request as it stands on the wire. */
@@ -128,55 +147,64 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite> implement
 
   /** @param proxies who is believed about the client's address; undefined where the peer is not */
   protected readHead(raw: RawHead, proxies: TrustedPeers | undefined): RequestHead {
-    const { policy } = this.site.gateway;
+    const { gateway, observer, limiter } = this.site;
     const { exchange } = this;
-    const head = readHead(raw, policy.headerTable, policy.headLimits);
+    const head = readHead(raw, gateway.policy.headerTable, gateway.policy.headLimits);
+    this.#head = head;
     exchange.head = head;
     exchange.method = head.method;
-    if (head.requestId !== undefined) exchange.requestId = head.requestId;
-    this.site.observer.headRead(exchange, head);
-    if (proxies) exchange.clientIp = clientAddress(this.connection.peer, forwardedForChain(head), proxies);
-    if (policy.inFlight > 0 && this.site.observer.inFlight > policy.inFlight) throw OVERLOADED;
+    this.requestId = head.requestId ?? this.requestId;
+    exchange.requestId = this.requestId;
+    this.trace = observer.headRead(exchange, head);
+    if (proxies) this.clientIp = clientAddress(this.connection.peer, forwardedForChain(head), proxies);
+    exchange.clientIp = this.clientIp;
+    limiter.check();
     return head;
   }
 
-  /** Undefined where nobody knows. */
+  /** Undefined where it is unknown. */
   #bodyBytesLeft(): number | undefined {
-    const { head } = this.exchange;
+    const head = this.#head;
     if (this.request.complete || head?.hasBody === false) return 0;
-    // A client that waits for a go-ahead may or may not send its body after an answer: nobody can tell.
+    // A client that waits for a go-ahead may or may not send its body after a response.
     return head?.expectsContinue === true ? undefined : head?.contentLength;
   }
 
-  /** The answer is complete; its client may not have taken it yet. */
+  /** The response is complete; its client may not have taken it yet. */
   protected responseComplete(): void {
-    this.connection.responseComplete(this.site.observer.nowMs);
+    this.connection.responseComplete(this.site.clock.monotonicMs());
   }
 
-  /** The answer has ended, or the client has gone. Once for each request. */
+  /** The response has ended, or the client has gone. Once for each request. */
   protected requestEnded(): void {
-    const { observer } = this.site;
-    observer.end(this.exchange);
-    this.connection.requestEnded(observer.endedAtMs(this.exchange));
+    const { observer, limiter, clock } = this.site;
+    const nowMs = clock.monotonicMs();
+    observer.end(this.exchange, nowMs);
+    limiter.leave();
+    this.connection.requestEnded(nowMs);
   }
 }
 
 /** What of a site is the same for handlers of every kind. */
 export function commonSite(
-  { gateway, observer }: HandlerParts,
-  responseTo: (error: GatewayError) => GatewayError,
+  { gateway, observer, clock }: HandlerParts,
+  refusalFor: (error: GatewayError) => GatewayError,
 ): Pick<HandlerSite, 'refusalFor' | 'isTrusted' | 'refusalText'> {
   return {
-    refusalFor: responseTo,
+    refusalFor,
     isTrusted: (peer) => gateway.policy.trustedPeers.has(peer),
-    refusalText(refused, { peer, commonHeaders: alwaysSaid }) {
-      const exchange = observer.begin('', peer, newRequestId());
-      const error = responseTo(refused);
+    refusalText(refused, { peer, commonHeaders }) {
+      const requestId = newRequestId();
+      const exchange = observer.begin('', peer, requestId);
+      const error = refusalFor(refused);
       observer.failed(exchange, error);
-      observer.end(exchange);
-      const { status, headers: own, body } = problemResponse(error, gateway.policy.realm, exchange.requestId);
+      observer.end(exchange, clock.monotonicMs());
+      const { status, headers: own, body } = problemResponse(error, gateway.policy.realm, requestId);
       const statusLine = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`;
-      return `${statusLine}\r\nconnection: close\r\n${fieldLines([...own, ...alwaysSaid])}\r\n${body}`;
+      return `${statusLine}
+connection: close
+${fieldLines([...own, ...commonHeaders])}
+${body}`;
     },
   };
 }

@@ -5,9 +5,10 @@
 import { asForbidden, PEER_NOT_TRUSTED } from '../errors.ts';
 import type { TrustedPeers } from '../http/client-address.ts';
 import { HeaderKind } from '../http/header-names.ts';
+import type { RequestHead } from '../http/request-head.ts';
 import { namesOriginal, originalRequest, type Dialect } from '../http/original-request.ts';
 import { whenReady } from '../maybe-promise.ts';
-import type { VouchedRequest } from '../stages/sign-assertion.ts';
+import type { AssertedRequest } from '../stages/sign-assertion.ts';
 import { commonSite, BaseHandler, type HandlerSite, type HandlerParts } from './base-handler.ts';
 
 interface DecisionParts extends HandlerParts {
@@ -53,19 +54,21 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
       }
       if (!askers.has(this.connection.peer)) throw PEER_NOT_TRUSTED;
       const head = this.readHead(originalRequest(asking, dialect), askers);
-      if (gateway.permitsPreflight(head, this.exchange)) {
+      if (gateway.permitsPreflight(head, this, this.exchange)) {
         this.#allowWith([]);
         return;
       }
-      const decided = whenReady(gateway.permit(head, this.exchange), (asserted) => this.#allow(asserted));
+      const decided = whenReady(gateway.permit(head, this, this.exchange), (asserted) =>
+        this.#allow(head, asserted),
+      );
       if (decided instanceof Promise) decided.catch((error: unknown) => this.fail(error));
     } catch (error) {
       this.fail(error);
     }
   }
 
-  #allow({ authorized, assertion }: VouchedRequest): void {
-    const spoofed = this.exchange.head?.kinds.filter((kind) => kind === HeaderKind.identity).length ?? 0;
+  #allow({ kinds }: RequestHead, { authorized, assertion }: AssertedRequest): void {
+    const spoofed = kinds.filter((kind) => kind === HeaderKind.identity).length;
     this.site.observer.stripped(this.exchange, spoofed);
     this.#allowWith([...authorized.identity, ...assertion]);
   }

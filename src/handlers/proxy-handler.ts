@@ -8,6 +8,8 @@ import { invalidToken, type GatewayError } from '../errors.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';
 import type { LiveStream, LiveStreams } from './live-streams.ts';
 import type { LogoutEndpoint, LogoutHandler } from './logout-handler.ts';
+import type { RequestHead } from '../http/request-head.ts';
+import type { AuthenticToken } from '../token/token-verifier.ts';
 import { whenReady } from '../maybe-promise.ts';
 import { ResponseWriter, type ResponseHooks } from './response-writer.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
@@ -33,35 +35,36 @@ export function proxySite(parts: ProxyParts): HandlerSite {
   return site;
 }
 
-/** nginx's number for "the client has gone"; it is counted and logged, never sent. */
-const CLIENT_CLOSED_REQUEST = 499;
-
 class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
+  /** Undefined until the request is forwarded. */
+  #outbound: OutboundRequest | undefined;
+  #writer: ResponseWriter | undefined;
   #body: RequestBody | undefined;
   #openTunnel: OpenTunnel | undefined;
-  /** Of this exchange, where it lasts. */
+  /** Both ends have switched protocols. */
+  #isTunnel = false;
+  /** Where the response lasts, and may have to end with its token. */
   #stream: LiveStream | undefined;
 
   serve(openTunnel?: OpenTunnel): void {
     this.#openTunnel = openTunnel;
-    const responder = new ResponseWriter(this.exchange, this.response, this, this.connection.commonHeaders);
-    this.response.on('close', () => this.#closed(responder));
+    this.response.on('close', () => this.#closed());
     try {
       const { gateway } = this.site;
       const proxies = this.connection.peerIsTrusted ? gateway.policy.trustedPeers : undefined;
       const head = this.readHead(this.rawHead(openTunnel !== undefined), proxies);
       const endpoint = this.site.logouts.endpointOf(head);
       if (endpoint) {
-        void this.#receiveLogout(endpoint);
+        void this.#receiveLogout(endpoint, head);
         return;
       }
-      const preflight = gateway.preflight(head, this.exchange);
+      const preflight = gateway.preflight(head, this, this.exchange);
       if (preflight) {
         this.respond(204, preflight);
         return;
       }
-      const decided = whenReady(gateway.decide(head, this.connection, this.exchange), (outbound) =>
-        this.#forward(outbound, responder),
+      const decided = whenReady(gateway.decide(head, this, this.exchange), (outbound) =>
+        this.#forward(outbound),
       );
       if (decided instanceof Promise) decided.catch((error: unknown) => this.fail(error));
     } catch (error) {
@@ -76,7 +79,8 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
 
   tunnel(headers: ResponseHeaders, upstream: Duplex, early: Buffer): void {
     this.exchange.status = 101;
-    // It is the beginning of something, and not the end.
+    this.#isTunnel = true;
+    // A tunnel has no completed response: its connection never counts as idle.
     this.connection.responseComplete(Infinity);
     const tunnel = this.#openTunnel?.(headers, upstream, early);
     this.#watch(true, () => tunnel?.close());
@@ -87,21 +91,24 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
   }
 
   refusal(): GatewayError | undefined {
-    const { token, route } = this.exchange;
-    if (!token || route?.reportOnly === true || !this.site.streams.ends(token)) return undefined;
-    return invalidToken('revoked', token.issuerName);
+    const token = this.#bindingToken();
+    return token && this.site.streams.ends(token) ? invalidToken('revoked', token.issuerName) : undefined;
+  }
+
+  /** The token that the request ends with. On a report-only route revocation refuses nothing and ends nothing. */
+  #bindingToken(): AuthenticToken | undefined {
+    return this.#outbound?.route.reportOnly === false ? this.#outbound.token : undefined;
   }
 
   /** From now on the exchange ends when its token is revoked; a stream also when it expires, if the route says so. */
   #watch(isStream: boolean, close: () => void): void {
     const { streams } = this.site;
-    const { token, route } = this.exchange;
-    // What is only reported ends nothing either.
-    if (!token || route?.reportOnly === true) return;
+    const token = this.#bindingToken();
+    if (!token) return;
     if (this.#stream) streams.unwatch(this.#stream);
     this.#stream = {
       token,
-      endsWithToken: isStream && route?.streamsExpired === 'close',
+      endsWithToken: isStream && this.#outbound?.route.streamsExpired === 'close',
       close: (reason) => {
         this.exchange.failure = `token_${reason}`;
         close();
@@ -110,22 +117,30 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
     streams.watch(this.#stream);
   }
 
-  #forward(outbound: OutboundRequest, responder: ResponseWriter): void {
+  #forward(outbound: OutboundRequest): void {
     const { forwarder, observer, gateway } = this.site;
+    this.#outbound = outbound;
     observer.forwarded(this.exchange, outbound);
     if (outbound.hasBody) {
       // Only now, when the request is known to be permitted, is the client asked to send its body (rule H11).
-      if (this.exchange.head?.expectsContinue === true) this.response.writeContinue();
+      if (outbound.head.expectsContinue) this.response.writeContinue();
       this.#body = new RequestBody(this.request, gateway.policy.headLimits.bodyBytes);
     }
-    responder.attach(forwarder.forward(outbound, this.#body, responder));
+    const writer = new ResponseWriter(
+      outbound,
+      this.response,
+      this,
+      this.connection.commonHeaders,
+      this.exchange,
+    );
+    this.#writer = writer;
+    writer.attach(forwarder.forward(outbound, this.#body, writer));
   }
 
-  async #receiveLogout(endpoint: LogoutEndpoint): Promise<void> {
-    const exchange = this.exchange;
-    if (exchange.head?.expectsContinue === true) this.response.writeContinue();
+  async #receiveLogout(endpoint: LogoutEndpoint, head: RequestHead): Promise<void> {
+    if (head.expectsContinue) this.response.writeContinue();
     try {
-      await this.site.logouts.receive(endpoint, this.request, exchange.clientIp);
+      await this.site.logouts.receive(endpoint, this.request, this.clientIp);
     } catch (error) {
       this.fail(error);
       return;
@@ -133,16 +148,15 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
     this.respond(200, ['cache-control', 'no-store']);
   }
 
-  /** The answer has ended, or the client has gone. */
-  #closed(responder: ResponseWriter): void {
-    const exchange = this.exchange;
-    if (!this.response.writableFinished && exchange.status !== 101) {
-      responder.clientGone();
-      if (exchange.status === 0) exchange.status = CLIENT_CLOSED_REQUEST;
+  /** The response has ended, or the client has gone. */
+  #closed(): void {
+    if (!this.response.writableFinished && !this.#isTunnel) {
+      this.#writer?.clientGone();
+      this.exchange.clientGone();
     }
     if (this.#body) {
-      exchange.bytesIn = this.#body.bytes;
-      // The upstream did not wait for the whole body: what still comes of it must not hold up the connection.
+      this.exchange.bytesIn = this.#body.bytes;
+      // The upstream did not wait for the whole body: the rest of it must not hold up the connection.
       if (!this.request.complete) this.connection.end();
     }
     this.requestEnded();

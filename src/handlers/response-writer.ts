@@ -9,6 +9,7 @@ import type { ResponseHeaders } from '../http/response-head.ts';
 import { fieldPairs, fieldValue, hasField } from '../http/field-list.ts';
 import { withCors } from '../http/cors.ts';
 import type { ResponseSink, Forwarding } from '../upstream/forwarder.ts';
+import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Exchange } from '../telemetry/exchange.ts';
 
 /** What happens where the answer is not simply the upstream's. */
@@ -28,10 +29,11 @@ export interface ResponseHooks {
 const ONE_WRITE_BYTES = 16 * 1024;
 
 export class ResponseWriter implements ResponseSink {
-  readonly #exchange: Exchange;
+  readonly #request: OutboundRequest;
   readonly #response: ClientResponse;
   readonly #hooks: ResponseHooks;
-  readonly #alwaysSaid: readonly string[];
+  readonly #commonHeaders: readonly string[];
+  readonly #exchange: Exchange;
   #forwarding: Forwarding | undefined;
   #begun = false;
   #ended = false;
@@ -41,20 +43,26 @@ export class ResponseWriter implements ResponseSink {
   /** As latin1: one character a byte. */
   #firstChunk: string | undefined;
 
-  /** @param alwaysSaid names and values in turn that belong to every answer, unless the upstream says them itself */
+  /**
+   * @param request whose response it is
+   * @param commonHeaders names and values in turn that every response carries, unless the upstream sends them itself
+   * @param exchange takes notes
+   */
   constructor(
-    exchange: Exchange,
+    request: OutboundRequest,
     response: ClientResponse,
     hooks: ResponseHooks,
-    alwaysSaid: readonly string[],
+    commonHeaders: readonly string[],
+    exchange: Exchange,
   ) {
-    this.#exchange = exchange;
+    this.#request = request;
     this.#response = response;
     this.#hooks = hooks;
-    this.#alwaysSaid = alwaysSaid;
+    this.#commonHeaders = commonHeaders;
+    this.#exchange = exchange;
   }
 
-  /** Ties the answer to its request: the client's pace and its leaving reach the upstream. */
+  /** Ties the response to its request: the client's pace and its leaving reach the upstream. */
   attach(forwarding: Forwarding): void {
     this.#forwarding = forwarding;
     // The client may have gone before there was anything to abort.
@@ -71,8 +79,8 @@ export class ResponseWriter implements ResponseSink {
   }
 
   informational(status: number, headers: ResponseHeaders): void {
-    // The client has had its go-ahead; and HTTP/1.0 knows of no such thing (RFC 9110 section 15.2).
-    if (status === 100 || this.#exchange.head?.httpVersion === '1.0') return;
+    // The client has had its go-ahead; and HTTP/1.0 has no 1xx responses (RFC 9110 section 15.2).
+    if (status === 100 || this.#request.head.httpVersion === '1.0') return;
     this.#response.writeInformational(status, headers);
   }
 
@@ -81,14 +89,14 @@ export class ResponseWriter implements ResponseSink {
     this.#headHeld = true;
     this.#exchange.status = status;
     this.#headers = headers;
-    const { route, head } = this.#exchange;
-    const answer = route?.cors && head ? withCors(headers, route.cors, head) : headers;
-    this.#response.writeHead(status, [...answer, ...this.#ours(headers)]);
+    const { route, head } = this.#request;
+    const theirs = route.cors ? withCors(headers, route.cors, head) : headers;
+    this.#response.writeHead(status, [...theirs, ...this.#ours(headers)]);
   }
 
   /** What the gateway adds to the upstream's headers. */
   #ours(headers: ResponseHeaders): readonly string[] {
-    return ['x-request-id', this.#exchange.requestId, ...missing(this.#alwaysSaid, headers)];
+    return ['x-request-id', this.#request.requestId, ...missing(this.#commonHeaders, headers)];
   }
 
   data(chunk: Buffer): boolean {

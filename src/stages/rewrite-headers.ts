@@ -8,7 +8,9 @@ import { HeaderKind } from '../http/header-names.ts';
 import { valuesOf, type RequestHead } from '../http/request-head.ts';
 import { readProtocols } from '../http/websocket-protocol.ts';
 import type { Route } from '../policy.ts';
-import type { VouchedRequest } from './sign-assertion.ts';
+import type { AuthenticToken } from '../token/token-verifier.ts';
+import type { AuthorizedRequest } from './authorize.ts';
+import type { AssertedRequest } from './sign-assertion.ts';
 
 /** What the gateway knows of the client's end. */
 export interface ClientEnd {
@@ -25,7 +27,12 @@ export interface ExchangeIds {
 /** A request that is ready to be sent. */
 class OutboundRequest {
   declare protected readonly made: 'by rewriteHeaders';
+  /** The request as it came. */
+  readonly head: RequestHead;
   readonly route: Route;
+  /** Whose request it is; undefined where the caller is anonymous. */
+  readonly token: AuthenticToken | undefined;
+  readonly requestId: string;
   readonly method: string;
   /** Path and query. */
   readonly target: string;
@@ -43,13 +50,17 @@ class OutboundRequest {
 
   constructor(
     head: RequestHead,
-    route: Route,
+    { route, token }: AuthorizedRequest,
+    requestId: string,
     target: string,
     headers: string[],
     strippedIdentity: number,
     offersBearer: boolean,
   ) {
+    this.head = head;
     this.route = route;
+    this.token = token;
+    this.requestId = requestId;
     this.method = head.method;
     this.target = target;
     this.headers = headers;
@@ -69,7 +80,7 @@ export type { OutboundRequest };
  */
 export function rewriteHeaders(
   head: RequestHead,
-  asserted: VouchedRequest,
+  asserted: AssertedRequest,
   ids: ExchangeIds,
   name: string,
   client: ClientEnd,
@@ -104,7 +115,15 @@ export function rewriteHeaders(
   for (const part of identity) headers.push(part);
   for (const part of asserted.assertion) headers.push(part);
   const target = rewrittenPath(head.path, route) + head.query;
-  return new OutboundRequest(head, route, target, headers, stripped, offersBearer);
+  return new OutboundRequest(
+    head,
+    asserted.authorized,
+    ids.requestId,
+    target,
+    headers,
+    stripped,
+    offersBearer,
+  );
 }
 
 function mayPass(kind: HeaderKind | undefined, route: Route, client: ClientEnd, value: string): boolean {

@@ -30,7 +30,7 @@ class AssertedRequest {
     this.assertion = assertion;
   }
 }
-export type { AssertedRequest as VouchedRequest };
+export type { AssertedRequest };
 
 const NONE: readonly string[] = [];
 

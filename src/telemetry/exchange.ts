@@ -1,11 +1,12 @@
 /**
- * The record of one request: how far it came and what was found out on the way. The pipeline writes it as it goes, so that a
- * request that fails half-way is known as far as it got; metrics, log and traces read it.
+ * The record of one request: how far it came and what was found out on the way. The pipeline writes it as it goes, so
+ * that a request that fails half-way is known as far as it got. Metrics, log, traces and `explain` read it; nothing
+ * that decides does (test/imports.test.ts).
  */
+import type { Clock } from '../clock.ts';
 import type { AuthReason } from '../errors.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import type { Route } from '../policy.ts';
-import type { UnrevokedToken } from '../stages/check-revocation.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import { UNMATCHED } from './metrics.ts';
 import type { TraceContext } from './trace-context.ts';
@@ -26,7 +27,10 @@ export type StageName =
   | 'sign_assertion'
   | 'rewrite_headers';
 
-/** The notes on one request. Written by the gateway as the stages go, read when the answer has ended. */
+/** nginx's number for "the client has gone"; it is counted and logged, never sent. */
+const CLIENT_CLOSED_REQUEST = 499;
+
+/** The notes on one request. The gateway writes them as the stages go; telemetry reads them when the response has ended. */
 export class Exchange {
   method: string;
   readonly startedAtMs: number;
@@ -35,11 +39,12 @@ export class Exchange {
   requestId: string;
   trace: TraceContext | undefined;
   stage: StageName = 'read_head';
+  /** When the part of the decision that is being timed began, on the monotonic clock. */
+  timedSinceMs = 0;
   head: RequestHead | undefined;
   route: Route | undefined;
   /** Authentic and in time; whether it is revoked is not said. */
   token: AuthenticToken | undefined;
-  unrevoked: UnrevokedToken | undefined;
   /** Known for many a token that was refused, too. */
   issuerName: string | undefined;
   cache: 'hit' | 'miss' | undefined;
@@ -55,16 +60,29 @@ export class Exchange {
   durationMs = 0;
   bytesIn = 0;
   bytesOut = 0;
+  readonly #clock: Clock;
 
-  constructor(method: string, peer: string, requestId: string, startedAtMs: number) {
+  constructor(method: string, peer: string, requestId: string, clock: Clock) {
     this.requestId = requestId;
     this.method = method;
     this.peer = peer;
     this.clientIp = peer;
-    this.startedAtMs = startedAtMs;
+    this.#clock = clock;
+    this.startedAtMs = clock.monotonicMs();
   }
 
   get routeName(): string {
     return this.route?.name ?? UNMATCHED;
+  }
+
+  /** The request enters a stage. The time is taken where the first timed part of the decision begins. */
+  enter(stage: StageName): void {
+    this.stage = stage;
+    if (stage === 'verify_token') this.timedSinceMs = this.#clock.monotonicMs();
+  }
+
+  /** The client has gone before its response was complete. */
+  clientGone(): void {
+    if (this.status === 0) this.status = CLIENT_CLOSED_REQUEST;
   }
 }

@@ -119,8 +119,6 @@ export class Metrics {
   ).child();
   /** Is the configuration in place the one that was loaded last? */
   lastReloadSuccessful = true;
-  /** Kept as a plain number, since it changes with every request. */
-  inFlight = 0;
 
   constructor(version: string) {
     this.gauge('sallyport_build_info', 'Constant 1; the version is in the label.', ['version'], (set) =>
@@ -132,7 +130,6 @@ export class Metrics {
       [],
       (set) => set(this.lastReloadSuccessful ? 1 : 0),
     );
-    this.gauge('sallyport_requests_in_flight', 'Requests being served.', [], (set) => set(this.inFlight));
     // From zero on, so that the first one is an increase.
     for (const result of ['success', 'failure']) this.reloads.child(result);
     for (const reason of ['revoked', 'expired']) this.streamsClosed.child(reason);

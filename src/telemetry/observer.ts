@@ -8,7 +8,7 @@ import type { VerifiedToken } from '../stages/verify-token.ts';
 import { Exchange, type AuthDecision } from './exchange.ts';
 import type { CounterChild, HistogramChild } from './metric-children.ts';
 import { methodLabel, type Metrics } from './metrics.ts';
-import { passingTracing, type Tracing } from './trace-context.ts';
+import { passingTracing, type TraceContext, type Tracing } from './trace-context.ts';
 
 interface RouteMetrics {
   readonly seconds: HistogramChild;
@@ -47,39 +47,28 @@ export class Observer {
     this.#authorizeSeconds = metrics.authSeconds.child('authorize');
   }
 
-  /** Requests being served. */
-  get inFlight(): number {
-    return this.#metrics.inFlight;
-  }
-
-  /** Now, on the monotonic clock. */
-  get nowMs(): number {
-    return this.#clock.monotonicMs();
-  }
-
   begin(method: string, peer: string, requestId: string): Exchange {
-    this.#metrics.inFlight++;
-    return new Exchange(method, peer, requestId, this.#clock.monotonicMs());
+    return new Exchange(method, peer, requestId, this.#clock);
   }
 
-  /** The head has been read: the request belongs to a trace. */
-  headRead(exchange: Exchange, head: RequestHead): void {
-    exchange.trace = this.#tracing.begin(head, exchange);
+  /** The head has been read: the request belongs to a trace, which is returned for the upstream's sake. */
+  headRead(exchange: Exchange, head: RequestHead): TraceContext {
+    return (exchange.trace = this.#tracing.begin(head, exchange));
   }
 
-  /** The token was verified, since `sinceMs`. Returns now. */
-  verified(exchange: Exchange, { token, cache }: VerifiedToken, sinceMs: number): number {
+  /** The token was verified. */
+  verified(exchange: Exchange, { token, cache }: VerifiedToken): void {
     exchange.token = token;
     exchange.issuerName = token?.issuerName;
     exchange.cache = cache;
     const nowMs = this.#clock.monotonicMs();
-    this.#verifySeconds.observe((nowMs - sinceMs) / 1000);
-    return nowMs;
+    this.#verifySeconds.observe((nowMs - exchange.timedSinceMs) / 1000);
+    exchange.timedSinceMs = nowMs;
   }
 
-  /** The request may pass: revocation and authorization took since `sinceMs`. */
-  authorized(exchange: Exchange, { token, failedOpen }: UnrevokedToken, sinceMs: number): void {
-    this.#authorizeSeconds.observe((this.#clock.monotonicMs() - sinceMs) / 1000);
+  /** The request may pass. What is timed here is revocation and authorization. */
+  authorized(exchange: Exchange, { token, failedOpen }: UnrevokedToken): void {
+    this.#authorizeSeconds.observe((this.#clock.monotonicMs() - exchange.timedSinceMs) / 1000);
     this.#decided(exchange, failedOpen ? 'fail_open' : 'allow', token ? 'ok' : 'anonymous');
   }
 
@@ -117,10 +106,13 @@ export class Observer {
     if (reason) this.#decided(exchange, source === 'authority' ? 'error' : 'deny', reason);
   }
 
-  /** The answer has ended, or the client has gone. Once for each exchange. */
-  end(exchange: Exchange): void {
-    this.#metrics.inFlight--;
-    exchange.durationMs = this.#clock.monotonicMs() - exchange.startedAtMs;
+  /**
+   * The response has ended, or the client has gone. Once for each exchange.
+   *
+   * @param nowMs on the monotonic clock
+   */
+  end(exchange: Exchange, nowMs: number): void {
+    exchange.durationMs = nowMs - exchange.startedAtMs;
     const metrics = this.#metricsOf(exchange);
     metrics.seconds.observe(exchange.durationMs / 1000);
     metrics.overhead.observe(Math.max(0, exchange.durationMs - (exchange.upstreamMs ?? 0)) / 1000);
@@ -131,11 +123,6 @@ export class Observer {
     if (exchange.upstreamMs !== undefined) metrics.upstreamSeconds?.observe(exchange.upstreamMs / 1000);
     exchange.trace?.end?.(exchange);
     this.#log?.(exchange);
-  }
-
-  /** When the exchange ended, on the monotonic clock. */
-  endedAtMs({ startedAtMs, durationMs }: Exchange): number {
-    return startedAtMs + durationMs;
   }
 
   #detailed(exchange: Exchange, error: GatewayError): void {

@@ -34,7 +34,7 @@ export interface Verification {
   readonly cache: 'hit' | 'miss';
 }
 
-/** Who presents a token. The Exchange of a request is one as it stands, so the hot path makes no object for it. */
+/** Who presents a token. The handler of a request is one, so the hot path makes no object for it. */
 export interface TokenCaller {
   /** The client's address, as `client_ip` in the log: IPv4-mapped IPv6 as IPv4. */
   readonly clientIp: string;

@@ -69,7 +69,7 @@ t.test('K5 tokens of a key that was removed are refused at once, cached ones too
   });
   const before = upstream.seen.length;
   const refused = statusOf(gateway, token);
-  await until(() => gateway.instance.metrics.inFlight === 1);
+  await until(() => gateway.instance.inFlight.count === 1);
   t.equal(await statusOf(gateway, mint(coming)), 200, 'no cooldown for the operator');
   t.equal(server.fetches, 2);
   // Its kid is unknown now: the cached verification does not pass, and the next permitted fetch decides.

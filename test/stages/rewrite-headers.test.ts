@@ -3,7 +3,7 @@ import t from 'tap';
 import type { Route } from '../../src/policy.ts';
 import type { AuthorizedRequest } from '../../src/stages/authorize.ts';
 import { rewriteHeaders, type OutboundRequest } from '../../src/stages/rewrite-headers.ts';
-import type { VouchedRequest } from '../../src/stages/sign-assertion.ts';
+import type { AssertedRequest } from '../../src/stages/sign-assertion.ts';
 import { fieldList, fieldValues, headOf, outcome, type HeadInput } from '../support/heads.ts';
 import { routeOf } from '../support/routes.ts';
 
@@ -26,7 +26,7 @@ function rewritten(input: HeadInput, given: Given = {}): OutboundRequest {
   const vouched = { authorized: authorized as unknown as AuthorizedRequest, assertion: fieldList(assertion) };
   const head = headOf({ identity: IDENTITY, ...input });
   const client = { peer: '192.0.2.7', peerIsTrusted: trusted };
-  return rewriteHeaders(head, vouched as unknown as VouchedRequest, ids, 'gw', client);
+  return rewriteHeaders(head, vouched as unknown as AssertedRequest, ids, 'gw', client);
 }
 
 /** What the gateway itself adds to every request. */
