@@ -5,7 +5,7 @@
 import type { TrustedPeers } from './http/client-address.ts';
 import type { CorsPolicy } from './http/cors.ts';
 import type { HeaderTable } from './http/header-names.ts';
-import type { IdentityHeader } from './identity/identity-headers.ts';
+import type { IdentityContract } from './identity/identity-headers.ts';
 import type { PathLeniency } from './http/path-policy.ts';
 import type { HeadLimits } from './http/request-head.ts';
 import type { ClaimPath } from './token/claims.ts';
@@ -34,12 +34,6 @@ export interface ClaimRule {
   /** As configured, for people. */
   readonly text: string;
   readonly allowed: readonly (string | number | boolean)[];
-}
-
-/** The identity headers of a route; routes without headers of their own share one. */
-export interface IdentityContract {
-  readonly headers: readonly IdentityHeader[];
-  readonly maxBytes: number;
 }
 
 export interface Route {
@@ -71,6 +65,7 @@ export interface Route {
   readonly responseTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly retryAttempts: number;
+  /** Routes without headers of their own share one. */
   readonly identity: IdentityContract;
   readonly forwardAuthorization: boolean;
   /** What becomes of tunnels and event streams when their token expires. */

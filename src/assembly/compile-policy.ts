@@ -5,18 +5,19 @@ import type { Configuration, RouteConfiguration } from '../config/schema.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { corsPolicy } from '../http/cors.ts';
 import { HeaderTable } from '../http/header-names.ts';
-import type { IdentityHeader } from '../identity/identity-headers.ts';
-import type { IdentityContract, Policy, Route, RouteMatch, ScopeRule } from '../policy.ts';
+import { IdentityContract, type IdentityHeader } from '../identity/identity-headers.ts';
+import type { Policy, Route, RouteMatch, ScopeRule } from '../policy.ts';
 import { parseClaimPath } from '../token/claims.ts';
 
 export function compilePolicy(configuration: Configuration): Policy {
   const { identity, limits } = configuration;
   const names = identityNames(configuration);
   const spelling = new Map(names.map((name) => [name.toLowerCase(), name]));
-  const contract = (route?: RouteConfiguration): IdentityContract => ({
-    headers: compileHeaders(routeIdentityMap(configuration, route), spelling),
-    maxBytes: identity.max_bytes,
-  });
+  const contract = (route?: RouteConfiguration): IdentityContract =>
+    new IdentityContract(
+      compileHeaders(routeIdentityMap(configuration, route), spelling),
+      identity.max_bytes,
+    );
   const shared = contract();
   // Last: no map may have its name (the configuration has checked that).
   if (identity.assertion) names.push(identity.assertion.header);

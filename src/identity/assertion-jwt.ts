@@ -7,6 +7,7 @@ import { hash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { JsonObject, JsonValue } from '../token/claims.ts';
 import { toJson } from '../token/strict-json.ts';
+import { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 
 export interface AssertionPolicy {
@@ -24,8 +25,16 @@ interface SigningKey {
   readonly publicJwk: Readonly<Record<string, unknown>>;
 }
 
+/** A signed assertion, which may be used for the same token and audience again. */
+export interface ReusableAssertion {
+  /** Names and values in turn. */
+  readonly headers: readonly string[];
+  /** Milliseconds of wall-clock time. */
+  readonly reusableUntilMs: number;
+}
+
 export class JwtAssertionSigner {
-  readonly header: string;
+  readonly reusable = new TokenMemo(() => new Map<string, ReusableAssertion>());
   readonly #policy: AssertionPolicy;
   readonly #keys: readonly SigningKey[];
   readonly #clock: Clock;
@@ -38,7 +47,6 @@ export class JwtAssertionSigner {
   constructor(policy: AssertionPolicy, jwks: unknown, clock: Clock) {
     const members = (jwks as { keys?: unknown } | null)?.keys ?? [jwks];
     if (!Array.isArray(members) || members.length === 0) throw new TypeError('it holds no key');
-    this.header = policy.header;
     this.#policy = policy;
     this.#keys = members.map(importSigningKey);
     this.#clock = clock;
@@ -61,8 +69,8 @@ export class JwtAssertionSigner {
     return first;
   }
 
-  sign(token: AuthenticToken, audience: string): { assertion: string; reusableUntilMs: number } {
-    const { issuer, lifetimeSeconds, claims } = this.#policy;
+  sign(token: AuthenticToken, audience: string): ReusableAssertion {
+    const { header, issuer, lifetimeSeconds, claims } = this.#policy;
     const nowMs = this.#clock.nowMs();
     const issuedAt = Math.floor(nowMs / 1000);
     // Never longer than the token that it stands for.
@@ -91,7 +99,7 @@ export class JwtAssertionSigner {
       dsaEncoding: 'ieee-p1363',
     });
     return {
-      assertion: `${content}.${signature.toString('base64url')}`,
+      headers: [header, `${content}.${signature.toString('base64url')}`],
       // Renewed at half its life, so that an upstream always gets one with time left.
       reusableUntilMs: nowMs + (expiresAt * 1000 - nowMs) / 2,
     };

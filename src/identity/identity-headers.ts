@@ -5,7 +5,24 @@
 import type { ClaimPath, JsonValue } from '../token/claims.ts';
 import { claimAt } from '../token/claims.ts';
 import { encodeClaim } from '../token/encode-claim.ts';
+import { TokenMemo } from '../token/token-memo.ts';
+import type { AuthenticToken } from '../token/token-verifier.ts';
 import { headerAlias } from '../http/header-names.ts';
+
+/** The identity headers of a route, rendered once for each token. */
+export class IdentityContract {
+  readonly #rendered: TokenMemo<readonly string[] | undefined>;
+
+  /** @param maxBytes limits all headers together: `identity.max_bytes` */
+  constructor(headers: readonly IdentityHeader[], maxBytes: number) {
+    this.#rendered = new TokenMemo(({ claims }) => identityHeaders(headers, claims, maxBytes));
+  }
+
+  /** As identityHeaders. */
+  headersOf(token: AuthenticToken): readonly string[] | undefined {
+    return this.#rendered.of(token);
+  }
+}
 
 /** One configured identity header. */
 export interface IdentityHeader {

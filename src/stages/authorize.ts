@@ -3,7 +3,6 @@
  * section 4. Rules B4, C9.
  */
 import { CLAIM_RULE_FAILED, IDENTITY_TOO_LARGE, insufficientScope, MISSING_TOKEN } from '../errors.ts';
-import { identityHeaders } from '../identity/identity-headers.ts';
 import type { Route } from '../policy.ts';
 import { claimAt, claimMatches } from '../token/claims.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
@@ -43,7 +42,7 @@ export function authorize(route: Route, { token }: UnrevokedToken): AuthorizedRe
   if (!scopesOk) throw insufficientScope(scopes.text);
   const claimsOk = claims.every(({ path, allowed }) => claimMatches(claimAt(token.claims, path), allowed));
   if (!claimsOk) throw CLAIM_RULE_FAILED;
-  const identity = renderedIdentity(route, token);
+  const identity = route.identity.headersOf(token);
   if (!identity) throw IDENTITY_TOO_LARGE;
   return new AuthorizedRequest(route, token, identity);
 }
@@ -56,15 +55,6 @@ export function authorize(route: Route, { token }: UnrevokedToken): AuthorizedRe
  */
 export function passReported(route: Route, unrevoked: UnrevokedToken | undefined): AuthorizedRequest {
   const token = unrevoked?.token;
-  const identity = token && renderedIdentity(route, token);
+  const identity = token && route.identity.headersOf(token);
   return new AuthorizedRequest(route, identity && token, identity ?? NO_IDENTITY);
-}
-
-/** Rendered once for a token and a contract; a cached token then brings its headers ready-made. */
-function renderedIdentity({ identity }: Route, token: AuthenticToken): readonly string[] | undefined {
-  const known = token.derived.get(identity) as readonly string[] | undefined;
-  if (known) return known;
-  const headers = identityHeaders(identity.headers, token.claims, identity.maxBytes);
-  if (headers) token.derived.set(identity, headers);
-  return headers;
 }

@@ -8,6 +8,7 @@
 import { createHmac } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Exchange } from './exchange.ts';
+import { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 
 const HASH_CHARACTERS = 16;
@@ -16,6 +17,7 @@ export class AccessLog {
   readonly #write: (line: string) => void;
   readonly #key: string;
   readonly #clock: Clock;
+  readonly #tokenTexts = new TokenMemo((token) => this.#aboutToken(token));
   #timeMs = 0;
   #timeText = '';
 
@@ -40,7 +42,7 @@ export class AccessLog {
     if (decision) {
       line += `,"auth":{"decision":"${decision.decision}","reason":"${decision.reason}"`;
       if (exchange.issuerName !== undefined) line += `,"issuer":"${exchange.issuerName}"`;
-      if (token) line += this.#aboutToken(token);
+      if (token) line += this.#tokenTexts.of(token);
       if (exchange.cache !== undefined) line += `,"cache":"${exchange.cache}"`;
       line += '}';
     }
@@ -58,16 +60,11 @@ export class AccessLog {
     return this.#timeText;
   }
 
-  /** Worked out once for a token, not once for a request. */
-  #aboutToken(token: AuthenticToken): string {
-    const known = token.derived.get(this) as string | undefined;
-    if (known !== undefined) return known;
-    const { clientId, subject, revocable } = token;
+  #aboutToken({ clientId, subject, revocable }: AuthenticToken): string {
     let text = '';
     if (clientId !== undefined) text += `,"client_id":${quoted(clientId)}`;
     if (subject !== undefined) text += `,"sub_hash":"${this.#hash(subject)}"`;
     text += `,"jti_hash":"${this.#hash(revocable.target.value)}"`;
-    token.derived.set(this, text);
     return text;
   }
 

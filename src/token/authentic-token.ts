@@ -67,7 +67,7 @@ export function authenticToken(facts: TokenFacts): AuthenticToken {
     issuedAt: earlier(numberOf(claims['iat']), numberOf(ownClaims?.['iat'])),
     clockSkewSeconds,
     revocable: revocableToken(facts),
-    derived: new Map(),
+    kept: new Map(),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { RevocableToken } from '../revocation/revocation-target.ts';
 import type { JsonObject } from './claims.ts';
+import type { KeptValues } from './token-memo.ts';
 
 /**
  * A token whose issuer vouches for it: signature or answer checked, issuer, audience, type and lifetime too.
@@ -24,8 +25,8 @@ export interface AuthenticToken {
   readonly issuedAt: number | undefined;
   readonly clockSkewSeconds: number;
   readonly revocable: RevocableToken;
-  /** Results that later stages derive from this token and a piece of the policy; they live as long as it does. */
-  readonly derived: Map<object, unknown>;
+  /** What TokenMemo has computed for this token. */
+  readonly kept: KeptValues;
 }
 
 /** A verified token, and whether a cache knew it. */

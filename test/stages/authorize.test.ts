@@ -1,6 +1,7 @@
 /** May this caller do this here? RFC 6750 section 3.1, RFC 9068 section 4. Rules B4, C9. */
 import t from 'tap';
 import { GatewayError } from '../../src/errors.ts';
+import { IdentityContract } from '../../src/identity/identity-headers.ts';
 import type { ClaimRule, Route, ScopeRule } from '../../src/policy.ts';
 import { authorize, passReported } from '../../src/stages/authorize.ts';
 import type { UnrevokedToken } from '../../src/stages/check-revocation.ts';
@@ -26,10 +27,11 @@ const ruleOf = (path: string, ...allowed: ClaimRule['allowed']): ClaimRule => ({
   text: path,
   allowed,
 });
-const identityOf = (claims: Record<string, string>, maxBytes = 8192): Route['identity'] => ({
-  headers: Object.entries(claims).map(([name, path]) => ({ name, claim: parseClaimPath(path) })),
-  maxBytes,
-});
+const identityOf = (claims: Record<string, string>, maxBytes = 8192): IdentityContract =>
+  new IdentityContract(
+    Object.entries(claims).map(([name, path]) => ({ name, claim: parseClaimPath(path) })),
+    maxBytes,
+  );
 
 /** `pass`, or the refusal. */
 function verdict(changes: Partial<Route>, token: AuthenticToken | undefined): string {

@@ -1,4 +1,5 @@
 /** Compiled routes and verified tokens for table tests of stages, without configuration files and signatures. */
+import { IdentityContract } from '../../src/identity/identity-headers.ts';
 import type { Route } from '../../src/policy.ts';
 import { scopesOf } from '../../src/token/claims.ts';
 import { parseStrictJson, type JsonObject } from '../../src/token/strict-json.ts';
@@ -22,7 +23,7 @@ const ROUTE: Route = {
   responseTimeoutMs: 30_000,
   idleTimeoutMs: 60_000,
   retryAttempts: 1,
-  identity: { headers: [], maxBytes: 8192 },
+  identity: new IdentityContract([], 8192),
   forwardAuthorization: false,
   streamsExpired: 'close',
   upgrades: new Set(),
@@ -37,12 +38,12 @@ export function routeOf(changes: Partial<Route> = {}): Route {
 export function tokenOf(claims: Record<string, unknown> | string): AuthenticToken {
   const text = typeof claims === 'string' ? claims : JSON.stringify(claims);
   const parsed = parseStrictJson(Buffer.from(text)) as JsonObject;
-  const token: Pick<AuthenticToken, 'issuerName' | 'issuer' | 'claims' | 'scopes' | 'derived'> = {
+  const token: Pick<AuthenticToken, 'issuerName' | 'issuer' | 'claims' | 'scopes' | 'kept'> = {
     issuerName: 'login',
     issuer: 'https://login.example',
     claims: parsed,
     scopes: scopesOf(parsed),
-    derived: new Map(),
+    kept: new Map(),
   };
   return token as AuthenticToken;
 }
