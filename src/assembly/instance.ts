@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { openStore } from './adapters.ts';
 import { AdminServer, type Readiness } from '../admin/server.ts';
 import { CertificateWatch } from './certificate-watch.ts';
+import { droppedClaimProblems, reportUnlistedClaims } from './dropped-claims.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
 import { accessText, matchText } from '../config/describe-route.ts';
@@ -125,6 +126,12 @@ export class Instance {
       targets: () => this.#generation.forwarder.health(),
     });
     reportStore(view, metrics, log.logger, clock, () => this.#generation.loaded.configuration.revocation);
+    reportUnlistedClaims(
+      store,
+      view,
+      log.logger,
+      () => this.#generation.loaded.configuration.revocation.claims,
+    );
   }
 
   get policy(): Policy {
@@ -192,7 +199,10 @@ export class Instance {
   async #replace(loaded: LoadedConfiguration): Promise<void> {
     if (this.#draining) return;
     const before = this.#generation;
-    const problems = restartProblems(before.loaded.configuration, loaded.configuration);
+    const problems = [
+      ...restartProblems(before.loaded.configuration, loaded.configuration),
+      ...(await droppedClaimProblems(this.#lasting.store, before.loaded.configuration, loaded.configuration)),
+    ];
     if (problems.length > 0)
       throw new ConfigurationError(problems.map((problem) => `${loaded.file}: ${problem}`));
     const next = new Generation(loaded, this.#lasting, before);

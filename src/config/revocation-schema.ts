@@ -81,7 +81,7 @@ export const revocation = z
       .array(text)
       .prefault([])
       .describe(
-        'Claims, as dotted paths, by which tokens can be revoked besides subject, session and client. Add one, such as tenant, before you need it.',
+        'Claims, as dotted paths, by which tokens can be revoked besides subject, session and client. Add one, such as tenant, before you need it. A reload may not drop one that revocations in force name.',
       ),
   })
   .describe('The list of revoked tokens.');

@@ -105,6 +105,11 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     return size;
   }
 
+  /** Marks with a cutoff: entries that name a subject, a client or a claim. */
+  get cutoffs(): number {
+    return this.#marks.cutoffs + this.#own.cutoffs;
+  }
+
   /** Another number after each change of the list: what was decided before it may be decided otherwise now. */
   get revision(): number {
     return this.#revision;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import type { Test } from 'tap';
 import { Instance } from '../../src/assembly/instance.ts';
 import { systemClock, type Clock } from '../../src/clock.ts';
-import { parseConfiguration } from '../../src/config/load.ts';
+import { parseConfiguration, type LoadedConfiguration } from '../../src/config/load.ts';
 import { createLog } from '../../src/telemetry/logger.ts';
 import { passingTracing, type Tracing } from '../../src/telemetry/trace-context.ts';
 import type { ManualClock } from './manual-clock.ts';
@@ -16,6 +16,8 @@ export interface TestGateway {
   readonly port: number;
   readonly adminUrl: string;
   readonly instance: Instance;
+  /** The configuration that it started with. */
+  readonly loaded: LoadedConfiguration;
   /** Its log lines, parsed. */
   readonly log: Record<string, unknown>[];
   /** A metric's value from /metrics; 0 if the series does not exist. */
@@ -82,6 +84,7 @@ export async function startGateway(
     port,
     adminUrl,
     instance,
+    loaded,
     log,
     stop,
     metric: (series) => readMetric(adminUrl, series),
