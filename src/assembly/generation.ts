@@ -136,7 +136,7 @@ export class Generation {
       upstreamOptions(configuration),
       clock,
       upstreamObserver(metrics, log.logger),
-      () => view.revision,
+      () => view.revision + lasting.streams.revision,
     );
   }
 

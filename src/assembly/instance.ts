@@ -24,6 +24,7 @@ import { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Log } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
+import { revocableClaims } from '../token/authentic-token.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { VERSION } from '../version.ts';
 
@@ -213,6 +214,9 @@ export class Instance {
       return;
     }
     this.#generation = next;
+    const { claims } = loaded.configuration.revocation;
+    if (JSON.stringify(claims) !== JSON.stringify(before.loaded.configuration.revocation.claims))
+      this.#lasting.streams.useClaims(revocableClaims(claims));
     for (const [index, listener] of this.listeners.entries()) {
       const options = loaded.configuration.listeners[index];
       if (options) listener.update(next.listenerOptions(options), next.site(options));

@@ -4,7 +4,10 @@
  * response are found by the deadlines. Rules V10, V15.
  */
 import type { Clock } from '../clock.ts';
+import { GatewayError } from '../errors.ts';
+import type { RevocableToken } from '../revocation/revocation-target.ts';
 import type { Revocations } from '../stages/check-revocation.ts';
+import type { RevocableClaim } from '../token/authentic-token.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 
 export const CLOSE_REASONS = ['revoked', 'expired'] as const;
@@ -26,6 +29,11 @@ export class LiveStreams {
   readonly #count: (reason: CloseReason) => void;
   readonly #streams = new Set<LiveStream>();
   #cancel: () => void = () => undefined;
+  /** Undefined until a reload has changed them: then each token was verified with those that count. */
+  #claims: readonly RevocableClaim[] | undefined;
+  /** The tokens that have been looked at, by those claims; null: one of them is too long to be looked through. */
+  #revocables = new WeakMap<AuthenticToken, RevocableToken | null>();
+  #revision = 0;
 
   constructor(revocations: Revocations, clock: Clock, count: (reason: CloseReason) => void) {
     this.#revocations = revocations;
@@ -43,9 +51,21 @@ export class LiveStreams {
     if (this.#streams.size === 0) this.#cancel();
   }
 
+  /** A reload has changed the claims by which tokens are revoked: they count for what is under way, too. */
+  useClaims(claims: readonly RevocableClaim[]): void {
+    this.#claims = claims;
+    this.#revocables = new WeakMap();
+    this.#revision++;
+  }
+
+  /** Another number after each such change: what waits may have to end. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   /** Must what waits for its response with this token end, since it has been revoked? Then it is counted as closed. */
-  ends({ revocable, issuedAt }: AuthenticToken): boolean {
-    const revoked = this.#revocations.isRevoked(revocable, issuedAt);
+  ends(token: AuthenticToken): boolean {
+    const revoked = this.#isRevoked(token);
     if (revoked) this.#count('revoked');
     return revoked;
   }
@@ -68,8 +88,27 @@ export class LiveStreams {
   }
 
   #reasonToClose({ token, endsWithToken }: LiveStream, nowSeconds: number): CloseReason | undefined {
-    const { revocable, issuedAt, expiresAt = Infinity, clockSkewSeconds } = token;
-    if (this.#revocations.isRevoked(revocable, issuedAt)) return 'revoked';
+    const { expiresAt = Infinity, clockSkewSeconds } = token;
+    if (this.#isRevoked(token)) return 'revoked';
     return endsWithToken && nowSeconds >= expiresAt + clockSkewSeconds ? 'expired' : undefined;
+  }
+
+  /** A token that cannot be looked through is refused, here as on a new request. */
+  #isRevoked(token: AuthenticToken): boolean {
+    const revocable = this.#claims === undefined ? token.revocable : this.#revocableBy(this.#claims, token);
+    return revocable === null || this.#revocations.isRevoked(revocable, token.issuedAt);
+  }
+
+  #revocableBy(claims: readonly RevocableClaim[], token: AuthenticToken): RevocableToken | null {
+    let revocable = this.#revocables.get(token);
+    if (revocable !== undefined) return revocable;
+    try {
+      revocable = token.revocableBy(claims);
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      revocable = null;
+    }
+    this.#revocables.set(token, revocable);
+    return revocable;
   }
 }

@@ -67,6 +67,7 @@ export function authenticToken(facts: TokenFacts): AuthenticToken {
     issuedAt: earlier(numberOf(claims['iat']), numberOf(ownClaims?.['iat'])),
     clockSkewSeconds,
     revocable: revocableToken(facts),
+    revocableBy: (revocableClaims) => revocableToken({ ...facts, revocableClaims }),
     kept: new Map(),
   };
 }

@@ -3,6 +3,7 @@
  * stand.
  */
 import type { RevocableToken } from '../revocation/revocation-target.ts';
+import type { RevocableClaim } from './authentic-token.ts';
 import type { JsonObject } from './claims.ts';
 import type { KeptValues } from './token-memo.ts';
 
@@ -25,6 +26,12 @@ export interface AuthenticToken {
   readonly issuedAt: number | undefined;
   readonly clockSkewSeconds: number;
   readonly revocable: RevocableToken;
+  /**
+   * The same token by other claims than those of the configuration that verified it.
+   *
+   * @throws GatewayError 401 `claim` where one of them is too long to be looked through
+   */
+  readonly revocableBy: (claims: readonly RevocableClaim[]) => RevocableToken;
   /** What TokenMemo has computed for this token. */
   readonly kept: KeptValues;
 }
