@@ -137,7 +137,9 @@ export class Http1Server {
     this.#whenItsTurn(request.socket, (connection) => {
       if (connection.parserFailed && !request.complete) return;
       if (this.draining) response.shouldKeepAlive = false;
-      this.#handler(request, response, connection).serve();
+      const handler = this.#handler(request, response, connection);
+      if (isServed(request)) handler.serve();
+      else handler.refuse(MALFORMED_REQUEST);
     });
   }
 
@@ -242,4 +244,9 @@ function refusalOf(error: ParserError, uriBytes: number): GatewayError {
   if (error.code !== 'HPE_HEADER_OVERFLOW') return MALFORMED_REQUEST;
   const lineEnd = error.rawPacket?.indexOf('\r\n') ?? 0;
   return lineEnd < 0 || lineEnd > uriBytes + 'OPTIONS  HTTP/1.1'.length ? URI_TOO_LONG : HEADERS_TOO_LARGE;
+}
+
+/** Node's parser takes other versions too, on a connection whose messages are not theirs (RFC 9112 section 2.3). */
+function isServed({ httpVersion }: Http1Request): boolean {
+  return httpVersion === '1.1' || httpVersion === '1.0';
 }

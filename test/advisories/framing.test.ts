@@ -63,6 +63,10 @@ const refused: Record<string, string> = {
   'H8 another scheme': `GET ftp://a.example/ HTTP/1.1\r\n${HOST}\r\n`,
   'a fragment': `GET /a#b HTTP/1.1\r\n${HOST}\r\n`,
   'an unknown version': `GET / HTTP/3.7\r\n${HOST}\r\n`,
+  'HTTP/2.0 on a connection of HTTP/1': `GET / HTTP/2.0\r\n${HOST}\r\n`,
+  'HTTP/2.0 that waits to be told to go on': `POST / HTTP/2.0\r\n${HOST}Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc`,
+  'HTTP/2.0 that asks for WebSocket': `GET / HTTP/2.0\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+  'HTTP/0.9 with a Host': `GET / HTTP/0.9\r\n${HOST}\r\n`,
   'no HTTP at all': 'hello\r\n\r\n',
 };
 
