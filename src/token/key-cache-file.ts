@@ -138,7 +138,7 @@ export class KeyCacheFile implements KeyStorage {
       format: FORMAT,
       source: this.#source,
       saved_at_ms: Math.floor(clock.nowMs()),
-      keys,
+      keys: keys.map(publicMembers),
     });
     const draft = join(folder, `.${randomUUID()}.tmp`);
     try {
@@ -164,6 +164,22 @@ export class KeyCacheFile implements KeyStorage {
     this.#told = problem;
     this.#options.failed(this.file, problem);
   }
+}
+
+/** What makes a public key of each kty (RFC 7518 section 6, RFC 8037 section 2). */
+const PUBLIC_NUMBERS: Readonly<Record<string, readonly string[]>> = {
+  RSA: ['n', 'e'],
+  EC: ['crv', 'x', 'y'],
+  OKP: ['crv', 'x'],
+};
+/** What decides how a key may be used (RFC 7517 section 4). */
+const COMMON_MEMBERS = ['kty', 'kid', 'alg', 'use', 'key_ops'];
+
+/** A key without any member that has no part in verifying: whatever else its server publishes does not reach the disk. */
+function publicMembers(jwk: object): object {
+  const { kty } = jwk as { kty?: unknown };
+  const kept = [...COMMON_MEMBERS, ...(PUBLIC_NUMBERS[String(kty)] ?? [])];
+  return Object.fromEntries(Object.entries(jwk).filter(([name]) => kept.includes(name)));
 }
 
 /** @throws Unsafe where others than its owner, us or root, may put files there; Error where it cannot be looked at */

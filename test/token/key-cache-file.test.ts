@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { execFileSync } from 'node:child_process';
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { KeyCacheFile, type KeyCacheOptions } from '../../src/token/key-cache-file.ts';
 import { until } from '../support/gateway.ts';
@@ -67,6 +68,11 @@ function readdirSafe(file: string): boolean {
   }
 }
 
+/** As Node exports them. */
+function publicNumbers(jwk: object): { readonly kty?: string } {
+  return createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }).export({ format: 'jwk' });
+}
+
 t.test('what was saved comes back with its age, and the file is for us alone', async (t) => {
   const { cache, clock, folder, problems } = await saved(t);
   clock.advance(60_000);
@@ -78,6 +84,30 @@ t.test('what was saved comes back with its age, and the file is for us alone', a
   t.notMatch(readFileSync(cache.file, 'utf8'), /secret/, 'the URL may hold one');
   t.strictSame(readdirSync(folder).length, 1, 'no draft is left');
   t.strictSame(problems, []);
+});
+
+t.test('J7 of a key only the members that verify reach the disk', async (t) => {
+  const common = { kid: 'k1', use: 'sig', key_ops: ['verify'] };
+  const keys = (['RS256', 'ES256', 'EdDSA'] as const).map((alg) => ({
+    ...publicNumbers(createKey(alg).jwk),
+    ...common,
+    alg,
+  }));
+  const strays = {
+    priv: 'stray',
+    d: 'stray',
+    k: 'stray',
+    x5c: ['stray'],
+    'x5t#S256': 'stray',
+    note: { a: 'stray' },
+  };
+  const { cache } = subjectIn(join(temporaryFolder(t), 'keys'));
+  cache.save(
+    keys.map((key) => ({ ...key, ...strays, ...(key.kty === 'RSA' ? { x: 'stray' } : { n: 'stray' }) })),
+  );
+  await until(() => readdirSafe(cache.file));
+  t.strictSame((await cache.load())?.document, { keys });
+  t.notMatch(readFileSync(cache.file, 'utf8'), /stray/);
 });
 
 t.test('without a file there is nothing to load, and nothing to say', async (t) => {
