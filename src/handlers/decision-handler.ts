@@ -4,7 +4,7 @@
  */
 import { asForbidden, PEER_NOT_TRUSTED } from '../errors.ts';
 import type { TrustedPeers } from '../http/client-address.ts';
-import { HeaderKind } from '../http/header-names.ts';
+import { headerAlias, HeaderKind } from '../http/header-names.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { namesOriginal, originalRequest, type Dialect } from '../http/original-request.ts';
 import { whenReady } from '../maybe-promise.ts';
@@ -18,12 +18,16 @@ interface DecisionParts extends HandlerParts {
   /** The JWK Set of the assertion keys; undefined where none are configured. */
   readonly publicKeys: object | undefined;
 }
-type DecisionSite = HandlerSite & DecisionParts;
+interface DecisionSite extends HandlerSite, DecisionParts {
+  /** The spellings of each identity header; the first is sent. */
+  readonly identity: readonly (readonly string[])[];
+}
 
 /** Of a listener that tells other proxies what may pass. */
 export function decisionSite(parts: DecisionParts): HandlerSite {
   const site: DecisionSite = {
     ...parts,
+    identity: [...Map.groupBy(parts.gateway.policy.identityNames, headerAlias).values()],
     // nginx' auth_request passes on 401 and 403, and makes a 500 of every other refusal.
     ...commonSite(parts, OF_NGINX.has(parts.dialect) ? asForbidden : (error) => error),
     tunnels: false,
@@ -74,14 +78,15 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
   }
 
   /**
-   * Every identity header of the configuration, empty where there is nothing to say: so each overwrites the client's.
+   * Every identity header of the configuration, empty where there is nothing to say: so each overwrites the client's. One
+   * for all spellings of a name (`X_User_Id`, `X-User-Id`): nginx joins the values of headers that it reads as one.
    *
    * @param ours names and values in turn
    */
   #allowWith(ours: readonly string[]): void {
-    const headers = this.site.gateway.policy.identityNames.flatMap((name) => {
-      const at = ours.findIndex((ourName, index) => index % 2 === 0 && ourName === name);
-      return [name, at < 0 ? '' : (ours[at + 1] ?? '')];
+    const headers = this.site.identity.flatMap((spellings) => {
+      const at = ours.findIndex((ourName, index) => index % 2 === 0 && spellings.includes(ourName));
+      return [spellings[0] ?? '', at < 0 ? '' : (ours[at + 1] ?? '')];
     });
     this.respond(200, [...headers, ...NOT_STORED]);
   }
