@@ -49,17 +49,17 @@ export class KeysApi {
     });
     if (change.fetched && failed === 0 && isTold)
       return { status: 200, body: { issuer: name, added, removed, gateways: { done } } };
-    return adminProblem(502, 'keys_not_refreshed', failureText(outcome));
+    return adminProblem(502, 'keys_not_refreshed', failureText(outcome, keys.available));
   }
 }
 
 /** One remedy for each failure: what it is that has to be looked at. */
-function failureText({ change, done, failed, isTold }: KeyRefreshOutcome): string {
+function failureText({ change, done, failed, isTold }: KeyRefreshOutcome, areKnown: boolean): string {
   if (!isTold) {
     const own = change.fetched ? 'this gateway has fetched the keys' : 'the keys cannot be fetched here';
     return `${own}, but the revocation store did not take the message for the others; repeat it once the store is back`;
   }
   return change.fetched
     ? `${done} of ${done + failed} gateways have fetched the keys; look at the logs of the others, and repeat it`
-    : 'the keys cannot be fetched, and those before stay in use; the log says why';
+    : `the keys cannot be fetched, and ${areKnown ? 'those before stay in use' : 'none are known'}; the log says why`;
 }

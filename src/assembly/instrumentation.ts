@@ -17,7 +17,7 @@ export function issuerObserver(metrics: Metrics, logger: Logger, keys: KeyReport
     keysRefreshed: (issuer) => keys.refreshed(issuer),
     keysSkipped: (issuer, skipped) => keys.skipped(issuer, skipped),
     keysRestored: (issuer, ageMs) => keys.restored(issuer, ageMs),
-    keysFailed: (issuer, error) => keys.failed(issuer, error),
+    keysFailed: (issuer, error, areKnown) => keys.failed(issuer, error, areKnown),
     keyCacheFailed: (issuer, file, problem) => keys.cacheFailed(issuer, file, problem),
     asked: (issuer, result, error) => {
       metrics.introspections.child(issuer, result).value++;

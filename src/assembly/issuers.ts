@@ -36,7 +36,8 @@ export interface IssuerObserver {
   keysSkipped(issuer: string, skipped: readonly SkippedKey[]): void;
   /** The keys are those that were stored, and were fetched this long ago. */
   keysRestored(issuer: string, ageMs: number): void;
-  keysFailed(issuer: string, error: unknown): void;
+  /** @param areKnown keys that were fetched or saved before may be used still */
+  keysFailed(issuer: string, error: unknown, areKnown: boolean): void;
   /** The key set cannot be stored, or what is stored cannot be used. */
   keyCacheFailed(issuer: string, file: string, problem: string): void;
   asked(issuer: string, result: AuthorizationServerCallResult, error?: unknown): void;
@@ -221,7 +222,7 @@ export class Issuers {
           skippedOf(skipped);
         },
         restored: (ageMs) => observer.keysRestored(name, ageMs),
-        failed: (error) => observer.keysFailed(name, error),
+        failed: (error) => observer.keysFailed(name, error, keys.available),
       },
     });
     this.#remote.set(name, keys);

@@ -12,6 +12,7 @@ const REPEAT_MS = 600_000;
 
 interface Failure {
   readonly text: string;
+  readonly areKnown: boolean;
   /** On the monotonic clock. */
   readonly saidAtMs: number;
 }
@@ -58,16 +59,19 @@ export class KeyReports {
     );
   }
 
-  failed(issuer: string, error: unknown): void {
+  /** @param areKnown keys that were fetched or saved before may be used still */
+  failed(issuer: string, error: unknown, areKnown: boolean): void {
     this.#metrics.jwksRefreshes.child(issuer, 'failure').value++;
     const text = describeError(error);
     const nowMs = this.#clock.monotonicMs();
     const said = this.#failures.get(issuer);
-    if (said?.text === text && nowMs - said.saidAtMs < REPEAT_MS) return;
-    this.#failures.set(issuer, { text, saidAtMs: nowMs });
+    if (said?.text === text && said.areKnown === areKnown && nowMs - said.saidAtMs < REPEAT_MS) return;
+    this.#failures.set(issuer, { text, areKnown, saidAtMs: nowMs });
     this.#logger.warn(
-      { issuer, error: text },
-      'the key set cannot be fetched; keys that are known stay in use',
+      { issuer, error: text, keys_known: areKnown },
+      areKnown
+        ? 'the key set cannot be fetched; keys that are known stay in use'
+        : 'the key set cannot be fetched, and no keys are known: its tokens get 503 until it can',
     );
   }
 

@@ -147,6 +147,23 @@ t.test('check: a folder for keys that are in the configuration has no meaning', 
   t.match(err, /cache_dir/);
 });
 
+t.test('K3 a failed fetch says whether keys are known, and again when none are any more', async (t) => {
+  const server = await startKeyServer(t, createKey());
+  server.isDown = true;
+  const clock = new ManualClock();
+  const known = ({ log }: TestGateway): unknown[] =>
+    log.filter(({ keys_known }) => keys_known !== undefined).map(({ keys_known }) => keys_known);
+  const without = await startGateway(t, configurationFor(server, temporaryFolder(t)), { clock });
+  t.strictSame(known(without), [false]);
+  server.isDown = false;
+  const withKeys = await startGateway(t, configurationFor(server, temporaryFolder(t)), { clock });
+  server.isDown = true;
+  await withKeys.admin('POST', '/v1/issuers/login/keys/refresh');
+  t.strictSame(known(withKeys), [true]);
+  await advance(withKeys, clock, 3_601_000);
+  await until(() => known(withKeys).at(-1) === false);
+});
+
 t.test('readiness.require_keys: ready with the first keys, or when its time is over', async (t) => {
   const server = await startKeyServer(t, createKey());
   server.isDown = true;
