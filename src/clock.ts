@@ -6,7 +6,7 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds from an arbitrary start; never steps back. For ages, timeouts and cache lives. */
   monotonicMs(): number;
-  /** Calls back once after the delay, without keeping the process alive. Returns how to cancel. */
+  /** Calls back once after the delay, without keeping the process alive. Returns a function that cancels. */
   after(delayMs: number, callback: () => void): () => void;
 }
 

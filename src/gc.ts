@@ -1,5 +1,5 @@
 /**
- * Keeps the memory low that bodies and long lists leave behind when they have passed through.
+ * Frees the memory that bodies and long lists leave behind.
  *
  * Each read from a socket leaves a spent buffer of up to 64 KiB outside of V8's heap. V8 collects the young
  * generation when that is full, and bodies hardly fill it: it would let some 64 MiB of spent buffers pile up
@@ -17,7 +17,7 @@ type Collector = (options: { type: 'minor' } | { type: 'major'; flavor: 'last-re
 let collect: Collector | undefined;
 let passedBytes = 0;
 
-/** So many bytes of a body have come in from a socket. */
+/** Counts bytes of a body that came from a socket. */
 export function collectAfterBody(bytes: number): void {
   passedBytes += bytes;
   if (passedBytes < COLLECT_EVERY_BYTES) return;
@@ -26,11 +26,11 @@ export function collectAfterBody(bytes: number): void {
   collect({ type: 'minor' });
 }
 
-/** A list of so many entries has been read: what it was made of is garbage now. It takes some milliseconds. */
+/** After a list has been read, collects the garbage of a long one. It takes some milliseconds. */
 export function collectAfterList(entries: number): void {
   if (entries < LONG_LIST) return;
   collect ??= collector();
-  // By itself V8 keeps the pages for as long as nobody else asks for them: 110 MiB after half a million entries.
+  // By itself V8 keeps the pages until something asks for them: 110 MiB after half a million entries.
   collect({ type: 'major', flavor: 'last-resort' });
 }
 

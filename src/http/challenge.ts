@@ -15,7 +15,7 @@ export function bearerChallenge(realm: string, params: ChallengeParams): string 
   return challenge;
 }
 
-/** Scope tokens hold neither `"` nor `\` (RFC 6749 section 3.3); a configuration that has them loses them here. */
+/** Scope tokens contain neither `"` nor `\` (RFC 6749 section 3.3); this removes them from a configuration that does. */
 function quotable(text: string): string {
   return text.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, '');
 }

@@ -3,7 +3,7 @@
  */
 import ipaddr from 'ipaddr.js';
 
-/** Is this an address as everybody reads it? Not the short and octal forms that inet_aton takes for IPv4. */
+/** Is this an address that all readers understand alike? The short and octal IPv4 forms of inet_aton are not. */
 export function isAddress(text: string): boolean {
   return text.includes(':') ? ipaddr.IPv6.isValid(text) : ipaddr.IPv4.isValidFourPartDecimal(text);
 }
@@ -55,7 +55,7 @@ export function clientNetwork(address: string): string {
 }
 
 /**
- * The rightmost address of X-Forwarded-For that is not one of our proxies; the peer where there is none.
+ * The rightmost address of X-Forwarded-For that is no trusted proxy; the peer if there is none.
  *
  * @param chain the header's values joined by commas, leftmost first
  */
@@ -69,7 +69,7 @@ export function clientAddress(peer: string, chain: string | undefined, trusted: 
         .replace(/^\[([^\]]*)\](?::\d+)?$/, '$1')
         .replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1'),
     );
-    // What is no address was not written by a proxy of ours: the hop that wrote it is the last one known.
+    // A trusted proxy writes addresses only: the hop that wrote anything else is the last one known.
     if (!isAddress(address)) return client;
     client = address;
     if (!trusted.has(address)) return client;

@@ -1,12 +1,12 @@
 /**
- * Cross-origin requests of browsers, answered by the gateway (Fetch Standard, section 3.2). Pure.
+ * Cross-origin requests of browsers, which the gateway decides (Fetch Standard, section 3.2). Pure.
  *
- * What an upstream says of it itself is replaced: two opinions in one answer are none to a browser. Only the names that
- * it exposes are added to ours.
+ * The gateway replaces an upstream's own CORS headers, since a browser rejects a response with two policies. It only adds
+ * the names that the upstream exposes to its own.
  */
 import { singleHeader, type RequestHead } from './request-head.ts';
 
-/** Every origin that begins and ends like this, with one label or more between. */
+/** Matches origins with this beginning and end, and one label or more between. */
 export interface OriginPattern {
   /** `https://` */
   readonly begin: string;
@@ -24,7 +24,7 @@ export interface CorsPolicy {
   readonly exposedText: string;
   readonly credentials: boolean;
   readonly methods: ReadonlySet<string>;
-  /** Of preflight answers: names and values in turn. */
+  /** Fields of responses to a preflight: names and values in turn. */
   readonly preflight: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export interface CorsSettings {
   readonly maxAgeSeconds: number;
 }
 
-/** What scripts may read of an answer besides the usual: why they were refused, and what to quote to support. */
+/** What scripts may read of a response besides the usual: why it was a refusal, and what to quote to support. */
 const EXPOSED = ['WWW-Authenticate', 'DPoP-Nonce', 'Retry-After', 'X-Request-Id'];
 
 export function corsPolicy({
@@ -74,7 +74,7 @@ function originPattern(origin: string): OriginPattern {
   return { begin: origin.slice(0, star), end: origin.slice(star + 1) };
 }
 
-/** Labels as browsers write them. What else could stand there is another host, or none. */
+/** Labels as browsers write them. Anything else would be another host, or no host. */
 const LABELS = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 
 function fits(origin: string, { begin, end }: OriginPattern): boolean {
@@ -86,7 +86,7 @@ function fits(origin: string, { begin, end }: OriginPattern): boolean {
   );
 }
 
-/** Field names without those that are there already, whatever their case. */
+/** Field names without repetitions, compared without case. */
 function withoutRepeated(names: readonly string[]): string[] {
   const byName = new Map<string, string>();
   for (const name of names) if (!byName.has(name.toLowerCase())) byName.set(name.toLowerCase(), name);
@@ -106,13 +106,13 @@ export function allowsPreflight(policy: CorsPolicy, head: RequestHead): boolean 
   return method !== undefined && policy.methods.has(method) && allowOrigin(policy, head).length > 0;
 }
 
-/** What a preflight is answered with. An origin that is not allowed gets nothing that a browser could go by. */
+/** The headers of the response to a preflight. An origin that is not allowed gets no header that allows anything. */
 export function preflightHeaders(policy: CorsPolicy, head: RequestHead): readonly string[] {
   const allowed = allowOrigin(policy, head);
   return [...allowed, ...(allowed.length > 0 ? policy.preflight : []), ...vary(policy)];
 }
 
-/** What goes with every answer of a route, the gateway's own refusals too. */
+/** The headers of every response of a route, the gateway's own refusals included. */
 export function corsHeaders(policy: CorsPolicy, head: RequestHead): readonly string[] {
   return corsHeadersExposing(policy, head, policy.exposedText);
 }
@@ -126,7 +126,7 @@ function corsHeadersExposing(policy: CorsPolicy, head: RequestHead, exposed: str
   ];
 }
 
-/** An upstream's answer with ours instead of its own. */
+/** An upstream's response headers with the gateway's CORS headers instead of its own. */
 export function withCors(
   response: readonly string[],
   policy: CorsPolicy,
@@ -168,7 +168,7 @@ function allowOrigin({ origins, patterns, credentials }: CorsPolicy, head: Reque
   ];
 }
 
-/** A cache must not give one origin's answer to another. */
+/** A cache must not give one origin's response to another. */
 function vary({ origins }: CorsPolicy): readonly string[] {
   return origins.has('*') ? [] : ['vary', 'Origin'];
 }

@@ -24,15 +24,15 @@ export function forwardedScheme(value: string): 'http' | 'https' | undefined {
   }
 }
 
-/** Every X-Forwarded-For value of the request, joined as one list; undefined where there is none. */
+/** Every X-Forwarded-For value of the request, joined as one list; undefined if there is none. */
 export function forwardedForChain(head: RequestHead): string | undefined {
   const values = valuesOf(head, HeaderKind.forwardedFor).filter((value) => value !== '');
   return values.length === 0 ? undefined : values.join(', ');
 }
 
 /**
- * Adds the three headers as the upstream is to get them. From a trusted peer the chain is appended to, and Proto
- * and Host are kept if single and valid, in their one form; from any other peer all are ours.
+ * Adds the three headers for the upstream. For a trusted peer it extends the chain and keeps Proto and Host if they are
+ * single and valid, in their one form. For any other peer the gateway writes all three.
  *
  * @param headers names and values in turn
  */

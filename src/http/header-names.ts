@@ -1,6 +1,6 @@
 /**
- * What each request header name means to the gateway. Names are looked up by the very spelling that came,
- * so that the usual ones cost one Map look-up and no lower-casing. Pure.
+ * What each request header name means to the gateway. Names are looked up by the exact spelling that came, so that the
+ * usual ones cost one Map look-up and no lower-casing. Pure.
  *
  * Sources: RFC 9110 sections 5.1 and 7.6.1; RFC 7239; RFC 9440. Advisories: SECURITY.md, C1 to C3.
  */
@@ -13,11 +13,11 @@ export function headerAlias(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9-]/g, '-');
 }
 
-/** What becomes of a header on its way to the upstream. */
+/** What happens to a header on its way to the upstream. */
 export const HeaderKind = {
   /** Passes as it is. */
   forward: 0,
-  /** Never passes, and is looked at by nobody. */
+  /** Never passes, and nothing reads it. */
   drop: 1,
   connection: 2,
   transferEncoding: 3,
@@ -29,7 +29,7 @@ export const HeaderKind = {
   authorization: 9,
   /** Only the gateway may set it (rule C2). */
   identity: 10,
-  /** Tells of the hops before us: believed from trusted peers only (rule F1). */
+  /** Describes the hops before the gateway: believed from trusted peers only (rule F1). */
   forwarded: 11,
   forwardedFor: 12,
   forwardedProto: 13,
@@ -72,11 +72,11 @@ const KINDS: Readonly<Record<string, HeaderKind>> = {
   'sec-websocket-protocol': HeaderKind.webSocketProtocol,
 };
 
-/** X-Forwarded-*, X-Original-* and what proxies call the client's certificate. */
+/** X-Forwarded-*, X-Original-* and proxies' names for the client's certificate. */
 const HOP_HISTORY =
   /^(?:x-forwarded-|x-original-|(?:x-)?(?:ssl|tls)-client-|(?:x-)?client-cert(?:$|-|ificate)|x-arr-clientcert$|x-amzn-mtls-)/;
 
-/** Spellings seen beyond this many are classified anew each time: a flood of odd names must not grow memory. */
+/** Spellings beyond this many are not remembered: a flood of odd names must not grow memory. */
 const MAX_REMEMBERED_SPELLINGS = 1_000;
 
 /** Classifies header names for one set of identity headers. */

@@ -36,7 +36,7 @@ const ENDS_IN_NUMBER = /(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)$/;
 const ASCII_ALABEL = /(?:^|\.)xn--(?:[^.]*-)?(?:\.|$)/;
 const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 
-/** Readings beyond this many are made each time again: a flood of odd names must not grow memory. */
+/** Readings beyond this many are not remembered: a flood of odd names must not grow memory. */
 const MAX_REMEMBERED = 1_000;
 const remembered = { http: new Map<string, HostReading>(), https: new Map<string, HostReading>() } as const;
 
@@ -45,7 +45,7 @@ const remembered = { http: new Map<string, HostReading>(), https: new Map<string
  *
  * @param text as it came; nothing of it is trusted
  * @param scheme whose default port is left out
- * @returns undefined where it is refused
+ * @returns undefined if it is refused
  */
 export function readHost(text: string, scheme: 'http' | 'https'): HostReading | undefined {
   const known = remembered[scheme].get(text);

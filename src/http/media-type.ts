@@ -1,5 +1,5 @@
 /**
- * What a Content-Type says, read strictly: what is nearly a media type is none. Pure. RFC 9110 section 8.3.1.
+ * Reads Content-Type strictly: what is nearly a media type is none. Pure. RFC 9110 section 8.3.1.
  */
 
 /** A type and subtype, with optional parameters, which are not read; white space as RFC 9110 section 5.6.3 has it. */
@@ -10,7 +10,7 @@ const CONTENT_TYPE =
  * The media type in lower case, without parameters.
  *
  * @param values of all Content-Type lines of the message
- * @returns empty where there is none, more than one, or what is no media type
+ * @returns empty if there is no line, more than one, or no valid media type
  */
 export function mediaTypeOf(values: readonly string[]): string {
   const [value, second] = values;

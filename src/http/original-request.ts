@@ -1,6 +1,6 @@
 /**
- * The request that another proxy asks about, put together from the one source that the dialect names. Whatever a
- * client may have written elsewhere is not looked at. Pure. docs/forward-auth.md. Rules C3, C10.
+ * The request that another proxy asks about, read from the one source that the dialect names. Anything that a client may
+ * have written elsewhere is ignored. Pure. docs/forward-auth.md. Rules C3, C10.
  */
 import { UNCLEAR_ORIGINAL } from '../errors.ts';
 import { hasField, withoutFields } from './field-list.ts';
@@ -30,7 +30,7 @@ const ORIGINAL_URL = /^([a-z]{2,5}):\/\/([^/?#\\@]+)(\/[^#\\]*)$/i;
 
 /**
  * @param asking the request of the other proxy, as it came
- * @throws GatewayError 400 UNCLEAR_ORIGINAL where a part is missing, repeated or impossible
+ * @throws GatewayError 400 UNCLEAR_ORIGINAL if a part is missing, repeated or impossible
  */
 export function originalRequest(asking: RawHead, dialect: Dialect): RawHead {
   switch (dialect) {
@@ -68,7 +68,7 @@ function lineOf(
   return { method: methodOf(asking, methodHeader), target };
 }
 
-/** Of X-Original-URL and X-Original-Method; whether the host is one is seen when the head is read. */
+/** From X-Original-URL and X-Original-Method. Reading the head later checks the host. */
 function wholeUrl(asking: RawHead): Pick<RawHead, 'method' | 'target' | 'scheme' | 'rawHeaders'> {
   const [, schemeText = '', host = '', target = ''] = ORIGINAL_URL.exec(part(asking, 'x-original-url')) ?? [];
   const scheme = forwardedScheme(schemeText);
@@ -89,7 +89,7 @@ function part(asking: RawHead, name: string): string {
   return value;
 }
 
-/** The Host of the asking request is our own; the client's stands elsewhere. */
+/** The Host of the asking request is the gateway's own; this puts the client's in its place. */
 function withHost(rawHeaders: readonly string[], host: string): string[] {
   return ['Host', host, ...withoutFields(rawHeaders, ['host'])];
 }

@@ -15,8 +15,8 @@ export interface PathReading {
   /** What the route must allow for this path to pass. */
   readonly needs: readonly PathLeniency[];
   /**
-   * What else the path may be taken for, in the end: percent-decoded, without `;` parameters, slashes merged. Where
-   * one of these would match another route, the path is refused. Empty for the usual path.
+   * Other paths that a server may take this one for: percent-decoded, without `;` parameters, slashes merged. If one
+   * of them would match another route, the path is refused. Empty for the usual path.
    */
   readonly otherReadings: readonly string[];
 }

@@ -1,7 +1,7 @@
 /**
- * What else a path may be taken for. Servers decode percent-encoding once, twice or never, cut `;` parameters off or
- * keep them, merge slashes or keep them, and some split the query off after decoding. Each order of these steps is a
- * reading; the plainest ones, which no step changes, tell whose path it is. Pure.
+ * The ways in which a server may read a path. Servers decode percent-encoding once, twice or never, cut `;` parameters
+ * off or keep them, merge slashes or keep them, and some split the query off after decoding. Each order of these steps
+ * is a reading; the plainest ones, which no step changes, tell whose path it is. Pure.
  *
  * RFC 3986 sections 2.1, 3.3 and 3.4. Advisories: C10, C26.
  */
@@ -20,11 +20,11 @@ const STEPS: readonly ((reading: string) => string)[] = [
  * Every reading, the path itself first.
  *
  * @param path origin-form, without the query; raw bytes as latin1
- * @returns undefined where there are too many
+ * @returns undefined if there are too many
  */
 export function readingsOf(path: string): ReadonlySet<string> | undefined {
   const readings = new Set([path]);
-  // What is added on the way is looked at in its turn.
+  // The loop also visits what it adds.
   for (const reading of readings) {
     for (const step of STEPS) readings.add(step(reading));
     if (readings.size > MOST_READINGS) return undefined;
@@ -58,7 +58,7 @@ function withMergedSlashes(reading: string): string {
   return reading.replace(/\/{2,}/g, '/');
 }
 
-/** Only a decoded reading has such marks. */
+/** Only a decoded reading contains `?` or `#`. */
 function withoutQuery(reading: string): string {
   return reading.replace(/[?#][^]*$/, '');
 }

@@ -11,7 +11,7 @@ export interface ProblemResponse {
   readonly body: string;
 }
 
-/** Writes the answer to a failed request. `requestId` must be the gateway's own or a validated one. */
+/** Writes the response to a failed request. `requestId` must be the gateway's own or a validated one. */
 export function problemResponse(error: GatewayError, realm: string, requestId: string): ProblemResponse {
   const body = problemBody(error);
   const headers = [

@@ -1,6 +1,6 @@
 /**
- * The head of a request, read once and strictly: the first thing that happens to a request. What two
- * readers could understand differently is refused here, before any matching. Pure.
+ * Reads the head of a request, once and strictly, before anything else happens to the request. A head that two readers
+ * could understand differently is refused here, before any matching. Pure.
  *
  * RFC 9112 sections 3 and 6, RFC 9110 sections 5, 7 and 10. Rules H1 to H8, H18.
  */
@@ -24,7 +24,7 @@ export interface HeadLimits {
   readonly bodyBytes: number;
 }
 
-/** What the transport knows of a request; nothing of it is trusted. */
+/** A request as the transport delivers it; nothing of it is trusted. */
 export interface RawHead {
   readonly method: string;
   /** The request target as it came, bytes as latin1. */
@@ -35,7 +35,7 @@ export interface RawHead {
   readonly scheme: 'http' | 'https';
   /** The transport says that a body follows, without a header field for that: HTTP/2. */
   readonly bodyFollows: boolean;
-  /** The transport can switch protocols for this request; else any Upgrade is ignored. */
+  /** The transport can switch protocols for this request; otherwise any Upgrade is ignored. */
   readonly wantsTunnel: boolean;
 }
 
@@ -49,7 +49,7 @@ export interface RequestHead extends RawHead {
   readonly authority: string;
   /** Its name alone, without port: what routes match. */
   readonly hostname: string;
-  /** For each pair of rawHeaders, what it is. */
+  /** The kind of each pair of rawHeaders. */
   readonly kinds: readonly HeaderKind[];
   /** Field names in Connection, lower-case; they end here (RFC 9110 section 7.6.1). */
   readonly connectionOptions: readonly string[];
@@ -60,9 +60,9 @@ export interface RequestHead extends RawHead {
   /** Lower-case protocol of an Upgrade header that Connection announces, else undefined. */
   readonly upgrade: string | undefined;
   readonly expectsContinue: boolean;
-  /** Undefined where it was absent or invalid. */
+  /** Undefined if absent or invalid. */
   readonly requestId: string | undefined;
-  /** Not validated; the last one where it is repeated. */
+  /** Not validated; the last one if repeated. */
   readonly traceparent: string | undefined;
 }
 
@@ -233,7 +233,7 @@ export function valuesOf(head: RequestHead, kind: HeaderKind): string[] {
   return values;
 }
 
-/** The single value of a header by its lower-case name, undefined where it is absent or repeated. */
+/** The value of a header by its lower-case name; undefined if it is absent or repeated. */
 export function singleHeader(head: RawHead, name: string): string | undefined {
   return onlyFieldValue(head.rawHeaders, name);
 }

@@ -1,10 +1,10 @@
 /**
- * The head of an upstream's answer, read strictly: what two readers could frame differently is no answer at all.
+ * Reads the head of an upstream's response strictly: a response that two readers could frame differently is broken.
  * Hop-by-hop fields end here. Pure. RFC 9112 sections 4 to 7, RFC 9110 section 7.6.1. Rules H4, H9, C18.
  */
 import { withoutFields, type FieldList } from './field-list.ts';
 
-/** Names and values in turn, spelled as they came, without what was for the upstream's connection only. */
+/** Spelled as they came, without the fields that are for the upstream's connection only. */
 export type ResponseHeaders = FieldList;
 
 /** How long the body is. */
@@ -19,15 +19,15 @@ export interface ResponseHead {
   readonly status: number;
   readonly headers: ResponseHeaders;
   readonly framing: BodyFraming;
-  /** The connection may be used again after this answer. */
+  /** The connection may be used again after this response. */
   readonly keepAlive: boolean;
-  /** The upstream closes the connection when it was idle for so long (`Keep-Alive: timeout`); undefined where it does not say. */
+  /** After how long idle the upstream closes the connection (`Keep-Alive: timeout`); undefined if it does not say. */
   readonly keepAliveSeconds: number | undefined;
-  /** The protocol that it switches to, or would, in lower case. */
+  /** The protocol of its Upgrade field, in lower case. */
   readonly upgrade: string | undefined;
 }
 
-/** What an upstream sent is no answer that RFC 9112 knows. */
+/** What an upstream sent is no response by RFC 9112. */
 export class BrokenResponse extends Error {
   override readonly name = 'BrokenResponse';
 }
@@ -52,7 +52,7 @@ const KINDS: ReadonlyMap<string, FieldKind> = new Map([
   ['proxy-authenticate', FieldKind.drop],
   ['te', FieldKind.drop],
   ['upgrade', FieldKind.upgrade],
-  // Ours is set instead, so that client, gateway and upstream speak of one request by one id.
+  // The gateway sets its own, so that client, gateway and upstream use one id for a request.
   ['x-request-id', FieldKind.drop],
 ]);
 
@@ -61,10 +61,10 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** A control byte, CR or LF alone, or a folded line (obs-fold). */
 const BROKEN_TEXT = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?:^|[^\r])\n|\r\n[\t ]/;
 const LENGTH = /^[0-9]{1,15}$/;
-/** Spellings seen beyond this many are classified anew each time: an upstream's odd names must not grow memory. */
+/** Spellings beyond this many are not remembered: an upstream's odd names must not grow memory. */
 const MAX_REMEMBERED_SPELLINGS = 1_000;
 
-/** By the very spelling that came; only names that are tokens get in. */
+/** By the exact spelling that came; only names that are tokens. */
 const spellings = new Map<string, FieldKind>();
 
 function kindOf(name: string): FieldKind {
@@ -76,7 +76,7 @@ function kindOf(name: string): FieldKind {
   return kind;
 }
 
-/** What the fields say of the message and its connection. */
+/** The fields, and what they say about the message and its connection. */
 class Fields {
   readonly passed: string[] = [];
   contentLength: string | undefined;
@@ -104,7 +104,7 @@ class Fields {
         this.passed.push(name, value);
         break;
       case FieldKind.contentLength:
-        // A repeated one is refused even where both agree: the next reader may take another view (rule C18).
+        // A repeated one is refused even if both agree: the next reader may decide otherwise (rule C18).
         if (this.contentLength !== undefined || !LENGTH.test(value))
           throw new BrokenResponse('Content-Length is repeated or no number');
         this.contentLength = value;
@@ -143,11 +143,11 @@ function isBlank(code: number): boolean {
 }
 
 /**
- * Reads an answer's head.
+ * Reads a response's head.
  *
  * @param text the head as latin1, from the status line on, without the empty line that ends it
- * @param method of the request: an answer to HEAD has no body
- * @throws BrokenAnswer
+ * @param method of the request: a response to HEAD has no body
+ * @throws BrokenResponse
  */
 export function readResponseHead(text: string, method: string): ResponseHead {
   if (BROKEN_TEXT.test(text)) throw new BrokenResponse('a byte that no head may have');
@@ -161,7 +161,7 @@ export function readResponseHead(text: string, method: string): ResponseHead {
   const framing = bodyFraming(fields, method, status, isHttp10);
   return {
     status,
-    // RFC 9110 section 8.6: none in 1xx and 204. In HTTP/2 a length that nothing follows breaks the answer.
+    // RFC 9110 section 8.6: no length in 1xx and 204. In HTTP/2 a length without a body breaks the response.
     headers: withoutFields(
       fields.passed,
       status < 200 || status === 204 ? [...options, 'content-length'] : options,
@@ -175,7 +175,7 @@ export function readResponseHead(text: string, method: string): ResponseHead {
 }
 
 /**
- * Reads the trailer section of a chunked answer (RFC 9112 section 7.1.2).
+ * Reads the trailer section of a chunked response (RFC 9112 section 7.1.2).
  *
  * @param text field lines as latin1; empty for none
  * @returns without fields that frame, route or control a message (RFC 9110 section 6.5.1)
@@ -200,7 +200,7 @@ const REST: BodyFraming = { kind: 'rest' };
 /** RFC 9112 section 6.3. */
 function bodyFraming(fields: Fields, method: string, status: number, isHttp10: boolean): BodyFraming {
   const { contentLength, transferEncoding } = fields;
-  // Two framings in one message, or one that HTTP/1.0 does not have, is an attempt to smuggle an answer.
+  // Two framings in one message, or one that HTTP/1.0 does not have, is an attempt to smuggle a response.
   if (transferEncoding !== undefined && (contentLength !== undefined || isHttp10))
     throw new BrokenResponse('two framings, or chunked in HTTP/1.0');
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NO_BODY;
@@ -209,7 +209,7 @@ function bodyFraming(fields: Fields, method: string, status: number, isHttp10: b
   return contentLength === '0' ? NO_BODY : { kind: 'length', bytes: Number(contentLength) };
 }
 
-/** A 1xx or 204 that announces a body which it must not have: nobody knows what the next bytes are. */
+/** A 1xx or 204 that announces a body, which it must not have: the next bytes could be that body or a response. */
 function isAmbiguous({ contentLength, transferEncoding }: Fields, status: number): boolean {
   if (status !== 204 && status >= 200) return false;
   return transferEncoding !== undefined || (contentLength !== undefined && contentLength !== '0');
@@ -227,7 +227,7 @@ function connectionOptions(connection: string | undefined): readonly string[] {
       .toLowerCase()
       .split(',')
       .map((option) => option.trim())
-      // Taking away what frames the message would make two messages of one.
+      // Removing the field that frames the message would turn one message into two.
       .filter((option) => option !== 'content-length')
   );
 }

@@ -1,13 +1,13 @@
 /**
- * Looks at a response's head, or its trailers, while it is not whole: what no valid head begins with is refused with
- * the byte that shows so, not when the wait for the rest ends. Pure. RFC 9112 sections 2.2, 4 and 5. Rules H4, C28.
+ * Checks a response's head, or its trailers, while it is incomplete: an invalid one is refused at the first byte that no
+ * valid head can have there, not when the wait for the rest ends. Pure. RFC 9112 sections 2.2, 4 and 5. Rules H4, C28.
  */
 import { BrokenResponse } from './response-head.ts';
 
 const CR = 0x0d;
 const LF = 0x0a;
 const COLON = 0x3a;
-/** By place in the status line: every byte that may stand there. */
+/** For each place in the status line, every byte that may stand there. */
 const STATUS_LINE: readonly string[] = [
   ...['H', 'T', 'T', 'P', '/', '1', '.', '01', ' '],
   ...['12345', '0123456789', '0123456789', ' \r'],
@@ -23,7 +23,7 @@ const IS_TEXT = Uint8Array.from({ length: 256 }, (_, code) =>
 );
 
 export class UnfinishedHead {
-  /** So many bytes have been looked at. */
+  /** Bytes that have been checked. */
   #seen = 0;
   /** Place in the line. */
   #column = 0;
@@ -39,8 +39,8 @@ export class UnfinishedHead {
   }
 
   /**
-   * @param bytes all that has come of it, from its first byte on; each is looked at once
-   * @throws BrokenAnswer
+   * @param bytes all that has come of the head, from its first byte on; each byte is checked once
+   * @throws BrokenResponse
    */
   check(bytes: Buffer): void {
     for (; this.#seen < bytes.length; this.#seen++) {
@@ -83,7 +83,7 @@ export class UnfinishedHead {
   }
 }
 
-/** What is it, if not HTTP/1? For people who look for the mistake in a target's address. */
+/** Which protocol is it, if not HTTP/1? It helps to find a mistake in a target's address. */
 function protocolOf(bytes: Buffer): string {
   const text = bytes.toString('latin1', 0, 16);
   // A record: alert or handshake, version 3 (RFC 8446 section 5.1).

@@ -3,11 +3,11 @@
  * RFC 6455 sections 1.9 and 11.3.4.
  */
 
-/** The protocol that stands before the token, and that the handshake's answer may name. */
+/** The protocol that stands before the token, and that the response to the handshake may name. */
 export const BEARER_PROTOCOL = 'bearer';
 
 export interface OfferedProtocols {
-  /** What stands behind each `bearer`; empty where nothing does. */
+  /** The member behind each `bearer`; empty if there is none. */
   readonly tokens: readonly string[];
   /** The protocols that are for the upstream. */
   readonly others: readonly string[];
@@ -26,7 +26,7 @@ export function readProtocols(values: readonly string[]): OfferedProtocols {
   return { tokens, others };
 }
 
-/** What of a request tells whether it is a handshake; header fields by lower-case name. */
+/** The parts of a request that make it a handshake; header fields by lower-case name. */
 export interface HandshakeHead {
   readonly method?: string | undefined;
   readonly httpVersion: string;
@@ -37,7 +37,7 @@ export interface HandshakeHead {
   };
 }
 
-/** The one upgrade that is served; any other is dropped and its request served as if it had not asked. */
+/** Is this the one upgrade that is served? Any other Upgrade is ignored, and its request served as an ordinary one. */
 export function isWebSocketHandshake(request: HandshakeHead): boolean {
   const { method, headers, httpVersion } = request;
   const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';

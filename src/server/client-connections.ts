@@ -1,5 +1,5 @@
 /**
- * The connections of a listener's clients: what is known of each, and how they end, so that a client gets to read why.
+ * The connections of a listener's clients: their state, and how they end, so that a client can read why.
  * Rules H16, H19.
  */
 import { Socket } from 'node:net';
@@ -8,16 +8,16 @@ import type { Clock } from '../clock.ts';
 import type { Connection } from './connection.ts';
 import { normalAddress } from '../http/client-address.ts';
 
-/** What a listener says of all its connections. */
+/** What all connections of a listener have in common. */
 export interface ConnectionPolicy {
   readonly scheme: 'http' | 'https';
   /** May this peer speak for others? */
   readonly isTrusted: (peer: string) => boolean;
-  /** Names and values in turn: what every answer says. */
+  /** Names and values in turn: fields of every response. */
   readonly commonHeaders: readonly string[];
 }
 
-/** How long a connection is read on after an answer that ends it, so that the client gets to read that answer. */
+/** How long the listener reads from a connection after its last response, so that the client can read that response. */
 export const LINGER_MS = 2_000;
 
 export class ClientConnections {
@@ -38,18 +38,18 @@ export class ClientConnections {
     return connection;
   }
 
-  /** Undefined where it has gone. */
+  /** Undefined if the connection has ended. */
   of(socket: Duplex): ClientConnection | undefined {
     return this.#known.get(socket);
   }
 
-  /** Another configuration is in place, for those that are open, too. */
+  /** Applies another configuration, to open connections too. */
   update(policy: ConnectionPolicy): void {
     this.#policy = policy;
     for (const connection of this.#known.values()) connection.applyPolicy(policy);
   }
 
-  /** Those on which nothing has been served for that long, or whose clients have not taken an answer for that long. */
+  /** Connections that have served nothing, or whose client has not taken a response, for that long. */
   idleFor(ms: number): Duplex[] {
     const before = this.#clock.monotonicMs() - ms;
     return [...this.#known]
@@ -58,7 +58,7 @@ export class ClientConnections {
   }
 
   /**
-   * Node calls destroySoon after an answer that ends the connection. Closing at once, with a part of the request unread,
+   * Node calls destroySoon after the last response of a connection. Closing at once, with a part of the request unread,
    * makes the kernel reset the connection, and the client never reads why it was refused.
    */
   #lingerAtEnd(socket: Socket, connection: Connection): void {
@@ -80,17 +80,17 @@ export class ClientConnection implements Connection {
   readonly multiplexed: boolean;
   commonHeaders: readonly string[];
   closing = false;
-  /** Node's parser has given up: what has not come of a request will not come. */
+  /** Node's parser has failed: it reads no more of a request. */
   parserFailed = false;
   readonly #socket: Socket;
   /** Requests being served. */
   #inFlight = 0;
   #endedSinceMs: number;
-  /** Since when an answer has been complete but not taken by the client; Infinity while none is. */
-  #answeredSinceMs = Infinity;
-  /** What the client has sent behind a request that is not yet answered. */
+  /** Since when a response has been complete but not taken by the client; Infinity while there is none. */
+  #untakenSinceMs = Infinity;
+  /** Requests that the client sent before the response to an earlier one was complete. */
   readonly #next: (() => void)[] = [];
-  /** Its socket is somebody else's now. */
+  /** A tunnel, or a response of its own, uses the socket now. */
   #isDetached = false;
 
   constructor(socket: Socket, multiplexed: boolean, policy: ConnectionPolicy, nowMs: number) {
@@ -103,9 +103,9 @@ export class ClientConnection implements Connection {
     this.#endedSinceMs = nowMs;
   }
 
-  /** Since when nothing happens but for the client's part, on the monotonic clock. */
+  /** Since when it has been waiting for its client, on the monotonic clock. */
   get idleSinceMs(): number {
-    return this.#inFlight === 0 ? this.#endedSinceMs : this.#answeredSinceMs;
+    return this.#inFlight === 0 ? this.#endedSinceMs : this.#untakenSinceMs;
   }
 
   /** A request is being served, and another must wait for it. */
@@ -114,15 +114,15 @@ export class ClientConnection implements Connection {
   }
 
   /**
-   * Serves this when everything before it is answered. Node hands over whatever a client sends at once: it would be
-   * served all at once, too, and its answers would pile up.
+   * Serves this after the response to everything before it. Node hands over all requests that a client sends at once;
+   * served at once, their responses would pile up.
    */
   enqueue(serve: () => void): void {
     this.#next.push(serve);
     this.#socket.pause();
   }
 
-  /** Nobody here reads from its socket any more. */
+  /** Its socket has left Node's server, which reads from it no more. */
   detach(): void {
     this.#isDetached = true;
   }
@@ -132,14 +132,14 @@ export class ClientConnection implements Connection {
   }
 
   responseComplete(sinceMs: number): void {
-    // Streams of HTTP/2 see to that themselves.
-    if (!this.multiplexed) this.#answeredSinceMs = sinceMs;
+    // HTTP/2 streams time this themselves.
+    if (!this.multiplexed) this.#untakenSinceMs = sinceMs;
   }
 
   requestEnded(nowMs: number): void {
     this.#inFlight--;
     this.#endedSinceMs = nowMs;
-    this.#answeredSinceMs = Infinity;
+    this.#untakenSinceMs = Infinity;
     if (this.#next.length > 0) this.#serveNext();
   }
 
@@ -152,9 +152,9 @@ export class ClientConnection implements Connection {
     if (this.#next.length === 0 && !this.#isDetached) this.#socket.resume();
   }
 
-  applyPolicy({ isTrusted, commonHeaders: alwaysSaid }: ConnectionPolicy): void {
+  applyPolicy({ isTrusted, commonHeaders }: ConnectionPolicy): void {
     this.peerIsTrusted = isTrusted(this.peer);
-    this.commonHeaders = alwaysSaid;
+    this.commonHeaders = commonHeaders;
   }
 
   end(): void {

@@ -7,21 +7,21 @@ export interface Connection {
   /** May it speak for others? A reload may change that. */
   readonly peerIsTrusted: boolean;
   readonly scheme: 'http' | 'https';
-  /** Several requests at a time: what becomes of one is no matter of the others'. HTTP/2. */
+  /** HTTP/2: several requests at a time; the end of one does not affect the others. */
   readonly multiplexed: boolean;
-  /** Names and values in turn: what every answer on it says. */
+  /** Names and values in turn: fields of every response on it. */
   readonly commonHeaders: readonly string[];
   /**
-   * Set with an answer that ends the connection: whatever the client has pipelined behind the request must not
+   * Set with the last response of the connection: requests that the client has pipelined behind this one must not
    * be served any more.
    */
   closing: boolean;
   /** A request is served on it from now on. */
   requestStarted(): void;
-  /** The answer is complete, and on its way to the client; or it is the beginning of a tunnel, which never is. */
+  /** The response is complete and being sent to the client; or a tunnel, which is never complete, has begun. */
   responseComplete(sinceMs: number): void;
-  /** The answer has been taken, or the client has gone. */
+  /** The client has taken the response, or has gone. */
   requestEnded(nowMs: number): void;
-  /** The rest of a request that was answered early is not waited for: the connection ends, unless it is multiplexed. */
+  /** The response came before the end of the request: ends the connection, unless it is multiplexed. */
   end(): void;
 }

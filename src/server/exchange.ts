@@ -1,6 +1,6 @@
 /**
- * A client's request and the answer to it, as HTTP/1.1 and HTTP/2 both show them: in lean-request.ts and
- * http1-answer.ts, Node's own classes with little more, and in http2-exchange.ts.
+ * A client's request and its response, alike for HTTP/1.1 and HTTP/2. http1-request.ts and http1-response.ts extend
+ * Node's own classes; http2-stream.ts wraps an HTTP/2 stream.
  */
 import type { Readable } from 'node:stream';
 
@@ -11,23 +11,23 @@ export interface ClientRequest {
   readonly httpVersion: string;
   /** Names and values in turn; of HTTP/2 without pseudo-header fields, with `:authority` as Host. */
   readonly rawHeaders: readonly string[];
-  /** The transport itself says that a body follows; HTTP/1.1 says it in header fields. */
+  /** HTTP/2 says that a body follows by not ending the stream; HTTP/1.1 says it in header fields. */
   readonly bodyFollows: boolean;
-  /** The whole body has come, and the client has said that it is whole. */
+  /** The whole body has come, and the client has marked its end. */
   readonly complete: boolean;
   readonly body: Readable;
 }
 
-/** What of Node's ServerResponse is used. */
+/** The used part of Node's ServerResponse. */
 export interface ClientResponse {
   readonly destroyed: boolean;
   readonly headersSent: boolean;
-  /** The whole answer has been handed to the operating system. */
+  /** The whole response has been handed to the operating system. */
   readonly writableFinished: boolean;
   on(event: 'close', listener: () => void): unknown;
   once(event: 'drain', listener: () => void): unknown;
   writeContinue(): void;
-  /** An answer before the answer: a 1xx other than 100 and 101. */
+  /** Sends an informational response: a 1xx other than 100 and 101. */
   writeInformational(status: number, headers: readonly string[]): void;
   /** @param headers names and values in turn */
   writeHead(status: number, headers: string[]): unknown;
@@ -35,6 +35,6 @@ export interface ClientResponse {
   write(chunk: Buffer | string, encoding: 'latin1'): boolean;
   addTrailers(trailers: [string, string][]): void;
   end(chunk?: string, encoding?: BufferEncoding): unknown;
-  /** Breaks the answer off, so that the client sees that it is not whole. */
+  /** Aborts the response, so that the client sees that it is not whole. */
   destroy(): unknown;
 }

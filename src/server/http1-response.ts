@@ -1,4 +1,4 @@
-/** Node's answer, which can also say what comes before an answer, and break off. RFC 9110 section 15.2. Rules H11, H15. */
+/** Node's ServerResponse with informational (1xx) responses and abort. RFC 9110 section 15.2. Rules H11, H15. */
 import { ServerResponse, STATUS_CODES } from 'node:http';
 import { fieldLines } from '../http/field-list.ts';
 import type { ClientResponse } from './exchange.ts';
@@ -6,7 +6,7 @@ import type { Http1Request } from './http1-request.ts';
 
 export class Http1Response extends ServerResponse<Http1Request> implements ClientResponse {
   writeInformational(status: number, headers: readonly string[]): void {
-    // Without a socket it stands in line behind another answer, and may do without.
+    // Without a socket it waits behind another response; a 1xx response is optional.
     if (this.headersSent || !this.socket) return;
     const statusLine = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
     this.socket.write(`${statusLine}${fieldLines(headers)}\r\n`, 'latin1');
@@ -14,7 +14,7 @@ export class Http1Response extends ServerResponse<Http1Request> implements Clien
 
   override destroy(error?: Error): this {
     const { socket } = this;
-    // To HTTP/1.0 the end of the connection is the end of the answer, unless it is a reset. TLS has its own end.
+    // In HTTP/1.0 the end of the connection is the end of the response, unless it is a reset. TLS has its own end.
     if (this.req.httpVersion === '1.0' && this.headersSent && socket && !('encrypted' in socket))
       socket.resetAndDestroy();
     return super.destroy(error);

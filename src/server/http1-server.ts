@@ -183,7 +183,7 @@ export class Http1Server {
     });
   }
 
-  /** Bytes that Node's parser refuses never become a request; the client is told why, and the connection ends. */
+  /** Node's parser has refused a client's bytes: the client is told why, and the connection ends. */
   #clientError(error: ParserError, socket: Duplex): void {
     const connection = this.#connections.of(socket);
     const { _httpMessage: busy } = socket as Duplex & { _httpMessage?: Http1Response | null };

@@ -1,8 +1,8 @@
 /**
  * Counts the field lines of each HTTP/2 request, from a client's bytes. nghttp2 drops a field with CR, LF, NUL or another
- * byte that no field has, and says nothing: where Node hands over fewer fields than came, one was dropped. To count
- * them needs neither the dynamic table nor Huffman codes: each representation is one field, and each string says how
- * long it is. Pure. RFC 9113 sections 4 and 6, RFC 7541 sections 5 and 6. Rule C27.
+ * byte that no field has, and says nothing: if Node hands over fewer fields than came, one was dropped. Counting
+ * needs neither the dynamic table nor Huffman codes: each representation is one field, and each string has its length
+ * in front. Pure. RFC 9113 sections 4 and 6, RFC 7541 sections 5 and 6. Rule C27.
  */
 const PREFACE_BYTES = 24;
 const FRAME_HEAD_BYTES = 9;
@@ -12,7 +12,7 @@ const END_HEADERS = 4;
 const PADDED = 8;
 const PRIORITY = 0x20;
 const PRIORITY_BYTES = 5;
-/** Requests that were counted, and that Node has not handed over: it hands over none that nghttp2 refuses. */
+/** Requests that were counted but not handed over by Node, which hands over none that nghttp2 refuses. */
 const MOST_PENDING = 2_000;
 
 /** What the next byte of a header block is. */
@@ -20,21 +20,21 @@ const Next = { field: 0, index: 1, size: 2, name: 3, nameLength: 4, value: 5, va
 type Next = (typeof Next)[keyof typeof Next];
 
 export class FieldCounter {
-  /** Bytes that are of no interest. */
+  /** Bytes to skip. */
   #skip = PREFACE_BYTES;
   readonly #head = new Uint8Array(FRAME_HEAD_BYTES);
   #headBytes = 0;
-  /** Bytes of a header block's fragment that are yet to come in this frame. */
+  /** Bytes of a header block's fragment that have not come yet in this frame. */
   #fragment = 0;
   #padding = 0;
   /** A frame with padding has come, its pad length has not. */
   #awaitsPadLength = false;
   #endsBlock = false;
   #stream = 0;
-  /** The last stream that a request has come on; what comes on those below are trailers. */
+  /** The stream of the last request; header blocks on this stream or on lower ones are trailers. */
   #lastStream = 0;
   #next: Next = Next.field;
-  /** Of a string: bytes that are yet to come. */
+  /** Bytes of a string that have not come yet. */
   #string = 0;
   #integer = 0;
   #shift = 0;
@@ -43,7 +43,7 @@ export class FieldCounter {
 
   /**
    * @param bytes what the client has sent, in any pieces; not kept
-   * @returns false: nghttp2 could not read this either, or too many requests are pending: the connection must end
+   * @returns false if the connection must end: nghttp2 could not read this either, or too many requests are pending
    */
   read(bytes: Uint8Array): boolean {
     let at = 0;
@@ -68,7 +68,7 @@ export class FieldCounter {
     return true;
   }
 
-  /** How many field lines the request on this stream has; undefined where it has not been seen: something is wrong. */
+  /** How many field lines the request on this stream has; undefined, an error, if it was never counted. */
   take(stream: number): number | undefined {
     for (;;) {
       const first = this.#pending.shift();
@@ -154,9 +154,9 @@ export class FieldCounter {
     }
   }
 
-  /** RFC 7541 section 6: the first byte says what it is. */
+  /** RFC 7541 section 6: the first byte tells the representation. */
   #beginField(byte: number): void {
-    // A size of the dynamic table is no field.
+    // A size update of the dynamic table is no field.
     if ((byte & 0xe0) === 0x20) {
       if ((byte & 0x1f) === 0x1f) this.#beginInteger(0x1f, Next.size);
       return;
@@ -182,7 +182,7 @@ export class FieldCounter {
   #takeInteger(byte: number): boolean {
     this.#integer += (byte & 0x7f) * 2 ** this.#shift;
     this.#shift += 7;
-    // nghttp2 takes no longer ones either; no block has room for what they say.
+    // nghttp2 refuses longer ones, too; no block has room for such a length.
     if (this.#shift > 35 || this.#integer > 0xffffffff) return false;
     if ((byte & 0x80) !== 0) return true;
     if (this.#next === Next.size) this.#next = Next.field;

@@ -1,5 +1,5 @@
 /**
- * The HTTP/2 connections of a listener: their limits, and their end. RFC 9113. Rules H19, H20, C17, C21.
+ * The HTTP/2 connections of a listener: their limits and their end. RFC 9113. Rules H19, H20, C17, C21.
  */
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerOptions } from 'node:http2';
 import type { Duplex } from 'node:stream';
@@ -15,17 +15,17 @@ export interface Http2Limits {
   readonly headerBytes: number;
   readonly headersTimeoutMs: number;
   readonly idleTimeoutMs: number;
-  /** Fields are counted as they come, so that one which nghttp2 drops is noticed (rule C27). */
+  /** Count the fields of a client's bytes, to notice those that nghttp2 drops (rule C27). */
   readonly countsFields: boolean;
 }
 
-/** Of one connection, at a time. */
+/** At a time, on one connection. */
 const CONCURRENT_STREAMS = 128;
-/** Streams that a client may reset, or make nghttp2 reset (rules H20, C17): so many at once, and so many a second. */
+/** Streams that a client may reset, or make nghttp2 reset (rules H20, C17): at once, and per second. */
 const RESETS = { burst: 200, aSecond: 33 };
-/** Field lines beyond this are no request of anybody; up to it they are counted, and answered with 431. */
+/** No real client sends more field lines than this. Up to it they are counted, and too many are refused with 431. */
 const FIELD_LINES = 2_000;
-/** Between the word that no new stream should come, and the one that none will be served. */
+/** Between the GOAWAY that asks for no new streams and the one that refuses them. */
 const NOTICE_MS = 250;
 const LAST_STREAM_ID = 2 ** 31 - 1;
 
@@ -53,15 +53,15 @@ export class Http2Sessions {
     const transport = counter ? tapped(socket, (bytes) => counter.read(bytes)) : socket;
     const session = performServerHandshake(transport, sessionOptions(limits));
     this.#sessions.set(socket, session);
-    // Whoever has chosen h2 and then asks for nothing is as slow as one whose header section does not come.
+    // A client that negotiates h2 but sends no request is treated like one that does not send its headers in time.
     const cancel = this.#clock.after(limits.headersTimeoutMs, () => socket.destroy());
     session.once('stream', cancel);
-    // The socket and not the session: one that was told to close waits for its client to do so, for ever.
+    // The socket, not the session: a session that was told to close waits for its client for ever.
     socket.once('close', () => {
       cancel();
       this.#sessions.delete(socket);
     });
-    // What went wrong was the client's doing, and its connection ends.
+    // The client caused the error: its connection ends.
     session.on('error', () => socket.destroy());
     session.on('frameError', () => socket.destroy());
     session.on('remoteSettings', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
@@ -81,17 +81,17 @@ export class Http2Sessions {
     if (this.#draining) this.#drain(session);
   }
 
-  /** The connection has been idle for too long. Returns whether it is one of these. */
+  /** Ends a connection that has been idle for too long. Returns false if it does not use HTTP/2. */
   end(socket: Duplex): boolean {
     const session = this.#sessions.get(socket);
     if (!session) return false;
     session.close();
-    // A client that does not take its farewell is left without.
+    // A client that does not read the GOAWAY loses its connection without it.
     this.#clock.after(NOTICE_MS, () => socket.destroy());
     return true;
   }
 
-  /** Streams under way come to their end; no new ones. */
+  /** Open streams end by themselves; new ones are refused. */
   drain(): void {
     this.#draining = true;
     for (const session of this.#sessions.values()) this.#drain(session);
@@ -102,8 +102,8 @@ export class Http2Sessions {
   }
 
   /**
-   * First a notice: what a client has already sent when it hears of the end is still served (RFC 9113 section 6.8).
-   * Not by the injected clock, as the drain itself is not.
+   * First a notice: requests that the client sent before it read the notice are still served (RFC 9113 section 6.8).
+   * Like the drain itself, this does not use the injected clock.
    */
   #drain(session: ServerHttp2Session): void {
     if (session.destroyed) return;
@@ -121,14 +121,14 @@ function sessionOptions({ uriBytes, headerBytes }: Http2Limits): ServerOptions {
     maxSettings: 32,
     streamResetBurst: RESETS.burst,
     streamResetRate: RESETS.aSecond,
-    // Upstreams decide what they repeat; HTTP/1.1 clients get it as it is, too.
+    // An upstream may repeat a field; HTTP/1.1 clients get it unchanged, too.
     strictSingleValueFields: false,
-    // nghttp2 would drop fields with white space at their ends in silence; ours are seen and refused.
+    // nghttp2 would drop fields with white space at their ends in silence; the gateway must see them to refuse them.
     strictFieldWhitespaceValidation: false,
     settings: {
       enablePush: false,
       maxConcurrentStreams: CONCURRENT_STREAMS,
-      // Twice as much: what is beyond the limits is answered with 431 or 414, and only what is far beyond is cut off.
+      // Twice as much: a request beyond the limits is refused with 431 or 414; only one far beyond is cut off.
       maxHeaderListSize: 2 * bytes + FIELD_LINES * 32,
     },
   };

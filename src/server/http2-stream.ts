@@ -1,6 +1,6 @@
 /**
- * One HTTP/2 stream as a request and its answer. RFC 9113 section 8. What nghttp2 lets through is put into the words of
- * HTTP/1.1, and goes the same way from there on: pseudo-header fields, Host, cookies in pieces. Rules H7, H15.
+ * One HTTP/2 stream as a request and its response (RFC 9113 section 8). Pseudo-header fields, Host and split cookies are
+ * translated to HTTP/1.1 semantics, so that everything behind it handles one kind of request. Rules H7, H15.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
@@ -29,14 +29,14 @@ export class Http2Request implements ClientRequest {
     const { pseudo, fields, isTrimmed } = separated(rawHeaders);
     this.method = pseudo.get(':method') ?? '';
     const path = pseudo.get(':path') ?? '';
-    // No target at all is refused like any other that is malformed; so is a field that no field can be (rule C27).
+    // An empty target is refused as malformed; so is a request with an impossible field (rule C27).
     const isWellFormed =
       isIntact && isTrimmed && TARGET.test(path) && SCHEME.test(pseudo.get(':scheme') ?? '');
     this.url = isWellFormed ? path : '';
     this.rawHeaders = fields;
     this.bodyFollows = !stream.endAfterHeaders;
     this.#ended = stream.endAfterHeaders;
-    // Also the body of a stream that was reset ends in order; only then the stream is closed already.
+    // The body of a stream that was reset also ends in order, but then the stream is already closed.
     stream.on('end', () => {
       if (!stream.closed) this.#ended = true;
     });
@@ -52,16 +52,16 @@ export class Http2Request implements ClientRequest {
 }
 
 /**
- * What is left of a refused upload is read and thrown away: some clients (Java 17) wait for ever when they are told to
- * stop. Beyond this, or when it takes too long, they are told.
+ * The rest of a refused upload is read and discarded: some clients (Java 17) wait for ever when they are told to stop.
+ * Beyond this size or time the stream is closed all the same.
  */
 const DISCARDABLE_BODY_BYTES = 1024 * 1024;
 const DISCARD_MS = 2_000;
 
-/** About a connection of HTTP/1.1; what else there is of it ends with the upstream's answer (RFC 9113 section 8.2.2). */
+/** Fields for an HTTP/1.1 connection (RFC 9113 section 8.2.2); the upstream's own are already removed. */
 const NOT_IN_HTTP2: ReadonlySet<string> = new Set(['connection', 'http2-settings']);
 
-/** Pseudo-header fields apart; `:authority` as Host, unless it says something else than a Host that is there, too. */
+/** Separates pseudo-header fields. `:authority` passes as Host; a Host field that differs passes as a second one. */
 function separated(rawHeaders: readonly string[]): {
   pseudo: Map<string, string>;
   fields: string[];
@@ -80,10 +80,10 @@ function separated(rawHeaders: readonly string[]): {
       pseudo.set(name, value);
       if (name === ':authority') fields.push('host', value);
     } else if (name === 'host') {
-      // Two that differ stay two, and are refused as such (rule H7). HTTP/2 is spoken over TLS only.
+      // Two that differ stay two, and the request is refused (rule H7). HTTP/2 is served over TLS only.
       if (!isSameHost(pseudo.get(':authority') ?? '', value, 'https')) fields.push(name, value);
     } else if (name === 'cookie' && cookieAt >= 0) {
-      // In pieces only so that they compress better (RFC 9113 section 8.2.3).
+      // Split only to compress better (RFC 9113 section 8.2.3).
       fields[cookieAt] = `${fields[cookieAt]}; ${value}`;
     } else {
       if (name === 'cookie') cookieAt = fields.length + 1;
@@ -99,7 +99,7 @@ function isBlank(code: number): boolean {
 
 const COLON = 0x3a;
 
-/** As Node takes them where it takes no list: by name. */
+/** Header fields as an object, for Node APIs that do not accept a list. */
 function fieldsOf(headers: readonly string[]): Record<string, string | string[]> {
   const fields: Record<string, string | string[]> = {};
   for (let index = 0; index < headers.length; index += 2) {
@@ -116,21 +116,21 @@ export class Http2Response implements ClientResponse {
   readonly #stream: ServerHttp2Stream;
   readonly #request: ClientRequest;
   readonly #stallMs: number;
-  /** Set and not yet sent. */
+  /** Written but not yet sent. */
   #head: string[] | undefined;
   #trailers: Record<string, string | string[]> = {};
   #ended = false;
-  /** Node ends the stream with the head, and takes no body: RFC 9110 section 15.3.6 allows none. */
+  /** 205 (Reset Content): Node ends the stream with the head, since RFC 9110 section 15.3.6 allows no body. */
   #isReset = false;
-  /** Who is told of the end; undefined when they have been. */
-  #waiting: (() => void)[] | undefined = [];
+  /** Callbacks for the end; undefined once they have been called. */
+  #listeners: (() => void)[] | undefined = [];
 
-  /** @param stallMs how long a client may take to take the end of an answer */
+  /** @param stallMs how long a client may take to read the end of a response */
   constructor(stream: ServerHttp2Stream, request: ClientRequest, stallMs: number) {
     this.#stallMs = stallMs;
     this.#stream = stream;
     this.#request = request;
-    // What went wrong with a stream shows in its code, and 'close' follows.
+    // The stream's code says what went wrong, and 'close' follows.
     stream.on('error', () => undefined);
     stream.on('close', () => this.#over());
     stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers));
@@ -148,9 +148,9 @@ export class Http2Response implements ClientResponse {
     return this.#ended && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR;
   }
 
-  /** As in HTTP/1.1 the end of the answer, which the end of the request may come after. */
+  /** As in HTTP/1.1: the end of the response. The request may end later. */
   on(_event: 'close', listener: () => void): void {
-    this.#waiting?.push(listener);
+    this.#listeners?.push(listener);
   }
 
   once(event: 'drain', listener: () => void): void {
@@ -197,31 +197,31 @@ export class Http2Response implements ClientResponse {
     if (this.destroyed) return;
     if (!this.#stream.writableEnded) this.#stream.end(this.#isReset ? undefined : chunk, encoding);
     if (this.#stream.writableFinished) {
-      this.#answered();
+      this.#responseComplete();
       return;
     }
-    // A client that opens no window would keep it for ever (rule H19).
+    // A client that opens no window would keep the stream for ever (rule H19).
     const stalled = setTimeout(() => this.#stream.close(constants.NGHTTP2_CANCEL), this.#stallMs);
-    this.#waiting?.push(() => clearTimeout(stalled));
-    this.#stream.once('finish', () => this.#answered());
+    this.#listeners?.push(() => clearTimeout(stalled));
+    this.#stream.once('finish', () => this.#responseComplete());
   }
 
   destroy(): void {
-    // Node's close() ends the stream in order first, and a part would pass for the whole (rule H15).
-    this.#stream.destroy(new Error('the answer ends here'));
+    // Node's close() first ends the stream in order: a part would pass for the whole (rule H15).
+    this.#stream.destroy(new Error('the response ends here'));
   }
 
   #sendHead(endStream: boolean): void {
     const head = this.#head;
     this.#head = undefined;
     if (!head || this.destroyed) return;
-    // Only an answer without a length can have trailers, and only then Node is to wait for them.
+    // Only a response without a length can have trailers; only then must Node wait for them.
     const waitForTrailers = !endStream && !this.#isReset && !head.includes('content-length');
     this.#stream.respond(head, { endStream, waitForTrailers });
   }
 
-  /** The answer is out. */
-  #answered(): void {
+  /** The whole response has been sent. */
+  #responseComplete(): void {
     this.#over();
     if (this.#request.complete || this.destroyed) return;
     const stream = this.#stream;
@@ -230,15 +230,15 @@ export class Http2Response implements ClientResponse {
     stream.on('close', () => clearTimeout(timer));
     stream.on('data', (chunk: Buffer) => {
       bytesLeft -= chunk.length;
-      // RFC 9113 section 8.1: no error, but no more of it is wanted.
+      // RFC 9113 section 8.1: not an error; the client should stop sending.
       if (bytesLeft < 0) stream.close(constants.NGHTTP2_NO_ERROR);
     });
     stream.resume();
   }
 
   #over(): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    for (const tell of waiting ?? []) tell();
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    for (const listener of listeners ?? []) listener();
   }
 }

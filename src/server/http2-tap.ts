@@ -1,10 +1,10 @@
 /**
- * A connection that HTTP/2 reads from and writes to by way of JavaScript, so that its bytes can be looked at. It costs:
- * docs/decisions/http2-field-values.md.
+ * A connection whose bytes pass through JavaScript on their way to nghttp2, so that the gateway can read them. What it
+ * costs: docs/decisions/http2-field-values.md.
  */
 import { Duplex } from 'node:stream';
 
-/** @param look gets every piece before the reader does; false ends the connection */
+/** @param look gets every piece before the reader does; ends the connection by returning false */
 export function tapped(socket: Duplex, look: (bytes: Buffer) => boolean): Duplex {
   const tap = new Duplex({
     read: () => void socket.resume(),

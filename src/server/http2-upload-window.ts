@@ -1,23 +1,23 @@
 /**
- * How much of its body a stream may send ahead of us. RFC 9113 sections 5.2 and 6.9.2. Rule H20.
+ * How much of its body a stream may send before the gateway reads it. RFC 9113 sections 5.2 and 6.9.2. Rule H20.
  *
- * A lone upload gets as much as the whole connection may send: with the 64 KiB that RFC 9113 begins with it would send
- * 64 KiB in a round trip. Node lets the connection's window go on while bodies are unread, so that only the windows of
- * the streams bound the memory that a client can fill. They add up to at most 128 times 64 KiB, as if none had grown:
- * while the client may use the large window, few streams can have a body, and a stream beyond them is refused unread.
+ * A lone upload gets the window of the whole connection: with the initial 64 KiB of RFC 9113 it would send 64 KiB per
+ * round trip. Node keeps the connection's window open while bodies are unread, so only the windows of the streams bound
+ * the memory that a client can fill. They add up to at most 128 times 64 KiB, as if none had grown: while the client may
+ * use the large window, few streams can have a body, and a stream beyond them is refused unread.
  */
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Clock } from '../clock.ts';
 
-/** What may be on its way up on one connection. */
+/** Bytes that one client may send before the gateway reads them. */
 export const CONNECTION_WINDOW_BYTES = 1024 * 1024;
 /** The initial window of RFC 9113. */
 const SMALL_WINDOW_BYTES = 65_535;
-/** What the unread bodies of one connection may take, but for a few bytes. */
+/** Memory for the unread bodies of one connection, give or take a few bytes. */
 const UNREAD_BYTES = 8 * 1024 * 1024;
-/** So many uploads at a time while the window is, or may be, large. */
+/** Uploads at a time while the window is, or may be, large. */
 const LARGE_UPLOADS = UNREAD_BYTES / CONNECTION_WINDOW_BYTES;
-/** A client that opens uploads by turns alone and together does not make us send SETTINGS all the time. */
+/** A client whose uploads come now alone, now together must not cause SETTINGS all the time. */
 const GROWS_AGAIN_MS = 1_000;
 
 export class UploadWindow {
@@ -25,9 +25,9 @@ export class UploadWindow {
   readonly #clock: Clock;
   /** Streams whose bodies have not ended. */
   #uploads = 0;
-  /** What was asked for last. */
+  /** The window that was last sent. */
   #isLarge = false;
-  /** The client may use the large window: it was told of it, and has not acknowledged a smaller one. */
+  /** The client may use the large window: it was sent, and no smaller one is acknowledged. */
   #mayBeLarge = false;
   /** SETTINGS that the client has not acknowledged: one at a time. */
   #isPending = false;
@@ -39,14 +39,14 @@ export class UploadWindow {
   }
 
   /**
-   * A stream with a body has begun.
+   * Counts a stream with a body that has begun.
    *
-   * @param length what Content-Length says; undefined where it says nothing
-   * @returns false: it was refused, and its client may try again (RFC 9113 section 8.7)
+   * @param length the value of Content-Length; undefined if absent
+   * @returns false if the stream was refused; its client may try again (RFC 9113 section 8.7)
    */
   admit(stream: ServerHttp2Stream, length: string | undefined): boolean {
     if (this.#mayBeLarge && this.#uploads >= LARGE_UPLOADS) {
-      // An error that has no listener ends the process.
+      // An error without a listener ends the process.
       stream.on('error', () => undefined);
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return false;

@@ -1,6 +1,6 @@
 /** Why a listener cannot open its address, and which key of the configuration to change. Pure. */
 
-/** What a listener was told to open, and the key that says so, such as `listeners[1]` or `admin`. */
+/** The address that a listener should open, and its configuration key, such as `listeners[1]` or `admin`. */
 export interface ListenAddress {
   readonly key: string;
   readonly host: string;

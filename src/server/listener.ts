@@ -58,7 +58,7 @@ export class Listener {
 
   /**
    * @param failed called when a connection could not be accepted; the listener goes on
-   * @throws Error where the address cannot be opened
+   * @throws Error if the address cannot be opened
    */
   async listen(failed: (error: Error) => void): Promise<void> {
     const { host, port, reusePort } = this.#options;

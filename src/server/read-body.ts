@@ -1,7 +1,7 @@
-/** A small body, read whole: of the admin API, and of logouts. */
+/** Reads a small body whole: of the admin API, and of logouts. */
 import type { Readable } from 'node:stream';
 
-/** The body, or undefined where it is larger than that. */
+/** The body, or undefined if it is larger than `maxBytes`. */
 export async function readBody(body: Readable, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -1,6 +1,6 @@
 /**
  * A client's request body on its way to the upstream. It stands between the two so that a failing upstream
- * ends this stream and not the client's connection, which is still owed an answer. Rules H15, H18.
+ * ends this stream and not the client's connection, which still waits for a response. Rules H15, H18.
  */
 import { Readable } from 'node:stream';
 import type { ClientRequest } from './exchange.ts';
@@ -14,7 +14,7 @@ export class RequestBody extends Readable {
   /** @param maxBytes 0 = no limit */
   constructor(request: ClientRequest, maxBytes: number) {
     super({ highWaterMark: 64 * 1024 });
-    // A client may leave while its request still waits for a connection, and nobody has begun to read.
+    // A client may leave while its request waits for a connection, before anything reads the body.
     this.on('error', () => undefined);
     const { body } = request;
     this.#body = body;
@@ -26,7 +26,7 @@ export class RequestBody extends Readable {
         this.destroy(BODY_TOO_LARGE);
         return;
       }
-      // Paused and not buffered: the client feels how fast the upstream takes it.
+      // Paused, not buffered: the client can send only as fast as the upstream reads.
       if (!this.push(chunk)) body.pause();
     });
     body.on('end', () => {
@@ -45,7 +45,7 @@ export class RequestBody extends Readable {
     return this.#bytes;
   }
 
-  /** Nobody wants the rest: it is read and thrown away, for as long as the client's connection stays open. */
+  /** Nothing reads the rest: it is discarded for as long as the client's connection stays open. */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#body.resume();
     callback(error);

@@ -12,11 +12,11 @@ import type { Tunnel } from './tunnel.ts';
 /** How a client's connection is switched to a tunnel. */
 export type OpenTunnel = (headers: ResponseHeaders, upstream: Duplex, early: Buffer) => Tunnel;
 
-/** One request, and what is done with it. */
+/** Serves one request. */
 export interface RequestHandler {
   /** Serves the request. `openTunnel` is there where the client asks to switch to WebSocket. */
   serve(openTunnel?: OpenTunnel): void;
-  /** Answers a request that the listener refuses. */
+  /** Responds to a request that the listener refuses. */
   refuse(error: GatewayError): void;
 }
 
@@ -27,6 +27,6 @@ export interface Site {
   /** May this peer speak for other clients (`trusted_proxies`)? */
   isTrusted(peer: string): boolean;
   handle(request: ClientRequest, response: ClientResponse, connection: Connection): RequestHandler;
-  /** The whole answer to bytes that never became a request, since Node's parser refused them. */
+  /** The whole response to bytes that are no request, because Node's parser refused them. */
   refusalText(refused: GatewayError, connection: Connection): string;
 }

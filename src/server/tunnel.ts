@@ -1,5 +1,5 @@
 /**
- * Two connections that have switched to WebSocket, joined. Rules H12, V10.
+ * Joins two connections that have switched to WebSocket. Rules H12, V10.
  */
 import { pipeline, Transform, type Duplex } from 'node:stream';
 import { fieldLines } from '../http/field-list.ts';
@@ -9,14 +9,14 @@ import { FramePassage } from './websocket-frames.ts';
 export interface TunnelEnds {
   readonly client: Duplex;
   readonly upstream: Duplex;
-  /** Of the 101, end-to-end fields only. */
+  /** Fields of the 101, end-to-end ones only. */
   readonly headers: ResponseHeaders;
-  /** What the upstream sent behind its 101. */
+  /** Bytes that the upstream sent behind its 101. */
   readonly early: Buffer;
 }
 
 export interface Tunnel {
-  /** Ends the conversation: with a close frame at the next border of frames, or roughly where none comes soon. */
+  /** Closes both connections: with a close frame at the next border of frames, or without if none comes soon. */
   close(): void;
 }
 
@@ -44,14 +44,14 @@ export function openTunnel({ client, upstream, headers, early }: TunnelEnds, clo
       else done(null, chunk);
     },
   });
-  // Two pipelines and TLS listen to one socket: more than Node takes for no leak.
+  // Two pipelines and TLS listen to one socket: so many listeners that Node would warn of a leak.
   for (const end of [client, upstream]) end.setMaxListeners(MOST_LISTENERS);
   // A half-closed direction lets the other finish; an error ends both.
   pipeline(client, gate, upstream, oneEnded);
   pipeline(upstream, frames, client, oneEnded);
   return {
     close() {
-      // The client may answer with a close frame of its own, but nothing it says reaches the upstream any more.
+      // The client may respond with its own close frame, but nothing from it reaches the upstream any more.
       closing = true;
       frames.closeAtBorder();
       setTimeout(() => {

@@ -1,6 +1,6 @@
 /**
- * The frames of a WebSocket as they pass from the upstream to the client (RFC 6455 section 5.2): only their borders, so
- * that the gateway can end the conversation between two of them.
+ * Follows the frames of a WebSocket from the upstream to the client (RFC 6455 section 5.2). It reads only their borders,
+ * so that the gateway can close the connection between two frames.
  */
 import { Transform, type TransformCallback } from 'node:stream';
 
@@ -9,14 +9,14 @@ const CLOSE_1008 = Buffer.from([0x88, 0x02, 0x03, 0xf0]);
 const MASK_BYTES = 4;
 
 export class FramePassage extends Transform {
-  /** Of the frame's payload, yet to come. */
+  /** Bytes of the frame's payload that have not come yet. */
   #payloadLeft = 0;
-  /** The head of a frame that has not come whole. */
+  /** The part of a frame's head that has come. */
   #head = Buffer.alloc(0);
   #closing = false;
   #finished = false;
 
-  /** Ends the stream with a close frame, now or after the frame that is on its way. */
+  /** Ends the stream with a close frame, now or after the current frame. */
   closeAtBorder(): void {
     this.#closing = true;
     if (this.#atBorder) this.#finish();
@@ -43,7 +43,7 @@ export class FramePassage extends Transform {
     this.push(null);
   }
 
-  /** How much of the chunk belongs to the frame that is on its way. */
+  /** How many bytes of the chunk belong to the current frame. */
   #borderWithin(chunk: Buffer): number {
     let at = 0;
     while (at < chunk.length) {
@@ -60,7 +60,7 @@ export class FramePassage extends Transform {
     return at;
   }
 
-  /** One payload, or a head, or a part of either. Returns where it ends. */
+  /** Reads one payload or head, or a part of either. Returns where it ends. */
   #step(chunk: Buffer, at: number): number {
     if (this.#payloadLeft > 0) {
       const taken = Math.min(this.#payloadLeft, chunk.length - at);
@@ -83,7 +83,7 @@ export class FramePassage extends Transform {
 /** Two bytes, eight of an extended length, four of a mask. */
 const MAX_HEAD_BYTES = 14;
 
-/** Undefined where nobody knows yet. */
+/** Undefined while the length has not come. */
 function headBytes(head: Buffer): number | undefined {
   const second = head[1];
   if (second === undefined) return undefined;

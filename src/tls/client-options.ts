@@ -1,4 +1,4 @@
-/** How the gateway speaks TLS with a server, as Node takes it: PEM; Node's own defaults where a part is absent. */
+/** TLS options for connections to a server, in Node's form: PEM. Node's defaults apply to absent parts. */
 export interface TlsClient {
   readonly ca?: string;
   readonly cert?: string;

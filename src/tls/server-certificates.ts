@@ -1,6 +1,5 @@
 /**
- * TLS of a listener: which certificate a client is shown, and whether it must show one itself. RFC 8446, RFC 6066
- * section 3.
+ * TLS of a listener: which certificate a client gets, and whether it must present its own. RFC 8446, RFC 6066 section 3.
  */
 import { X509Certificate } from 'node:crypto';
 import {
@@ -17,13 +16,13 @@ export interface ServerCertificate {
 }
 
 export interface ListenerTls {
-  /** The first is for clients that name no host, or one that no other certificate is for. */
+  /** The first is for clients that name no host, or a host without a certificate. */
   readonly certificates: readonly [ServerCertificate, ...ServerCertificate[]];
   readonly protocols: readonly Protocol[];
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
-  /** Authorities of client certificates, PEM; undefined: none are asked for. */
+  /** Authorities of client certificates, PEM; undefined: the listener requests none. */
   readonly clientCa: string | undefined;
-  /** Is a client without a good certificate turned away? */
+  /** Is a client without a valid certificate refused? */
   readonly clientsNeedOne: boolean;
 }
 
@@ -31,18 +30,18 @@ export interface ListenerTls {
 export const PROTOCOLS = ['h2', 'http/1.1'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-/** Chooses certificates by the name that a client asks for; can be given others while the listener runs. */
+/** Chooses certificates by the name that a client asks for. They can be replaced while the listener runs. */
 export class ListenerCertificates {
   #tls: ListenerTls;
   #byName: readonly { readonly certificate: X509Certificate; readonly context: SecureContext }[];
 
-  /** @throws Error where a certificate or a key cannot be used */
+  /** @throws Error if a certificate or a key is unusable */
   constructor(tls: ListenerTls) {
     this.#tls = tls;
     this.#byName = contextsOf(tls);
   }
 
-  /** For the server, when it is made. */
+  /** For the server's construction. */
   options(handshakeTimeoutMs: number): TlsOptions {
     const { clientCa, clientsNeedOne } = this.#tls;
     return {
@@ -60,7 +59,7 @@ export class ListenerCertificates {
     return contextOptionsOf(this.#tls, this.#tls.certificates[0]);
   }
 
-  /** @throws Error where a certificate or a key cannot be used; then nothing has changed */
+  /** @throws Error if a certificate or a key is unusable; then nothing has changed */
   update(tls: ListenerTls): void {
     this.#byName = contextsOf(tls);
     this.#tls = tls;

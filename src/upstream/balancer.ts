@@ -4,9 +4,9 @@
 
 export interface Weighted {
   readonly weight: number;
-  /** Requests under way. */
+  /** Requests in flight. */
   inFlight: number;
-  /** Is it well enough to get requests? */
+  /** May it get requests? */
   readonly available: boolean;
 }
 
@@ -15,7 +15,7 @@ export type Balance = 'round_robin' | 'least_requests';
 export class Balancer<T extends Weighted> {
   readonly #targets: readonly T[];
   readonly #balance: Balance;
-  /** Smooth weighted round robin: what each target is owed. */
+  /** Smooth weighted round robin: the credit of each target. */
   readonly #credits: number[];
 
   /** @param targets at least one */
@@ -26,9 +26,9 @@ export class Balancer<T extends Weighted> {
   }
 
   /**
-   * A target that is well; where none is, any: to try is better than to be sure to fail.
+   * An available target; any target if none is available, since a try may still succeed.
    *
-   * @param avoid a target that has just failed; taken only where there is no other
+   * @param avoid a target that has just failed; chosen only if there is no other
    */
   next(avoid?: T): T {
     const [only] = this.#targets;
@@ -43,7 +43,7 @@ export class Balancer<T extends Weighted> {
     let best = -1;
     for (let index = 0; index < this.#targets.length; index++) {
       const target = this.#targets[index];
-      // Whoever cannot be chosen is owed nothing: it must not be flooded once it is back.
+      // A target that cannot be chosen gains no credit: it must not be flooded once it is back.
       if (!target || !candidates.includes(target)) continue;
       const credit = (this.#credits[index] ?? 0) + target.weight;
       this.#credits[index] = credit;

@@ -1,22 +1,22 @@
 /**
- * A request's body on its way out, framed as the request said, at the upstream's pace. Rules H15, C20.
+ * Sends a request's body to an upstream, framed as the request was, at the upstream's pace. Rules H15, C20.
  */
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
 export interface UploadListener {
-  /** So much more of the body has come from the client. */
+  /** This many more bytes of the body have come from the client. */
   uploading(bytes: number): void;
   /** The last byte of the request has been written. */
   uploaded(): void;
-  /** The body broke off: what was sent is no whole request, and the connection must not be used any more. */
+  /** The body broke off: the request is incomplete, and the connection must not be used any more. */
   failed(error: Error): void;
 }
 
 export class BodyUpload {
   readonly #socket: Socket;
   readonly #body: Readable;
-  /** Of a body whose length was announced; undefined where it is chunked. */
+  /** Bytes left of a body whose length was announced; undefined if it is chunked. */
   #left: number | undefined;
   readonly #listener: UploadListener;
   #isOver = false;
@@ -38,9 +38,9 @@ export class BodyUpload {
   }
 
   /**
-   * No more is sent.
+   * Stops sending.
    *
-   * @returns true where the body was not out whole
+   * @returns true if the body was not sent whole
    */
   stop(): boolean {
     if (this.#isOver) return false;

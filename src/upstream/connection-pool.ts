@@ -9,9 +9,9 @@ import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.
 
 /** A request that needs a connection. */
 export interface Waiter {
-  /** To be used at once. */
+  /** The waiter must use the connection at once. */
   connected(connection: UpstreamConnection): void;
-  /** There is none to be had. */
+  /** No connection could be opened. */
   unconnected(error: Error): void;
 }
 
@@ -25,7 +25,7 @@ export interface PoolOptions {
 
 /** Idle connections are closed before the usual upstream would (Node: 5 s, nginx: 75 s): a request must not meet a closing one. */
 const IDLE_MS = 4_000;
-/** By how much we are earlier than an upstream that says when it closes. */
+/** How much earlier to close than an upstream that says when it closes. */
 const EARLIER_MS = 1_000;
 
 /** Ends an attempt to connect that takes too long. */
@@ -55,9 +55,9 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #idle: UpstreamConnection[] = [];
   readonly #connecting = new Map<UpstreamConnection, ConnectDeadline>();
   readonly #all = new Set<UpstreamConnection>();
-  /** First come, first served; a Set, so that one who leaves costs no search. */
+  /** First come, first served. A Set, so that leaving needs no search. */
   readonly #waiters = new Set<Waiter>();
-  /** Those who get a connection of their own, while it is being made. */
+  /** Waiters for a connection of their own, while it is being opened. */
   readonly #alone = new Map<Waiter, UpstreamConnection>();
   #isClosed = false;
 
@@ -80,8 +80,8 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   /**
-   * As acquire, for a request that asks to switch protocols: the connection is new, counts in no limit, since it may
-   * last for days, and serves nobody else.
+   * As acquire, for a request that asks to switch protocols: the connection is new and serves no other request. It counts
+   * in no limit, since it may last for days.
    */
   acquireAlone(waiter: Waiter): void {
     const { origin, tls, connectTimeoutMs } = this.#options;
@@ -105,7 +105,7 @@ export class ConnectionPool implements ConnectionOwner {
     this.#alone.set(waiter, connection);
   }
 
-  /** The waiter needs none any more. */
+  /** The waiter needs no connection any more. */
   leave(waiter: Waiter): void {
     this.#waiters.delete(waiter);
     const connection = this.#alone.get(waiter);

@@ -1,18 +1,18 @@
 /**
- * How long answers may take: one coarse timer for all requests under way, instead of two exact ones for each,
- * which a request would pay for although nearly none ever fires. With the same timer, and at no cost for a request,
- * those whose token is revoked meanwhile are found (rule V15).
+ * How long responses may take: one coarse timer for all requests in flight, instead of two exact ones for each, which
+ * every request would pay for although nearly none fires. The same timer finds requests whose token has been revoked
+ * in the meantime, at no cost per request (rule V15).
  */
 import type { Clock } from '../clock.ts';
 
-/** A limit is noticed late by at most this. */
+/** A timeout fires late by at most this. */
 const STEP_MS = 200;
 
-/** Something that is to be told when it has taken too long. */
+/** Something that may take only so long. */
 export interface Deadline {
   /** On the coarse clock of Deadlines; Infinity while nothing is awaited. */
   deadlineMs: number;
-  /** Where Deadlines keeps this; -1 where it does not. Begins as -1. */
+  /** The place of this in Deadlines; -1 while it is not there, and at first. */
   index: number;
   onTimeout(): void;
   /** Tokens have been revoked: may it still wait? */
@@ -26,7 +26,7 @@ export class Deadlines {
   readonly #pending: Deadline[] = [];
   #nowMs: number;
   #cancel: () => void = () => undefined;
-  /** Another number after each change of the revocation list. */
+  /** Returns another number after each change of the revocation list. */
   readonly #revision: () => number;
   #seenRevision: number;
 
@@ -43,7 +43,7 @@ export class Deadlines {
     return this.#nowMs;
   }
 
-  /** When something that begins now is over its limit. */
+  /** When something that begins now exceeds its limit. */
   deadlineAfter(limitMs: number): number {
     return this.#nowMs + limitMs + STEP_MS;
   }
@@ -77,7 +77,7 @@ export class Deadlines {
     const revision = this.#revision();
     if (revision !== this.#seenRevision) {
       this.#seenRevision = revision;
-      // A copy: those that may not wait any more leave the list meanwhile.
+      // A copy: those that may not wait any more leave the list during the loop.
       for (const deadline of [...this.#pending]) deadline.reconsider();
     }
     this.#cancel = this.#clock.after(STEP_MS, () => this.#step());

@@ -36,10 +36,10 @@ export interface Upstream {
 /** RFC 9110 section 9.2.2, without TRACE, which is never forwarded. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
-/** A body that comes, but less than this in `timeouts.idle`, is one that does not come (rule H19). */
+/** A body of which less than this comes in `timeouts.idle` counts as stalled (rule H19). */
 const PROGRESS_BYTES = 1024;
 
-/** One request on its way, over as many tries as it takes. One object instead of a handful of closures. */
+/** One object for a request, instead of a handful of closures. */
 export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
   deadlineMs = Infinity;
   index = -1;
@@ -51,15 +51,15 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
   #target: Target | undefined;
   #connection: UpstreamConnection | undefined;
   #triesLeft: number;
-  /** A try is under way. */
+  /** A try is in flight. */
   #trying = false;
-  /** An answer has begun. */
-  #answering = false;
-  /** The client's body is on its way. */
+  /** A response has begun. */
+  #isResponding = false;
+  /** The client's body is being sent. */
   #isUploading = false;
-  /** Of it, since the last progress. */
+  /** Bytes of the body since the last progress. */
   #uploadedBytes = 0;
-  /** The client has not yet taken what it was sent. */
+  /** The client has not yet taken what the gateway sent. */
   #isPaused = false;
 
   constructor(
@@ -84,7 +84,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
     this.#trying = true;
     target.inFlight++;
     this.#sink.sentTo(target.origin);
-    // The wait for a connection counts as a wait for the answer.
+    // The wait for a connection counts as a wait for the response.
     this.deadlineMs = this.#deadlines.deadlineAfter(this.#outbound.route.responseTimeoutMs);
     this.#deadlines.begin(this);
     if (this.#outbound.upgrade === undefined) target.pool.acquire(this);
@@ -124,7 +124,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
   connected(connection: UpstreamConnection): void {
     this.#connection = connection;
     const { method, contentLength, upgrade } = this.#outbound;
-    // While a body is on its way up, the wait for the answer has not begun.
+    // While a body is on its way up, the wait for the response has not begun.
     if (this.#body !== undefined) {
       this.#isUploading = true;
       this.#expectMore();
@@ -154,18 +154,18 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
 
   uploaded(): void {
     this.#isUploading = false;
-    if (!this.#answering)
+    if (!this.#isResponding)
       this.deadlineMs = this.#deadlines.deadlineAfter(this.#outbound.route.responseTimeoutMs);
   }
 
   informational({ status, headers }: ResponseHead): void {
-    this.#answering = true;
+    this.#isResponding = true;
     this.#sink.informational(status, headers);
   }
 
   begin({ status, headers }: ResponseHead): void {
-    this.#answering = true;
-    this.#target?.health.answered();
+    this.#isResponding = true;
+    this.#target?.health.responded();
     this.#expectMore();
     this.#sink.begin(status, headers);
   }
@@ -185,7 +185,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
   }
 
   switched({ headers }: ResponseHead, socket: Socket, early: Buffer): void {
-    this.#target?.health.answered();
+    this.#target?.health.responded();
     this.#settle();
     this.#sink.tunnel(withBearer(headers, this.#outbound), socket, early);
   }
@@ -207,7 +207,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
     this.deadlineMs = this.#deadlines.deadlineAfter(this.#outbound.route.idleTimeoutMs);
   }
 
-  /** Nobody waits any more: the upstream is told by closing its connection. */
+  /** Nothing waits for the response any more: closing the connection tells the upstream. */
   #letGo(): void {
     const connection = this.#connection;
     this.#target?.pool.leave(this);
@@ -225,7 +225,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
   }
 }
 
-/** A browser that offered protocols gives up unless the answer chooses one: `bearer`, where the upstream chose none. */
+/** A browser that offered protocols gives up unless the response chooses one: `bearer`, if the upstream chose none. */
 function withBearer(headers: ResponseHeaders, { offersBearer }: OutboundRequest): ResponseHeaders {
   if (!offersBearer || hasField(headers, 'sec-websocket-protocol')) return headers;
   return [...headers, 'Sec-WebSocket-Protocol', BEARER_PROTOCOL];

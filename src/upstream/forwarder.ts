@@ -1,5 +1,5 @@
 /**
- * Sending a request to an upstream and getting its answer, as a stream both ways. The interface; the adapter is
+ * The interface for sending a request to an upstream and receiving its response, as a stream both ways. The adapter is
  * http1-forwarder.ts.
  */
 import type { Duplex, Readable } from 'node:stream';
@@ -7,36 +7,36 @@ import type { GatewayError } from '../errors.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 
-/** Where an answer goes to, piece by piece. Called in this order: informational*, begin, data*, then end or fail; received() in between. */
+/** Takes a response piece by piece: informational*, begin, data*, then end or fail, in this order; received() in between. */
 export interface ResponseSink {
-  /** A 1xx answer other than 100 and 101. */
+  /** A 1xx response other than 100 and 101. */
   informational(status: number, headers: ResponseHeaders): void;
   begin(status: number, headers: ResponseHeaders): void;
   /**
    * @param chunk valid during the call only: its bytes are overwritten by the next read
-   * @returns false when no more should come until resume()
+   * @returns false if no more may come until resume()
    */
   data(chunk: Buffer): boolean;
-  /** Everything that came in one read has been handed over: nothing is to be held back for more. */
+  /** Everything that came in one read has been handed over: the sink should hold nothing back. */
   received(): void;
   end(trailers: ResponseHeaders): void;
-  /** There is no answer, or no more of it. */
+  /** There is no response, or no more of it. */
   fail(error: GatewayError): void;
-  /** Why the request must not wait for its response any longer; undefined where it may, or where the response has begun. */
+  /** Why the request must not wait for its response any longer; undefined if it may, or if the response has begun. */
   refusal(): GatewayError | undefined;
   /** A target was chosen; again for each retry. */
   sentTo(target: string): void;
   /**
    * In place of begin and what follows: the upstream has switched to the protocol that the request asked for.
    *
-   * @param headers of its 101, end-to-end fields only
+   * @param headers fields of its 101, end-to-end ones only
    * @param socket paused
-   * @param early what it sent behind its 101
+   * @param early bytes that it sent behind its 101
    */
   tunnel(headers: ResponseHeaders, socket: Duplex, early: Buffer): void;
 }
 
-/** A request under way. */
+/** A request in flight. */
 export interface Forwarding {
   /** The client has gone: the upstream is told by closing its connection. */
   abort(): void;
@@ -47,7 +47,7 @@ export interface Forwarding {
 }
 
 export interface Forwarder {
-  /** @param body the client's body, as it comes; undefined where it has none */
+  /** @param body the client's body, as it comes; undefined if there is none */
   forward(outbound: OutboundRequest, body: Readable | undefined, sink: ResponseSink): Forwarding;
   close(): void;
 }

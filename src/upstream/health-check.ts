@@ -1,6 +1,5 @@
 /**
- * Asks a target again and again whether it is well. Several answers in a row decide, so that one lost packet does
- * not.
+ * Checks a target again and again. Several equal results in a row decide, so that one lost packet does not.
  */
 import type { Clock } from '../clock.ts';
 import type { TlsClient } from '../tls/client-options.ts';
@@ -15,7 +14,7 @@ export interface HealthCheckPolicy {
   readonly unhealthyAfter: number;
 }
 
-/** Gateways that started together must not ask together. */
+/** Gateways that started together must not check together. */
 const JITTER = 0.1;
 
 export class HealthCheck {
@@ -25,14 +24,14 @@ export class HealthCheck {
   readonly #health: TargetHealth;
   readonly #clock: Clock;
   #passed = true;
-  /** Results in a row that are not as the target is taken for. */
+  /** Results in a row that differ from the target's present state. */
   #others = 0;
   #cancelNext: () => void = () => undefined;
-  /** The question under way. */
-  #question: UpstreamConnection | undefined;
+  /** The connection of the check in flight. */
+  #connection: UpstreamConnection | undefined;
   #isClosed = false;
 
-  /** Begins to ask. */
+  /** Begins to check. */
   constructor(policy: HealthCheckPolicy, origin: URL, tls: TlsClient, health: TargetHealth, clock: Clock) {
     this.#policy = policy;
     this.#origin = origin;
@@ -45,7 +44,7 @@ export class HealthCheck {
   close(): void {
     this.#isClosed = true;
     this.#cancelNext();
-    this.#question?.close(new Error('the gateway stops'));
+    this.#connection?.close(new Error('the gateway stops'));
   }
 
   async #check(): Promise<void> {
@@ -66,7 +65,7 @@ export class HealthCheck {
     this.#health.checked(passes);
   }
 
-  /** 2xx and 3xx are well. What is no HTTP to requests is none here: one reader reads both. */
+  /** 2xx and 3xx pass. The reader is that of requests: what is no valid response to them fails here, too. */
   async #ask(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const owner: ConnectionOwner = {
@@ -80,11 +79,11 @@ export class HealthCheck {
       failed: () => resolve(false),
     };
     const connection = new UpstreamConnection(this.#origin, this.#tls, owner);
-    this.#question = connection;
+    this.#connection = connection;
     const cancel = this.#clock.after(this.#policy.timeoutMs, () => resolve(false));
     const passes = await promise;
     cancel();
-    this.#question = undefined;
+    this.#connection = undefined;
     connection.abandon();
     return passes;
   }

@@ -1,6 +1,6 @@
 /**
  * Forwards over HTTP/1.1: a keep-alive pool for each target, one request at a time on a connection.
- * Rules H10, H13, H15. docs/decisions/upstream-client.md tells why the client is our own.
+ * Rules H10, H13, H15. docs/decisions/upstream-client.md says why Sallyport has its own client.
  */
 import type { Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
@@ -26,13 +26,13 @@ export interface UpstreamOptions {
   readonly eject: EjectPolicy | undefined;
 }
 
-/** What happens to upstreams, for metrics and logs. */
+/** Hears of retries and of changes in health, for metrics and logs. */
 export interface UpstreamObserver {
   retried(upstream: string): void;
   healthChanged(upstream: string, target: string, change: HealthChange): void;
 }
 
-/** How often idle connections are looked at. */
+/** How often idle connections are checked. */
 const SWEEP_MS = 500;
 
 export class Http1Forwarder implements Forwarder {
@@ -44,7 +44,7 @@ export class Http1Forwarder implements Forwarder {
   #cancelSweep: () => void = () => undefined;
   #isRetired = false;
 
-  /** @param revision of the revocation list: another number after each change */
+  /** @param revision returns another number after each change of the revocation list */
   constructor(
     upstreams: ReadonlyMap<string, UpstreamOptions>,
     clock: Clock,
@@ -71,14 +71,14 @@ export class Http1Forwarder implements Forwarder {
     return dispatch;
   }
 
-  /** Of every target, whether it gets requests. */
+  /** Whether each target gets requests. */
   health(): { readonly upstream: string; readonly target: string; readonly available: boolean }[] {
     return [...this.#upstreams].flatMap(([upstream, { targets }]) =>
       targets.map(({ origin, available }) => ({ upstream, target: origin, available })),
     );
   }
 
-  /** No request comes any more. It closes by itself once those under way have ended. */
+  /** No more requests come. It closes by itself once those in flight have ended. */
   retire(): void {
     this.#isRetired = true;
     for (const check of this.#checks) check.close();

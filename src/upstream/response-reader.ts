@@ -1,6 +1,6 @@
 /**
- * Reads the answers on one upstream connection, one at a time, from bytes as they come. Pure: no I/O. What is no
- * answer by RFC 9112 ends in an error, never in a guess. Rules H4, H9, H15, C18, C19.
+ * Reads the responses on one upstream connection, one at a time, from bytes as they come. Pure: no I/O. Bytes that are
+ * no response by RFC 9112 end in an error, never in a guess. Rules H4, H9, H15, C18, C19.
  */
 import {
   BrokenResponse,
@@ -12,7 +12,7 @@ import {
 } from '../http/response-head.ts';
 import { UnfinishedHead } from '../http/unfinished-head.ts';
 
-/** What an answer consists of, in this order. */
+/** The parts of a response, in this order. */
 export interface ResponseListener {
   /** Any 1xx but 101; 100 included. */
   informational(head: ResponseHead): void;
@@ -21,16 +21,16 @@ export interface ResponseListener {
   data(chunk: Buffer): void;
   end(trailers: ResponseHeaders): void;
   /**
-   * 101, in place of all that: what follows is the other protocol's.
+   * 101, instead of all that: the bytes that follow belong to the other protocol.
    *
-   * @param early what came behind it
+   * @param early bytes that came behind it
    */
   switched(head: ResponseHead, early: Buffer): void;
 }
 
-/** Answers with larger header or trailer sections are taken for broken. */
+/** A response with a larger header or trailer section counts as broken. */
 export const MAX_HEAD_BYTES = 64 * 1024;
-/** A chunk's size with its extensions, which nobody uses. */
+/** A chunk's size with its extensions, which no known upstream uses. */
 const MAX_CHUNK_LINE_BYTES = 4 * 1024;
 /** At most 2^52 bytes, so that the number is exact. */
 const CHUNK_LINE = /^([0-9A-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
@@ -47,11 +47,11 @@ export class ResponseReader {
   #state: State = 'idle';
   #method = '';
   #upgrade: string | undefined;
-  /** Bytes of the body, or of the chunk, that are yet to come. */
+  /** Bytes of the body, or of the chunk, that have not come yet. */
   #left = 0;
-  /** The beginning of something that has not come whole. */
+  /** The beginning of an incomplete part. */
   #held: Buffer = NOTHING;
-  /** Of a head or trailers of which a part has come. */
+  /** Checks a head or trailers of which a part has come. */
   #unfinished: UnfinishedHead | undefined;
 
   constructor(listener: ResponseListener) {
@@ -59,7 +59,7 @@ export class ResponseReader {
   }
 
   /**
-   * An answer to a request with this method comes next.
+   * A response to a request with this method comes next.
    *
    * @param upgrade the protocol that the request asked to switch to, in lower case
    */
@@ -69,14 +69,14 @@ export class ResponseReader {
     this.#state = 'head';
   }
 
-  /** No answer is expected or under way. */
+  /** No response is expected or incomplete. */
   get idle(): boolean {
     return this.#state === 'idle';
   }
 
   /**
    * @param bytes may be reused by the caller afterwards
-   * @throws BrokenAnswer also for bytes that nobody has asked for (rule H17)
+   * @throws BrokenResponse also for bytes that no request asked for (rule H17)
    */
   read(bytes: Buffer): void {
     let rest = this.#withHeld(bytes);
@@ -95,10 +95,10 @@ export class ResponseReader {
   /**
    * The connection has ended in order.
    *
-   * @throws BrokenAnswer where the answer is not whole
+   * @throws BrokenResponse if the response is not whole
    */
   finish(): void {
-    if (this.#state !== 'rest') throw new BrokenResponse('the connection ended within an answer');
+    if (this.#state !== 'rest') throw new BrokenResponse('the connection ended within a response');
     this.#end(NO_HEADERS);
   }
 
@@ -109,7 +109,7 @@ export class ResponseReader {
     return joined;
   }
 
-  /** @returns how many bytes were understood; 0 when more are needed first */
+  /** @returns how many bytes were read; 0 if more are needed first */
   #take(bytes: Buffer): number {
     switch (this.#state) {
       case 'head':
@@ -127,7 +127,7 @@ export class ResponseReader {
       case 'trailers':
         return this.#takeTrailers(bytes);
       case 'idle':
-        throw new BrokenResponse('bytes that nobody has asked for');
+        throw new BrokenResponse('bytes that no request asked for');
     }
   }
 
@@ -204,7 +204,7 @@ export class ResponseReader {
     return end + HEAD_END.length;
   }
 
-  /** @returns 0: more must come, unless nothing valid can come of this */
+  /** @returns 0: more must come */
   #awaitRest(bytes: Buffer, hasStatusLine: boolean): 0 {
     this.#unfinished ??= new UnfinishedHead(hasStatusLine);
     this.#unfinished.check(bytes);

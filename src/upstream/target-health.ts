@@ -1,9 +1,9 @@
 /**
- * Whether a target should get requests: what its health checks say, and what became of the requests that it got.
+ * Whether a target should get requests, by its health checks and by the results of the requests that it got.
  */
 import type { Clock } from '../clock.ts';
 
-/** Passive: after so many failures in a row a target gets no requests for a while. */
+/** Passive health check: after this many failures in a row a target gets no requests for a while. */
 export interface EjectPolicy {
   readonly errors: number;
   readonly forMs: number;
@@ -32,12 +32,12 @@ export class TargetHealth {
     return this.#passesChecks && !this.#isEjected;
   }
 
-  /** An answer has begun. */
-  answered(): void {
+  /** A response has begun. */
+  responded(): void {
     this.#failures = 0;
   }
 
-  /** A connection error, a timeout, or an answer that broke the protocol or off. */
+  /** A connection error, a timeout, or a response that broke the protocol or was cut off. */
   failed(): void {
     if (!this.#eject || ++this.#failures < this.#eject.errors || this.#isEjected) return;
     this.#isEjected = true;
@@ -45,7 +45,7 @@ export class TargetHealth {
     this.#cancelReadmission = this.#clock.after(this.#eject.forMs, () => this.#readmit());
   }
 
-  /** What the health checks have come to. */
+  /** The health checks have reached a result. */
   checked(passes: boolean): void {
     if (passes === this.#passesChecks) return;
     this.#passesChecks = passes;

@@ -1,6 +1,6 @@
 /**
- * One HTTP/1.1 connection to an upstream: a request goes out, its answer comes in, then the next. A connection
- * about which anything is in doubt is closed, not used again. Rules H4, H15, H17, C18, C19, C20.
+ * One HTTP/1.1 connection to an upstream: a request goes out, its response comes in, then the next. A connection in
+ * any doubtful state is closed, not used again. Rules H4, H15, H17, C18, C19, C20.
  */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
@@ -22,43 +22,43 @@ export interface UpstreamRequest {
   readonly upgrade: string | undefined;
 }
 
-/** Who sent a request, and is told of its answer. */
+/** The sender of a request, which gets its response. */
 export interface ConnectionUser extends Omit<ResponseListener, 'switched'> {
   /** The upstream has switched protocols: the connection is the user's now. It is paused. */
   switched(head: ResponseHead, socket: Socket, early: Buffer): void;
-  /** So much more of the body has come from the client. */
+  /** This many more bytes of the body have come from the client. */
   uploading(bytes: number): void;
-  /** The whole request is on its way; the wait for the answer begins. */
+  /** The whole request has been sent; the wait for the response begins. */
   uploaded(): void;
   /** Everything that came in one read has been handed over. */
   received(): void;
   /**
-   * The connection ended, with the request or the answer on it unfinished. Nothing follows.
+   * The connection ended with an unfinished request or response. Nothing follows.
    *
    * @param heard a byte of a response had come
    */
   failed(error: Error, heard: boolean): void;
 }
 
-/** What becomes of a connection. */
+/** Hears of the states of a connection. */
 export interface ConnectionOwner {
   connected(connection: UpstreamConnection): void;
-  /** Its request is answered, and it can take another. */
+  /** Its response is complete, and it can take another request. */
   released(connection: UpstreamConnection): void;
-  /** It has ended, or is its user's now. `error` is there where it never was connected. */
+  /** It has ended, or its user has taken it over. `error` is set if it was never connected. */
   closed(connection: UpstreamConnection, error: Error | undefined): void;
 }
 
-/** The upstream closed the connection before its answer was whole. Has a `code` like errors of the system. */
+/** The upstream closed the connection before its response was whole. Has a `code` like errors of the system. */
 export class ConnectionEnded extends Error {
   override readonly name = 'ConnectionEnded';
   readonly code = 'ECONNRESET';
 }
 
-/** What a read may bring at most. One for all connections: its bytes are used up before the next read. */
+/** For one read. One for all connections: its bytes are used up before the next read. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** @param read undefined: the socket brings its bytes by events, as everybody else expects them */
+/** @param read undefined: the socket delivers its bytes by events, as users of a switched protocol expect */
 function openSocket(origin: URL, tls: TlsClient, read: ((bytes: number) => boolean) | undefined): Socket {
   const isTls = origin.protocol === 'https:';
   const host = origin.hostname.replace(/^\[|\]$/g, '');
@@ -84,7 +84,7 @@ export class UpstreamConnection implements ResponseListener {
   readonly #reader = new ResponseReader(this);
   #user: ConnectionUser | undefined;
   #upload: BodyUpload | undefined;
-  /** A byte of the response to the request under way has come. */
+  /** A byte of the response to the current request has come. */
   #heard = false;
   #isConnected = false;
   #isClosed = false;
@@ -93,7 +93,7 @@ export class UpstreamConnection implements ResponseListener {
   #error: Error | undefined;
   /** How long the upstream says that it keeps an idle connection, in seconds. */
   keepAliveSeconds: number | undefined;
-  /** When the last answer ended, on the forwarder's coarse clock. */
+  /** When the last response ended, on the forwarder's coarse clock. */
   idleSinceMs = 0;
 
   /**
@@ -119,7 +119,7 @@ export class UpstreamConnection implements ResponseListener {
     this.#socket.on('close', () => this.#closed());
   }
 
-  /** No answer is under way, and the connection is open: it can take a request. */
+  /** The connection is open and waits for no response: it can take a request. */
   get usable(): boolean {
     return this.#isConnected && !this.#isClosed && this.#user === undefined && !this.#socket.destroyed;
   }
@@ -141,7 +141,7 @@ export class UpstreamConnection implements ResponseListener {
     });
   }
 
-  /** The upstream takes no more of a request for now. */
+  /** The upstream reads no more of a request for now. */
   get congested(): boolean {
     return this.#socket.writableNeedDrain;
   }
@@ -154,13 +154,13 @@ export class UpstreamConnection implements ResponseListener {
     this.#socket.resume();
   }
 
-  /** Ends the connection now; its user, if it has one, is told why. */
+  /** Ends the connection now, and tells its user why, if it has one. */
   close(error: Error): void {
     this.#error ??= error;
     this.#socket.destroy();
   }
 
-  /** Its user is gone: ends the connection and tells nobody. */
+  /** Its user has gone: ends the connection without a call back. */
   abandon(): void {
     this.#user = undefined;
     this.#socket.destroy();
@@ -181,7 +181,7 @@ export class UpstreamConnection implements ResponseListener {
   }
 
   end(trailers: ResponseHeaders): void {
-    // The connection is not handed on before the rest of the read has been looked at: bytes behind an answer
+    // The connection is not handed on before the rest of the read has been checked: bytes behind a response
     // must never pass for the next one (rule H17).
     this.#user?.end(trailers);
     this.#user = undefined;
@@ -209,15 +209,15 @@ export class UpstreamConnection implements ResponseListener {
     }
     if (this.#isHandedOver) return;
     user?.received();
-    if (user !== undefined && this.#user === undefined) this.#answered();
+    if (user !== undefined && this.#user === undefined) this.#responseComplete();
   };
 
-  /** The answer is whole. */
-  #answered(): void {
-    // An answer that did not wait for the whole request leaves the rest of it in nobody's message.
+  /** The response is whole. */
+  #responseComplete(): void {
+    // If the response came before the end of the request, the rest of the body would belong to no message.
     const uploading = this.#upload?.stop() ?? false;
     this.#upload = undefined;
-    // The client was slower than the answer; the next one on this connection has a client of its own.
+    // A slow client has paused the socket; the next response on this connection has its own client.
     if (this.#socket.isPaused()) this.#socket.resume();
     if (this.#mayBeUsedAgain && !uploading && !this.#socket.destroyed) this.#owner.released(this);
     else this.#socket.destroy();

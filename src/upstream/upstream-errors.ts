@@ -9,7 +9,7 @@ export class ConnectTimeout extends Error {
   readonly code = 'ETIMEDOUT';
 }
 
-/** The connection failed, whatever was said on it. */
+/** Codes of errors of the connection itself. */
 const CONNECTION_CODES: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -28,12 +28,12 @@ function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : errors?.[0] === undefined ? '' : codeOf(errors[0]);
 }
 
-/** Did the connection fail, rather than the conversation on it? */
+/** Did the connection itself fail, rather than the response on it? */
 export function isConnectionError(error: unknown): boolean {
   return CONNECTION_CODES.has(codeOf(error));
 }
 
-/** The answer to a request whose upstream failed: 504 for too slow, else 502. */
+/** The response to a request whose upstream failed: 504 for too slow, else 502. */
 export function upstreamFailure(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   if (codeOf(error) === 'ETIMEDOUT') return upstreamTimeout(error);
