@@ -1,5 +1,5 @@
 /**
- * What the dashboards show. Each panel answers one question of somebody who was woken at night; the questions are the
+ * What the dashboards show. Each panel answers one question of an operator who was woken at night; the questions are the
  * descriptions.
  */
 
@@ -61,7 +61,7 @@ const OVERVIEW: Board = {
     'At a glance': [
       {
         title: 'Gateways',
-        asks: 'How many gateways answer?',
+        asks: 'How many gateways respond?',
         unit: 'short',
         stat: true,
         span: 4,
@@ -77,7 +77,7 @@ const OVERVIEW: Board = {
       },
       {
         title: 'Errors',
-        asks: 'Which part of the requests is answered with a 5xx? 401 and 403 are neither errors nor counted.',
+        asks: 'Which part of the requests gets a 5xx? 401 and 403 are neither errors nor counted.',
         unit: 'percentunit',
         stat: true,
         badFrom: 0.001,
@@ -98,7 +98,7 @@ const OVERVIEW: Board = {
       },
       {
         title: 'Being served',
-        asks: 'How many requests are under way?',
+        asks: 'How many requests are in flight?',
         unit: 'short',
         stat: true,
         span: 4,
@@ -131,7 +131,7 @@ const OVERVIEW: Board = {
         queries: { '{{route}}': sum('route', rate(REQUESTS)) },
       },
       {
-        title: 'Answers by status',
+        title: 'Responses by status',
         asks: 'What do clients get?',
         unit: 'reqps',
         stacked: true,
@@ -194,7 +194,7 @@ const AUTHENTICATION: Board = {
     Decisions: [
       {
         title: 'Decisions',
-        asks: 'What becomes of requests?',
+        asks: 'What happens to requests?',
         unit: 'cps',
         stacked: true,
         queries: { '{{decision}}': sum('decision', rate(DECISIONS)) },
@@ -230,7 +230,7 @@ const AUTHENTICATION: Board = {
       },
       {
         title: 'Identity headers from clients',
-        asks: 'Does somebody try to be somebody else?',
+        asks: 'Do clients attempt impersonation?',
         unit: 'cps',
         queries: { '{{route}}': sum('route', rate('sallyport_identity_headers_stripped_total')) },
       },
@@ -253,7 +253,7 @@ const AUTHENTICATION: Board = {
       },
       {
         title: 'Introspection',
-        asks: 'What do authorization servers answer?',
+        asks: 'How do authorization servers respond?',
         unit: 'cps',
         queries: {
           '{{issuer}} {{result}}': sum('issuer, result', rate('sallyport_introspection_requests_total')),

@@ -77,8 +77,8 @@ export class AdminClient {
         `the admin listener at ${this.#base} cannot be reached (${describeError(error)}); is the gateway running? (--admin URL names another)`,
       );
     }
-    const answer = await response.text();
-    const parsed: unknown = answer === '' ? undefined : JSON.parse(answer);
+    const text = await response.text();
+    const parsed: unknown = text === '' ? undefined : JSON.parse(text);
     if (!response.ok) {
       const { title } = (parsed ?? {}) as { title?: string };
       throw new CommandFailed(`${title ?? 'the admin API refused'} (${response.status})`);

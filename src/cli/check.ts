@@ -57,7 +57,7 @@ interface Findings {
 async function examine(args: Arguments): Promise<Findings> {
   const loaded = configurationOf(args);
   const client = new AuthorizationServerClient();
-  // Key files and secrets are read by whoever uses them: the issuers and the signer are built as `run` builds them.
+  // The issuers and the signer read their key files and secrets, so they are built as `run` builds them.
   assertionSigner(loaded, systemClock);
   const leftOut: string[] = [];
   const issuers = new Issuers(loaded, {

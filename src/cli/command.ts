@@ -101,7 +101,7 @@ export function timeOf(value: string): number {
   return seconds;
 }
 
-/** Tokens, paths and names are anybody's text: of control characters only line ends do what they do. */
+/** Tokens, paths and names are untrusted text: control characters other than line ends are escaped. */
 export function print(text: string): void {
   process.stdout.write(`${text.split('\n').map(visible).join('\n')}\n`);
 }

@@ -24,7 +24,7 @@ export const decode: Command = {
       print(`{"verified":false,"header":${toJson(header)},"claims":${toJson(claims)}}`);
       return 0;
     }
-    print('NOT VERIFIED: anybody can have written this.\n');
+    print('NOT VERIFIED: anyone can have written this.\n');
     print(`header\n${membersText(header)}\n\nclaims\n${membersText(claims)}`);
     return 0;
   },

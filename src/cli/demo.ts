@@ -4,7 +4,7 @@ import { CommandFailed, flag, type Command } from './command.ts';
 export const demo: Command = {
   name: 'demo',
   summary: 'plays the story of a token, with everything it takes in this process (from a checkout only)',
-  usage: '[--script]\n\n      --script   plays the story itself, checks every answer, prints a transcript',
+  usage: '[--script]\n\n      --script   plays the story itself, checks every response, prints a transcript',
   options: { script: { type: 'boolean' } },
   async run(args) {
     // The authorization server is a development dependency, and the package does not carry the demo.

@@ -28,7 +28,7 @@ const EXIT_CODES: Readonly<Record<Explanation['decision'], number>> = {
 
 export const explain: Command = {
   name: 'explain',
-  summary: 'tells what would become of a request, stage by stage, without sending it',
+  summary: 'tells what would happen to a request, stage by stage, without sending it',
   usage: `METHOD URL [-c FILE] [--token-file F] [-H 'K: V']... [--now TIME] [--peer ADDRESS] [--online] [--json]
 
   -c, --config FILE   the configuration (default: sallyport.yaml)
@@ -138,7 +138,7 @@ function verdict({
 }: Explanation): string {
   if (decision === 'unknown')
     return 'It cannot be told without asking the authorization server: add --online.';
-  if (!upstream && code === null) return `The gateway answers it itself${response ? ':' : '.'}`;
+  if (!upstream && code === null) return `The gateway responds to it itself${response ? ':' : '.'}`;
   if (!upstream) return `The client gets ${status} ${code}${reason === null ? '' : ` (reason ${reason})`}:`;
   const passes: Partial<Record<Explanation['decision'], string>> = {
     report: `It passes, and is reported as ${reason}`,

@@ -1,5 +1,5 @@
 /**
- * `check --online`: does what the configuration names answer?
+ * `check --online`: does everything that the configuration names respond?
  */
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
@@ -68,11 +68,11 @@ function keysText(document: unknown): string {
   return `${keys.length} key${keys.length === 1 ? '' : 's'}`;
 }
 
-/** Asks about a token that nobody has issued: shows whether the gateway's own credentials are good. */
+/** Asks about a token that was never issued: shows whether the gateway's own credentials are good. */
 async function askInVain(authority: TokenStatusSource): Promise<string> {
   const { active } = await authority.ask(`sallyport-check-${randomUUID()}`);
   if (active) throw new Error('it calls any token good');
-  return 'answers';
+  return 'responds';
 }
 
 async function connectTo(url: string): Promise<string> {

@@ -43,7 +43,7 @@ export function referenceProblems(document: unknown): Problem[] {
   ];
 }
 
-/** Certificates for a store that nobody speaks TLS to. */
+/** Certificates for a store that is reached without TLS. */
 function storeTlsProblems({ tls, store }: Raw): Problem[] {
   const spoken = typeof store === 'string' ? store.startsWith('rediss:') : rawOf(store)['tls'] === true;
   return tls === undefined || spoken

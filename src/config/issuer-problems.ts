@@ -26,63 +26,66 @@ const KEY_SOURCES = [
 const JWT_ONLY = ['algorithms', 'token_type', 'max_lifetime', 'keys', 'backchannel_logout'] as const;
 
 export function issuerProblems(issuer: Raw, path: Path): Problem[] {
-  const problems: Problem[] = [];
   const sources = KEY_SOURCES.filter((key) => issuer[key] !== undefined);
-  const opaque = isOpaqueIssuer(issuer);
-  if (opaque) {
-    const [kind = '', second] = OPAQUE_SOURCES.filter((source) => issuer[source] !== undefined);
-    if (second !== undefined) {
-      problems.push({
-        path: [...path, second],
-        atKey: true,
-        message: `${kind} and ${second} exclude each other; keep one`,
-      });
-    }
-    for (const key of [...sources, ...JWT_ONLY].filter((k) => issuer[k] !== undefined)) {
-      problems.push({
-        path: [...path, key],
-        atKey: true,
-        message: `is for JWTs and has no meaning beside ${kind}; remove one of them`,
-      });
-    }
-    problems.push(...introspectionProblems(issuer, path), ...validationProblems(issuer, path));
-  } else if (sources.length === 0) {
-    problems.push({
-      path,
-      message: `has no source of keys; add one of discovery: true, jwks_url, jwks_file, jwks, hmac_secret_file (or introspection or validation, for opaque tokens)`,
-    });
-  } else if (sources.length > 1) {
-    problems.push({
-      path: [...path, sources[1] ?? ''],
-      atKey: true,
-      message: `${sources.join(' and ')} exclude each other; keep one`,
-    });
-  }
-  const isRemote = issuer['discovery'] !== undefined || issuer['jwks_url'] !== undefined;
-  if (!opaque && !isRemote && rawOf(issuer['keys'])['cache_dir'] !== undefined) {
-    problems.push({
-      path: [...path, 'keys', 'cache_dir'],
-      atKey: true,
-      message: 'has no meaning, since the keys are in the configuration; remove it',
-    });
-  }
-  if (!opaque && issuer['issuer'] === undefined) {
-    problems.push({ path, message: 'has no issuer; add issuer: the exact iss of its tokens' });
-  }
-  if (!opaque && issuer['token_prefix'] !== undefined) {
-    problems.push({
-      path: [...path, 'token_prefix'],
-      atKey: true,
-      message: 'is for opaque tokens only; remove it',
-    });
-  }
-  problems.push(
+  return [
+    ...(isOpaqueIssuer(issuer) ? opaqueProblems(issuer, sources, path) : jwtProblems(issuer, sources, path)),
     ...urlProblems(issuer, path),
     ...algorithmProblems(issuer, path),
     ...kindProblems(issuer, path),
-  );
-  return problems;
+  ];
 }
+
+function opaqueProblems(issuer: Raw, keySources: readonly string[], path: Path): Problem[] {
+  const [kind = '', second] = OPAQUE_SOURCES.filter((source) => issuer[source] !== undefined);
+  const forJwts = [...keySources, ...JWT_ONLY].filter((key) => issuer[key] !== undefined);
+  return [
+    ...(second === undefined
+      ? []
+      : [atKey([...path, second], `${kind} and ${second} exclude each other; keep one`)]),
+    ...forJwts.map((key) =>
+      atKey([...path, key], `is for JWTs and has no meaning beside ${kind}; remove one of them`),
+    ),
+    ...introspectionProblems(issuer, path),
+    ...validationProblems(issuer, path),
+  ];
+}
+
+function jwtProblems(issuer: Raw, keySources: readonly string[], path: Path): Problem[] {
+  const isRemote = issuer['discovery'] !== undefined || issuer['jwks_url'] !== undefined;
+  return [
+    ...keySourceProblems(keySources, path),
+    ...(!isRemote && rawOf(issuer['keys'])['cache_dir'] !== undefined
+      ? [
+          atKey(
+            [...path, 'keys', 'cache_dir'],
+            'has no meaning, since the keys are in the configuration; remove it',
+          ),
+        ]
+      : []),
+    ...(issuer['issuer'] === undefined
+      ? [{ path, message: 'has no issuer; add issuer: the exact iss of its tokens' }]
+      : []),
+    ...(issuer['token_prefix'] === undefined
+      ? []
+      : [atKey([...path, 'token_prefix'], 'is for opaque tokens only; remove it')]),
+  ];
+}
+
+function keySourceProblems(sources: readonly string[], path: Path): Problem[] {
+  const [first, second] = sources;
+  if (first === undefined)
+    return [
+      {
+        path,
+        message: `has no source of keys; add one of discovery: true, jwks_url, jwks_file, jwks, hmac_secret_file (or introspection or validation, for opaque tokens)`,
+      },
+    ];
+  return second === undefined
+    ? []
+    : [atKey([...path, second], `${sources.join(' and ')} exclude each other; keep one`)];
+}
+
+const atKey = (path: Path, message: string): Problem => ({ path, atKey: true, message });
 
 /** An ID token is for the client in its `aud`: without audiences those of every client would pass (rule J18). */
 function kindProblems(issuer: Raw, path: Path): Problem[] {
@@ -129,7 +132,7 @@ function validationProblems(issuer: Raw, path: Path): Problem[] {
   return problems;
 }
 
-/** Keys and answers decide who may pass: they travel encrypted, or do not leave the machine (rule K4). */
+/** Keys and responses decide who may pass: they travel encrypted, or do not leave the machine (rule K4). */
 function urlProblems(issuer: Raw, path: Path): Problem[] {
   const urls: [Path, unknown][] = [
     [[...path, 'jwks_url'], issuer['jwks_url']],

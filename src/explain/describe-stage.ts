@@ -59,7 +59,7 @@ export class StageWords {
           ? `${revocations.asked ? 'not revoked; ' : ''}${revocations.text}`
           : 'there is nothing to revoke';
       case 'authorize':
-        return token ? permittedText(route) : 'nobody needs a permission here';
+        return token ? permittedText(route) : 'no permission is needed here';
       case 'sign_assertion':
         return loaded.configuration.identity.assertion && token
           ? `an assertion for ${route?.upstream} is signed`

@@ -1,5 +1,5 @@
 /**
- * What a token says, and why that was refused: for whoever holds the token, in a dry run. Never the token itself,
+ * What a token says, and why it was refused: for the holder of the token, in a dry run. Never the token itself,
  * and of claims only those that every token has.
  */
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
@@ -77,7 +77,7 @@ export function refusedText(
     case 'inactive':
       return 'its authorization server says that it is not active';
     case 'keys_unavailable':
-      return 'the keys of its issuer cannot be had';
+      return 'the keys of its issuer are unavailable';
     case 'introspection_unavailable':
       return 'its authorization server gives no clear response about it, or may not be asked now (per_client, Retry-After)';
     default:

@@ -1,4 +1,4 @@
-/** One imagined request, led through the gateway's own pipeline, and what became of it stage by stage. */
+/** One imagined request, led through the gateway's own pipeline, and what each stage did with it. */
 import { METHODS } from 'node:http';
 import { type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
@@ -33,7 +33,7 @@ import { type KnownRevocations } from './known-revocations.ts';
 import { StageWords } from './describe-stage.ts';
 import { type StandInToken } from './stand-in-token.ts';
 
-/** A request that nobody has sent. */
+/** A request that was never sent. */
 export interface ImaginedRequest {
   readonly method: string;
   readonly scheme: 'http' | 'https';
@@ -196,7 +196,7 @@ export class DryRun {
     return { headers: fieldPairs([...headers, ...cors]), body };
   }
 
-  /** What is a key for whoever holds it is not printed. */
+  /** A header that is a key for its holder is not printed. */
   #upstream({ route, method, target, host, headers }: OutboundRequest): Explanation['upstream'] {
     const { assertion } = this.#parts.loaded.configuration.identity;
     const secret = new Set(['authorization', ...(assertion ? [headerAlias(assertion.header)] : [])]);
@@ -213,7 +213,7 @@ export class DryRun {
   }
 }
 
-/** What Node's parser lets pass of a head: nothing else ever becomes a request. */
+/** What Node's parser lets pass of a head: everything else never reaches the gateway. */
 function parserTakes({ method, target, rawHeaders }: RawHead): boolean {
   return (
     METHODS.includes(method) &&

@@ -1,5 +1,5 @@
 /**
- * A dry run: what would become of a request, stage by stage, and why. The pipeline is the gateway's own; only what
+ * A dry run: what would happen to a request, stage by stage, and why. The pipeline is the gateway's own; only what
  * stands around it differs, and what no network can tell without `online`.
  */
 import { assertionSigner } from '../assembly/adapters.ts';
@@ -36,7 +36,7 @@ const ONE_TOKEN = {
   introspection: { entries: 1, bytes: 1024 * 1024 },
 } as const;
 
-/** Never reaches anybody. */
+/** Never connects. */
 class OfflineClient extends AuthorizationServerClient {
   override async send(): Promise<AuthorizationServerResponse> {
     throw new Error('not asked: this is a dry run');

@@ -26,7 +26,7 @@ export interface Explanation {
   /** `unknown`: it cannot be told without `online`. */
   readonly decision: 'allow' | 'deny' | 'error' | 'report' | 'fail_open' | 'unknown';
   readonly reason: AuthReason | null;
-  /** What the client gets from the gateway; null where the upstream answers. */
+  /** What the client gets from the gateway; null where the upstream responds. */
   readonly status: number | null;
   readonly code: string | null;
   readonly route: string | null;
@@ -34,7 +34,7 @@ export interface Explanation {
   readonly stages: readonly ExplainedStage[];
   /** Where no route matched. */
   readonly nearest_routes: readonly NearRoute[];
-  /** The gateway's own answer. */
+  /** The gateway's own response. */
   readonly answer: { readonly headers: readonly Line[]; readonly body: string } | null;
   readonly upstream: {
     readonly name: string;
@@ -47,10 +47,13 @@ export interface Explanation {
 }
 export type Line = readonly [name: string, value: string];
 
-/** A browser's preflight request is answered by the gateway, and asks for no token. */
+/** The gateway responds to a browser's preflight request itself, without a token. */
 export function preflightExplanation(exchange: Exchange, headers: readonly string[]): Explanation {
   return {
-    ...withoutToken(exchange, `${exchange.route?.name}: a preflight request, which its cors section answers`),
+    ...withoutToken(
+      exchange,
+      `${exchange.route?.name}: a preflight request, which the cors section of the route handles`,
+    ),
     decision: 'allow',
     status: 204,
     answer: { headers: fieldPairs(headers), body: '' },
@@ -63,7 +66,7 @@ export function logoutExplanation(exchange: Exchange, issuerName: string): Expla
   return { ...withoutToken(exchange, text), decision: 'allow', issuer: issuerName };
 }
 
-/** The gateway answers by itself, before it looks for a token. */
+/** The gateway responds itself, before it looks for a token. */
 function withoutToken({ route, head, method }: Exchange, matched: string): Omit<Explanation, 'decision'> {
   return {
     reason: null,

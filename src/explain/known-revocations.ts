@@ -39,7 +39,7 @@ export async function revocationsFor(
   const view = new RevocationView(store, clock);
   const { promise, resolve: done } = Promise.withResolvers<string>();
   view.once('loaded', () => done(`the list holds ${view.size}`));
-  view.once('lost', (error) => done(`the list cannot be had: ${describeError(error)}`));
+  view.once('lost', (error) => done(`the list is unavailable: ${describeError(error)}`));
   const cancel = clock.after(LOAD_TIMEOUT_MS, () => done('the list did not come in time'));
   view.start();
   const text = await promise;

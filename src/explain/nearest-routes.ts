@@ -61,7 +61,7 @@ function pathFits(kind: 'exact' | 'prefix', value: string, path: string): boolea
   return path === value || (kind === 'prefix' && (value === '/' || path.startsWith(`${value}/`)));
 }
 
-/** From 0 to 1: how much of a route's path would have to change to become the request's, as far as both go. */
+/** From 0 to 1: how much of a route's path differs from the request's, as far as both go. */
 function unlikeness(pattern: string, path: string): number {
   const segments = pattern.split('/').length;
   const beginning = path.split('/', segments).join('/').slice(0, MAX_COMPARED);

@@ -115,7 +115,7 @@ t.test('--online fetches keys, asks about opaque tokens, reads the revocation li
   t.ok(scene.asked.includes('/introspect'));
 });
 
-t.test('the list cannot be had: as the route says, and why', async (t) => {
+t.test('the list is unavailable: as the route says, and why', async (t) => {
   const scene = await setUp(t);
   const file = join(scene.folder, 'gone.json');
   writeFileSync(file, JSON.stringify({ ...scene.document, revocation: { store: 'redis://127.0.0.1:1/0' } }));
@@ -124,7 +124,7 @@ t.test('the list cannot be had: as the route says, and why', async (t) => {
     { input: good() },
   );
   t.equal(code, 3);
-  t.match(out, /REFUSED +check_revocation +the list cannot be had: .*ECONNREFUSED/);
+  t.match(out, /REFUSED +check_revocation +the list is unavailable: .*ECONNREFUSED/);
   t.match(out, /503 revocation_unavailable/);
 });
 
@@ -184,7 +184,7 @@ t.test('a preflight request is answered by the gateway', async (t) => {
     ...['-H', 'Origin: https://app.example.com', '-H', 'Access-Control-Request-Method: GET'],
   ]);
   t.equal(code, 0);
-  t.match(out, /a preflight request, which its cors section answers/);
+  t.match(out, /a preflight request, which the cors section of the route handles/);
   t.match(out, /access-control-allow-origin: https:\/\/app\.example\.com/);
 });
 
