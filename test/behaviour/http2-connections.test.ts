@@ -1,0 +1,101 @@
+/** The life of HTTP/2 connections (RFC 9113): cancelled streams, drain, deadlines, negotiation. Rule H19. */
+import { once } from 'node:events';
+import { constants } from 'node:http2';
+import { connect as connectTls } from 'node:tls';
+import t from 'tap';
+import { noOpenssl } from '../support/certificates.ts';
+import { until } from '../support/gateway.ts';
+import { responseOf, startHttp2 } from '../support/http2.ts';
+import { END_HEADERS, END_STREAM, FRAME, frame, RawHttp2, requestBlock } from '../support/raw-http2.ts';
+import { startServer } from '../support/upstream.ts';
+
+t.test('HTTP/2 connections', { skip: noOpenssl }, async (t) => {
+  t.test('a client that cancels its stream ends the upstream request', async (t) => {
+    let left = 0;
+    const url = await startServer(t, (request, response) => {
+      response.on('close', () => left++);
+      response.write('first');
+      request.resume();
+    });
+    const { session, gateway } = await startHttp2(t, { upstreamUrl: url });
+    const stream = session.request({ ':path': '/open' });
+    stream.on('error', () => undefined);
+    await once(stream, 'data');
+    stream.close(constants.NGHTTP2_CANCEL);
+    await until(() => left === 1);
+    session.destroy();
+    await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 0);
+  });
+
+  t.test('a drain serves the requests in flight, then closes the connection', async (t) => {
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    const { session, gateway, token } = await startHttp2(t, {
+      response: (_request, response) => void held.then(() => response.end('late')),
+      more: { timeouts: { drain: '10s' } },
+    });
+    const response = responseOf(session.request({ authorization: `Bearer ${token}` }));
+    await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 1);
+    const stopping = gateway.stop();
+    await once(session, 'goaway');
+    release();
+    t.equal((await response).body, 'late');
+    await stopping;
+    await until(() => session.destroyed);
+  });
+
+  t.test('H19 silent and idle connections are closed', async (t) => {
+    const { gateway, session, send } = await startHttp2(t, {
+      more: { timeouts: { headers: '200ms', idle: '1s' } },
+    });
+    const silent = await RawHttp2.connect(t, gateway.port);
+    const slow = await RawHttp2.connect(t, gateway.port);
+    slow.send(frame(FRAME.headers, 0, 1, requestBlock('GET', '/open')));
+    t.equal((await send({ ':path': '/open' })).status, 200);
+    await until(() => silent.closed && slow.closed);
+    await until(() => session.destroyed);
+  });
+
+  t.test(
+    'H19 a client that does not read its response is reset after timeouts.idle, and does not hold up a stop',
+    async (t) => {
+      const { gateway } = await startHttp2(t, {
+        more: { timeouts: { idle: '1s', drain: '1s' } },
+        response: (_request, response) => response.end(Buffer.alloc(100_000)),
+      });
+      // SETTINGS_INITIAL_WINDOW_SIZE 0: no byte of a response body can be sent.
+      const closedWindow = Buffer.from([0, 4, 0, 0, 0, 0]);
+      const refused = await RawHttp2.connect(t, gateway.port, closedWindow);
+      refused.send(frame(FRAME.headers, END_HEADERS, 1, requestBlock('POST', '/nothing')));
+      const lazy = await RawHttp2.connect(t, gateway.port, closedWindow);
+      lazy.send(frame(FRAME.headers, END_HEADERS | END_STREAM, 1, requestBlock('GET', '/open')));
+      await until(() =>
+        [refused, lazy].every((client) => client.of(1).some(({ type }) => type === FRAME.headers)),
+      );
+      t.equal(await gateway.metric('sallyport_requests_in_flight'), 2);
+      await until(() =>
+        [refused, lazy].every((client) => client.of(1).some(({ type }) => type === FRAME.resetStream)),
+      );
+      await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 0);
+      // It neither reads nor closes: a stop must not wait for it.
+      const deaf = await RawHttp2.connect(t, gateway.port);
+      deaf.send(frame(FRAME.headers, END_HEADERS | END_STREAM, 1, requestBlock('GET', '/nothing')));
+      await until(() => deaf.of(1).length > 0);
+      deaf.pause();
+      await gateway.stop();
+      t.pass('the gateway stops');
+    },
+  );
+
+  t.test('a listener whose protocols lack h2 does not negotiate it', async (t) => {
+    const { gateway } = await startHttp2(t, { tls: { protocols: ['http/1.1'] } });
+    const socket = connectTls({
+      host: '127.0.0.1',
+      port: gateway.port,
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2', 'http/1.1'],
+    });
+    await once(socket, 'secureConnect');
+    t.equal(socket.alpnProtocol, 'http/1.1');
+    socket.destroy();
+  });
+});
