@@ -1,11 +1,11 @@
 /**
- * What may go wrong with a request, as values that the reject stage turns into an answer.
+ * What may go wrong with a request, as values that handlers/reject.ts turns into a response.
  *
- * Only fixed text lives here: no token, claim or header value ever enters an error, so none can leave
- * the gateway in an answer or a log line. Anything thrown that is no GatewayError is a bug and answers 500.
+ * Only fixed text lives here: no token, claim or header value ever enters an error, so none can leave the gateway in
+ * a response or a log line. Anything thrown that is not a GatewayError is a bug; the client gets 500.
  */
 
-/** Why an authentication or authorization decision fell: the closed list that metrics and logs use. */
+/** Why an authentication or authorization decision was made: the closed list that metrics and logs use. */
 export const AUTH_REASONS = [
   'ok',
   'anonymous',
@@ -34,7 +34,7 @@ export const AUTH_REASONS = [
 ] as const;
 export type AuthReason = (typeof AUTH_REASONS)[number];
 
-/** Whose fault it is, which decides who is to look at it. */
+/** Who caused it, and so who has to look at it. */
 export type ErrorSource = 'client' | 'authority' | 'upstream' | 'internal';
 
 /** The auth-params of a Bearer challenge besides `realm` (RFC 6750 section 3). */
@@ -56,16 +56,16 @@ interface ErrorShape {
   readonly reason?: AuthReason | undefined;
   /** The configured name of the issuer that the token is, or claims to be, of. */
   readonly issuer?: string | undefined;
-  /** Present on answers that must carry WWW-Authenticate (RFC 9110 section 11.6.1). */
+  /** Present on responses that must carry WWW-Authenticate (RFC 9110 section 11.6.1). */
   readonly challenge?: ChallengeParams | undefined;
   readonly retryAfterSeconds?: number | undefined;
-  /** Extra answer headers, such as Allow. */
+  /** Extra response headers, such as Allow. */
   readonly headers?: readonly string[];
-  /** The connection cannot be trusted to be in step any more. */
+  /** The connection ends with the response: gateway and client may disagree where the next request begins. */
   readonly close?: boolean;
 }
 
-/** A refusal or a failure with a defined answer. Instances hold no request data and may be shared. */
+/** A refusal or a failure with a defined response. Instances hold no request data and may be shared. */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
   readonly status: number;
@@ -96,166 +96,101 @@ export class GatewayError extends Error {
   }
 }
 
-// Made once: a refusal then costs no stack trace, which matters under a flood of bad tokens.
-const fixed = (shape: ErrorShape): GatewayError => new GatewayError(shape);
-const client = 'client';
+/** Made once: a refusal then costs no stack trace, which matters under a flood of bad tokens. */
+function fixed(
+  status: number,
+  code: string,
+  title: string,
+  more: Omit<Partial<ErrorShape>, 'status' | 'code' | 'title'> = {},
+): GatewayError {
+  return new GatewayError({ status, code, title, source: 'client', ...more });
+}
+
+const CLOSES = { close: true } as const;
 
 /** The request line, the framing or the Host is not one that every reader understands alike (RFC 9112). */
-export const MALFORMED_REQUEST = fixed({
-  status: 400,
-  code: 'malformed_request',
-  title: 'The request is malformed.',
-  source: client,
-  close: true,
-});
-export const BAD_HOST = fixed({
-  status: 400,
-  code: 'bad_host',
-  title: 'The Host of the request is missing, repeated or invalid.',
-  source: client,
-  close: true,
-});
-export const BAD_PATH = fixed({
-  status: 400,
-  code: 'bad_path',
-  title: 'The path of the request can be read in more than one way.',
-  source: client,
-});
-export const METHOD_REFUSED = fixed({
-  status: 405,
-  code: 'method_not_allowed',
-  title: 'The gateway does not serve this method.',
-  source: client,
+export const MALFORMED_REQUEST = fixed(400, 'malformed_request', 'The request is malformed.', CLOSES);
+export const BAD_HOST = fixed(
+  400,
+  'bad_host',
+  'The Host of the request is missing, repeated or invalid.',
+  CLOSES,
+);
+export const BAD_PATH = fixed(400, 'bad_path', 'The path of the request can be read in more than one way.');
+export const METHOD_REFUSED = fixed(405, 'method_not_allowed', 'The gateway does not serve this method.', {
   headers: ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'],
   close: true,
 });
-export const LOGOUT_NOT_POSTED = fixed({
-  status: 405,
-  code: 'method_not_allowed',
-  title: 'Logouts are told by POST here.',
-  source: client,
+export const LOGOUT_NOT_POSTED = fixed(405, 'method_not_allowed', 'Back-channel logout requires POST.', {
   headers: ['allow', 'POST'],
 });
-export const REQUEST_TIMEOUT = fixed({
-  status: 408,
-  code: 'request_timeout',
-  title: 'The request did not arrive in time.',
-  source: client,
-  close: true,
-});
-export const BODY_TOO_LARGE = fixed({
-  status: 413,
-  code: 'body_too_large',
-  title: 'The request body is larger than allowed.',
-  source: client,
-  close: true,
-});
-export const URI_TOO_LONG = fixed({
-  status: 414,
-  code: 'uri_too_long',
-  title: 'The request target is longer than allowed.',
-  source: client,
-  close: true,
-});
-export const EXPECTATION_FAILED = fixed({
-  status: 417,
-  code: 'expectation_failed',
-  title: 'The gateway does not know this expectation.',
-  source: client,
-  close: true,
-});
-export const HEADERS_TOO_LARGE = fixed({
-  status: 431,
-  code: 'headers_too_large',
-  title: 'The header section of the request is larger than allowed.',
-  source: client,
-  close: true,
-});
-/** A decision listener: the other proxy did not tell the original request, or more than once. */
-export const UNCLEAR_ORIGINAL = fixed({
-  status: 400,
-  code: 'unclear_original_request',
-  title: 'The original request is not told once and completely.',
-  source: client,
-});
-export const PEER_NOT_TRUSTED = fixed({
-  status: 403,
-  code: 'peer_not_trusted',
-  title: 'This peer may not ask for decisions.',
-  source: client,
-});
-/** Credentials over an open line are known to whoever listened: they must be replaced, not forwarded. */
-export const CREDENTIALS_IN_THE_OPEN = fixed({
-  status: 403,
-  code: 'https_required',
-  title: 'Credentials were sent without encryption. Replace them, and use https.',
-  source: client,
-});
-export const LOOP = fixed({
-  status: 508,
-  code: 'loop_detected',
-  title: 'The request has passed this gateway before.',
-  source: client,
-});
+export const REQUEST_TIMEOUT = fixed(408, 'request_timeout', 'The request did not arrive in time.', CLOSES);
+export const BODY_TOO_LARGE = fixed(
+  413,
+  'body_too_large',
+  'The request body is larger than allowed.',
+  CLOSES,
+);
+export const URI_TOO_LONG = fixed(414, 'uri_too_long', 'The request target is longer than allowed.', CLOSES);
+export const EXPECTATION_FAILED = fixed(
+  417,
+  'expectation_failed',
+  'The gateway does not know this expectation.',
+  CLOSES,
+);
+export const HEADERS_TOO_LARGE = fixed(
+  431,
+  'headers_too_large',
+  'The header section of the request is larger than allowed.',
+  CLOSES,
+);
+/** On a decision listener: the other proxy did not send the original request's headers once and complete. */
+export const UNCLEAR_ORIGINAL = fixed(
+  400,
+  'unclear_original_request',
+  'The original request headers are missing, incomplete or repeated.',
+);
+export const PEER_NOT_TRUSTED = fixed(403, 'peer_not_trusted', 'This peer may not ask for decisions.');
+/** Others on the network may have read credentials that came in the open: they must be replaced, not forwarded. */
+export const CREDENTIALS_IN_THE_OPEN = fixed(
+  403,
+  'https_required',
+  'Credentials were sent without encryption. Replace them, and use https.',
+);
+export const LOOP = fixed(508, 'loop_detected', 'The request has passed this gateway before.');
 /** OpenID Connect Back-Channel Logout 1.0 section 2.8. */
-export const INVALID_LOGOUT_TOKEN = fixed({
-  status: 400,
-  code: 'invalid_logout_token',
-  title: 'The logout token is not valid.',
-  source: client,
-});
+export const INVALID_LOGOUT_TOKEN = fixed(400, 'invalid_logout_token', 'The logout token is not valid.');
 /** The revocation list did not take a change. */
-export const REVOCATION_NOT_STORED = fixed({
-  status: 503,
-  code: 'store_unavailable',
-  title: 'The revocation store cannot be had; nothing was changed.',
-  source: 'authority',
-  retryAfterSeconds: 1,
-});
-export const NO_ROUTE = fixed({
-  status: 404,
-  code: 'no_route',
-  title: 'No route matches the request.',
-  source: client,
-});
-export const UPGRADE_REFUSED = fixed({
-  status: 403,
-  code: 'upgrade_not_allowed',
-  title: 'This route does not allow the protocol upgrade.',
-  source: client,
-});
-export const OVERLOADED = fixed({
-  status: 503,
-  code: 'overloaded',
-  title: 'The gateway is serving as many requests as it may.',
+export const REVOCATION_NOT_STORED = fixed(
+  503,
+  'store_unavailable',
+  'The revocation store is unavailable; nothing was changed.',
+  { source: 'authority', retryAfterSeconds: 1 },
+);
+export const NO_ROUTE = fixed(404, 'no_route', 'No route matches the request.');
+export const UPGRADE_REFUSED = fixed(
+  403,
+  'upgrade_not_allowed',
+  'This route does not allow the protocol upgrade.',
+);
+export const OVERLOADED = fixed(503, 'overloaded', 'The gateway is serving as many requests as it may.', {
   source: 'internal',
   retryAfterSeconds: 1,
 });
-export const INTERNAL_ERROR = fixed({
-  status: 500,
-  code: 'internal_error',
-  title: 'The gateway failed.',
-  source: 'internal',
-});
+export const INTERNAL_ERROR = fixed(500, 'internal_error', 'The gateway failed.', { source: 'internal' });
 
 /** No credentials, or a scheme that is not Bearer: a challenge without an error attribute (RFC 6750 section 3.1). */
-export const MISSING_TOKEN = fixed({
-  status: 401,
-  code: 'missing_token',
-  title: 'An access token is required.',
-  source: client,
+export const MISSING_TOKEN = fixed(401, 'missing_token', 'An access token is required.', {
   reason: 'missing',
   challenge: {},
 });
 /** Credentials that are not `Bearer 1*SP b64token`, repeated, or in the query (RFC 6750 sections 2 and 3.1). */
-export const INVALID_AUTHORIZATION = fixed({
-  status: 400,
-  code: 'invalid_request',
-  title: 'The access token must be sent once, as "Authorization: Bearer TOKEN".',
-  source: client,
-  reason: 'malformed',
-  challenge: { error: 'invalid_request' },
-});
+export const INVALID_AUTHORIZATION = fixed(
+  400,
+  'invalid_request',
+  'The access token must be sent once, as "Authorization: Bearer TOKEN".',
+  { reason: 'malformed', challenge: { error: 'invalid_request' } },
+);
 
 const invalidTokens = new Map<string, GatewayError>();
 /**
@@ -268,15 +203,12 @@ export function invalidToken(reason: AuthReason, issuer?: string, detail?: strin
   const key = detail === undefined ? `${reason} ${issuer ?? ''}` : `${reason} ${issuer ?? ''} ${detail}`;
   let error = invalidTokens.get(key);
   if (!error) {
-    error = fixed({
-      status: 401,
-      code: 'invalid_token',
-      title: 'The access token is not valid.',
-      source: client,
+    const challenge = { error: 'invalid_token' } as const;
+    error = fixed(401, 'invalid_token', 'The access token is not valid.', {
       detail,
       reason,
       issuer,
-      challenge: { error: 'invalid_token' },
+      challenge,
     });
     invalidTokens.set(key, error);
   }
@@ -285,34 +217,28 @@ export function invalidToken(reason: AuthReason, issuer?: string, detail?: strin
 
 /** The token is good but lacks a scope; `scope` is the route's requirement, space-separated (RFC 6750 section 3). */
 export function insufficientScope(scope: string): GatewayError {
-  return fixed({
-    status: 403,
-    code: 'insufficient_scope',
-    title: 'The access token lacks a scope that this route needs.',
-    source: client,
+  return fixed(403, 'insufficient_scope', 'The access token lacks a scope that this route needs.', {
     reason: 'insufficient_scope',
     challenge: { error: 'insufficient_scope', scope },
   });
 }
 
-export const CLAIM_RULE_FAILED = fixed({
-  status: 403,
-  code: 'access_denied',
-  title: 'The access token does not permit this request.',
-  source: client,
-  reason: 'claim_rule',
-});
-export const IDENTITY_TOO_LARGE = fixed({
-  status: 403,
-  code: 'identity_too_large',
-  title: 'The identity in the access token is larger than the gateway may forward.',
-  source: client,
-  reason: 'identity_too_large',
-});
+export const CLAIM_RULE_FAILED = fixed(
+  403,
+  'access_denied',
+  'The access token does not permit this request.',
+  { reason: 'claim_rule' },
+);
+export const IDENTITY_TOO_LARGE = fixed(
+  403,
+  'identity_too_large',
+  'The identity in the access token is larger than the gateway may forward.',
+  { reason: 'identity_too_large' },
+);
 
 type OutageReason = 'keys_unavailable' | 'introspection_unavailable' | 'revocation_unavailable';
 /**
- * An authority that the decision needs cannot be had. 503 and never 401: a client throws a good token
+ * An authority that the decision needs is unavailable. 503 and never 401: a client throws a good token
  * away on 401.
  */
 export function unavailable(
@@ -335,10 +261,10 @@ export function unavailable(
 }
 
 const forbidden = new WeakMap<GatewayError, GatewayError>();
-/** The same refusal as 403, for askers that know 401, 403 and 5xx only. */
+/** The same refusal as 403, for proxies that know 401, 403 and 5xx only. */
 export function asForbidden(error: GatewayError): GatewayError {
   if (error.status === 401 || error.status === 403 || error.status >= 500) return error;
-  const known = forbidden.get(error) ?? fixed({ ...error, status: 403 });
+  const known = forbidden.get(error) ?? new GatewayError({ ...error, status: 403 });
   forbidden.set(error, known);
   return known;
 }
@@ -360,4 +286,8 @@ export const upstreamBroken = upstreamError(
   'upstream_protocol_error',
   'The upstream broke the protocol.',
 );
-export const upstreamTimeout = upstreamError(504, 'upstream_timeout', 'The upstream did not answer in time.');
+export const upstreamTimeout = upstreamError(
+  504,
+  'upstream_timeout',
+  'The upstream did not respond in time.',
+);
