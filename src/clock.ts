@@ -1,5 +1,5 @@
 /**
- * The one source of time. Injected everywhere, so that tests own the clock.
+ * The one source of time. Injected everywhere, so that tests control the clock.
  */
 export interface Clock {
   /** Wall-clock time in milliseconds since 1970; may step either way. For token dates only. */

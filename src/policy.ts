@@ -1,6 +1,6 @@
 /**
- * What a request is decided by: the routes and everything that they share. Immutable; compile-policy.ts makes it from the
- * configuration, and a new configuration makes a new one. Types only.
+ * The rules that decide a request: the routes and everything that they share. Immutable; compile-policy.ts makes it from
+ * the configuration, and a new configuration makes a new one. Types only.
  */
 import type { TrustedPeers } from './http/client-address.ts';
 import type { CorsPolicy } from './http/cors.ts';
@@ -31,7 +31,7 @@ export interface ScopeRule {
 
 export interface ClaimRule {
   readonly path: ClaimPath;
-  /** As configured, for people. */
+  /** As configured, for messages. */
   readonly text: string;
   readonly allowed: readonly (string | number | boolean)[];
 }
@@ -41,13 +41,13 @@ export interface Route {
   readonly match: RouteMatch;
   readonly upstream: string;
   readonly mode: 'required' | 'optional' | 'none';
-  /** Configured names; their tokens alone are accepted. */
+  /** Configured names; only tokens of these issuers are accepted. */
   readonly issuers: readonly string[];
   /** The same for routes with the same issuers. */
   readonly issuerSet: string;
   readonly scopes: ScopeRule;
   readonly claims: readonly ClaimRule[];
-  /** What authentication or authorization refuses passes, and is reported. */
+  /** Requests that authentication or authorization refuses pass, and are reported. */
   readonly reportOnly: boolean;
   /** A WebSocket handshake may bring its token in Sec-WebSocket-Protocol. */
   readonly webSocketProtocol: boolean;
@@ -55,12 +55,12 @@ export interface Route {
   readonly leniencies: ReadonlySet<PathLeniency>;
   readonly rewrite: {
     readonly stripPrefix: string;
-    /** The same as X-Forwarded-Prefix tells it, where a comma would begin another prefix. */
+    /** The same for X-Forwarded-Prefix, where a comma would begin another prefix. */
     readonly forwardedPrefix: string;
     readonly addPrefix: string;
     readonly preserveHost: boolean;
   };
-  /** Undefined: the gateway has no opinion on other origins. */
+  /** Undefined: the gateway adds no CORS headers. */
   readonly cors: CorsPolicy | undefined;
   readonly responseTimeoutMs: number;
   readonly idleTimeoutMs: number;
@@ -68,14 +68,14 @@ export interface Route {
   /** Routes without headers of their own share one. */
   readonly identity: IdentityContract;
   readonly forwardAuthorization: boolean;
-  /** What becomes of tunnels and event streams when their token expires. */
+  /** What happens to tunnels and event streams when their token expires. */
   readonly streamsExpired: 'close' | 'keep';
   /** Lower-case protocols that the route may switch to. */
   readonly upgrades: ReadonlySet<string>;
 }
 
 export interface Policy {
-  /** Our name in Via. */
+  /** The gateway's name in Via. */
   readonly name: string;
   readonly realm: string;
   readonly routes: readonly Route[];

@@ -34,7 +34,7 @@ export interface HandlerParts {
 
 /** What the handlers of one listener share. */
 export interface HandlerSite extends HandlerParts, Site {
-  /** A refusal as this listener's clients are to get it. */
+  /** A refusal as the clients of this listener get it. */
   readonly refusalFor: (error: GatewayError) => GatewayError;
 }
 
@@ -145,7 +145,7 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
     };
   }
 
-  /** @param proxies who is believed about the client's address; undefined where the peer is not */
+  /** @param proxies peers that are believed about the client's address; undefined where this peer is not */
   protected readHead(raw: RawHead, proxies: TrustedPeers | undefined): RequestHead {
     const { gateway, observer, limiter } = this.site;
     const { exchange } = this;
@@ -185,7 +185,7 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
   }
 }
 
-/** What of a site is the same for handlers of every kind. */
+/** The parts of a site that are the same for handlers of every kind. */
 export function commonSite(
   { gateway, observer, clock }: HandlerParts,
   refusalFor: (error: GatewayError) => GatewayError,

@@ -1,5 +1,6 @@
 /**
- * One question of another proxy: may this request pass, and who is calling? The same pipeline, without forwarding.
+ * Handles one question of another proxy: may this request pass, and who is calling? The same pipeline, without
+ * forwarding.
  * docs/forward-auth.md.
  */
 import { asForbidden, PEER_NOT_TRUSTED } from '../errors.ts';
@@ -13,7 +14,7 @@ import { commonSite, BaseHandler, type HandlerSite, type HandlerParts } from './
 
 interface DecisionParts extends HandlerParts {
   readonly dialect: Dialect;
-  /** Who may ask. */
+  /** Proxies that may ask. */
   readonly askers: TrustedPeers;
   /** The JWK Set of the assertion keys; undefined where none are configured. */
   readonly publicKeys: object | undefined;
@@ -23,12 +24,12 @@ interface DecisionSite extends HandlerSite, DecisionParts {
   readonly identity: readonly (readonly string[])[];
 }
 
-/** Of a listener that tells other proxies what may pass. */
+/** The site of a listener that decides for other proxies. */
 export function decisionSite(parts: DecisionParts): HandlerSite {
   const site: DecisionSite = {
     ...parts,
     identity: [...Map.groupBy(parts.gateway.policy.identityNames, headerAlias).values()],
-    // nginx' auth_request passes on 401 and 403, and makes a 500 of every other refusal.
+    // nginx's auth_request passes 401 and 403 on, and turns every other refusal into 500.
     ...commonSite(parts, OF_NGINX.has(parts.dialect) ? asForbidden : (error) => error),
     tunnels: false,
     handle: (request, response, connection) => new DecisionHandler(site, request, response, connection),
@@ -47,7 +48,7 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
     this.response.on('close', () => this.requestEnded());
     try {
       const asking = this.rawHead(false);
-      // Only a request that asks nothing: what stands in the place of a decision must never look like one.
+      // Only a request that asks for no decision: the key set must never be taken for one.
       if (publicKeys && asking.target === KEYS_PATH && !namesOriginal(asking, dialect)) {
         this.respond(
           200,
@@ -78,7 +79,7 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
   }
 
   /**
-   * Every identity header of the configuration, empty where there is nothing to say: so each overwrites the client's. One
+   * Sends every identity header of the configuration, empty where it has no value: so each overwrites the client's. One
    * for all spellings of a name (`X_User_Id`, `X-User-Id`): nginx joins the values of headers that it reads as one.
    *
    * @param ours names and values in turn

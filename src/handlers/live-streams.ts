@@ -1,7 +1,7 @@
 /**
- * What is still under way for a token: tunnels, event streams, long transfers. A few times a second they are looked
- * at, and those whose token was revoked are closed; streams also when it has expired. Requests that still wait for their
- * response are found by the deadlines. Rules V10, V15.
+ * Tunnels, event streams and long transfers that a token has opened. They are checked a few times a second: where the
+ * token was revoked they are closed, streams also when it has expired. The deadlines check requests that still wait for
+ * their response. Rules V10, V15.
  */
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
@@ -15,12 +15,12 @@ export type CloseReason = (typeof CLOSE_REASONS)[number];
 
 export interface LiveStream {
   readonly token: AuthenticToken;
-  /** Is it closed when its token expires, or does it then come to its end by itself? */
+  /** Is it closed when its token expires? Otherwise it may then end by itself. */
   readonly endsWithToken: boolean;
   close(reason: CloseReason): void;
 }
 
-/** A stream lives on for at most this after its token was revoked here: well within a second. */
+/** A stream lives on for at most this long after its token was revoked here: well within a second. */
 const LOOK_EVERY_MS = 250;
 
 export class LiveStreams {
@@ -51,19 +51,19 @@ export class LiveStreams {
     if (this.#streams.size === 0) this.#cancel();
   }
 
-  /** A reload has changed the claims by which tokens are revoked: they count for what is under way, too. */
+  /** A reload has changed the claims by which tokens are revoked: they count for open streams and waiting requests, too. */
   useClaims(claims: readonly RevocableClaim[]): void {
     this.#claims = claims;
     this.#revocables = new WeakMap();
     this.#revision++;
   }
 
-  /** Another number after each such change: what waits may have to end. */
+  /** Another number after each such change: a request that waits may have to end. */
   get revision(): number {
     return this.#revision;
   }
 
-  /** Must what waits for its response with this token end, since it has been revoked? Then it is counted as closed. */
+  /** Was the token of a request that waits for its response revoked? Then the request must end, and is counted as closed. */
   ends(token: AuthenticToken): boolean {
     const revoked = this.#isRevoked(token);
     if (revoked) this.#count('revoked');

@@ -1,6 +1,6 @@
 /**
- * Receives OpenID Connect back-channel logouts on the public listeners: a POST with a logout token, which becomes a
- * revocation. docs/revocation.md, "Logouts".
+ * Receives OpenID Connect back-channel logouts on the public listeners: a POST with a logout token, which revokes a
+ * session, a subject or both. docs/revocation.md, "Logouts".
  */
 import { addAbortSignal } from 'node:stream';
 import type { ClientRequest } from '../server/exchange.ts';
@@ -28,12 +28,12 @@ export interface LogoutEndpoint {
   readonly host: string;
   readonly path: string;
   readonly issuerName: string;
-  /** What a logout that names a session and a subject ends. */
+  /** What a logout that names a session and a subject revokes. */
   readonly ends: 'session' | 'subject' | 'both';
   readonly verifier: LogoutVerifier;
 }
 
-/** What has come of a logout, for the log and the metric. */
+/** Hears the outcome of each logout, for the log and the metric. */
 export interface LogoutObserver {
   accepted(issuer: string): void;
   refused(issuer: string, reason: LogoutRefusalReason, from: string): void;
@@ -41,7 +41,7 @@ export interface LogoutObserver {
 
 type Addressed = Pick<RequestHead, 'hostname' | 'path'>;
 
-/** Undefined for every request but those for a configured host and path. */
+/** Undefined for a request that is not for a configured host and path. */
 export function logoutEndpointOf(
   endpoints: readonly LogoutEndpoint[],
   head: Addressed,
@@ -80,7 +80,7 @@ export class LogoutHandler {
   /**
    * Resolves once the store has the revocation.
    *
-   * @throws GatewayError 400, 405, 408, 413; 503 where keys or the store cannot be had
+   * @throws GatewayError 400, 405, 408, 413; 503 where keys or the store are unavailable
    */
   async receive(endpoint: LogoutEndpoint, request: ClientRequest, from: string): Promise<void> {
     const { issuerName } = endpoint;
@@ -97,7 +97,7 @@ export class LogoutHandler {
     }
   }
 
-  /** One entry, or two. Where the store fails half-way, the server tries again, and the first one is there already. */
+  /** Writes one entry, or two. Where the store fails half-way, the server tries again, and the first is there already. */
   async #end({ issuerName, ends }: LogoutEndpoint, logout: Logout, from: string): Promise<void> {
     const by = `backchannel-logout:${issuerName}`;
     for (const [kind, value] of targetsOf(logout, ends)) {
@@ -113,7 +113,7 @@ export class LogoutHandler {
   }
 }
 
-/** What is to end: as configured where the token names both, else what it names. */
+/** What to revoke: as configured where the token names both, else what it names. */
 function targetsOf(
   { session, subject }: Logout,
   ends: LogoutEndpoint['ends'],
@@ -142,7 +142,7 @@ const REASONS: ReadonlyMap<GatewayError, LogoutRefusalReason> = new Map([
   [REQUEST_TIMEOUT, 'timeout'],
 ]);
 
-/** What the server gets, and why. */
+/** What the authorization server gets, and why. */
 function refusalOf(error: unknown): [error: GatewayError, reason: LogoutRefusalReason | undefined] {
   if (error instanceof LogoutRefused) return [INVALID_LOGOUT_TOKEN, error.reason];
   if (error instanceof RevocationRefused) return [INVALID_LOGOUT_TOKEN, 'from_the_future'];
@@ -150,7 +150,7 @@ function refusalOf(error: unknown): [error: GatewayError, reason: LogoutRefusalR
   return [error, error.reason === 'keys_unavailable' ? 'keys_unavailable' : REASONS.get(error)];
 }
 
-/** @throws GatewayError 400 where it does not come whole, 408 where it takes too long, 413 */
+/** @throws GatewayError 400 where it is incomplete, 408 where it takes too long, 413 */
 async function bodyOf(request: ClientRequest): Promise<Buffer> {
   const timeout = AbortSignal.timeout(BODY_TIMEOUT_MS);
   let body: Buffer | undefined;

@@ -1,6 +1,6 @@
 /**
- * One request on the wire: from Node's request and response into the pipeline, on to the upstream, and back, or
- * to a refusal.
+ * Handles one request of a listener that forwards: through the pipeline, on to the upstream, and the response back, or
+ * a refusal.
  */
 import type { Duplex } from 'node:stream';
 import { RequestBody } from '../server/request-body.ts';
@@ -24,7 +24,7 @@ interface ProxyParts extends HandlerParts {
 }
 type ProxySite = HandlerSite & ProxyParts;
 
-/** Of a listener that forwards. */
+/** The site of a listener that forwards. */
 export function proxySite(parts: ProxyParts): HandlerSite {
   const site: ProxySite = {
     ...parts,
@@ -72,8 +72,8 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
     }
   }
 
-  answered(): void {
-    this.site.observer.answered(this.exchange);
+  upstreamEnded(): void {
+    this.site.observer.upstreamEnded(this.exchange);
     this.responseComplete();
   }
 

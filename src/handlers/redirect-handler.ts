@@ -1,7 +1,7 @@
 /**
- * A request on a listener that only sends clients to https. RFC 9110 section 15.4.9. What carries credentials is
- * refused, in Authorization, in the query or in a WebSocket handshake: a client that is redirected goes on sending them
- * in the open, and its users do not notice. Rule C29.
+ * Handles one request of a listener that only redirects clients to https. RFC 9110 section 15.4.9. A request with
+ * credentials (in Authorization, in the query or in a WebSocket handshake) is refused: a client that is redirected goes
+ * on sending them in the open, and its users do not notice. Rule C29.
  */
 import { CREDENTIALS_IN_THE_OPEN } from '../errors.ts';
 import { hasAccessToken } from '../http/access-token-query.ts';

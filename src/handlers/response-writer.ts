@@ -1,5 +1,5 @@
 /**
- * Last stage: the upstream's answer to the client, as it comes, at the client's pace. Rules B11, H9, H11, H15.
+ * Last step: sends the upstream's response to the client as it comes, at the client's pace. Rules B11, H9, H11, H15.
  */
 import type { Duplex } from 'node:stream';
 import type { ClientResponse } from '../server/exchange.ts';
@@ -12,14 +12,14 @@ import type { ResponseSink, Forwarding } from '../upstream/forwarder.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Exchange } from '../telemetry/exchange.ts';
 
-/** What happens where the answer is not simply the upstream's. */
+/** What happens where more is to be done than to pass the upstream's response on. */
 export interface ResponseHooks {
-  /** The upstream's answer has ended, or there will be none. */
-  answered(): void;
+  /** The upstream's response has ended, or there will be none. */
+  upstreamEnded(): void;
   fail(error: GatewayError): void;
-  /** Why the request must not wait for its answer any longer; undefined where it may. */
+  /** Why the request must not wait for its response any longer; undefined where it may. */
   refusal(): GatewayError | undefined;
-  /** The answer goes on beyond what came with its head; `isStream`: it has no end of its own. */
+  /** The response goes on beyond what came with its head; `isStream`: it has no end of its own. */
   lasts(isStream: boolean): void;
   /** Both ends have switched protocols. */
   tunnel(headers: ResponseHeaders, upstream: Duplex, early: Buffer): void;
@@ -69,7 +69,7 @@ export class ResponseWriter implements ResponseSink {
     if (this.#response.destroyed) forwarding.abort();
   }
 
-  /** The client's connection has ended before the answer did. */
+  /** The client's connection has ended before the response did. */
   clientGone(): void {
     this.#forwarding?.abort();
   }
@@ -107,17 +107,17 @@ export class ResponseWriter implements ResponseSink {
     }
     this.#release();
     collectAfterBody(chunk.length);
-    // A copy: the bytes are ours during this call only, and the client may be slower.
+    // A copy: the bytes are valid during this call only, and the client may be slower.
     return this.#write(Buffer.from(chunk));
   }
 
-  /** What came with the head in one packet has been seen; an event stream's head must not wait for an event. */
+  /** Everything that came with the head in one packet is here; an event stream's head must not wait for an event. */
   received(): void {
     this.#release();
   }
 
   end(trailers: ResponseHeaders): void {
-    this.#hooks.answered();
+    this.#hooks.upstreamEnded();
     this.#ended = true;
     const hasTrailers = trailers.length > 0;
     if (hasTrailers) this.#response.addTrailers(fieldPairs(trailers));
@@ -138,19 +138,19 @@ export class ResponseWriter implements ResponseSink {
 
   fail(error: GatewayError): void {
     if (!this.#begun) {
-      this.#hooks.answered();
+      this.#hooks.upstreamEnded();
       this.#hooks.fail(error);
       return;
     }
     this.#exchange.failure = error.code;
-    this.#hooks.answered();
-    // A clean end would pass a part for the whole: the client must see a broken message (rule H15).
+    this.#hooks.upstreamEnded();
+    // A clean end would make a part look whole: the client must see an incomplete message (rule H15).
     this.#release();
     this.#response.destroy();
   }
 
   tunnel(headers: ResponseHeaders, upstream: Duplex, early: Buffer): void {
-    this.#hooks.answered();
+    this.#hooks.upstreamEnded();
     this.#hooks.tunnel([...headers, ...this.#ours(headers)], upstream, early);
   }
 
@@ -171,13 +171,13 @@ export class ResponseWriter implements ResponseSink {
   }
 }
 
-/** What is to be said and has not been. */
+/** The common headers, unless the upstream has sent them. */
 function missing(said: readonly string[], headers: ResponseHeaders): readonly string[] {
   const [name] = said;
   return name !== undefined && hasField(headers, name) ? [] : said;
 }
 
-/** Media types whose answers go on until somebody ends them (rule V10). */
+/** Media types whose responses go on until one side ends them (rule V10). */
 const STREAM = /^(?:text\/event-stream|application\/grpc)/i;
 
 function isStream(headers: ResponseHeaders): boolean {

@@ -2,8 +2,7 @@
  * Signs the gateway's assertions about callers (RFC 7519, RFC 8037, RFC 7518 section 3.4). Their `typ` is their
  * own, and the verifiers here refuse it: an assertion is never an access token.
  */
-import { createPrivateKey, createPublicKey, randomUUID, sign, type KeyObject } from 'node:crypto';
-import { hash } from 'node:crypto';
+import { createPrivateKey, createPublicKey, hash, randomUUID, sign, type KeyObject } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { JsonObject, JsonValue } from '../token/claims.ts';
 import { toJson } from '../token/strict-json.ts';
@@ -15,7 +14,7 @@ export interface AssertionPolicy {
   /** `iss`: the name of this gateway. */
   readonly issuer: string;
   readonly lifetimeSeconds: number;
-  /** Top-level claims of the token that are repeated. */
+  /** Top-level claims of the token that the assertion repeats. */
   readonly claims: readonly string[];
 }
 

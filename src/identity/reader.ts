@@ -1,7 +1,7 @@
 /**
  * Reads Sallyport's identity headers in a Node service: `import { readIdentity, identityText } from 'sallyport/identity'`.
  *
- * Trusts that only the gateway can reach the service; that is the service's network to see to. A claim of another type
+ * Trusts that only the gateway can reach the service; the service's network has to ensure that. A claim of another type
  * than the service reads is a refusal, and must not end the service: read within `readIdentity`. Pure, and imports
  * nothing. The contract is in docs/identity.md.
  *
@@ -27,7 +27,7 @@ export class IdentityRefused extends TypeError {
  * What `read` returns.
  *
  * @param read reads one or more identity headers; it is called once, at once
- * @returns undefined where one of them is refused: answer 401 or 403, as for a request without a caller
+ * @returns undefined where one of them is refused: respond with 401 or 403, as for a request without a caller
  * @throws what `read` throws, other than IdentityRefused
  */
 export function readIdentity<T>(read: () => T): T | undefined {

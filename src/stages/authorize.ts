@@ -1,5 +1,5 @@
 /**
- * Fifth stage: may this caller do this here, and who do we say it is? Pure. RFC 6750 section 3.1, RFC 9068
+ * Fifth stage: may this caller use this route, and which identity headers describe it? Pure. RFC 6750 section 3.1, RFC 9068
  * section 4. Rules B4, C9.
  */
 import { CLAIM_RULE_FAILED, IDENTITY_TOO_LARGE, insufficientScope, MISSING_TOKEN } from '../errors.ts';
@@ -8,7 +8,7 @@ import { claimAt, claimMatches } from '../token/claims.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { UnrevokedToken } from './check-revocation.ts';
 
-/** A request that may pass, and the identity headers that go with it. Forwarding takes nothing less. */
+/** A request that may pass, and the identity headers that go with it. Only such a request is forwarded. */
 class AuthorizedRequest {
   declare protected readonly made: 'by authorize';
   readonly route: Route;
@@ -28,7 +28,7 @@ const NO_IDENTITY: readonly string[] = [];
 
 /**
  * @throws GatewayError 403 `insufficient_scope`, `claim_rule` or `identity_too_large`; 401 where an anonymous
- *         caller meets a rule, since nobody without claims satisfies one
+ *         caller meets a rule, since a caller without claims satisfies none
  */
 export function authorize(route: Route, { token }: UnrevokedToken): AuthorizedRequest {
   const { scopes, claims } = route;
@@ -48,8 +48,8 @@ export function authorize(route: Route, { token }: UnrevokedToken): AuthorizedRe
 }
 
 /**
- * For a report-only route, where one of the stages has refused: the request passes all the same. With the identity
- * of its token if that is valid and only lacks a permission; else with none.
+ * For a report-only route, where one of the stages has refused: the request passes. It carries the identity of its
+ * token if that is valid and only lacks a permission; otherwise none.
  *
  * @param unrevoked undefined where the refusal came before the token was known to be valid
  */

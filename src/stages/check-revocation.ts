@@ -1,5 +1,5 @@
 /**
- * Fourth stage: refuses tokens withdrawn before they expired.
+ * Fourth stage: refuses tokens that were revoked before they expired.
  *
  * Runs on every request, verification-cache hits included: a cached signature stays true, a cached "not
  * revoked" does not. Rules V1, V2, V8, B10.
@@ -45,7 +45,7 @@ export function checkRevocation(
 ): UnrevokedToken {
   const { token } = verified;
   if (!token) return new UnrevokedToken(undefined, false);
-  // What is known to be revoked stays so, however old the list.
+  // A token that is known to be revoked stays revoked, however old the list is.
   if (revocations.isRevoked(token.revocable, token.issuedAt)) throw invalidToken('revoked');
   const stale = revocations.ageMs > maxViewAgeMs;
   if (stale && route.whenStale === 'deny') throw unavailable('revocation_unavailable', RETRY_AFTER_SECONDS);

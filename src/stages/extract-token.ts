@@ -2,8 +2,8 @@
  * Second stage: the token that the client presents, if any. Pure. RFC 6750 sections 2 and 3.1, RFC 9110
  * section 11. Rules B1, B2, B6 to B9, J13.
  *
- * Only Authorization authenticates, and where a route allows it the protocols that a WebSocket handshake offers:
- * cookies and bodies are never examined.
+ * Only Authorization authenticates, and where a route allows it the protocols that a WebSocket handshake offers.
+ * Cookies and bodies are never examined.
  */
 import { INVALID_AUTHORIZATION, invalidToken, MISSING_TOKEN } from '../errors.ts';
 import { hasAccessToken } from '../http/access-token-query.ts';
@@ -39,7 +39,7 @@ const B64TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
  */
 export function extractToken(head: RequestHead, route: Route, maxBytes: number): PresentedToken {
   if (route.mode === 'none') return ANONYMOUS;
-  // A token in a URL ends up in logs, histories and Referer: refused, so that nobody gets used to it.
+  // A token in a URL ends up in logs, histories and Referer: refused, so that no client comes to rely on it.
   if (head.query !== '' && hasAccessToken(head.query)) throw INVALID_AUTHORIZATION;
   const [credentials, second] = allCredentials(head, route);
   if (credentials === undefined) {
@@ -56,7 +56,7 @@ export function extractToken(head: RequestHead, route: Route, maxBytes: number):
   return new PresentedToken(token);
 }
 
-/** More than one way to send a token at a time is as wrong as one way twice (RFC 6750 section 2). */
+/** Two ways to send a token in one request are as wrong as one way twice (RFC 6750 section 2). */
 function allCredentials(head: RequestHead, route: Route): readonly string[] {
   if (!route.webSocketProtocol || head.upgrade === undefined) return head.authorization;
   const { tokens } = readProtocols(valuesOf(head, HeaderKind.webSocketProtocol));

@@ -1,5 +1,5 @@
 /**
- * First stage: which route serves this request. Pure. A request that matches none goes nowhere (rule A8).
+ * First stage: which route serves this request? Pure. A request that matches no route is refused (rule A8).
  *
  * Precedence as the Kubernetes Gateway API has it: an exact host over a wildcard, exact path over prefix, longer
  * prefix over shorter, then method, then more headers, then order in the file. Rules C10, C12, C26, H13.
@@ -130,8 +130,8 @@ function firstMatch(routes: readonly Route[] | undefined, head: RequestHead): Ro
 }
 
 /**
- * Finds the route and holds the path against the policy: a path that could be read as another route's is
- * refused, so that the bytes which were decided on are the bytes that the upstream gets.
+ * Finds the route and checks the path: a path that could be read as another route's is refused, so that the upstream
+ * gets exactly the bytes that were decided on.
  *
  * @throws GatewayError 400 BAD_PATH, 404 NO_ROUTE
  */

@@ -1,5 +1,5 @@
 /**
- * Seventh stage: the request as the upstream is to see it. Pure. docs/reference.md, "What the upstream gets"; RFC 9110 section 7.6.
+ * Seventh stage: the request as the upstream gets it. Pure. docs/reference.md, "What the upstream gets"; RFC 9110 section 7.6.
  * Rules H1, H9, H13, H14, F1, C1 to C3.
  */
 import { LOOP, UPGRADE_REFUSED } from '../errors.ts';
@@ -12,13 +12,13 @@ import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { AuthorizedRequest } from './authorize.ts';
 import type { AssertedRequest } from './sign-assertion.ts';
 
-/** What the gateway knows of the client's end. */
+/** What the gateway knows about the client's end of the connection. */
 export interface ClientEnd {
   readonly peer: string;
   readonly peerIsTrusted: boolean;
 }
 
-/** What the gateway calls this exchange. */
+/** The ids of a request, which the upstream gets too. */
 export interface ExchangeIds {
   readonly requestId: string;
   readonly trace: { readonly traceparent: string } | undefined;
@@ -43,9 +43,9 @@ class OutboundRequest {
   readonly contentLength: number | undefined;
   readonly hasBody: boolean;
   readonly upgrade: string | undefined;
-  /** The client offered the protocol `bearer`, of which the upstream knows nothing. */
+  /** The client offered the protocol `bearer`, which the upstream does not see. */
   readonly offersBearer: boolean;
-  /** Identity headers from the client that were thrown away: spoofing, or a misunderstanding. */
+  /** How many identity headers from the client were removed: spoofing, or a misunderstanding. */
   readonly strippedIdentity: number;
 
   constructor(
@@ -75,7 +75,7 @@ class OutboundRequest {
 export type { OutboundRequest };
 
 /**
- * @param name our name in Via
+ * @param name the gateway's name in Via
  * @throws GatewayError 508 LOOP where Via says that this gateway has seen the request; 403 UPGRADE_REFUSED
  */
 export function rewriteHeaders(
@@ -110,8 +110,8 @@ export function rewriteHeaders(
   const offersBearer = route.webSocketProtocol && pushOtherProtocols(headers, head);
   headers.push('x-request-id', ids.requestId);
   if (ids.trace) headers.push('traceparent', ids.trace.traceparent);
-  // Ours go in after hop-by-hop removal. In the other order a client that sends
-  // `Connection: X-User-Id` makes the upstream's side drop the value it trusts.
+  // The gateway's own go in after hop-by-hop removal. In the other order a client that sends
+  // `Connection: X-User-Id` could remove the value that the upstream trusts.
   for (const part of identity) headers.push(part);
   for (const part of asserted.assertion) headers.push(part);
   const target = rewrittenPath(head.path, route) + head.query;

@@ -1,6 +1,6 @@
 /**
- * Sixth stage: the gateway's own word for the caller, as a signed assertion, for upstreams that verify. One is
- * signed for a token and an upstream and used again within its life.
+ * Sixth stage: a signed assertion about the caller, for upstreams that verify one. It is signed once for a token and an
+ * upstream, and used again within its life.
  */
 import type { ReusableAssertion } from '../identity/assertion-jwt.ts';
 import type { TokenMemo } from '../token/token-memo.ts';
@@ -15,7 +15,7 @@ export interface AssertionSigner {
   sign(token: AuthenticToken, audience: string): ReusableAssertion;
 }
 
-/** An authorized request with everything that the gateway says of its caller. */
+/** An authorized request with everything that the gateway says about its caller. */
 class AssertedRequest {
   declare protected readonly made: 'by signAssertion';
   readonly authorized: AuthorizedRequest;

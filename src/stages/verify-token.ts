@@ -1,6 +1,6 @@
 /**
- * Third stage: is the token what it says, from an issuer that this route accepts, and in time? Asks the caches
- * first; the rest is behind the TokenVerifier interface. Rules B3, B10, I3, J12.
+ * Third stage: is the token authentic, from an issuer that this route accepts, and in time? Caches and verification
+ * are behind the TokenVerifier interface. Rules B3, B10, I3, J12.
  */
 import { invalidToken } from '../errors.ts';
 import { whenReady, type MaybePromise } from '../maybe-promise.ts';
@@ -8,7 +8,7 @@ import type { Route } from '../policy.ts';
 import type { AuthenticToken, TokenCaller, TokenVerifier, Verification } from '../token/token-verifier.ts';
 import type { PresentedToken } from './extract-token.ts';
 
-/** A token that is authentic and in time, or none on a route that allows that. Its withdrawal is not yet checked. */
+/** A token that is authentic and in time, or none on a route that allows that. Whether it is revoked is not yet checked. */
 class VerifiedToken {
   declare protected readonly made: 'by verifyToken';
   readonly token: AuthenticToken | undefined;
@@ -24,9 +24,9 @@ export type { VerifiedToken };
 const ANONYMOUS = new VerifiedToken(undefined);
 
 /**
- * @param client address of the client; it decides nothing about the token
  * @param verifiers by issuer set; the policy guarantees one for each route that asks for a token
- * @throws GatewayError 401 with its reason, 503 where an authority cannot be had
+ * @param caller its address bounds waiting and asking; it decides nothing about the token
+ * @throws GatewayError 401 with its reason, 503 where an authority is unavailable
  */
 export function verifyToken(
   verifiers: ReadonlyMap<string, TokenVerifier>,

@@ -1,9 +1,9 @@
 /**
- * One line a request (docs/reference.md, "Log"). Subjects and token ids appear as HMACs with a key of the
- * fleet's: the same person gives the same hash on every gateway, and nobody can read who it is.
+ * One line a request (docs/reference.md, "Log"). Subjects and token ids appear as HMACs with the
+ * fleet's key: one person has the same hash on every gateway, and the hash does not tell who it is.
  *
- * The line is put together here, in the form of pino's and into the same destination: pino's own way through
- * a nested object with redaction costs as much CPU as all the rest of a request. Rules A5, A6.
+ * The line is written here, in pino's format and to the same destination: pino's own way through a nested object with
+ * redaction costs as much CPU as all the rest of a request. Rules A5, A6.
  */
 import { createHmac } from 'node:crypto';
 import type { Clock } from '../clock.ts';

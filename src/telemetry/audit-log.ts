@@ -1,6 +1,6 @@
 /**
- * One line for each change that somebody made through the admin API: who, what, why, from where. Targets appear
- * as the ids of their entries, never as raw subjects.
+ * One line for each change through the admin API: who, what, why, from where. Targets appear as the ids of their
+ * entries, never as raw subjects.
  */
 import type { RevocationEntry } from '../revocation/revocation-store.ts';
 import type { Logger } from './logger.ts';
@@ -10,17 +10,17 @@ export interface AuditEvent {
   readonly by: string;
   readonly from: string;
   readonly entry: Pick<RevocationEntry, 'id' | 'target' | 'issuedBefore' | 'reason'>;
-  /** Is the list another than before: by a new entry, by a later cutoff or expiry of one that was there, or without it? */
+  /** Did the list change: by a new entry, by a later cutoff or expiry of a known entry, or by its removal? */
   readonly changed: boolean;
 }
 
-/** An operator has forced a fetch of keys. Kids are public. */
+/** An operator has forced a fetch of keys. Key ids are public. */
 export interface KeysAuditEvent {
   readonly by: string;
   readonly from: string;
   /** Its configured name. */
   readonly issuer: string;
-  /** False: the keys before stay in use. */
+  /** False: the previous keys stay in use. */
   readonly fetched: boolean;
   readonly added: readonly (string | null)[];
   readonly removed: readonly (string | null)[];

@@ -11,7 +11,7 @@ export interface Log {
   readonly logger: Logger;
   /** One line of JSON with its line end. */
   readonly write: (line: string) => void;
-  /** How many lines were dropped since they could not be written. Absent: none ever is. */
+  /** How many lines were dropped because they could not be written. Absent: no line is ever dropped. */
   readonly dropped?: () => number;
 }
 
@@ -35,7 +35,7 @@ export function createLog(destination: DestinationStream): Log {
   return { logger, write: (line) => destination.write(line) };
 }
 
-/** What of an error may be logged: its code and fixed text, and those of what caused it. */
+/** The part of an error that may be logged: its code and fixed text, and those of its causes. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown error';
   if (error instanceof AggregateError) return [...new Set(error.errors.map(describeError))].join(', ');

@@ -29,7 +29,7 @@ export function methodLabel(method: string): string {
   return KNOWN_METHODS.has(method) ? method : 'other';
 }
 
-/** Of the process's own metrics, those whose names Prometheus' conventions do not allow. Their like is there as well. */
+/** Process metrics whose names Prometheus' conventions do not allow. Others tell the same. */
 const ILL_NAMED = [
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',
@@ -44,14 +44,14 @@ export const UNMATCHED = 'unmatched';
 export class Metrics {
   readonly registry = new Registry();
 
-  readonly requests = this.#counter('sallyport_http_requests_total', 'Requests answered.', [
+  readonly requests = this.#counter('sallyport_http_requests_total', 'Requests served.', [
     'route',
     'method',
     'code',
   ]);
   readonly requestSeconds = this.#histogram(
     'sallyport_http_request_duration_seconds',
-    'Time from the request head to the end of the answer.',
+    'Time from the request head to the end of the response.',
     ['route'],
     REQUEST_SECONDS,
   );
@@ -63,7 +63,7 @@ export class Metrics {
   );
   readonly upstreamSeconds = this.#histogram(
     'sallyport_upstream_request_duration_seconds',
-    'Time from handing a request to the upstream to the end of its answer.',
+    'Time from handing a request to the upstream to the end of its response.',
     ['upstream'],
     REQUEST_SECONDS,
   );
@@ -135,7 +135,7 @@ export class Metrics {
     for (const reason of ['revoked', 'expired']) this.streamsClosed.child(reason);
   }
 
-  /** Node's own metrics of the process, which cost something from here on. */
+  /** Adds Node's own metrics of the process, which cost something from here on. */
   exposeProcess(): void {
     collectDefaultMetrics({ register: this.registry });
     for (const name of ILL_NAMED) this.registry.removeSingleMetric(name);

@@ -72,7 +72,7 @@ export class Observer {
     this.#decided(exchange, failedOpen ? 'fail_open' : 'allow', token ? 'ok' : 'anonymous');
   }
 
-  /** A stage refused the request, but its route only reports that: it passes. */
+  /** A stage refused the request, but its route only reports that: the request passes. */
   reported(exchange: Exchange, error: GatewayError): void {
     const { reason, issuer } = error;
     exchange.issuerName ??= issuer;
@@ -90,10 +90,10 @@ export class Observer {
     exchange.forwardedAtMs = this.#clock.monotonicMs();
   }
 
-  answered(exchange: Exchange): void {
+  upstreamEnded(exchange: Exchange): void {
     if (exchange.forwardedAtMs === undefined) return;
     exchange.upstreamMs = this.#clock.monotonicMs() - exchange.forwardedAtMs;
-    exchange.trace?.answered?.(exchange);
+    exchange.trace?.upstreamEnded?.(exchange);
   }
 
   /** A stage refused the request, or the upstream failed it. */

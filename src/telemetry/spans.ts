@@ -1,6 +1,6 @@
 /**
- * Spans of OpenTelemetry: one for each request that a client sent, and one below it for what the upstream made of it.
- * Loaded only where the process has loaded an SDK, so that nothing is paid where it has not. W3C Trace Context;
+ * Spans of OpenTelemetry: one for each request of a client, and one below it for the request to the upstream. Loaded
+ * only where the process has loaded an SDK, so that it costs nothing without one. W3C Trace Context;
  * OpenTelemetry's semantic conventions for HTTP.
  */
 import {
@@ -51,8 +51,8 @@ class SpanPair implements TraceContext {
     return traceparentText(this.#client.spanContext());
   }
 
-  answered(exchange: Exchange): void {
-    // Without a status something failed that is only about to be noted.
+  upstreamEnded(exchange: Exchange): void {
+    // Without a status something failed, and the note of it follows.
     if (exchange.status > 0) this.#endClient(exchange);
   }
 

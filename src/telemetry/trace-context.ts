@@ -29,9 +29,9 @@ export interface TraceContext {
   readonly traceId: string;
   /** What the upstream gets: the same trace, with this gateway's span as the parent. */
   readonly traceparent: string;
-  /** The upstream's answer has ended. */
-  answered?(exchange: Exchange): void;
-  /** The answer to the client has ended. */
+  /** The upstream's response has ended. */
+  upstreamEnded?(exchange: Exchange): void;
+  /** The response to the client has ended. */
   end?(exchange: Exchange): void;
 }
 
@@ -72,7 +72,7 @@ export function traceparentText({ traceId, spanId, traceFlags }: TraceParent): s
  * only continued, and no code of OpenTelemetry's is loaded.
  */
 export async function loadTracing(): Promise<Tracing> {
-  // Where every copy of the API finds what an SDK has put there.
+  // Where every copy of the API finds the SDK that has registered.
   const registered = (globalThis as Record<symbol, { trace?: unknown } | undefined>)[
     Symbol.for('opentelemetry.js.api.1')
   ];
