@@ -14,6 +14,7 @@ import type { RevocationEntry, RevocationStore } from '../revocation/revocation-
 import type { AuditLog } from '../telemetry/audit-log.ts';
 import { claimText } from '../token/claim-texts.ts';
 import { parseStrictJson, RawNumber } from '../token/strict-json.ts';
+import { unpresentableText } from '../token/token-text.ts';
 import type { EntryJson, PreviewJson, RevokedJson, TargetJson } from './entry-json.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import { effectOf } from './revocation-effect.ts';
@@ -100,7 +101,7 @@ export class RevocationsApi {
     }
   }
 
-  /** POST /v1/revoke, RFC 7009: 200 also for a token that is unknown or invalid. */
+  /** POST /v1/revoke, RFC 7009: 200 also for a token that is unknown or invalid; 400 for what no request can carry. */
   async revokeForm(body: Buffer, caller: Caller): Promise<AdminResponse> {
     const tokens = new URLSearchParams(body.toString('utf8')).getAll('token');
     const [token] = tokens;
@@ -110,6 +111,9 @@ export class RevocationsApi {
         body: { error: 'invalid_request', error_description: 'exactly one token parameter is needed' },
       };
     }
+    const fault = unpresentableText(token);
+    if (fault !== undefined)
+      return { status: 400, body: { error: 'invalid_request', error_description: fault } };
     try {
       const command = { token, issuerName: undefined, reason: null, createdBy: caller.name };
       this.#audit(await this.#parts.revoker.revoke(command), caller);
@@ -158,6 +162,8 @@ export class RevocationsApi {
     if (given.length !== 1) return `give exactly one of ${TARGET_FIELDS.join(', ')}`;
     const shared = { reason: body.reason ?? null, createdBy: caller.name };
     if (body.token !== undefined) {
+      const fault = unpresentableText(body.token);
+      if (fault !== undefined) return fault;
       if (body.issued_before !== undefined)
         return 'issued_before has no meaning with token: it revokes that one token';
       if (body.allow_unknown_issuer !== undefined)

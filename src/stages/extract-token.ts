@@ -11,6 +11,7 @@ import { HeaderKind } from '../http/header-names.ts';
 import { valuesOf, type RequestHead } from '../http/request-head.ts';
 import { readProtocols } from '../http/websocket-protocol.ts';
 import type { Route } from '../policy.ts';
+import { B64TOKEN } from '../token/token-text.ts';
 
 /** What the client presents: the text of a token, of which nothing is verified, or nothing where the route allows that. */
 class PresentedToken {
@@ -28,8 +29,6 @@ const ANONYMOUS = new PresentedToken(undefined);
 
 /** credentials = auth-scheme [ 1*SP ... ] (RFC 9110 section 11.4) */
 const CREDENTIALS = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(.*))?$/s;
-/** b64token (RFC 6750 section 2.1) */
-const B64TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 
 /**
  * Takes the token from the request.

@@ -238,6 +238,34 @@ t.test('V13 what can never pass is an error of the API, and no entry', async (t)
   t.equal(await status(gateway, 'login', good), 200);
 });
 
+t.test('V13 I10 a text that no request can carry as its token is an error, and no entry', async (t) => {
+  const authority = await startAuthority(t);
+  authority.otherwise = { active: true };
+  const { gateway } = await start(t, { partner: introspectedBy(authority) });
+  for (const token of [
+    'opq-1\n',
+    ' opq-1',
+    'Bearer opq-1',
+    'bearer  opq-1',
+    '"opq-1"',
+    'opq-1\nopq-2',
+    'opq=1',
+    'é',
+  ]) {
+    for (const extra of [{}, { dry_run: true }]) {
+      const response = await gateway.admin('POST', '/v1/revocations', { token, ...extra });
+      t.equal(response.status, 400, JSON.stringify(token));
+      t.match(await response.json(), { code: 'invalid_request' });
+    }
+    const form = await gateway.admin('POST', '/v1/revoke', new URLSearchParams({ token }).toString(), FORM);
+    t.equal(form.status, 400, JSON.stringify(token));
+    t.match(await form.json(), { error: 'invalid_request' });
+  }
+  t.equal(gateway.instance.view.size, 0);
+  t.equal(authority.asked.length, 0, 'its server was not asked');
+  t.equal((await gateway.admin('POST', '/v1/revoke', 'token=unknown', FORM)).status, 200);
+});
+
 t.test('V12 a forged JWT cannot end the token of another by its jti or its subject', async (t) => {
   const authority = await startAuthority(t);
   const { gateway } = await start(t, {
