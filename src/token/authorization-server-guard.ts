@@ -9,6 +9,7 @@ import type { Clock } from '../clock.ts';
 import { unavailable, type GatewayError } from '../errors.ts';
 import { clientNetwork } from '../http/client-address.ts';
 import { NoResponse } from './authorization-server-client.ts';
+import { BusyPauses } from './busy-pauses.ts';
 import { CircuitBreaker, type AuthorizationServerCall } from './circuit-breaker.ts';
 import { ClientAllowance, type ClientLimits } from './client-allowance.ts';
 import type { JsonObject } from './claims.ts';
@@ -77,12 +78,13 @@ export class AuthorizationServerGuard {
   readonly #parts: AuthorizationServerGuardParts;
   readonly #circuit: CircuitBreaker;
   readonly #allowance: ClientAllowance;
-  #busyUntilMs = -Infinity;
+  readonly #busy: BusyPauses;
 
   constructor(parts: AuthorizationServerGuardParts) {
     this.#parts = parts;
     this.#circuit = new CircuitBreaker(parts.clock);
     this.#allowance = new ClientAllowance(parts.limits, parts.clock);
+    this.#busy = new BusyPauses(parts.clock);
   }
 
   /**
@@ -93,13 +95,14 @@ export class AuthorizationServerGuard {
   async ask(token: string, tokenKey: string, client: string): Promise<Verdict | Unjudged> {
     const { clock, count } = this.#parts;
     const network = clientNetwork(client);
-    const busySeconds = Math.ceil((this.#busyUntilMs - clock.monotonicMs()) / 1000);
+    const busySeconds = this.#busy.secondsLeft(network);
     if (busySeconds > 0) throw this.#refusal('busy', busySeconds);
     if (!this.#allowance.enter(network)) throw this.#refusal('limited', RETRY_AFTER_LIMIT_SECONDS);
     try {
       const pauseSeconds = this.#circuit.enter(network);
       if (pauseSeconds > 0) throw this.#refusal('circuit_open', pauseSeconds);
       const call = { token: tokenKey, client: network, startedAtMs: clock.monotonicMs() };
+      this.#busy.begin(network);
       const verdict = await this.#call(token, call);
       if (verdict.active !== undefined) count(verdict.active ? 'active' : 'inactive');
       return verdict;
@@ -125,19 +128,18 @@ export class AuthorizationServerGuard {
         return { active: undefined, error: failure(pause) };
       }
       this.#circuit.responded();
-      const waitSeconds = error instanceof Busy ? this.#wait(error.retryAfter) : 0;
+      const waitSeconds = error instanceof Busy ? this.#wait(call, error.retryAfter) : 0;
       if (waitSeconds > 0) throw failure(waitSeconds);
       return { active: undefined, error: failure(1) };
     }
   }
 
-  /** Leaves the authorization server alone for as long as it asks, in seconds. */
-  #wait(retryAfter: string): number {
+  /** This client, or all where others are limited too, leave the authorization server alone for as long as it asks, in seconds. */
+  #wait(call: AuthorizationServerCall, retryAfter: string): number {
     const { clock } = this.#parts;
     const asked = retryAfterSeconds(retryAfter, clock.nowMs()) ?? WAIT_WHERE_NONE_IS_NAMED_SECONDS;
     const seconds = Math.min(asked, MAX_WAIT_SECONDS);
-    this.#busyUntilMs = Math.max(this.#busyUntilMs, clock.monotonicMs() + seconds * 1000);
-    return seconds;
+    return this.#busy.add(call, seconds);
   }
 
   #refusal(result: AuthorizationServerCallResult, seconds: number): GatewayError {

@@ -135,26 +135,29 @@ for (const [name, status, headers, seconds] of [
   ['429 with a Retry-After that is none', 429, { 'retry-after': 'soon' }, 1],
   ['503 with a date', 503, { 'retry-after': new Date(Date.now() + 3_600_000).toUTCString() }, 10],
 ] as const) {
-  t.test(`a server that answers ${name} is left alone for ${seconds} s; cached tokens pass`, async (t) => {
-    const authority = await startAuthority(t);
-    authority.otherwise = { active: true, sub: 'olga' };
-    const { gateway, clock } = await start(t, introspectedBy(authority));
-    t.equal((await get(gateway, 'cached')).status, 200);
-    authority.tokens.set('one', (response) => void response.writeHead(status, headers).end());
-    const before = upstream.seen.length;
-    t.match(await get(gateway, 'one'), { ...UNAVAILABLE, headers: { 'retry-after': String(seconds) } });
-    const asked = authority.asked.length;
-    t.match(await get(gateway, 'two'), UNAVAILABLE);
-    t.equal(authority.asked.length, asked, 'it was not asked');
-    t.equal(upstream.seen.length, before);
-    t.equal((await get(gateway, 'cached')).status, 200);
-    await advance(gateway, clock, seconds * 1000 + 50);
-    t.equal((await get(gateway, 'two')).status, 200);
-    t.equal(
-      await gateway.metric('sallyport_introspection_requests_total{issuer="partner",result="busy"}'),
-      1,
-    );
-  });
+  t.test(
+    `a server that answers ${name} is left alone for ${seconds} s by this client; cached tokens pass`,
+    async (t) => {
+      const authority = await startAuthority(t);
+      authority.otherwise = { active: true, sub: 'olga' };
+      const { gateway, clock } = await start(t, introspectedBy(authority));
+      t.equal((await get(gateway, 'cached')).status, 200);
+      authority.tokens.set('one', (response) => void response.writeHead(status, headers).end());
+      const before = upstream.seen.length;
+      t.match(await get(gateway, 'one'), { ...UNAVAILABLE, headers: { 'retry-after': String(seconds) } });
+      const asked = authority.asked.length;
+      t.match(await get(gateway, 'two'), UNAVAILABLE);
+      t.equal(authority.asked.length, asked, 'it was not asked');
+      t.equal(upstream.seen.length, before);
+      t.equal((await get(gateway, 'cached')).status, 200);
+      await advance(gateway, clock, seconds * 1000 + 50);
+      t.equal((await get(gateway, 'two')).status, 200);
+      t.equal(
+        await gateway.metric('sallyport_introspection_requests_total{issuer="partner",result="busy"}'),
+        1,
+      );
+    },
+  );
 }
 
 /** Calls that wait until the test lets them go. */
