@@ -165,7 +165,7 @@ export class OpaqueVerifier {
   }
 
   #accept(claims: JsonObject, jwt: JwtText | undefined, cacheKey: string): Verification {
-    this.#checkClaims(claims);
+    this.#checkClaims(claims, jwt?.claims);
     const { issuerName, issuer, clockSkewSeconds, revocableClaims, cacheMs } = this.policy;
     const presented = cacheKey.slice(issuerName.length + 1);
     const token = authenticToken({
@@ -189,7 +189,7 @@ export class OpaqueVerifier {
     return { token, cache: 'miss' };
   }
 
-  #checkClaims(claims: JsonObject): void {
+  #checkClaims(claims: JsonObject, ownClaims: JsonObject | undefined): void {
     const { issuerName, audiences, isIntrospection } = this.policy;
     this.#checkIssuer(claims['iss']);
     const isAccess = isIntrospection ? isAccessResponse(claims) : isAccessValidation(claims);
@@ -211,9 +211,11 @@ export class OpaqueVerifier {
     const issuedAt = numberOf(claims['iat']) ?? 0;
     if (issuedAt > this.#clock.nowMs() / 1000 + this.policy.futureIatSeconds)
       throw invalidToken('not_yet_valid', issuerName);
-    // Bound to a key or a certificate; RFC 9449 section 6.2 says so in token_type, too.
+    // Bound to a key or a certificate; RFC 9449 section 6.2 says so in token_type, too. A response may leave out what
+    // the token itself says (RFC 7662 section 2.2).
     const tokenType = claims['token_type'];
-    if (claims['cnf'] !== undefined || (typeof tokenType === 'string' && tokenType.toLowerCase() === 'dpop'))
+    const isBound = claims['cnf'] !== undefined || ownClaims?.['cnf'] !== undefined;
+    if (isBound || (typeof tokenType === 'string' && tokenType.toLowerCase() === 'dpop'))
       throw invalidToken('binding', issuerName);
   }
 

@@ -266,6 +266,28 @@ t.test('V13 I10 a text that no request can carry as its token is an error, and n
   t.equal((await gateway.admin('POST', '/v1/revoke', 'token=unknown', FORM)).status, 200);
 });
 
+t.test(
+  'D13 a JWT that is bound by its own cnf passes on no route, whatever its server leaves out',
+  async (t) => {
+    const authority = await startAuthority(t);
+    authority.otherwise = { active: true, sub: 'alice' };
+    const { gateway } = await start(t, { partner: introspectedBy(authority, { jwt: true }) });
+    const before = upstream.seen.length;
+    for (const cnf of [{ jkt: 'x' }, { 'x5t#S256': 'x' }, {}, null]) {
+      const response = await send(gateway.url, '/partner', { token: mint(key, claimsOf({ cnf })) });
+      t.equal(response.status, 401, JSON.stringify(cnf));
+    }
+    t.equal(
+      await gateway.metric(
+        'sallyport_auth_decisions_total{route="partner",issuer="partner",decision="deny",reason="binding"}',
+      ),
+      4,
+    );
+    t.equal(upstream.seen.length, before, 'the upstream saw nothing');
+    t.equal(await status(gateway, 'partner', mint(key)), 200);
+  },
+);
+
 t.test('V12 a forged JWT cannot end the token of another by its jti or its subject', async (t) => {
   const authority = await startAuthority(t);
   const { gateway } = await start(t, {
