@@ -4,7 +4,7 @@
  */
 import { GatewayError, invalidToken } from '../errors.ts';
 import { ANY_ISSUER, type RevocationTarget } from '../revocation/revocation-target.ts';
-import type { TokenIdentity } from '../revocation/revoker.ts';
+import { RevocationRefused, type TokenIdentity } from '../revocation/revoker.ts';
 import { numberOf, stringClaim } from './claims.ts';
 import type { JwtVerifier } from './jwt-verifier.ts';
 import { isMisspeltJwt, readJwt, type JwtText } from './lexical-gate.ts';
@@ -28,12 +28,32 @@ export class TokenIdentifier {
   }
 
   /**
-   * @param issuerName the opaque issuer whose token it is, where the caller says so
-   * @throws GatewayError 401 for a token that no route can ever let pass
+   * @param issuer whose token it is, where the caller says so: the exact iss, or the configured name of an issuer
+   * @throws GatewayError 401 for a token that no route can ever let pass; RevocationRefused where it is not this issuer's
    */
-  async identify(token: string, issuerName: string | undefined): Promise<TokenIdentity> {
+  async identify(token: string, issuer: string | undefined): Promise<TokenIdentity> {
     const jwt = readJwt(token);
-    return jwt ? this.#identifyJwt(jwt) : this.#identifyOpaque(token, issuerName);
+    if (issuer !== undefined) this.#checkNamed(issuer, token, jwt);
+    return jwt ? this.#identifyJwt(jwt) : this.#identifyOpaque(token);
+  }
+
+  /** Is the issuer known, and may the token be one of its own? Nothing in the token is verified. */
+  #checkNamed(issuer: string, token: string, jwt: JwtText | undefined): void {
+    const isMeant = ({ policy }: JwtVerifier | OpaqueVerifier): boolean =>
+      policy.issuerName === issuer || policy.issuer === issuer;
+    const own = jwt && stringClaim(jwt.claims, 'iss');
+    const takes = (verifier: OpaqueVerifier): boolean =>
+      token.startsWith(verifier.prefix) && (jwt === undefined || verifier.takesJwtOf(own));
+    const verifiers = this.#jwtVerifiers.filter(isMeant);
+    const servers = this.#opaqueVerifiers.filter(isMeant);
+    // Tokens of an issuer without a configured iss may have any.
+    const isTaken = servers.some(takes) || (own === issuer && this.#opaqueVerifiers.some(takes));
+    if (isTaken || (jwt && verifiers.some(({ policy }) => policy.issuer === own))) return;
+    throw new RevocationRefused(
+      verifiers.length + servers.length === 0
+        ? 'no issuer with this iss or name is configured; correct it, or leave it out'
+        : 'the token cannot be one of this issuer; name its own issuer, or leave it out',
+    );
   }
 
   async #identifyJwt(jwt: JwtText): Promise<TokenIdentity> {
@@ -53,11 +73,10 @@ export class TokenIdentifier {
     return { target: digestTarget(signedContentDigest(jwt.content)), endsAt };
   }
 
-  async #identifyOpaque(token: string, issuerName: string | undefined): Promise<TokenIdentity> {
+  async #identifyOpaque(token: string): Promise<TokenIdentity> {
     if (isMisspeltJwt(token)) throw invalidToken('malformed');
     const takers = this.#opaqueVerifiers.filter(({ prefix }) => token.startsWith(prefix));
-    const named = issuerName === undefined || takers.some(({ policy }) => policy.issuerName === issuerName);
-    if (takers.length === 0 || !named) throw invalidToken('unknown_issuer');
+    if (takers.length === 0) throw invalidToken('unknown_issuer');
     const digest = presentedDigest(token);
     const [only, second] = takers;
     // Where several servers may know it, none is asked: it may be a secret of one of the others.

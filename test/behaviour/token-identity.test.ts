@@ -288,6 +288,50 @@ t.test(
   },
 );
 
+t.test('V13 the issuer of a token is its iss or a configured name, and any other is an error', async (t) => {
+  const authority = await startAuthority(t);
+  authority.otherwise = { active: true };
+  const { gateway } = await start(t, {
+    login: loginIssuer(key),
+    named: {
+      ...introspectedBy(authority, { jwt: true }),
+      issuer: 'https://as.example',
+      token_prefix: 'opq-',
+    },
+    free: { ...introspectedBy(authority), token_prefix: 'free-' },
+  });
+  const post = (token: string, issuer: string): Promise<Response> =>
+    gateway.admin('POST', '/v1/revocations', { token, issuer });
+  const jwt = (): string => mint(key, claimsOf({ jti: randomUUID() }));
+  for (const [token, issuer] of [
+    [jwt(), 'https://other.example'],
+    [jwt(), 'unknown'],
+    [jwt(), 'named'],
+    [jwt(), 'free'],
+    ['opq-1', 'unknown'],
+    ['opq-1', ISSUER],
+    ['opq-1', 'login'],
+    ['opq-1', 'free'],
+    ['free-1', 'https://as.example'],
+  ] as const) {
+    const response = await post(token, issuer);
+    t.equal(response.status, 400, `${token} of ${issuer}`);
+    t.match(await response.json(), { code: 'invalid_request' });
+  }
+  t.equal(gateway.instance.view.size, 0);
+  for (const [token, issuer, route] of [
+    [jwt(), ISSUER, 'login'],
+    [jwt(), 'login', 'login'],
+    ['opq-1', 'https://as.example', 'named'],
+    ['opq-2', 'named', 'named'],
+    ['free-1', 'free', 'free'],
+  ] as const) {
+    t.equal(await status(gateway, route, token), 200, 'before');
+    t.equal((await post(token, issuer)).status, 201, `${token} of ${issuer}`);
+    await refusedOn(t, gateway, [route], token);
+  }
+});
+
 t.test('V12 a forged JWT cannot end the token of another by its jti or its subject', async (t) => {
   const authority = await startAuthority(t);
   const { gateway } = await start(t, {
