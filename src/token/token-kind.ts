@@ -82,10 +82,13 @@ export function kindClaimsOf(claims: JsonObject): string[] {
 function typFits(typ: JsonValue | undefined, tokenType: TokenType): boolean {
   if (typ === undefined) return tokenType !== 'at+jwt';
   if (typeof typ !== 'string') return false;
-  const name = typ.toLowerCase().replace(/^application\//, '');
+  const written = typ.toLowerCase();
+  if (tokenType === 'at+jwt') return written === 'at+jwt' || written === 'application/at+jwt';
+  // Parameters and white space do not make another type of it (RFC 9110 section 8.3.1).
+  const [essence = ''] = written.split(';');
+  const name = essence.trim().replace(/^application\//, '');
   if (name === 'at+jwt') return tokenType !== 'id_token';
-  if (tokenType === 'at+jwt') return false;
-  const isOther = name.includes('+') && name.endsWith('jwt');
+  const isOther = name.includes('+') && name.includes('jwt');
   return !isOther && kindFits(name, tokenType);
 }
 

@@ -104,3 +104,23 @@ t.test('a validation service has words of its own, but a refresh token is one', 
   t.notOk(isAccessValidation({ token_type: 'refresh' }));
   t.notOk(isAccessValidation({ typ: 'ID' }));
 });
+
+t.test('J1 white space and parameters do not hide the type of a token', async (t) => {
+  for (const typ of [
+    'rt+jwt ',
+    ' rt+jwt',
+    'rt+jwt; a=b',
+    'logout+jwt;',
+    'dpop+jwt\t',
+    'rt+jwt\0',
+    'Refresh ; a=b',
+  ])
+    for (const type of ['any', 'id_token', 'at+jwt'] as const)
+      t.notOk(isAccessJwt({ typ }, {}, type), `${JSON.stringify(typ)} as ${type}`);
+  for (const typ of ['at+jwt ', 'at+jwt; a=b', 'application/at+jwt;a=b']) {
+    t.notOk(isAccessJwt({ typ }, {}, 'at+jwt'), `${typ} is not RFC 9068's spelling`);
+    t.notOk(isAccessJwt({ typ }, {}, 'id_token'), typ);
+    t.ok(isAccessJwt({ typ }, {}, 'any'), typ);
+  }
+  for (const typ of ['at+jwt', 'AT+JWT', 'application/at+jwt']) t.ok(isAccessJwt({ typ }, {}, 'at+jwt'), typ);
+});
