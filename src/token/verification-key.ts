@@ -178,12 +178,15 @@ export function importKeySet(document: unknown, accepts: readonly SignatureAlgor
 
 /**
  * Some authorization servers write a member that they have no value for as null or as an empty list (`oth`, `x5c`,
- * `key_ops`): both mean that it is absent.
+ * `key_ops`), or a private one as an empty text: these mean that it is absent.
  */
 function withoutAbsent(jwk: object): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     Object.entries(jwk).filter(
-      ([, value]: [string, unknown]) => value !== null && !(Array.isArray(value) && value.length === 0),
+      ([name, value]: [string, unknown]) =>
+        value !== null &&
+        !(Array.isArray(value) && value.length === 0) &&
+        !(value === '' && PRIVATE_MEMBERS.includes(name)),
     ),
   );
 }

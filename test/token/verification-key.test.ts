@@ -103,3 +103,14 @@ t.test('a key set tells which keys cannot be used, and the same ones by the same
   t.equal(first?.digest, again?.digest);
   t.not(first?.digest, changed?.digest);
 });
+
+t.test('J6 an empty private member is absent, and any other makes it a private key', async (t) => {
+  const jwk = ec;
+  for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']) {
+    t.equal(importKeySet({ keys: [{ ...jwk, [member]: '' }] }, ALL).keys.length, 1, member);
+    for (const value of ['AQ', ' ', 0, false, {}])
+      t.equal(importKeySet({ keys: [{ ...jwk, [member]: value }] }, ALL).keys.length, 0, member);
+  }
+  const [accepted] = importKeySet({ keys: [{ ...jwk, d: '' }] }, ALL).accepted;
+  t.notOk(Object.hasOwn(accepted ?? {}, 'd'));
+});
