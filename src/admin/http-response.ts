@@ -1,4 +1,4 @@
-/** Answers of the admin listener. */
+/** Responses of the admin listener. */
 
 export interface AdminResponse {
   readonly status: number;

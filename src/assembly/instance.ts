@@ -3,7 +3,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { openStore } from './adapters.ts';
-import { AdminServer, type Readiness } from '../admin/server.ts';
+import type { Readiness } from '../admin/routes.ts';
+import { AdminServer } from '../admin/server.ts';
 import { CertificateWatch } from './certificate-watch.ts';
 import { droppedClaimProblems, reportUnlistedClaims } from './dropped-claims.ts';
 import { systemClock, type Clock } from '../clock.ts';

@@ -1,0 +1,127 @@
+/** The routes of the admin listener, as one table. docs/reference.md, "Admin listener". */
+import { isJson } from '../http/media-type.ts';
+import { adminProblem, type AdminResponse } from './http-response.ts';
+import type { KeysApi } from './keys-api.ts';
+import { pageResponses } from './page-files.ts';
+import type { Caller, RevocationsApi } from './revocations-api.ts';
+
+/** Whether the gateway should get requests. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** One line for each thing that was asked, for `?verbose`. */
+  readonly report: readonly string[];
+}
+
+/** What the handlers respond from. */
+export interface RouteParts {
+  readonly revocations: RevocationsApi;
+  readonly keys: KeysApi;
+  readonly readiness: () => Readiness;
+  readonly status: () => object;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  /** The JWK Set of the assertion keys; undefined where none are configured. */
+  readonly publicKeys: object | undefined;
+}
+
+export interface OpenRequest {
+  readonly query: URLSearchParams;
+  /** What the path names: its first group; else empty. */
+  readonly name: string;
+}
+
+export interface ApiRequest extends OpenRequest {
+  readonly caller: Caller;
+  /** Empty where the route takes none. */
+  readonly body: Buffer;
+}
+
+/** Is a body of this media type accepted? */
+export type BodyType = (mediaType: string) => boolean;
+
+type Handler<R> = (parts: RouteParts, request: R) => AdminResponse | Promise<AdminResponse>;
+
+/** Which checks come first: `open`, none; `host`, the Host; `token`, the Host, then the token. */
+export type Access = 'open' | 'host' | 'token';
+
+/** GET stands for HEAD, too. */
+type Method = 'GET' | 'POST' | 'DELETE';
+type Path = string | RegExp;
+
+export type Route =
+  | readonly [Method, Path, needs: Exclude<Access, 'token'>, body: undefined, Handler<OpenRequest>]
+  | readonly [Method, Path, needs: 'token', body: BodyType | undefined, Handler<ApiRequest>];
+
+const REVOCATION = /^\/v1\/revocations\/([A-Za-z0-9_-]{1,64})$/;
+const KEYS_REFRESH = /^\/v1\/issuers\/([A-Za-z0-9._-]{1,64})\/keys\/refresh$/;
+const isForm: BodyType = (mediaType) => mediaType === 'application/x-www-form-urlencoded';
+
+const livez: Handler<OpenRequest> = () => ({ status: 200, body: 'ok\n' });
+
+const readyz: Handler<OpenRequest> = (parts, { query }) => {
+  const { ready, report } = parts.readiness();
+  const lines = query.has('verbose') ? `${report.join('\n')}\n` : '';
+  return { status: ready ? 200 : 503, body: `${lines}${ready ? 'ok' : 'not ready'}\n` };
+};
+
+const metrics: Handler<OpenRequest> = async (parts) => {
+  const { contentType, body } = await parts.metrics();
+  return { status: 200, headers: { 'content-type': contentType }, body };
+};
+
+const publicKeys: Handler<OpenRequest> = (parts) =>
+  parts.publicKeys === undefined
+    ? adminProblem(404, 'not_found', 'no assertion keys are configured')
+    : { status: 200, headers: { 'cache-control': 'max-age=60' }, body: parts.publicKeys };
+
+const status: Handler<ApiRequest> = (parts) => ({ status: 200, body: parts.status() });
+const list: Handler<ApiRequest> = ({ revocations }, { query }) => revocations.list(query);
+const create: Handler<ApiRequest> = ({ revocations }, { body, caller }) => revocations.create(body, caller);
+const show: Handler<ApiRequest> = ({ revocations }, { name }) => revocations.show(name);
+const undo: Handler<ApiRequest> = ({ revocations }, { name, caller }) => revocations.undo(name, caller);
+const revoke: Handler<ApiRequest> = ({ revocations }, { body, caller }) =>
+  revocations.revokeForm(body, caller);
+const refreshKeys: Handler<ApiRequest> = ({ keys }, { name, caller }) => keys.refresh(name, caller);
+
+const ROUTES: readonly Route[] = [
+  ['GET', '/livez', 'open', undefined, livez],
+  ['GET', '/readyz', 'open', undefined, readyz],
+  ['GET', '/metrics', 'open', undefined, metrics],
+  ['GET', '/.well-known/sallyport/jwks.json', 'open', undefined, publicKeys],
+  ...[...pageResponses()].map(([path, file]): Route => ['GET', path, 'host', undefined, () => file]),
+  ['GET', '/v1/status', 'token', undefined, status],
+  ['GET', '/v1/revocations', 'token', undefined, list],
+  ['POST', '/v1/revocations', 'token', isJson, create],
+  ['GET', REVOCATION, 'token', undefined, show],
+  ['DELETE', REVOCATION, 'token', undefined, undo],
+  ['POST', '/v1/revoke', 'token', isForm, revoke],
+  ['POST', KEYS_REFRESH, 'token', undefined, refreshKeys],
+];
+
+/** What the path of a request leads to. */
+export interface Destination {
+  readonly access: Access;
+  readonly name: string;
+  /** One for each method; empty where nothing is at this path. */
+  readonly routes: readonly Route[];
+}
+
+export function destinationOf(path: string): Destination {
+  const routes = ROUTES.filter(([, at]) => (typeof at === 'string' ? at === path : at.test(path)));
+  const [, at, access] = routes[0] ?? [];
+  return {
+    // What the API has, and what it lacks, is only for those with a token.
+    access: access ?? (path.startsWith('/v1/') ? 'token' : 'open'),
+    name: at instanceof RegExp ? (at.exec(path)?.[1] ?? '') : '',
+    routes,
+  };
+}
+
+/** The route for a method; 404 or 405 where there is none. */
+export function routeFor({ routes }: Destination, method: string): Route | AdminResponse {
+  if (routes.length === 0) return adminProblem(404, 'not_found', 'there is nothing here');
+  const wanted = method === 'HEAD' ? 'GET' : method;
+  const route = routes.find(([of]) => of === wanted);
+  if (route) return route;
+  const allow = routes.flatMap(([of]) => (of === 'GET' ? ['GET', 'HEAD'] : [of])).join(', ');
+  return adminProblem(405, 'method_not_allowed', `use one of ${allow}`, { allow });
+}
