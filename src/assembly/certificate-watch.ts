@@ -13,7 +13,7 @@ import type { Logger } from '../telemetry/logger.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
-interface CertificateStatus {
+export interface CertificateStatus {
   readonly key: string;
   readonly state: CertificateState;
   /** RFC 3339. */

@@ -1,13 +1,13 @@
 /**
  * Everything that a configuration means, made once for it: a reload makes another, and requests that are under way
- * end with the one that they began with. With assemble.ts, adapters.ts, issuers.ts and opaque-issuers.ts the only
+ * end with the one that they began with. PLACE
  * place that constructs adapters.
  */
 import { AdminAuth } from '../admin/admin-auth.ts';
 import { KeysApi } from '../admin/keys-api.ts';
 import { RevocationsApi } from '../admin/revocations-api.ts';
 import type { AdminParts } from '../admin/server.ts';
-import { assertionSigner } from './adapters.ts';
+import { assertionSigner } from './assertion-signer.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { listenerTls, strictTransportSecurity, tlsClientOptions } from '../config/tls-schema.ts';

@@ -2,14 +2,13 @@
  * Puts a gateway together from its configuration, and puts another configuration in its place when told to.
  */
 import { randomBytes } from 'node:crypto';
-import { openStore } from './adapters.ts';
+import { openStore } from './revocation-store.ts';
 import type { Readiness } from '../admin/routes.ts';
 import { AdminServer } from '../admin/server.ts';
 import { CertificateWatch } from './certificate-watch.ts';
 import { droppedClaimProblems, reportUnlistedClaims } from './dropped-claims.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
-import { accessText, matchText } from '../config/describe-route.ts';
 import { restartProblems } from '../config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
 import { InFlight } from '../handlers/in-flight-limiter.ts';
@@ -28,6 +27,7 @@ import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { VERSION } from '../version.ts';
+import { statusJson } from './status.ts';
 
 /** A gateway that is ready to start. */
 export class Instance {
@@ -98,7 +98,14 @@ export class Instance {
     this.admin = new AdminServer({
       ...generation.adminParts,
       readiness: () => this.readiness,
-      status: () => this.#status(),
+      status: () =>
+        statusJson({
+          generation: this.#generation,
+          lasting: this.#lasting,
+          uptimeMs: clock.monotonicMs() - this.#startedAtMs,
+          ready: this.readiness.ready,
+          certificates: this.#certificates.status,
+        }),
       metrics: () => metrics.text(),
       logger: log.logger,
     });
@@ -279,52 +286,6 @@ export class Instance {
       passedMs >= longestMs ||
       [...this.#generation.issuers.remoteKeySets.values()].every(({ available }) => available);
     return !this.#keysAwaited;
-  }
-
-  #status(): object {
-    const { loaded, policy, issuers, forwarder } = this.#generation;
-    const { clock, keyReports } = this.#lasting;
-    const seconds = (ms: number): number | null => (Number.isFinite(ms) ? Math.round(ms) / 1000 : null);
-    return {
-      name: policy.name,
-      version: VERSION,
-      uptime_seconds: seconds(clock.monotonicMs() - this.#startedAtMs),
-      ready: this.readiness.ready,
-      routes: loaded.configuration.routes.map((route) => ({
-        name: route.name,
-        match: matchText(route),
-        mode: route.auth.mode,
-        access: accessText(route),
-        upstream: route.upstream,
-      })),
-      issuers: Object.entries(loaded.configuration.issuers).map(([name, { issuer = null }]) => {
-        const keys = issuers.remoteKeySets.get(name);
-        if (!keys) return { name, issuer };
-        const at = keyReports.successAtMs.get(name);
-        return {
-          name,
-          issuer,
-          keys_available: keys.available,
-          keys_age_seconds: at === undefined ? null : seconds(clock.nowMs() - at),
-        };
-      }),
-      upstreams: Object.keys(loaded.configuration.upstreams).map((name) => ({
-        name,
-        targets: forwarder
-          .health()
-          .filter(({ upstream }) => upstream === name)
-          .map(({ target, available }) => ({ url: target, healthy: available })),
-      })),
-      certificates: this.#certificates.status,
-      revocation: {
-        entries: this.view.size,
-        view_age_seconds: seconds(this.view.ageMs),
-        max_view_age_seconds: seconds(policy.maxViewAgeMs),
-        claims: loaded.configuration.revocation.claims,
-        store: this.#lasting.store.kind,
-        store_connected: this.view.connected,
-      },
-    };
   }
 }
 

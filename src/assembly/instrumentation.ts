@@ -1,7 +1,7 @@
 /** What the parts of a gateway tell of themselves, as metrics and log lines. */
 import type { Clock } from '../clock.ts';
 import type { Configuration } from '../config/schema.ts';
-import type { IssuerObserver } from './issuers.ts';
+import type { IssuerObserver } from './issuer-observer.ts';
 import type { KeyReports } from './key-reports.ts';
 import type { LogoutObserver } from '../handlers/logout-handler.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
@@ -71,11 +71,13 @@ interface Measured {
   }[];
 }
 
-/** What is measured when the metrics are asked for. */
-export function exposeGauges(
-  metrics: Metrics,
-  { caches, view, maxViewAgeMs, keySuccessAtMs, targets }: Measured,
-): void {
+/** Exposes what is measured when the metrics are asked for. */
+export function exposeGauges(metrics: Metrics, measured: Measured): void {
+  exposeTargetsAndTokens(metrics, measured);
+  exposeView(metrics, measured);
+}
+
+function exposeTargetsAndTokens(metrics: Metrics, { caches, keySuccessAtMs, targets }: Measured): void {
   metrics.gauge(
     'sallyport_upstream_target_healthy',
     '1 while the target gets requests.',
@@ -107,6 +109,9 @@ export function exposeGauges(
       for (const [issuer, atMs] of keySuccessAtMs) set(atMs / 1000, issuer);
     },
   );
+}
+
+function exposeView(metrics: Metrics, { view, maxViewAgeMs }: Measured): void {
   metrics.gauge('sallyport_revocation_entries', 'Revocations in force in the local view.', [], (set) =>
     set(view.size),
   );

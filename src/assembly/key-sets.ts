@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { minSecretBytes, weakSecret } from '../config/issuer-problems.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
-import type { IssuerParts } from './issuers.ts';
+import type { KeySetParts } from './issuer-key-sets.ts';
 import { DEFAULT_ALGORITHMS, DEFAULT_HMAC_ALGORITHMS, type SignatureAlgorithm } from '../token/algorithms.ts';
 import { KeyCacheFile } from '../token/key-cache-file.ts';
 import { StaticKeySet, type KeySet } from '../token/key-set.ts';
@@ -13,7 +13,7 @@ export function keyCache(
   name: string,
   { issuer = '', jwks_url: url, keys }: IssuerConfiguration,
   folder: string,
-  { clock, observer }: IssuerParts,
+  { clock, observer }: KeySetParts,
 ): KeyCacheFile | undefined {
   if (keys.cache_dir === undefined) return undefined;
   return new KeyCacheFile({

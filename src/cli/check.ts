@@ -1,10 +1,11 @@
-import { assertionSigner } from '../assembly/adapters.ts';
+import { assertionSigner } from '../assembly/assertion-signer.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { systemClock } from '../clock.ts';
 import { ConfigurationError } from '../config/load.ts';
 import { certificateFindings, configuredCertificates } from '../config/certificates.ts';
 import { configurationWarnings } from '../config/warnings.ts';
-import { Issuers, SILENT_OBSERVER } from '../assembly/issuers.ts';
+import { SILENT_OBSERVER } from '../assembly/issuer-observer.ts';
+import { Issuers } from '../assembly/issuers.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { skippedText } from '../token/verification-key.ts';
 import {

@@ -2,11 +2,12 @@
  * A dry run: what would happen to a request, stage by stage, and why. The pipeline is the gateway's own; only what
  * stands around it differs, and what no network can tell without `online`.
  */
-import { assertionSigner } from '../assembly/adapters.ts';
+import { assertionSigner } from '../assembly/assertion-signer.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { Gateway } from '../gateway.ts';
-import { Issuers, SILENT_OBSERVER } from '../assembly/issuers.ts';
+import { SILENT_OBSERVER } from '../assembly/issuer-observer.ts';
+import { Issuers } from '../assembly/issuers.ts';
 import { compilePolicy } from '../assembly/compile-policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import {

@@ -1,7 +1,7 @@
 /** What a dry run knows of the revocation list: all of it where it may ask, else nothing. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { openStore } from '../assembly/adapters.ts';
+import { openStore } from '../assembly/revocation-store.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { RevocationEntry } from '../revocation/revocation-store.ts';

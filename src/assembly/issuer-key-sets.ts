@@ -1,0 +1,117 @@
+/** The key sets of the issuers of one configuration. Sets behind a URL refresh; a reload takes over those that stay the same. */
+import { resolve } from 'node:path';
+import type { Clock } from '../clock.ts';
+import { isLoopback } from '../config/issuer-problems.ts';
+import type { IssuerConfiguration } from '../config/schema.ts';
+import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
+import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
+import type { KeySet } from '../token/key-set.ts';
+import { REFETCH_INTERVAL_MS, RemoteKeySet, type RemoteKeySetOptions } from '../token/remote-key-set.ts';
+import type { SkippedKey } from '../token/verification-key.ts';
+import type { IssuerObserver } from './issuer-observer.ts';
+import { parseJson } from './json-file.ts';
+import { algorithmsOf, keyCache, PUBLIC_KEYS, secretKeySet, staticKeySet } from './key-sets.ts';
+
+export interface KeySetParts {
+  readonly client: AuthorizationServerClient;
+  readonly clock: Clock;
+  readonly observer: IssuerObserver;
+  /** Where the key sets behind URLs come from instead. */
+  readonly fetchKeys?: (issuerName: string) => Promise<unknown>;
+  /** For a look at one token: an unknown kid is looked for at once, and key sets are neither stored nor restored. */
+  readonly oneLook?: boolean;
+}
+
+export class IssuerKeySets {
+  readonly #parts: KeySetParts;
+  readonly #previous: ReadonlyMap<string, RemoteKeySet> | undefined;
+  /** By issuer name. */
+  readonly #remote = new Map<string, RemoteKeySet>();
+  /** The same, by all that they are made of. */
+  readonly #bySource = new Map<string, RemoteKeySet>();
+  readonly #takenOver = new Set<RemoteKeySet>();
+
+  /** @param previous whose sets are taken over where they are the same */
+  constructor(parts: KeySetParts, previous: IssuerKeySets | undefined) {
+    this.#parts = parts;
+    this.#previous = previous ? previous.#bySource : undefined;
+  }
+
+  /** Key sets behind a URL, by issuer name. */
+  get remote(): ReadonlyMap<string, RemoteKeySet> {
+    return this.#remote;
+  }
+
+  /**
+   * @param folder of the configuration, for relative paths
+   * @throws TypeError that says what is wrong with a key file, and what to do
+   */
+  add(name: string, issuer: IssuerConfiguration, folder: string): KeySet {
+    const algorithms = algorithmsOf(issuer);
+    const skippedOf = this.#skippedOf(name);
+    if (issuer.hmac_secret !== undefined) return secretKeySet(issuer.hmac_secret, algorithms);
+    if (issuer.jwks_file !== undefined) {
+      const file = resolve(folder, issuer.jwks_file);
+      return staticKeySet('jwks_file', parseJson(file, PUBLIC_KEYS), algorithms, skippedOf);
+    }
+    if (issuer.jwks !== undefined) return staticKeySet('jwks', issuer.jwks, algorithms, skippedOf);
+    const { jwks_url, allow_http } = issuer;
+    const source = JSON.stringify([name, issuer.issuer, jwks_url, allow_http, algorithms, issuer.keys]);
+    const known = this.#previous?.get(source);
+    const keys = known ?? new RemoteKeySet(this.#optionsOf(name, issuer, folder));
+    if (known) this.#takenOver.add(known);
+    this.#remote.set(name, keys);
+    this.#bySource.set(source, keys);
+    return keys;
+  }
+
+  /** Resolves once each key set was fetched or has failed once. */
+  async start(): Promise<void> {
+    const fresh = [...this.#remote.values()].filter((keys) => !this.#takenOver.has(keys));
+    await Promise.all(fresh.map((keys) => keys.start()));
+  }
+
+  /** @param successor whose sets go on */
+  stop(successor?: IssuerKeySets): void {
+    const kept = new Set(successor?.remote.values());
+    for (const keys of this.#remote.values()) if (!kept.has(keys)) keys.stop();
+  }
+
+  #skippedOf(name: string): (skipped: readonly SkippedKey[]) => void {
+    const { observer } = this.#parts;
+    return (skipped) => observer.keysSkipped(name, skipped);
+  }
+
+  #optionsOf(name: string, issuer: IssuerConfiguration, folder: string): RemoteKeySetOptions {
+    const { client, clock, observer, fetchKeys, oneLook = false } = this.#parts;
+    const skippedOf = this.#skippedOf(name);
+    const url = issuer.jwks_url;
+    const fromServer = (): Promise<unknown> =>
+      url === undefined
+        ? discoverKeySet(client, issuer.issuer ?? '', (found) => mayUse(found, issuer.allow_http))
+        : fetchKeySet(client, url);
+    return {
+      fetchDocument: fetchKeys ? () => fetchKeys(name) : fromServer,
+      algorithms: algorithmsOf(issuer),
+      refreshMs: issuer.keys.refresh,
+      maxStaleMs: issuer.keys.max_stale,
+      refetchIntervalMs: oneLook ? 0 : REFETCH_INTERVAL_MS,
+      storage: oneLook ? undefined : keyCache(name, issuer, folder, this.#parts),
+      clock,
+      observer: {
+        refreshed: (skipped) => {
+          observer.keysRefreshed(name);
+          skippedOf(skipped);
+        },
+        restored: (ageMs) => observer.keysRestored(name, ageMs),
+        failed: (error) => observer.keysFailed(name, error, keys.available),
+      },
+    };
+  }
+}
+
+/** Keys that decide who may pass travel encrypted, or do not leave the machine (rule K4). */
+function mayUse(url: string, allowHttp: boolean): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'https:' || (protocol === 'http:' && (allowHttp || isLoopback(hostname)));
+}

@@ -1,0 +1,41 @@
+/** Issuers of JWTs: by which policy their tokens are verified, and where they tell of logouts. */
+import type { Clock } from '../clock.ts';
+import type { IssuerConfiguration } from '../config/schema.ts';
+import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
+import type { RevocableClaim } from '../token/authentic-token.ts';
+import type { JwtPolicy } from '../token/jwt-verifier.ts';
+import type { KeySet } from '../token/key-set.ts';
+import { LogoutVerifier } from '../token/logout-verifier.ts';
+import { algorithmsOf } from './key-sets.ts';
+
+export function jwtPolicy(
+  name: string,
+  issuer: IssuerConfiguration,
+  claims: readonly RevocableClaim[],
+): JwtPolicy {
+  return {
+    issuerName: name,
+    issuer: issuer.issuer ?? '',
+    audiences: issuer.audiences,
+    algorithms: algorithmsOf(issuer),
+    tokenType: issuer.token_type,
+    requiredClaims: issuer.required_claims,
+    clockSkewSeconds: issuer.clock_skew / 1000,
+    futureIatSeconds: issuer.future_iat / 1000,
+    maxLifetimeSeconds: issuer.max_lifetime / 1000,
+    revocableClaims: claims,
+  };
+}
+
+/** Undefined where the configuration names no endpoint for back-channel logout. */
+export function logoutEndpoint(
+  { backchannel_logout: logout }: IssuerConfiguration,
+  policy: JwtPolicy,
+  keys: KeySet,
+  clock: Clock,
+): LogoutEndpoint | undefined {
+  if (!logout) return undefined;
+  const verifier = new LogoutVerifier({ ...policy, clientIds: logout.client_ids }, keys, clock);
+  const { host, path, ends } = logout;
+  return { host, path, ends, issuerName: policy.issuerName, verifier };
+}
