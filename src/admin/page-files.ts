@@ -1,6 +1,6 @@
 /**
  * The files of the admin page, as they lie in page/, and the headers that go with them. The page needs no token: it asks
- * for one, and talks to the API as everybody else does. Rule A3.
+ * for one, and talks to the API as any other client does. Rule A3.
  */
 import { readFileSync } from 'node:fs';
 import type { AdminResponse } from './http-response.ts';

@@ -1,7 +1,6 @@
 /**
- * Everything that a configuration means, made once for it: a reload makes another, and requests that are under way
- * end with the one that they began with. PLACE
- * place that constructs adapters.
+ * All objects that are built from one configuration. A reload builds a new generation; requests in flight finish on the old
+ * one.
  */
 import { AdminAuth } from '../admin/admin-auth.ts';
 import { KeysApi } from '../admin/keys-api.ts';
@@ -205,7 +204,7 @@ export class Generation {
     };
   }
 
-  /** Another one serves from now on; what is under way comes to its end. */
+  /** Another generation serves from now on; requests in flight finish on this one. */
   retire(successor: Generation): void {
     this.issuers.stop(successor.issuers);
     this.forwarder.retire();

@@ -193,14 +193,14 @@ export class Instance {
   }
 
   /**
-   * Puts another configuration in place, between two requests: no connection drops, what is under way ends with the
-   * one it began with, and no cached decision survives it.
+   * Puts another configuration in place, between two requests: no connection drops, requests in flight finish on
+   * the old one, and no cached decision survives it.
    *
    * @throws ConfigurationError where it cannot be used, or needs a restart; then nothing has changed
    */
   async reload(loaded: LoadedConfiguration): Promise<void> {
     const reloading = this.#reloading.then(() => this.#replace(loaded));
-    // The next one waits for this one, whatever became of it; its own caller is told below.
+    // The next one waits for this one, even if it fails; the caller of this one gets its error below.
     this.#reloading = reloading.catch(() => undefined);
     await reloading;
   }
@@ -249,7 +249,7 @@ export class Instance {
     await this.#listening.catch(() => undefined);
     const { issuers, forwarder, loaded } = this.#generation;
     const { drain_delay, drain } = loaded.configuration.timeouts;
-    // Of a gateway that could not start no load balancer knows.
+    // No load balancer knows a gateway that never started: there is nothing to wait for.
     const delayMs = this.#started ? drain_delay : 0;
     await Promise.all(this.listeners.map((listener) => listener.drain(delayMs, drain)));
     issuers.stop();
@@ -270,7 +270,7 @@ export class Instance {
       ready: listLoaded && !this.#keysPending && !isAwaitingKeys && !this.#draining,
       report: [
         '[+] configuration',
-        `${listLoaded ? '[+]' : '[-]'} revocation list${this.view.connected ? '' : ': the store cannot be had'}`,
+        `${listLoaded ? '[+]' : '[-]'} revocation list${this.view.connected ? '' : ': the store is unavailable'}`,
         ...keys,
         ...(this.#draining ? ['[-] draining'] : []),
       ],

@@ -1,4 +1,4 @@
-/** Issuers of opaque tokens: who is asked about them, and by which policy their answers are judged. */
+/** Issuers of opaque tokens: who is asked about them, and by which policy their responses are judged. */
 import type { Configuration, IssuerConfiguration } from '../config/schema.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
@@ -14,7 +14,7 @@ export function opaquePolicy(
 ): OpaquePolicy {
   const issuer = issuers[name];
   const responses = issuer?.introspection ?? issuer?.validation;
-  if (!issuer || !responses) throw new TypeError('it has nobody to ask');
+  if (!issuer || !responses) throw new TypeError('the issuer has neither introspection nor validation');
   return {
     issuerName: name,
     issuer: issuer.issuer,

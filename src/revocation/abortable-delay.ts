@@ -1,4 +1,4 @@
-/** A wait that whoever waits can be called back from. */
+/** A delay that can be aborted. */
 import type { Clock } from '../clock.ts';
 
 /** Resolves after the delay, or as soon as the signal is aborted. */

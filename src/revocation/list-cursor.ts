@@ -1,6 +1,6 @@
 /**
  * The order in which every store lists its entries: the latest first, and a cursor for the place where a page ended.
- * `created_at` never changes, so that what is raised while somebody pages is neither missed nor shown twice. Pure.
+ * `created_at` never changes, so that what is raised between two pages is neither missed nor shown twice. Pure.
  */
 import type { Page, RevocationEntry } from './revocation-store.ts';
 
@@ -22,12 +22,12 @@ function formatCursor({ createdAt, id }: ListPlace): string {
 /**
  * Where the next page begins; without a cursor, the start.
  *
- * @throws RangeError where it is none of ours
+ * @throws RangeError where it is invalid
  */
 export function parseCursor(cursor: string | undefined): ListPlace {
   if (cursor === undefined) return LIST_START;
   const [, createdAt, id] = /^(\d{1,15})\.([A-Za-z0-9_-]{1,64})$/.exec(cursor) ?? [];
-  if (createdAt === undefined || id === undefined) throw new RangeError('the cursor is none of ours');
+  if (createdAt === undefined || id === undefined) throw new RangeError('invalid cursor');
   return { createdAt: Number(createdAt), id };
 }
 

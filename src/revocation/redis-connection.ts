@@ -15,7 +15,7 @@ import {
   UNDO_SCRIPT,
 } from './redis-scripts.ts';
 
-/** Answers are mapped as ever: with exactOptionalPropertyTypes, ioredis' type allows no undefined there. */
+/** Replies are mapped as usual: with exactOptionalPropertyTypes, ioredis' type allows no undefined there. */
 type RedisOptions = Omit<AnyRedisOptions, 'replyMapping'>;
 
 /** Where Redis is. Nodes are `host:port`. */
@@ -61,7 +61,7 @@ const SCRIPTS: Readonly<Record<keyof Scripts, string>> = {
 };
 
 const CONNECT_TIMEOUT_MS = 2_000;
-/** Redis does not answer the closing of a connection that waits in XREAD: no reason to wait for it at the end. */
+/** Redis does not respond to the closing of a connection that waits in XREAD: no reason to wait for it at the end. */
 const DISCONNECT_TIMEOUT_MS = 50;
 
 /** A connection that is being made, or is there, until it is lost. It never comes back: a new one is made instead. */
@@ -106,7 +106,7 @@ export function connectRedis(location: RedisLocation, commandTimeoutMs?: number)
   return { redis, ready };
 }
 
-/** A cluster tells only that no node answered; why, its last node knows. */
+/** A cluster tells only that no node responded; why, its last node knows. */
 function causeOf(error: unknown): unknown {
   return error instanceof Error && 'lastNodeError' in error && error.lastNodeError instanceof Error
     ? error.lastNodeError
@@ -154,7 +154,7 @@ function nodeOf(node: string): { host: string; port: number } {
   return { host: node.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(node.slice(colon + 1)) };
 }
 
-/** What a Redis is, for whoever checks a configuration. */
+/** What a Redis is, for a check of the configuration. */
 export interface RedisFacts {
   readonly version: string;
   /** Does it write to disk (append-only file, or snapshots)? */

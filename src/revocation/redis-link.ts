@@ -1,6 +1,6 @@
 /**
- * The way to Redis that never hangs: a connection is made when it is needed, given up when it does not answer, and
- * made anew, from looking for the primary on, by the next command. Rule V9.
+ * The way to Redis that never hangs: a connection is made when it is needed, given up when it does not respond, and
+ * made again, from looking for the primary on, by the next command. Rule V9.
  */
 import type { Clock } from '../clock.ts';
 import {
@@ -10,8 +10,8 @@ import {
   type ScriptedRedis,
 } from './redis-connection.ts';
 
-/** Making a connection, or one command. Redis answers in microseconds: one that does not in this time is lost. */
-const ANSWER_TIMEOUT_MS = 2_000;
+/** Making a connection, or one command. Redis responds in microseconds: one that does not in this time is lost. */
+const RESPONSE_TIMEOUT_MS = 2_000;
 /** The same for a follower, whose commands wait up to a second by design: a dead one is noticed within 3 s. */
 const FOLLOWER_TIMEOUT_MS = 1_800;
 
@@ -42,7 +42,7 @@ export class RedisLink {
       await ready;
       return await command(redis);
     } catch (error) {
-      // No answer in time: the connection may be half open, and only a new one can tell.
+      // No response in time: the connection may be half open, and only a new one can tell.
       // A replica that was a primary takes no change: a new connection finds the one that does.
       if (error instanceof Error && /^Command timed out$|READONLY/.test(error.message))
         this.#giveUp(connection);
@@ -78,11 +78,11 @@ export class RedisLink {
   }
 
   #open(): RedisConnection {
-    const opening = connectRedis(this.#location, ANSWER_TIMEOUT_MS);
+    const opening = connectRedis(this.#location, RESPONSE_TIMEOUT_MS);
     const { redis } = opening;
     const connection: RedisConnection = {
       redis,
-      ready: this.#within(ANSWER_TIMEOUT_MS, opening.ready, () => this.#giveUp(connection)),
+      ready: this.#within(RESPONSE_TIMEOUT_MS, opening.ready, () => this.#giveUp(connection)),
     };
     redis.once('end', () => this.#giveUp(connection));
     return connection;
@@ -98,7 +98,7 @@ export class RedisLink {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const cancel = this.#clock.after(limitMs, () => {
       tooLate();
-      reject(new Error('Redis did not answer in time'));
+      reject(new Error('Redis did not respond in time'));
     });
     response.then(resolve, reject);
     try {

@@ -10,7 +10,7 @@
  * sum of the first 48 bits of SHA-1 over `id|mark` of every mark, modulo 2^48: whatever the order, and found by every
  * gateway for itself (mark.ts).
  *
- * Redis 7.0 cannot expire the members of a hash, so every change trims what has expired, and so does whoever asks for
+ * Redis 7.0 cannot expire the members of a hash, so every change trims what has expired, and so does every call for
  * the inventory.
  */
 export const KEY_NAMES = ['state', 'detail', 'expiry', 'clock', 'log', 'created'] as const;
@@ -19,7 +19,7 @@ export type KeyName = (typeof KEY_NAMES)[number];
 /** Expired entries removed with each call: more than one, so that the list shrinks faster than it grows. */
 const TRIM_PER_CALL = 20;
 /** Entries put into the indexes again with each call: Redis does nothing else meanwhile, for some 10 ms. */
-const MEND_PER_CALL = 2_000;
+const REPAIR_PER_CALL = 2_000;
 /** Changes kept in the log. A gateway that was away for longer compares itself with the whole list. */
 export const LOG_LENGTH = 100_000;
 
@@ -179,8 +179,8 @@ return merged
 
 /**
  * What a gateway compares itself with. Where the count is not that of the state itself (part of the list was evicted),
- * count and checksum are worked out anew first. An index that does not fit the state is mended, a piece with each call. → [last id of the log, count, checksum, id of the replication history,
- * empty where the server does not tell]
+ * count and checksum are worked out again first. An index that does not fit the state is repaired, a piece with each call.
+ * → [last id of the log, count, checksum, id of the replication history, empty where the server does not tell]
  */
 export const INVENTORY_SCRIPT = `${COMMON}
 local size = redis.call('HLEN', state)
@@ -197,7 +197,7 @@ if not mended_to and (in_expiry ~= size or in_created ~= size) then
   if in_created > size then redis.call('UNLINK', created) end
 end
 if mended_to then
-  local page = redis.call('HSCAN', state, mended_to, 'COUNT', ${MEND_PER_CALL})
+  local page = redis.call('HSCAN', state, mended_to, 'COUNT', ${REPAIR_PER_CALL})
   for index = 1, #page[2], 2 do
     local id, mark = page[2][index], parse(page[2][index + 1])
     redis.call('ZADD', expiry, mark.expires_at, id)

@@ -155,7 +155,7 @@ export class RedisStore implements RevocationStore {
   async *snapshot(): AsyncGenerator<readonly RevocationMark[]> {
     const scan = (cursor: string): Promise<[cursor: string, fields: string[]]> => {
       const page = this.#link.run((redis) => redis.hscan(this.#key.state, cursor, 'COUNT', SCAN_COUNT));
-      // Whoever stops reading never looks at the page that was asked for ahead.
+      // A reader that stops never looks at the page that was asked for ahead.
       page.catch(() => undefined);
       return page;
     };

@@ -51,7 +51,7 @@ export interface Batch {
   readonly position: Position;
   /**
    * What a view has that has applied all of it: then it is as fresh as `askedAtMs`, else it has missed something.
-   * Undefined where nobody has looked yet. A store that cannot lose anything says `everything`.
+   * Undefined where the store has not looked yet. A store that cannot lose anything says `everything`.
    */
   readonly complete: Inventory | 'everything' | undefined;
 }
@@ -75,7 +75,7 @@ export const MAX_ANNOUNCEMENT_CHARACTERS = 4_096;
 export type Position = string;
 
 /**
- * Every method rejects with an Error when the store cannot be had or did not take the change; none hangs.
+ * Every method rejects with an Error when the store is unavailable or did not take the change; none hangs.
  */
 export interface RevocationStore {
   /** Who learns of a change, and what survives a restart. */
@@ -102,7 +102,7 @@ export interface RevocationStore {
   /**
    * What is revoked, the latest first.
    *
-   * @throws RangeError where the cursor is none of ours
+   * @throws RangeError where the cursor is invalid
    */
   list(query: ListQuery): Promise<Page>;
   /**

@@ -33,7 +33,7 @@ export function isForGood(kind: TargetKind): boolean {
   return isExact(kind) || kind === 'session';
 }
 
-/** 127 bits of a digest: enough that nobody finds a second target with the same key, short enough to type. */
+/** 127 bits of a digest: enough that no second target can be found with the same key, short enough to type. */
 const KEY_BYTES = 16;
 
 /** What stands for a target wherever it is looked up: 128 bits, of which the first is 0, as four words. */
@@ -89,7 +89,7 @@ export interface RevocableFacts {
 
 const NO_TOKENS: readonly RevocableToken[] = [];
 
-/** A token as the revocation list knows it. Its keys are worked out when somebody asks for them, and once. */
+/** A token as the revocation list knows it. Its keys are worked out when they are first needed, and once. */
 export class RevocableToken {
   readonly #facts: RevocableFacts;
   readonly #alsoKnownAs: readonly RevocableToken[];

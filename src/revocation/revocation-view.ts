@@ -1,5 +1,5 @@
 /**
- * The local copy of the revocation list: answers on every request, synchronously, and knows how old it may be.
+ * The local copy of the revocation list: responds on every request, synchronously, and knows how old it may be.
  *
  * It notes the end of the store's log, loads a snapshot, then follows the log from there, so that nothing falls
  * between. About once a second it compares itself with the store; where they differ, it compares every mark, takes
@@ -32,7 +32,7 @@ const DIFFERENCES_ALLOWED = 1;
 interface ViewEvents {
   /** The list was loaded from the store, at start or after it had been lost. */
   loaded: [];
-  /** The store cannot be had. Once for each loss, not for each try. */
+  /** The store is unavailable. Once for each loss, not for each try. */
   lost: [error: unknown];
   /** The store had lost marks, and has them again. */
   restored: [marks: number];

@@ -1,5 +1,5 @@
 /**
- * Revokes: from what somebody asks for to an entry in the store and in this gateway's view. docs/revocation.md.
+ * Revokes: from a command to an entry in the store and in this gateway's view. docs/revocation.md.
  */
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
@@ -25,7 +25,7 @@ export type RevocationOutcome = { readonly changed: boolean } & (
   | { readonly kind: 'expired'; readonly entry: Omit<RevocationEntry, 'version'> }
 );
 
-/** The command makes no sense; `message` is fixed text for whoever asked. */
+/** The command makes no sense; `message` is fixed text for the caller. */
 export class RevocationRefused extends Error {
   override readonly name = 'RevocationRefused';
 }
@@ -59,7 +59,7 @@ export class Revoker {
    * Resolves once the store has it; this gateway refuses the token from then on.
    *
    * @throws RevocationRefused for a command that makes no sense; GatewayError where the token cannot be verified;
-   *         any other Error where the store cannot be had
+   *         any other Error where the store is unavailable
    */
   async revoke(command: RevokeCommand): Promise<RevocationOutcome> {
     return 'token' in command ? this.#revokeToken(command) : this.#revokeTarget(command);
@@ -138,7 +138,7 @@ export class Revoker {
 
   async #store(request: Parameters<RevocationStore['revoke']>[0]): Promise<RevocationOutcome> {
     const { entry, created, changed } = await this.#parts.store.revoke(request);
-    // At once, not when the log brings it: whoever revoked through this gateway finds it revoked here.
+    // At once, not when the log brings it: a caller that revoked through this gateway finds it revoked here.
     this.#parts.view.apply([entry]);
     return { kind: created ? 'created' : 'repeated', entry, changed };
   }

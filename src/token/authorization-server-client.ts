@@ -4,8 +4,8 @@
 import { Agent, buildConnector, request, type Dispatcher } from 'undici';
 import { mediaTypeOf } from '../http/media-type.ts';
 
-/** Larger than any key set or answer about a token. */
-const MAX_ANSWER_BYTES = 1024 * 1024;
+/** Larger than any key set or response about a token. */
+const MAX_RESPONSE_BYTES = 1024 * 1024;
 
 export interface AuthorizationServerRequest {
   readonly url: string;
@@ -54,14 +54,14 @@ const connect: buildConnector.connector = (options, callback) => {
   });
 };
 
-/** One pool for all authorization servers; HTTP/1.1 only, redirects are answers like any other. */
+/** One pool for all authorization servers; HTTP/1.1 only, redirects are responses like any other. */
 export class AuthorizationServerClient {
   readonly #agent = new Agent({
     connect,
     // Many times what one client may use by default: calls that hang must not make those of others wait.
     connections: 128,
     pipelining: 1,
-    maxResponseSize: MAX_ANSWER_BYTES,
+    maxResponseSize: MAX_RESPONSE_BYTES,
   });
 
   /**
@@ -94,7 +94,7 @@ export class AuthorizationServerClient {
     const answer = await request(url, {
       dispatcher: this.#agent,
       method,
-      // Compressed answers are not asked for: a small one could unpack to gigabytes.
+      // Compressed responses are not asked for: a small one could unpack to gigabytes.
       headers: { accept: 'application/json', 'accept-encoding': 'identity', ...headers },
       body: body ?? null,
       signal,

@@ -1,5 +1,5 @@
 /**
- * Asks an authorization server about a token by RFC 7662. The request is oauth4webapi's; the answer is read here,
+ * Asks an authorization server about a token by RFC 7662. The request is oauth4webapi's; the response is read here,
  * as strictly as a token. Rules I1, I2, I6, I7.
  */
 import {
@@ -63,7 +63,7 @@ export class IntrospectionClient implements TokenStatusSource {
         },
       },
     );
-    if (response === undefined) throw new Error('nobody was asked');
+    if (response === undefined) throw new Error('no request was sent');
     return readResponse(response);
   }
 }

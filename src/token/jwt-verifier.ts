@@ -64,7 +64,7 @@ export class JwtVerifier {
   /**
    * Verifies a token whose `iss` is this issuer's.
    *
-   * @throws GatewayError 401 with its reason; 503 `keys_unavailable` where the keys cannot be had
+   * @throws GatewayError 401 with its reason; 503 `keys_unavailable` where the keys are unavailable
    */
   verify(jwt: JwtText, caller: TokenCaller): MaybePromise<VerifiedJwt> {
     this.#refuseWrongType(jwt);

@@ -32,7 +32,7 @@ import type { TokenCaller, Verification } from './token-verifier.ts';
 
 export interface OpaquePolicy {
   readonly issuerName: string;
-  /** Undefined: whatever `iss` the answer has, else the configured name. */
+  /** Undefined: whatever `iss` the response has, else the configured name. */
   readonly issuer: string | undefined;
   readonly audiences: readonly string[] | undefined;
   readonly requiredClaims: readonly string[];

@@ -43,7 +43,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * once, and numbers that keep their digits. Most tokens are written so, and this is several times as fast. It also
  * finds out where V8 13.6 (Node 24) is mistaken: after {"q":1,"ab\\":1} it reads {"q":1,"ab\n":1} as the former.
  *
- * @returns undefined where nobody knows yet
+ * @returns undefined where it is not known yet
  */
 function parseCompact(text: string): JsonValue | undefined {
   // Escapes may hide lone surrogates, which JSON.stringify would write back.

@@ -53,7 +53,7 @@ export function isAccessJwt(header: JsonObject, claims: JsonObject, tokenType: T
 
 /**
  * May a JWT that its server is asked about be an access token? As for `any`: the server has the last word, but many
- * servers answer about refresh and ID tokens too.
+ * servers respond about refresh and ID tokens too.
  */
 export function isIntrospectableJwt(header: JsonObject, claims: JsonObject): boolean {
   return isAccessJwt(header, claims, 'any');

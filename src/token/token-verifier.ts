@@ -8,7 +8,7 @@ import type { JsonObject } from './claims.ts';
 import type { KeptValues } from './token-memo.ts';
 
 /**
- * A token whose issuer vouches for it: signature or answer checked, issuer, audience, type and lifetime too.
+ * A token whose issuer vouches for it: signature or response checked, issuer, audience, type and lifetime too.
  * Not yet known: whether it is in time now, revoked, or permitted anything.
  */
 export interface AuthenticToken {
@@ -52,14 +52,14 @@ export interface TokenCaller {
 export const OPERATOR: TokenCaller = { clientIp: 'operator' };
 
 /**
- * Verifies tokens for one set of issuers. Answers without a Promise where it can, so that a cache hit never
+ * Verifies tokens for one set of issuers. Returns without a Promise where it can, so that a cache hit never
  * waits a turn of the event loop.
  */
 export interface TokenVerifier {
   /**
    * @param token b64token text, not longer than `limits.token_bytes`
    * @param caller who presents it: waiting and asking are bounded for each client
-   * @throws GatewayError 401 with its reason, or 503 where an authorization server cannot be had
+   * @throws GatewayError 401 with its reason, or 503 where an authorization server is unavailable
    */
   verify(token: string, caller: TokenCaller): Verification | Promise<Verification>;
 }

@@ -270,7 +270,7 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     const page = await open(t);
     await signIn(page, other);
     await other.stop();
-    await page.getByText('The gateway does not answer.').waitFor();
+    await page.getByText('The gateway does not respond.').waitFor();
   });
 });
 

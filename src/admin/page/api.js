@@ -1,10 +1,10 @@
-/** The admin API, as everybody may use it. The token lives here and nowhere else. */
+/** The admin API, as any other client uses it. The token lives here and nowhere else. */
 
 /** A failure in words for people. */
 export class ApiError extends Error {
   /**
    * @param {string} message
-   * @param {number} status 0: no answer
+   * @param {number} status 0: no response
    */
   constructor(message, status) {
     super(message);
@@ -24,7 +24,7 @@ export class Api {
    * @param {string} method
    * @param {string} path
    * @param {object} [body]
-   * @returns {Promise<any>} the answer's JSON; undefined where it has none
+   * @returns {Promise<any>} the JSON of the response; undefined where it has none
    */
   async call(method, path, body) {
     const response = await this.#fetch(path, {
@@ -36,9 +36,9 @@ export class Api {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    const answer = text === '' ? undefined : JSON.parse(text);
-    if (!response.ok) throw new ApiError(refusalText(response, answer), response.status);
-    return answer;
+    const content = text === '' ? undefined : JSON.parse(text);
+    if (!response.ok) throw new ApiError(refusalText(response, content), response.status);
+    return content;
   }
 
   /** Everything that /metrics has, as text. */
@@ -55,23 +55,23 @@ export class Api {
     try {
       return await fetch(path, { ...options, cache: 'no-store', credentials: 'omit' });
     } catch {
-      throw new ApiError('The gateway does not answer. Is it running, and can this browser reach it?', 0);
+      throw new ApiError('The gateway does not respond. Is it running, and can this browser reach it?', 0);
     }
   }
 }
 
 /**
  * @param {Response} response
- * @param {{ title?: string } | undefined} answer
+ * @param {{ title?: string } | undefined} content
  */
-function refusalText(response, answer) {
+function refusalText(response, content) {
   switch (response.status) {
     case 401:
       return 'This is not an admin token of this gateway.';
     case 429:
       return `Too many wrong tokens came from your address. Try again in ${response.headers.get('retry-after') ?? 'a few'} seconds.`;
     default:
-      return sentence(answer?.title ?? `The gateway answered ${response.status}.`);
+      return sentence(content?.title ?? `The gateway responded with ${response.status}.`);
   }
 }
 

@@ -47,7 +47,7 @@ function begin(api, status) {
 async function watch(api, traffic) {
   const notice = byId('connection-error');
   for (;;) {
-    // Nobody looks at a page in the background.
+    // A page in the background is not looked at.
     if (document.visibilityState === 'visible') {
       try {
         traffic.show(await api.metrics());

@@ -44,7 +44,7 @@ export function sumBy(samples, name, by) {
 }
 
 /**
- * By how much each sum has grown. A counter that has shrunk began anew: the gateway was restarted.
+ * By how much each sum has grown. A counter that has shrunk began again at 0: the gateway was restarted.
  *
  * @param {Map<string, number>} before
  * @param {Map<string, number>} after

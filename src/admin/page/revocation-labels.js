@@ -43,7 +43,7 @@ export const KINDS = [
     field: 'token',
     title: 'One token',
     label: 'The token',
-    hint: 'It is sent to this gateway, which checks it, and to nobody else. It is not kept.',
+    hint: 'It is sent to this gateway only, which checks it and does not keep it.',
     cutoff: false,
   },
   {

@@ -17,7 +17,7 @@ export class Revocations {
   /** @type {import('./api.js').Api} */
   #api;
   #kinds = KINDS;
-  /** What becomes of a revocation beyond this gateway. */
+  /** What happens to a revocation beyond this gateway. */
   #others = '';
   /** @type {string | null} */
   #cursor = null;
@@ -29,7 +29,7 @@ export class Revocations {
   }
 
   /**
-   * Once, when somebody has signed in.
+   * Once, after sign-in.
    *
    * @param {import('./health.js').Status} status
    */
@@ -131,7 +131,7 @@ export class Revocations {
   async #revoke(command) {
     const sinceMs = performance.now();
     const entry = /** @type {Revoked} */ (await this.#api.call('POST', '/v1/revocations', command));
-    // The answer comes when the store has it, and when this gateway refuses by it.
+    // The response comes when the store has it, and when this gateway refuses by it.
     const tookMs = performance.now() - sinceMs;
     const result = byId('revoke-result');
     result.hidden = false;
