@@ -104,7 +104,7 @@ export class IssuerKeySets {
           skippedOf(skipped);
         },
         restored: (ageMs) => observer.keysRestored(name, ageMs),
-        failed: (error) => observer.keysFailed(name, error, keys.available),
+        failed: (error) => observer.keysFailed(name, error, this.#remote.get(name)?.available === true),
       },
     };
   }
