@@ -95,15 +95,7 @@ export class Generation {
       ...(previous && { previous: previous.issuers }),
     });
     this.#signer = assertionSigner(loaded, clock);
-    const accessLog = new AccessLog(log.write, configuration.log_key ?? lasting.randomLogKey, clock);
-    const refusals = new RefusalReports(log.logger, clock);
-    this.#observer = new Observer(
-      metrics,
-      clock,
-      configuration.access_log ? (exchange) => accessLog.write(exchange) : undefined,
-      lasting.tracing,
-      (error) => refusals.refused(error),
-    );
+    this.#observer = requestObserver(loaded, lasting);
     this.#gateway = new Gateway({
       policy: this.policy,
       verifiers: this.issuers.verifiersOf(this.policy),
@@ -215,6 +207,22 @@ export class Generation {
     this.issuers.stop(current.issuers);
     this.forwarder.close();
   }
+}
+
+/** Counts and logs requests as this configuration asks. */
+function requestObserver(
+  { configuration }: LoadedConfiguration,
+  { metrics, log, clock, randomLogKey, tracing }: Lasting,
+): Observer {
+  const accessLog = new AccessLog(log.write, configuration.log_key ?? randomLogKey, clock);
+  const refusals = new RefusalReports(log.logger, clock);
+  return new Observer(
+    metrics,
+    clock,
+    configuration.access_log ? (exchange) => accessLog.write(exchange) : undefined,
+    tracing,
+    (error) => refusals.refused(error),
+  );
 }
 
 function upstreamOptions({ upstreams }: LoadedConfiguration['configuration']): Map<string, UpstreamOptions> {

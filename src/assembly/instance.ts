@@ -9,6 +9,7 @@ import { CertificateWatch } from './certificate-watch.ts';
 import { droppedClaimProblems, reportUnlistedClaims } from './dropped-claims.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
+import type { Configuration } from '../config/schema.ts';
 import { restartProblems } from '../config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
 import { InFlight } from '../handlers/in-flight-limiter.ts';
@@ -19,6 +20,7 @@ import { ListenError, type ListenAddress } from '../server/listen-error.ts';
 import { LiveStreams } from '../handlers/live-streams.ts';
 import type { Policy } from '../policy.ts';
 import { exposeGauges, reportStore } from './instrumentation.ts';
+import type { RevocationStore } from '../revocation/revocation-store.ts';
 import { EntryRenewal } from '../revocation/entry-renewal.ts';
 import { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Log } from '../telemetry/logger.ts';
@@ -59,16 +61,42 @@ export class Instance {
     clock: Clock = systemClock,
     tracing: Tracing = passingTracing,
   ) {
-    const { metrics, inFlight } = this;
     const { configuration } = loaded;
     this.#startedAtMs = clock.monotonicMs();
     const store = openStore(loaded, clock);
     this.view = new RevocationView(store, clock);
-    const { view } = this;
+    this.#lasting = this.#partsOf(store, log, clock, tracing);
+    const generation = new Generation(loaded, this.#lasting);
+    this.#generation = generation;
+    this.listeners = configuration.listeners.map(
+      (options) => new Listener(generation.listenerOptions(options), generation.site(options), clock),
+    );
+    this.#certificates = new CertificateWatch(clock, log.logger);
+    this.#certificates.use(configuration);
+    this.admin = new AdminServer({
+      ...generation.adminParts,
+      readiness: () => this.readiness,
+      status: () =>
+        statusJson({
+          generation: this.#generation,
+          lasting: this.#lasting,
+          uptimeMs: clock.monotonicMs() - this.#startedAtMs,
+          ready: this.readiness.ready,
+          certificates: this.#certificates.status,
+        }),
+      metrics: () => this.metrics.text(),
+      logger: log.logger,
+    });
+    this.#report();
+  }
+
+  /** Builds what outlives a reload. */
+  #partsOf(store: RevocationStore, log: Log, clock: Clock, tracing: Tracing): Lasting {
+    const { metrics, inFlight, view } = this;
     const keepSeconds = (): number => this.#generation.loaded.configuration.revocation.keep / 1000;
     const renewal = new EntryRenewal({ store, view, clock, keepSeconds });
     view.onRefusal = (token, issuedAt) => renewal.refused(token, issuedAt);
-    this.#lasting = {
+    return {
       store,
       view,
       streams: new LiveStreams(view, clock, (reason) => {
@@ -90,57 +118,26 @@ export class Instance {
       }),
       keyReports: new KeyReports(metrics, log.logger, clock),
     };
-    const generation = new Generation(loaded, this.#lasting);
-    this.#generation = generation;
-    this.listeners = configuration.listeners.map(
-      (options) => new Listener(generation.listenerOptions(options), generation.site(options), clock),
-    );
-    this.admin = new AdminServer({
-      ...generation.adminParts,
-      readiness: () => this.readiness,
-      status: () =>
-        statusJson({
-          generation: this.#generation,
-          lasting: this.#lasting,
-          uptimeMs: clock.monotonicMs() - this.#startedAtMs,
-          ready: this.readiness.ready,
-          certificates: this.#certificates.status,
-        }),
-      metrics: () => metrics.text(),
-      logger: log.logger,
-    });
-    this.#certificates = new CertificateWatch(clock, log.logger);
-    this.#certificates.use(configuration);
-    metrics.gauge(
-      'sallyport_tls_certificate_expiry_timestamp_seconds',
-      'When the certificate at this key of the configuration, or the first of its chain, expires.',
-      ['certificate'],
-      (set) => this.#certificates.ends(set),
-    );
-    metrics.gauge('sallyport_requests_in_flight', 'Requests being served.', [], (set) => set(inFlight.count));
+  }
+
+  /** Exposes the gauges, and logs when the revocation list comes and goes. */
+  #report(): void {
+    const { metrics, view, inFlight } = this;
+    const { store, log, clock, keyReports } = this.#lasting;
+    const revocation = (): Configuration['revocation'] => this.#generation.loaded.configuration.revocation;
     metrics.exposeProcess();
-    metrics.counterOf(
-      'sallyport_log_lines_dropped_total',
-      'Log lines that were dropped since the log could not be written: a full disk, a reader that does not read.',
-      [],
-      (counter) => {
-        counter.child().value = log.dropped?.() ?? 0;
-      },
-    );
     exposeGauges(metrics, {
       caches: () => this.#generation.caches,
       view,
       maxViewAgeMs: () => this.policy.maxViewAgeMs,
-      keySuccessAtMs: this.#lasting.keyReports.successAtMs,
+      keySuccessAtMs: keyReports.successAtMs,
       targets: () => this.#generation.forwarder.health(),
+      inFlight: () => inFlight.count,
+      certificateEnds: (set) => this.#certificates.ends(set),
+      droppedLogLines: () => log.dropped?.() ?? 0,
     });
-    reportStore(view, metrics, log.logger, clock, () => this.#generation.loaded.configuration.revocation);
-    reportUnlistedClaims(
-      store,
-      view,
-      log.logger,
-      () => this.#generation.loaded.configuration.revocation.claims,
-    );
+    reportStore(view, metrics, log.logger, clock, revocation);
+    reportUnlistedClaims(store, view, log.logger, () => revocation().claims);
   }
 
   get policy(): Policy {

@@ -69,12 +69,35 @@ interface Measured {
     readonly target: string;
     readonly available: boolean;
   }[];
+  readonly inFlight: () => number;
+  /** Tells when each certificate expires: seconds since 1970, and its key of the configuration. */
+  readonly certificateEnds: (set: (seconds: number, key: string) => void) => void;
+  readonly droppedLogLines: () => number;
 }
 
 /** Exposes what is measured when the metrics are asked for. */
 export function exposeGauges(metrics: Metrics, measured: Measured): void {
+  exposeProcess(metrics, measured);
   exposeTargetsAndTokens(metrics, measured);
   exposeView(metrics, measured);
+}
+
+function exposeProcess(metrics: Metrics, { inFlight, certificateEnds, droppedLogLines }: Measured): void {
+  metrics.gauge('sallyport_requests_in_flight', 'Requests being served.', [], (set) => set(inFlight()));
+  metrics.gauge(
+    'sallyport_tls_certificate_expiry_timestamp_seconds',
+    'When the certificate at this key of the configuration, or the first of its chain, expires.',
+    ['certificate'],
+    certificateEnds,
+  );
+  metrics.counterOf(
+    'sallyport_log_lines_dropped_total',
+    'Log lines that were dropped since the log could not be written: a full disk, a reader that does not read.',
+    [],
+    (counter) => {
+      counter.child().value = droppedLogLines();
+    },
+  );
 }
 
 function exposeTargetsAndTokens(metrics: Metrics, { caches, keySuccessAtMs, targets }: Measured): void {
