@@ -201,10 +201,7 @@ export function commonSite(
       observer.end(exchange, clock.monotonicMs());
       const { status, headers: own, body } = problemResponse(error, gateway.policy.realm, requestId);
       const statusLine = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`;
-      return `${statusLine}
-connection: close
-${fieldLines([...own, ...commonHeaders])}
-${body}`;
+      return `${statusLine}\r\nconnection: close\r\n${fieldLines([...own, ...commonHeaders])}\r\n${body}`;
     },
   };
 }
