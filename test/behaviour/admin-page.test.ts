@@ -177,7 +177,7 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     const page = await open(t);
     await signIn(page, gateway);
     await page.getByLabel('What').selectOption({ label: 'One token' });
-    await page.locator('#value').fill('not a token');
+    await page.locator('#value').fill('not-a-token');
     await page.getByRole('button', { name: 'Preview' }).click();
     await page.getByText(/no configured issuer vouches for it/).waitFor();
     await revoke(page, /of a person/, 'dora', 'first');
