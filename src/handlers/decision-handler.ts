@@ -5,7 +5,7 @@
  */
 import { asForbidden, PEER_NOT_TRUSTED } from '../errors.ts';
 import type { TrustedPeers } from '../http/client-address.ts';
-import { headerAlias, HeaderKind } from '../http/header-names.ts';
+import { HeaderKind } from '../http/header-names.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { namesOriginal, originalRequest, type Dialect } from '../http/original-request.ts';
 import { whenReady } from '../maybe-promise.ts';
@@ -19,16 +19,12 @@ interface DecisionParts extends HandlerParts {
   /** The JWK Set of the assertion keys; undefined where none are configured. */
   readonly publicKeys: object | undefined;
 }
-interface DecisionSite extends HandlerSite, DecisionParts {
-  /** The spellings of each identity header; the first is sent. */
-  readonly identity: readonly (readonly string[])[];
-}
+type DecisionSite = HandlerSite & DecisionParts;
 
 /** The site of a listener that decides for other proxies. */
 export function decisionSite(parts: DecisionParts): HandlerSite {
   const site: DecisionSite = {
     ...parts,
-    identity: [...Map.groupBy(parts.gateway.policy.identityNames, headerAlias).values()],
     // nginx's auth_request passes 401 and 403 on, and turns every other refusal into 500.
     ...commonSite(parts, OF_NGINX.has(parts.dialect) ? asForbidden : (error) => error),
     tunnels: false,
@@ -79,15 +75,15 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
   }
 
   /**
-   * Sends every identity header of the configuration, empty where it has no value: so each overwrites the client's. One
-   * for all spellings of a name (`X_User_Id`, `X-User-Id`): nginx joins the values of headers that it reads as one.
+   * Sends every identity header of the configuration, empty where it has no value: so each overwrites the client's. All
+   * spellings of a name (`X_User_Id`, `X-User-Id`): a proxy that copies by exact name would pass on a client's other one.
    *
    * @param ours names and values in turn
    */
   #allowWith(ours: readonly string[]): void {
-    const headers = this.site.identity.flatMap((spellings) => {
-      const at = ours.findIndex((ourName, index) => index % 2 === 0 && spellings.includes(ourName));
-      return [spellings[0] ?? '', at < 0 ? '' : (ours[at + 1] ?? '')];
+    const headers = this.site.gateway.policy.identityNames.flatMap((name) => {
+      const at = ours.findIndex((ourName, index) => index % 2 === 0 && ourName === name);
+      return [name, at < 0 ? '' : (ours[at + 1] ?? '')];
     });
     this.respond(200, [...headers, ...NOT_STORED]);
   }
