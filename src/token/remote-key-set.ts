@@ -10,7 +10,7 @@ import type { SignatureAlgorithm } from './algorithms.ts';
 import { candidatesIn, type KeySet } from './key-set.ts';
 import { KeyWaiters } from './key-waiters.ts';
 import type { TokenCaller } from './token-verifier.ts';
-import { importKeySet, skippedText, type KeyImport, type VerificationKey } from './verification-key.ts';
+import { importKeySet, type KeyImport, type VerificationKey } from './verification-key.ts';
 
 /** A flood of unknown kids causes at most one fetch in this time, whether the last one worked or failed. */
 export const REFETCH_INTERVAL_MS = 5_000;
@@ -188,7 +188,6 @@ export class RemoteKeySet implements KeySet {
     this.#lastStartMs = clock.monotonicMs();
     try {
       const imported = importKeySet(await fetchDocument(), this.#options.algorithms);
-      refuseUseless(imported);
       this.#take(imported, 0);
       this.#failures = 0;
       observer.refreshed(imported.skipped);
@@ -247,10 +246,4 @@ export class RemoteKeySet implements KeySet {
     const leftMs = this.#lastSuccessMs + this.#options.maxStaleMs - this.#options.clock.monotonicMs();
     this.#cancelExpiry = this.#options.clock.after(leftMs, () => this.#replaceKeys([]));
   }
-}
-
-/** A server that is half broken or half deployed sends an empty set: it must not replace keys that are good. */
-function refuseUseless({ keys, skipped: [first] }: KeyImport): void {
-  if (keys.length > 0) return;
-  throw new TypeError(`no key of the set can be used: ${first ? skippedText(first) : 'it is empty'}`);
 }

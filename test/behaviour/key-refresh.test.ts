@@ -218,33 +218,3 @@ t.test('sallyport keys refresh NAME', async (t) => {
   t.match(await sallyport(['keys', 'refresh', 'login', ...options]), { code: 0, out: /none/ });
   t.equal((await sallyport(['keys', 'refresh', 'unknown', ...options])).code, 1);
 });
-
-for (const [name, keys] of [
-  ['an empty key set', []],
-  [
-    'a key set without a usable key',
-    [{ kty: 'EC' }, { kty: 'oct', k: 'AAAA' }, createKey('ES256').privateKey.export({ format: 'jwk' })],
-  ],
-] as const) {
-  t.test(`K5 ${name} is a failed fetch: it replaces no good key`, async (t) => {
-    const good = createKey();
-    const server = await startKeyServer(t, good);
-    const gateway = await gatewayFor(t, server);
-    server.instead = (response) => void response.end(JSON.stringify({ keys }));
-    const failures = 'sallyport_jwks_refreshes_total{issuer="login",result="failure"}';
-    const before = (await gateway.metric(failures)) ?? 0;
-    const response = await refresh(gateway);
-    t.equal(response.status, 502);
-    t.match(await response.json(), { code: 'keys_not_refreshed' });
-    t.equal(await gateway.metric(failures), before + 1);
-    t.equal(await statusOf(gateway, mint(good)), 200, 'the last good keys stay');
-    const last = createKey();
-    server.keys = [last];
-    server.instead = undefined;
-    t.equal((await refresh(gateway)).status, 200);
-    t.equal(await statusOf(gateway, mint(last)), 200);
-    const seen = upstream.seen.length;
-    t.equal(await statusOf(gateway, mint(good)), 401);
-    t.equal(upstream.seen.length, seen, 'the upstream saw nothing');
-  });
-}
