@@ -237,8 +237,8 @@ t.test('revoke, revocations, unrevoke: the whole life of an entry', async (t) =>
     err: /no issuer/,
   });
   for (const input of [`Bearer ${token}`, `"${token}"`, `${token}\n${token}`])
-    t.match(await sallyport(['revoke', '--token-file', '-', ...admin], { input }), { code: 1, out: '' });
-  t.match(await sallyport(['revoke', '--token-file', '-', ...admin], { input: `  ${token}\r\n` }), {
+    t.match(await sallyportProcess(['revoke', '--token-file', '-', ...admin], { input }), { code: 1, out: '' });
+  t.match(await sallyportProcess(['revoke', '--token-file', '-', ...admin], { input: `  ${token}\r\n` }), {
     code: 0,
   });
   t.match(await sallyport(['revocations', '--admin', 'http://127.0.0.1:1', '--admin-token-file', secret]), {

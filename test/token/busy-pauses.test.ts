@@ -19,7 +19,7 @@ function limited(perSecond: number) {
   const counts: Partial<Record<AuthorizationServerCallResult, number>> = {};
   const guard = new AuthorizationServerGuard({
     issuerName: 'partner',
-    authority: {
+    source: {
       async ask(token) {
         server.asked++;
         const second = Math.floor(clock.ms / 1000);
