@@ -58,8 +58,8 @@ t.test('what can become a head is waited for, and agrees with the whole head, se
     for (let edits = 1 + random.below(2); edits > 0; edits--)
       bytes[random.below(bytes.length)] = random.of([0, 9, 10, 13, 32, 58, 65, 127, 200]);
     const text = bytes.toString('latin1');
-    // An edit may end the head early; what follows is no head any more.
-    if (/\r\n\r\n/.test(text)) continue;
+    // An edit may end the head early, and what follows is no head; a CR at the end may still get its LF.
+    if (/\r\n\r\n/.test(text) || text.endsWith('\r')) continue;
     let isHead = true;
     try {
       readResponseHead(text.replace(/\r\n$/, ''), 'GET');
