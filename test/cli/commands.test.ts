@@ -237,7 +237,10 @@ t.test('revoke, revocations, unrevoke: the whole life of an entry', async (t) =>
     err: /no issuer/,
   });
   for (const input of [`Bearer ${token}`, `"${token}"`, `${token}\n${token}`])
-    t.match(await sallyportProcess(['revoke', '--token-file', '-', ...admin], { input }), { code: 1, out: '' });
+    t.match(await sallyportProcess(['revoke', '--token-file', '-', ...admin], { input }), {
+      code: 1,
+      out: '',
+    });
   t.match(await sallyportProcess(['revoke', '--token-file', '-', ...admin], { input: `  ${token}\r\n` }), {
     code: 0,
   });
