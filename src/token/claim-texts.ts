@@ -20,15 +20,15 @@ export function claimTexts(claim: JsonValue | undefined): readonly string[] | un
   return claim.length > MAX_ELEMENTS ? undefined : [...new Set(claim.flatMap(textsOf))];
 }
 
-/** The text of one value, as an entry has it; undefined where it names nothing. */
+/** The text of one value, as an entry has it: a number as it is usually written. Undefined where it names nothing. */
 export function claimText(value: JsonValue | undefined): string | undefined {
-  return textsOf(value)[0];
+  return textsOf(value).at(-1);
 }
 
-/** A number by its digits, and as it is usually written: 1.0 is 1, too. */
+/** A number by its digits, and last as it is usually written: 1.0 is 1, too, and 1.50 is 1.5. */
 function textsOf(value: JsonValue | undefined): readonly string[] {
   if (value instanceof RawNumber) {
-    const usual = Number.isSafeInteger(value.value) ? [String(value.value)] : [];
+    const usual = Math.abs(value.value) <= Number.MAX_SAFE_INTEGER ? [String(value.value)] : [];
     return [value.source, ...usual];
   }
   if (typeof value === 'object' || value === '') return [];
