@@ -29,7 +29,10 @@ export interface Caller {
   readonly address: string;
 }
 
-const targetText = z.string().min(1).max(2_048);
+const targetText = z
+  .string()
+  .min(1, 'must not be empty; give the value that the tokens carry')
+  .max(2_048, 'must have at most 2048 characters');
 /** A NumericDate in seconds, or an RFC 3339 date-time. */
 const time = z.union(
   [
