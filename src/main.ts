@@ -10,6 +10,9 @@ const SUPPORTED = [
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 
 if (SUPPORTED.some((version) => version.major === major && minor >= version.minor)) {
+  // Ends the process where its exit listeners have run, before Node takes its environment apart: there Node 24 now and then
+  // waits for ever, at full load, for a request of a socket that has been closed.
+  process.on('exit', () => process.exit());
   const { main } = await import('./cli/main.ts');
   process.exitCode = await main(process.argv.slice(2));
 } else {
