@@ -82,6 +82,7 @@ issuers:
     issuer: https://login.example.com
     discovery: true
     audiences: [https://api.example.com]
+    claim_names: { subject: oid, tenant: tid }
     keys: { cache_dir: /var/lib/sallyport/keys }
 `,
   },

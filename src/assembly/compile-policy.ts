@@ -1,11 +1,12 @@
 /** Compiles a configuration into the policy by which requests are decided. Pure. */
-import { identityNames, routeIdentityMap } from '../config/identity-map.ts';
+import { identityNames, routeIdentityMap, type MergedIdentityMap } from '../config/identity-map.ts';
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { Configuration, RouteConfiguration } from '../config/schema.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { corsPolicy } from '../http/cors.ts';
 import { HeaderTable } from '../http/header-names.ts';
 import { IdentityContract, type IdentityHeader } from '../identity/identity-headers.ts';
+import { parseIdentityText } from '../identity/identity-value.ts';
 import type { Policy, Route, RouteMatch, ScopeRule } from '../policy.ts';
 import { parseClaimPath } from '../token/claims.ts';
 
@@ -114,13 +115,10 @@ function jwtIssuers({ issuers }: Configuration): string[] {
 }
 
 /** @param spelling of each name in lower case: the one that the whole gateway uses */
-function compileHeaders(
-  headers: Readonly<Record<string, string>>,
-  spelling: ReadonlyMap<string, string>,
-): IdentityHeader[] {
-  return Object.entries(headers).map(([name, path]) => ({
+function compileHeaders(headers: MergedIdentityMap, spelling: ReadonlyMap<string, string>): IdentityHeader[] {
+  return Object.entries(headers).map(([name, value]) => ({
     name: spelling.get(name.toLowerCase()) ?? name,
-    claim: parseClaimPath(path),
+    value: parseIdentityText(value),
   }));
 }
 

@@ -4,6 +4,7 @@
  */
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
+import { unnamedKinds } from './compile-claim-names.ts';
 import { IssuerKeySets, type KeySetParts } from './issuer-key-sets.ts';
 import { jwtPolicy, logoutEndpoint } from './jwt-issuers.ts';
 import type { RevocableIssuer } from '../revocation/entry-life.ts';
@@ -70,6 +71,7 @@ export class Issuers {
       issuer: issuer.issuer,
       maxLifetimeSeconds: isOpaqueIssuer(issuer) ? undefined : issuer.max_lifetime / 1000,
       clockSkewSeconds: issuer.clock_skew / 1000,
+      unnamed: unnamedKinds(issuer.claim_names),
     }));
   }
 

@@ -6,6 +6,7 @@ import type { RevocableClaim } from '../token/authentic-token.ts';
 import type { JwtPolicy } from '../token/jwt-verifier.ts';
 import type { KeySet } from '../token/key-set.ts';
 import { LogoutVerifier } from '../token/logout-verifier.ts';
+import { compileClaimNames } from './compile-claim-names.ts';
 import { algorithmsOf } from './key-sets.ts';
 
 export function jwtPolicy(
@@ -19,6 +20,7 @@ export function jwtPolicy(
     audiences: issuer.audiences,
     algorithms: algorithmsOf(issuer),
     tokenType: issuer.token_type,
+    claimNames: compileClaimNames(issuer.claim_names),
     requiredClaims: issuer.required_claims,
     clockSkewSeconds: issuer.clock_skew / 1000,
     futureIatSeconds: issuer.future_iat / 1000,

@@ -6,6 +6,7 @@ import { IntrospectionClient } from '../token/introspection-client.ts';
 import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
 import type { OpaquePolicy } from '../token/opaque-verifier.ts';
 import { ValidationClient } from '../token/validation-client.ts';
+import { compileClaimNames } from './compile-claim-names.ts';
 
 export function opaquePolicy(
   name: string,
@@ -19,6 +20,7 @@ export function opaquePolicy(
     issuerName: name,
     issuer: issuer.issuer,
     audiences: issuer.audiences,
+    claimNames: compileClaimNames(issuer.claim_names),
     requiredClaims: issuer.required_claims,
     clockSkewSeconds: issuer.clock_skew / 1000,
     futureIatSeconds: issuer.future_iat / 1000,

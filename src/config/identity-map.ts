@@ -3,16 +3,19 @@
  * are the same without case and with `_`, `.` and other signs as `-`; `null` takes a header out. Pure. Rule C24.
  */
 import { headerAlias } from '../http/header-names.ts';
+import type { IdentityText } from '../identity/identity-value.ts';
 
-/** Header name to claim path; null: the header is not set. */
-export type IdentityMap = Readonly<Record<string, string | null>>;
+/** Header name to where its value comes from; null: the header is not set. */
+export type IdentityMap = Readonly<Record<string, IdentityText | null>>;
+/** The same, once it is merged. */
+export type MergedIdentityMap = Readonly<Record<string, IdentityText>>;
 
 /** The four names that are removed from every request on every route, whether or not a route sets them. */
 export const DEFAULT_IDENTITY_HEADERS = {
-  'X-User-Id': 'sub',
-  'X-Client-Id': 'client_id',
-  'X-Scopes': 'scope',
-  'X-Token-Issuer': 'iss',
+  'X-User-Id': '$subject',
+  'X-Client-Id': '$client',
+  'X-Scopes': '$scopes',
+  'X-Token-Issuer': '$issuer',
 } as const satisfies IdentityMap;
 
 /** The part of a configuration, or of a route, that this file reads. */
@@ -24,20 +27,17 @@ interface WithRoutes extends WithHeaders {
 }
 
 /** Each map over those before it. The last spelling of a name counts; what is null in the end is left out. */
-export function mergedIdentityMap(...maps: readonly IdentityMap[]): Readonly<Record<string, string>> {
-  const merged = new Map<string, [name: string, claim: string | null]>();
+export function mergedIdentityMap(...maps: readonly IdentityMap[]): MergedIdentityMap {
+  const merged = new Map<string, [name: string, value: IdentityText | null]>();
   for (const map of maps)
-    for (const [name, claim] of Object.entries(map)) merged.set(headerAlias(name), [name, claim]);
+    for (const [name, value] of Object.entries(map)) merged.set(headerAlias(name), [name, value]);
   return Object.fromEntries(
-    [...merged.values()].filter((entry): entry is [string, string] => entry[1] !== null),
+    [...merged.values()].filter((entry): entry is [string, IdentityText] => entry[1] !== null),
   );
 }
 
 /** The identity headers that requests of this route carry to the upstream. */
-export function routeIdentityMap(
-  { identity }: WithHeaders,
-  route?: WithHeaders,
-): Readonly<Record<string, string>> {
+export function routeIdentityMap({ identity }: WithHeaders, route?: WithHeaders): MergedIdentityMap {
   return mergedIdentityMap(DEFAULT_IDENTITY_HEADERS, identity.headers, route?.identity.headers ?? {});
 }
 
@@ -51,4 +51,9 @@ export function identityNames({ identity, routes }: WithRoutes): string[] {
   for (const name of maps.flatMap((map) => Object.keys(map)))
     if (!names.has(name.toLowerCase())) names.set(name.toLowerCase(), name);
   return [...names.values()];
+}
+
+/** The value of a header in words. */
+export function identityValueText(value: IdentityText): string {
+  return [value].flat().join(', else ');
 }

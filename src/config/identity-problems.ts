@@ -1,17 +1,35 @@
 /** What is wrong with identity headers: names that are taken or collide, claims that are no paths. Pure. */
 import { headerAlias } from '../http/header-names.ts';
 import { isReservedHeader } from '../identity/identity-headers.ts';
+import { isIdentityText, NORMALIZED_NAMES } from '../identity/identity-value.ts';
 import { isClaimPath } from '../token/claims.ts';
 import { DEFAULT_IDENTITY_HEADERS } from './identity-map.ts';
 import type { Problem } from './problem.ts';
-import { rawOf, type Path, type Raw } from './raw-document.ts';
+import { listOf, rawOf, type Path, type Raw } from './raw-document.ts';
 
 /** What is wrong with the identity headers of a section, or with the claims that they name. */
 export function identityProblems(identity: Raw, path: Path): Problem[] {
-  return Object.entries(rawOf(identity['headers'])).flatMap(([header, claim]) => [
-    ...headerProblems(header, [...path, 'headers', header], true),
-    ...claimPathProblems(claim, [...path, 'headers', header]),
-  ]);
+  return Object.entries(rawOf(identity['headers'])).flatMap(([header, value]) => {
+    const where = [...path, 'headers', header];
+    return [
+      ...headerProblems(header, where, true),
+      ...(Array.isArray(value)
+        ? listOf(value).flatMap((text, index) => valueProblems(text, [...where, index]))
+        : valueProblems(value, where)),
+    ];
+  });
+}
+
+/** What is wrong with one text that says where a header's value comes from. */
+function valueProblems(text: unknown, path: Path): Problem[] {
+  if (typeof text !== 'string' || isIdentityText(text)) return [];
+  if (!text.startsWith('$')) return claimPathProblems(text, path);
+  return [
+    {
+      path,
+      message: `is no normalized claim; use one of ${NORMALIZED_NAMES}, or write "\\$" for a claim whose name begins with a dollar`,
+    },
+  ];
 }
 
 /** A header that is not the configuration's to set. */

@@ -17,7 +17,9 @@ const assertion = z
     claims: z
       .array(text)
       .prefault(['sub', 'client_id', 'scope'])
-      .describe('Top-level claims of the token that the assertion repeats.'),
+      .describe(
+        'Top-level claims of the token that the assertion repeats. sub, client_id and scope are those of claim_names, whichever claims the issuer uses.',
+      ),
   })
   .describe(
     'A JWT about the caller, signed by the gateway. Set it if services must verify that the identity comes from the gateway. Public keys: /.well-known/sallyport/jwks.json on the admin listener.',
@@ -28,7 +30,7 @@ export const identity = z
     headers: identityHeaders
       .prefault(DEFAULT_IDENTITY_HEADERS)
       .describe(
-        'Identity headers: header name to claim path. A dot separates levels; "\\." is a dot in a name. Your entries are merged over the four defaults: an entry replaces the same name (case does not count, and _ or . count as -), null removes it. The gateway removes the four names, and every name in this map or in a route, from each client request on every route, whether or not it sets them.',
+        'Identity headers: header name to value. A value is a claim path (a dot separates levels; "\\." is a dot in a name), a normalized claim ($subject, $client, $scopes separated by spaces, $session, $tenant, $issuer: see claim_names of the issuer), $keys(path) for the names within an object, or a list of these of which the first that is present counts. Your entries are merged over the four defaults: an entry replaces the same name (case does not count, and _ or . count as -), null removes it. The gateway removes the four names, and every name in this map or in a route, from each client request on every route, whether or not it sets them.',
       ),
     max_bytes: positiveSize
       .prefault('8KiB')

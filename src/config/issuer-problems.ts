@@ -32,6 +32,7 @@ export function issuerProblems(issuer: Raw, path: Path): Problem[] {
     ...urlProblems(issuer, path),
     ...algorithmProblems(issuer, path),
     ...kindProblems(issuer, path),
+    ...logoutNameProblems(issuer, path),
   ];
 }
 
@@ -86,6 +87,18 @@ function keySourceProblems(sources: readonly string[], path: Path): Problem[] {
 }
 
 const atKey = (path: Path, message: string): Problem => ({ path, atKey: true, message });
+
+/** A logout names a session or a subject: without a claim for it no token would end. */
+function logoutNameProblems(issuer: Raw, path: Path): Problem[] {
+  if (issuer['backchannel_logout'] === undefined) return [];
+  const names = rawOf(issuer['claim_names']);
+  return ['session', 'subject']
+    .filter((kind) => names[kind] === null)
+    .map((kind) => ({
+      path: [...path, 'claim_names', kind],
+      message: `is null, and backchannel_logout ends tokens by it; name the claim with the ${kind}`,
+    }));
+}
 
 /** An ID token is for the client in its `aud`: without audiences those of every client would pass (rule J18). */
 function kindProblems(issuer: Raw, path: Path): Problem[] {

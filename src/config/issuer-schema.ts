@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
 import { TOKEN_TYPES } from '../token/token-kind.ts';
+import { claimNames } from './claim-names-schema.ts';
 import { hostName } from './host-scalars.ts';
 import { count, duration, headerName, httpUrl, positiveDuration, routePath, text } from './scalars.ts';
 
@@ -241,6 +242,7 @@ export const issuer = z
       .describe(
         'Claims that a token must have besides those that token_type requires. With token_type: any, name one that only access tokens carry, such as scope.',
       ),
+    claim_names: claimNames,
     clock_skew: duration
       .prefault('30s')
       .describe('Tolerance for exp and nbf. Raise it only if the clock of the issuer is wrong.'),

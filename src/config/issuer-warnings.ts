@@ -22,8 +22,9 @@ const longLifetime: Rule = (name, { max_lifetime }) =>
       ]
     : [];
 
-const sessionWithoutSid: Rule = (name, { backchannel_logout, required_claims }) =>
-  backchannel_logout?.ends === 'session' && !required_claims.includes('sid')
+const sessionWithoutSid: Rule = (name, { backchannel_logout, required_claims, claim_names }) =>
+  backchannel_logout?.ends === 'session' &&
+  !['sid', claim_names.session ?? []].flat().some((path) => required_claims.includes(path))
     ? [
         `issuers.${name}.backchannel_logout: ends: session ends no access token that carries no sid; add sid to required_claims if all of them carry one, else set ends: both`,
       ]
@@ -61,6 +62,16 @@ const unclearKind: Rule = (name, { token_type, required_claims }) => {
   ];
 };
 
+/** What an issuer may give to another person later. */
+const REASSIGNABLE: ReadonlySet<string> = new Set(['email', 'upn', 'preferred_username', 'username', 'name']);
+
+const reassignableSubject: Rule = (name, { claim_names }) =>
+  claim_names.subject !== null && REASSIGNABLE.has(claim_names.subject)
+    ? [
+        `issuers.${name}: claim_names.subject: ${claim_names.subject}: such a name can pass to another person, who is then taken for the first one; use sub, or another claim that the issuer never gives again`,
+      ]
+    : [];
+
 const noClientLimit: Rule = (name, { introspection, validation }) => {
   const limits = (introspection ?? validation)?.per_client;
   return Object.entries(limits ?? {}).flatMap(([key, limit]) =>
@@ -78,5 +89,6 @@ const RULES: readonly Rule[] = [
   sessionWithoutSid,
   noAudiences,
   unclearKind,
+  reassignableSubject,
   noClientLimit,
 ];

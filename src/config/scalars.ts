@@ -84,5 +84,8 @@ export const routePath = z
 
 export const whenStale = z.enum(['deny', 'allow'], 'must be deny or allow');
 
-/** Header name to claim path; null takes a header out. */
-export const identityHeaders = z.record(headerName, text.nullable());
+/** Header name to where its value comes from; null takes a header out. */
+export const identityHeaders = z.record(
+  headerName,
+  z.union([text, z.array(text).min(1)], 'must be a claim path, a list of them, or null').nullable(),
+);

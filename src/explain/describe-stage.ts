@@ -1,5 +1,5 @@
 /** What each stage of a dry run saw and decided, in words. */
-import { routeIdentityMap } from '../config/identity-map.ts';
+import { identityValueText, routeIdentityMap } from '../config/identity-map.ts';
 import { accessText, matchText } from '../config/describe-route.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { GatewayError } from '../errors.ts';
@@ -91,7 +91,7 @@ export class StageWords {
     const { configuration } = this.#seen.loaded;
     const configured = configuration.routes.find(({ name }) => name === route.name);
     const map = Object.entries(route.mode === 'none' ? {} : routeIdentityMap(configuration, configured));
-    const set = map.map(([name, claim]) => `${name} from ${claim}`).join(', ');
+    const set = map.map(([name, value]) => `${name} from ${identityValueText(value)}`).join(', ');
     const removed =
       strippedIdentity === 0 ? '' : `; removed from the client's own headers: ${strippedIdentity}`;
     return `identity headers: ${set === '' ? 'none' : set}${removed}`;

@@ -6,6 +6,7 @@ import { createPrivateKey, createPublicKey, hash, randomUUID, sign, type KeyObje
 import type { Clock } from '../clock.ts';
 import type { JsonObject, JsonValue } from '../token/claims.ts';
 import { toJson } from '../token/strict-json.ts';
+import { scopesText } from './identity-value.ts';
 import { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 
@@ -14,7 +15,7 @@ export interface AssertionPolicy {
   /** `iss`: the name of this gateway. */
   readonly issuer: string;
   readonly lifetimeSeconds: number;
-  /** Top-level claims of the token that the assertion repeats. */
+  /** Top-level claims of the token that the assertion repeats; `sub`, `client_id` and `scope` are normalized. */
   readonly claims: readonly string[];
 }
 
@@ -23,6 +24,16 @@ interface SigningKey {
   readonly algorithm: 'EdDSA' | 'ES256';
   readonly publicJwk: Readonly<Record<string, unknown>>;
 }
+
+/**
+ * Claims that mean the same in every assertion, wherever the issuer keeps them: texts (RFC 7519 section 4.1.2, RFC 9068
+ * section 2.2).
+ */
+const NORMALIZED: Readonly<Record<string, (token: AuthenticToken) => string | undefined>> = {
+  sub: ({ subject }) => subject,
+  client_id: ({ clientId }) => clientId,
+  scope: ({ scopes }) => (scopes.size === 0 ? undefined : scopesText(scopes)),
+};
 
 /** A signed assertion, which may be used for the same token and audience again. */
 export interface ReusableAssertion {
@@ -79,8 +90,7 @@ export class JwtAssertionSigner {
     );
     const repeated = Object.fromEntries(
       claims.flatMap((name): [string, JsonValue][] => {
-        // RFC 7519 section 4.1.2: a string, also where the token has an integer.
-        const value = name === 'sub' ? token.subject : token.claims[name];
+        const value = Object.hasOwn(NORMALIZED, name) ? NORMALIZED[name]?.(token) : token.claims[name];
         return value === undefined || value === null ? [] : [[name, value]];
       }),
     );

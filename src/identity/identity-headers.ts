@@ -2,12 +2,10 @@
  * Who is calling, as headers: the contract with service authors. Split on `,`, `decodeURIComponent` each,
  * and you have the claim's text. Pure. Rules C1, C2, J15.
  */
-import type { ClaimPath, JsonValue } from '../token/claims.ts';
-import { claimAt } from '../token/claims.ts';
-import { encodeClaim } from '../token/encode-claim.ts';
 import { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import { headerAlias } from '../http/header-names.ts';
+import type { IdentityValue } from './identity-value.ts';
 
 /** The identity headers of a route, rendered once for each token. */
 export class IdentityContract {
@@ -15,7 +13,7 @@ export class IdentityContract {
 
   /** @param maxBytes limits all headers together: `identity.max_bytes` */
   constructor(headers: readonly IdentityHeader[], maxBytes: number) {
-    this.#rendered = new TokenMemo(({ claims }) => identityHeaders(headers, claims, maxBytes));
+    this.#rendered = new TokenMemo((token) => identityHeaders(headers, token, maxBytes));
   }
 
   /** As identityHeaders. */
@@ -27,7 +25,7 @@ export class IdentityContract {
 /** One configured identity header. */
 export interface IdentityHeader {
   readonly name: string;
-  readonly claim: ClaimPath;
+  readonly value: IdentityValue;
 }
 
 const RESERVED = new Set([
@@ -67,13 +65,13 @@ export function isReservedHeader(name: string): boolean {
  */
 export function identityHeaders(
   headers: readonly IdentityHeader[],
-  claims: JsonValue,
+  token: AuthenticToken,
   maxBytes: number,
 ): readonly string[] | undefined {
   const rendered: string[] = [];
   let bytes = 0;
-  for (const { name, claim } of headers) {
-    const value = encodeClaim(claimAt(claims, claim));
+  for (const { name, value: valueOf } of headers) {
+    const value = valueOf(token);
     if (value === undefined) continue;
     bytes += name.length + value.length + 4;
     if (bytes > maxBytes) return undefined;

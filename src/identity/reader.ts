@@ -50,11 +50,7 @@ export function identityTexts(header: HeaderValue): string[] | undefined {
   return value?.split(',').map((part) => {
     // The gateway encodes spaces at the edges: these come of two headers that were joined.
     if (part !== part.trim()) throw refused();
-    try {
-      return decodeURIComponent(part);
-    } catch {
-      throw refused();
-    }
+    return decoded(part);
   });
 }
 
@@ -71,6 +67,22 @@ export function identityText(header: HeaderValue): string | undefined {
   if (text === undefined || second !== undefined)
     throw new IdentityRefused('the claim is a list; read it with identityTexts');
   return text;
+}
+
+/**
+ * The scopes of the token: `X-Scopes`, or another header that is configured as `$scopes`.
+ *
+ * @returns an empty list where there is no header
+ * @throws IdentityRefused where the header is none that the gateway writes, such as one that came twice
+ */
+export function identityScopes(header: HeaderValue): string[] {
+  const value = single(header);
+  if (value === undefined || value === '') return [];
+  return value.split(' ').map((scope) => {
+    // The gateway encodes commas, and writes one space between two scopes: all else comes of headers that were joined.
+    if (scope === '' || scope.includes(',')) throw refused();
+    return decoded(scope);
+  });
 }
 
 /**
@@ -98,6 +110,14 @@ export function identityObject(header: HeaderValue): Readonly<Record<string, unk
   const json = identityJson(header);
   if (Array.isArray(json)) throw new IdentityRefused('the claim is a list; read it with identityJson');
   return json as Readonly<Record<string, unknown>> | undefined;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw refused();
+  }
 }
 
 function parsed(base64url: string): unknown {

@@ -12,6 +12,8 @@ export interface RevocableIssuer {
   /** Undefined: its tokens may live for ever. */
   readonly maxLifetimeSeconds: number | undefined;
   readonly clockSkewSeconds: number;
+  /** What none of its tokens names: entries of these kinds would end nothing. */
+  readonly unnamed: ReadonlySet<TargetKind>;
 }
 
 /** The issuers whose tokens an entry with this `iss` can match. */

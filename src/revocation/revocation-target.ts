@@ -76,9 +76,9 @@ export interface RevocableFacts {
   readonly tokenId: string | undefined;
   /** SHA-256 of `header.payload` of a JWT, or of an opaque token. */
   readonly digest: () => string;
-  readonly subject: string | undefined;
-  readonly session: string | undefined;
-  readonly clientId: string | undefined;
+  readonly subjects: readonly string[];
+  readonly sessions: readonly string[];
+  readonly clients: readonly string[];
   /** The configured claims (`revocation.claims`) that the token has: path and text; one pair for each element of an array. */
   readonly claims: readonly (readonly [path: string, text: string])[];
   /** `auth_time` in seconds, where it says when the user logged in. */
@@ -118,7 +118,7 @@ export class RevocableToken {
   /** Keys of entries that end its session for good. */
   get sessions(): readonly TargetKey[] {
     return (this.#sessions ??= [
-      ...this.#keysOf('session', this.#facts.session),
+      ...this.#facts.sessions.flatMap((session) => this.#keysOf('session', session)),
       ...this.#alsoKnownAs.flatMap(({ sessions }) => sessions),
     ]);
   }
@@ -126,16 +126,16 @@ export class RevocableToken {
   /** Keys of entries that end every matching token whose login was up to their cutoff: see `loggedIn()`. */
   get subjects(): readonly TargetKey[] {
     return (this.#subjects ??= [
-      ...this.#keysOf('subject', this.#facts.subject),
+      ...this.#facts.subjects.flatMap((subject) => this.#keysOf('subject', subject)),
       ...this.#alsoKnownAs.flatMap(({ subjects }) => subjects),
     ]);
   }
 
   /** Keys of entries that end every matching token issued up to their cutoff. */
   get cutoffs(): readonly TargetKey[] {
-    const { clientId, claims } = this.#facts;
+    const { clients, claims } = this.#facts;
     return (this.#cutoffs ??= [
-      ...this.#keysOf('client', clientId),
+      ...clients.flatMap((client) => this.#keysOf('client', client)),
       ...claims.flatMap(([path, text]) => this.#keysOf('claim', claimTargetValue(path, text))),
       ...this.#alsoKnownAs.flatMap(({ cutoffs }) => cutoffs),
     ]);

@@ -67,9 +67,9 @@ export class Revoker {
 
   /** What a command would revoke, without revoking it. A token is verified for that, as it would be. */
   async targetOf(command: RevokeCommand): Promise<RevocationTarget> {
-    return 'token' in command
-      ? (await this.#parts.identify(command.token, command.issuerName)).target
-      : command.target;
+    if ('token' in command) return (await this.#parts.identify(command.token, command.issuerName)).target;
+    this.#issuersOf(command.target);
+    return command.target;
   }
 
   async undo(id: string): Promise<RevocationMark | undefined> {
@@ -119,8 +119,8 @@ export class Revoker {
     target: RevocationTarget;
     issuedBefore: number | undefined;
   }): Promise<RevocationOutcome> {
-    const { store, keepSeconds, issuers } = this.#parts;
-    const behind = issuersBehind(issuers, target.issuer);
+    const { store, keepSeconds } = this.#parts;
+    const behind = this.#issuersOf(target);
     const nowSeconds = Math.floor((await store.nowMs()) / 1000);
     const cutoff = issuedBefore === undefined ? nowSeconds : Math.floor(issuedBefore);
     if (!isForGood(target.kind) && cutoff > nowSeconds + skewOf(behind))
@@ -134,6 +134,21 @@ export class Revoker {
       createdBy,
       reason,
     });
+  }
+
+  /**
+   * The issuers whose tokens the target can match.
+   *
+   * @throws RevocationRefused where none of their tokens names such a thing: the entry would end nothing (rule V13)
+   */
+  #issuersOf({ issuer, kind }: RevocationTarget): readonly RevocableIssuer[] {
+    const behind = issuersBehind(this.#parts.issuers, issuer);
+    if (behind.length > 0 && behind.every(({ unnamed }) => unnamed.has(kind))) {
+      throw new RevocationRefused(
+        `no token of this issuer names a ${kind} (claim_names.${kind} is null); revoke by something that its tokens name`,
+      );
+    }
+    return behind;
   }
 
   async #store(request: Parameters<RevocationStore['revoke']>[0]): Promise<RevocationOutcome> {

@@ -3,15 +3,8 @@
  */
 import { invalidToken } from '../errors.ts';
 import { RevocableToken, type RevocableFacts } from '../revocation/revocation-target.ts';
-import {
-  claimAt,
-  numberOf,
-  parseClaimPath,
-  scopesOf,
-  textClaim,
-  type ClaimPath,
-  type JsonObject,
-} from './claims.ts';
+import { callerFacts, revocableNames, type ClaimNames } from './claim-names.ts';
+import { claimAt, numberOf, parseClaimPath, textClaim, type ClaimPath, type JsonObject } from './claims.ts';
 import { claimTexts } from './claim-texts.ts';
 import type { AuthenticToken } from './token-verifier.ts';
 
@@ -29,6 +22,7 @@ export interface TokenFacts {
   readonly issuerName: string;
   readonly issuer: string;
   readonly claims: JsonObject;
+  readonly names: ClaimNames;
   /** SHA-256 of `header.payload` of a JWT, or of an opaque token. */
   readonly digest: () => string;
   /** What else entries of this issuer may name as its issuer: its configured name, where its tokens may have any `iss`. */
@@ -37,13 +31,6 @@ export interface TokenFacts {
   readonly ownClaims?: JsonObject | undefined;
   readonly clockSkewSeconds: number;
   readonly revocableClaims: readonly RevocableClaim[];
-}
-
-/** `client_id` (RFC 9068), or `azp` where an issuer of plain JWTs uses OpenID Connect's word. An empty one names nothing. */
-function clientIdOf(claims: JsonObject): string | undefined {
-  return [textClaim(claims, 'client_id'), textClaim(claims, 'azp')].find(
-    (text) => text !== undefined && text !== '',
-  );
 }
 
 /** `auth_time` (OpenID Connect Core section 2); what is no date since 1970 says nothing. */
@@ -59,9 +46,7 @@ export function authenticToken(facts: TokenFacts): AuthenticToken {
     issuerName,
     issuer,
     claims,
-    scopes: scopesOf(claims),
-    subject: textClaim(claims, 'sub'),
-    clientId: clientIdOf(claims),
+    ...callerFacts(claims, facts.names),
     expiresAt: earlier(numberOf(claims['exp']), numberOf(ownClaims?.['exp'])),
     notBefore: later(numberOf(claims['nbf']), numberOf(ownClaims?.['nbf'])),
     issuedAt: earlier(numberOf(claims['iat']), numberOf(ownClaims?.['iat'])),
@@ -90,7 +75,7 @@ function revocableToken(facts: TokenFacts): RevocableToken {
 }
 
 function revocableFacts(
-  { issuerName, digest, claims: told, ownClaims, clockSkewSeconds, revocableClaims }: TokenFacts,
+  { issuerName, names, digest, claims: told, ownClaims, clockSkewSeconds, revocableClaims }: TokenFacts,
   issuer: string,
   claims: JsonObject,
 ): RevocableFacts {
@@ -99,9 +84,7 @@ function revocableFacts(
     issuer,
     tokenId: textClaim(claims, 'jti'),
     digest,
-    subject: textClaim(claims, 'sub'),
-    session: textClaim(claims, 'sid'),
-    clientId: clientIdOf(claims),
+    ...revocableNames(claims, names),
     claims: revocableClaims.flatMap(({ path, levels }) => {
       const texts = claimTexts(claimAt(claims, levels));
       if (texts === undefined) throw invalidToken('claim', issuerName);

@@ -8,13 +8,13 @@ export type { JsonObject, JsonValue } from './strict-json.ts';
 /** The levels of a dotted claim path. */
 export type ClaimPath = readonly string[];
 
-const CLAIM_PATH = /^(?:\\[.\\]|[^.\\])+(?:\.(?:\\[.\\]|[^.\\])+)*$/;
+const CLAIM_PATH = /^(?:\\[.\\$]|[^.\\])+(?:\.(?:\\[.\\$]|[^.\\])+)*$/;
 
 export function isClaimPath(text: string): boolean {
   return CLAIM_PATH.test(text);
 }
 
-/** Parses `realm_access.roles`; `\.` is a dot in a name and `\\` a backslash. The configuration has validated it. */
+/** Parses `realm_access.roles`; `\.` is a dot in a name, `\\` a backslash, `\$` a dollar. The configuration has validated it. */
 export function parseClaimPath(path: string): ClaimPath {
   const names: string[] = [''];
   for (let index = 0; index < path.length; index++) {
@@ -63,12 +63,20 @@ const PLAIN_INTEGER = /^(?:0|[1-9][0-9]*)$/;
  * An identifier as text: a string, or a plain integer by its digits, as servers with numbered users write it. The integer
  * 7 and the string "7" name the same subject. Undefined for anything else.
  */
-export function textClaim(claims: JsonObject, name: string): string | undefined {
-  const value = claims[name];
+export function textOf(value: JsonValue | undefined): string | undefined {
   if (typeof value === 'string') return value;
   const digits =
     value instanceof RawNumber ? value.source : typeof value === 'number' ? String(value) : undefined;
   return digits !== undefined && PLAIN_INTEGER.test(digits) ? digits : undefined;
+}
+
+export function isPlainText(value: JsonValue): boolean {
+  return textOf(value) !== undefined;
+}
+
+/** As textOf, of a claim. */
+export function textClaim(claims: JsonObject, name: string): string | undefined {
+  return textOf(claims[name]);
 }
 
 /** The value at a path, where an empty `aud` counts as none: it names no audience (rules J2, J4). */
@@ -83,11 +91,10 @@ export function numberOf(value: JsonValue | undefined): number | undefined {
   return typeof number === 'number' && Math.abs(number) <= Number.MAX_SAFE_INTEGER ? number : undefined;
 }
 
-/** The scopes of a token: `scope` (RFC 8693, 9068) or `scp`, as a space-separated string or an array of strings. */
-export function scopesOf(claims: JsonObject): ReadonlySet<string> {
-  const value = claims['scope'] ?? claims['scp'];
-  const list = typeof value === 'string' ? value.split(' ') : Array.isArray(value) ? value : [];
-  return new Set(list.filter((scope) => typeof scope === 'string' && scope !== ''));
+/** Scopes as issuers write them: a space-separated string (RFC 8693, 9068), or a list of strings. */
+export function scopesIn(value: JsonValue): ReadonlySet<string> {
+  const list = typeof value === 'string' ? value.split(' ') : isArray(value) ? value : [];
+  return new Set(list.filter((scope): scope is string => typeof scope === 'string' && scope !== ''));
 }
 
 /** Does the claim equal, or contain, one of the allowed values? Types must agree: "1" is not 1. */

@@ -26,7 +26,7 @@ function scalar(value: JsonValue): string | undefined {
  * Percent-encodes, as UTF-8, everything that a header cannot carry or a reader would take for structure: `%`,
  * `,`, spaces at the edges (parsers trim them) and every byte outside printable ASCII.
  */
-function encodeText(text: string): string {
+export function encodeText(text: string): string {
   if (/^[!-$&-+\--~](?:[ -$&-+\--~]*[!-$&-+\--~])?$/.test(text)) return text;
   return text.replace(/^ +| +$|[^ -$&-+\--~]/gu, (part) =>
     [...Buffer.from(part, 'utf8')]

@@ -8,12 +8,12 @@ import type { Clock } from '../clock.ts';
 import { invalidToken } from '../errors.ts';
 import { whenReady, type MaybePromise } from '../maybe-promise.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
+import { isIdentifier, namesAreTyped, type ClaimNames, type IdentifierType } from './claim-names.ts';
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
 import {
   givenClaim,
   numberOf,
   parseClaimPath,
-  textClaim,
   type ClaimPath,
   type JsonObject,
   type JsonValue,
@@ -33,6 +33,7 @@ export interface JwtPolicy {
   readonly audiences: readonly string[] | undefined;
   readonly algorithms: readonly SignatureAlgorithm[];
   readonly tokenType: TokenType;
+  readonly claimNames: ClaimNames;
   readonly requiredClaims: readonly string[];
   readonly clockSkewSeconds: number;
   readonly futureIatSeconds: number;
@@ -73,13 +74,14 @@ export class JwtVerifier {
 
   #accept(jwt: JwtText, key: VerificationKey): VerifiedJwt {
     this.#checkClaims(jwt.claims);
-    const { issuerName, issuer, clockSkewSeconds, revocableClaims } = this.policy;
+    const { issuerName, issuer, claimNames, clockSkewSeconds, revocableClaims } = this.policy;
     return {
       key,
       token: authenticToken({
         issuerName,
         issuer,
         claims: jwt.claims,
+        names: claimNames,
         digest: () => signedContentDigest(jwt.content),
         clockSkewSeconds,
         revocableClaims,
@@ -94,16 +96,16 @@ export class JwtVerifier {
   }
 
   #checkClaims(claims: JsonObject): void {
-    const { issuer, tokenType, audiences } = this.policy;
+    const { issuer, tokenType, audiences, claimNames } = this.policy;
     if (claims['iss'] !== issuer) throw invalidToken('unknown_issuer', this.policy.issuerName);
     const claimsOk =
       numberOf(claims['exp']) !== undefined &&
       ['nbf', 'iat'].every((name) => claims[name] === undefined || numberOf(claims[name]) !== undefined) &&
-      ['client_id', 'jti', 'sid'].every(
-        (name) => claims[name] === undefined || typeof claims[name] === 'string',
-      ) &&
-      (claims['sub'] === undefined || isSubject(claims, tokenType)) &&
-      CLAIMS_OF_TYPE[tokenType].every((name) => claims[name] !== undefined) &&
+      (claims['jti'] === undefined || typeof claims['jti'] === 'string') &&
+      ['client_id', 'sid'].every((name) => isIdentifier(claims[name], 'string')) &&
+      isIdentifier(claims['sub'], SUBJECT_TYPES[tokenType]) &&
+      namesAreTyped(claims, claimNames, SUBJECT_TYPES[tokenType], 'string') &&
+      CLAIMS_OF_TYPE[tokenType].every((name) => hasValue(claims[name])) &&
       this.#requiredClaims.every((path) => hasValue(givenClaim(claims, path)));
     if (!claimsOk) throw invalidToken('claim', this.policy.issuerName);
     const aud = givenClaim(claims, AUD);
@@ -143,9 +145,11 @@ export const CLAIMS_OF_TYPE: Readonly<Record<TokenType, readonly string[]>> = {
 };
 
 /** A string; a plain integer too where the issuer's tokens are not RFC 9068's (section 2.2 asks for a string). */
-function isSubject(claims: JsonObject, tokenType: JwtPolicy['tokenType']): boolean {
-  return tokenType === 'any' ? textClaim(claims, 'sub') !== undefined : typeof claims['sub'] === 'string';
-}
+const SUBJECT_TYPES: Readonly<Record<TokenType, IdentifierType>> = {
+  'at+jwt': 'string',
+  any: 'string or integer',
+  id_token: 'string',
+};
 
 function hasValue(value: JsonValue | undefined): boolean {
   return value !== undefined && value !== null;

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { GatewayError, invalidToken } from '../errors.ts';
+import { isIdentifier, namesAreTyped, type ClaimNames } from './claim-names.ts';
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
 import {
   AuthorizationServerGuard,
@@ -16,7 +17,6 @@ import {
   numberOf,
   parseClaimPath,
   stringClaim,
-  textClaim,
   type ClaimPath,
   type JsonObject,
   type JsonValue,
@@ -35,6 +35,7 @@ export interface OpaquePolicy {
   /** Undefined: whatever `iss` the response has, else the configured name. */
   readonly issuer: string | undefined;
   readonly audiences: readonly string[] | undefined;
+  readonly claimNames: ClaimNames;
   readonly requiredClaims: readonly string[];
   readonly clockSkewSeconds: number;
   readonly futureIatSeconds: number;
@@ -166,13 +167,14 @@ export class OpaqueVerifier {
 
   #accept(claims: JsonObject, jwt: JwtText | undefined, cacheKey: string): Verification {
     this.#checkClaims(claims, jwt?.claims);
-    const { issuerName, issuer, clockSkewSeconds, revocableClaims, cacheMs } = this.policy;
+    const { issuerName, issuer, claimNames, clockSkewSeconds, revocableClaims, cacheMs } = this.policy;
     const presented = cacheKey.slice(issuerName.length + 1);
     const token = authenticToken({
       issuerName,
       issuer: issuer ?? stringClaim(claims, 'iss') ?? issuerName,
       otherIssuers: [issuerName],
       claims,
+      names: claimNames,
       ownClaims: jwt?.claims,
       digest: jwt === undefined ? () => presented : () => signedContentDigest(jwt.content),
       clockSkewSeconds,
@@ -190,7 +192,7 @@ export class OpaqueVerifier {
   }
 
   #checkClaims(claims: JsonObject, ownClaims: JsonObject | undefined): void {
-    const { issuerName, audiences, isIntrospection } = this.policy;
+    const { issuerName, audiences, isIntrospection, claimNames } = this.policy;
     this.#checkIssuer(claims['iss']);
     const isAccess = isIntrospection ? isAccessResponse(claims) : isAccessValidation(claims);
     if (!isAccess) throw invalidToken('wrong_type', issuerName);
@@ -198,9 +200,8 @@ export class OpaqueVerifier {
       ['exp', 'nbf', 'iat'].every(
         (name) => claims[name] === undefined || numberOf(claims[name]) !== undefined,
       ) &&
-      ['sub', 'client_id', 'jti', 'sid'].every(
-        (name) => (claims[name] ?? null) === null || textClaim(claims, name) !== undefined,
-      );
+      ['sub', 'client_id', 'jti', 'sid'].every((name) => isIdentifier(claims[name], 'string or integer')) &&
+      namesAreTyped(claims, claimNames, 'string or integer', 'string or integer');
     const required = this.#requiredClaims.every((path) => (givenClaim(claims, path) ?? null) !== null);
     if (!wellTyped || !required) throw invalidToken('claim', issuerName);
     if (audiences !== undefined) {

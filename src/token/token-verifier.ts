@@ -4,6 +4,7 @@
  */
 import type { RevocableToken } from '../revocation/revocation-target.ts';
 import type { RevocableClaim } from './authentic-token.ts';
+import type { CallerFacts } from './claim-names.ts';
 import type { JsonObject } from './claims.ts';
 import type { KeptValues } from './token-memo.ts';
 
@@ -11,15 +12,12 @@ import type { KeptValues } from './token-memo.ts';
  * A token whose issuer vouches for it: signature or response checked, issuer, audience, type and lifetime too.
  * Not yet known: whether it is in time now, revoked, or permitted anything.
  */
-export interface AuthenticToken {
+export interface AuthenticToken extends CallerFacts {
   /** The configured name of the issuer; bounded, fit for a metric label. */
   readonly issuerName: string;
   /** The exact `iss`, or the configured name where its tokens have none. */
   readonly issuer: string;
   readonly claims: JsonObject;
-  readonly scopes: ReadonlySet<string>;
-  readonly subject: string | undefined;
-  readonly clientId: string | undefined;
   /** NumericDates, in seconds; undefined where the token has none. */
   readonly expiresAt: number | undefined;
   readonly notBefore: number | undefined;

@@ -75,8 +75,13 @@ t.test(
       t.equal(upstream.seen.at(-1)?.headers['x-user-id'], digits);
       t.strictSame(await outcome(withSub(digits), strict), [401, 'claim']);
     }
-    for (const odd of ['1.0', '1.5', '1e3', '-1', '-0', '1E400', 'true', '{}', '[7]', 'null'])
+    for (const odd of ['1.0', '1.5', '1e3', '-1', '-0', '1E400', 'true', '{}', '[7]'])
       t.strictSame(await outcome(withSub(odd), open), [401, 'claim'], odd);
+    for (const absent of ['null', '""']) {
+      t.strictSame(await outcome(withSub(absent), open), [200, 'ok'], absent);
+      t.equal(upstream.seen.at(-1)?.headers['x-user-id'], undefined, absent);
+    }
+    t.strictSame(await outcome(withSub('null'), strict), [401, 'claim']);
 
     const revoked = await open.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: '7' });
     t.equal(revoked.status, 201);

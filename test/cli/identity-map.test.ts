@@ -29,7 +29,7 @@ t.test('C24 routes and explain show the merged map of identity headers', async (
   writeFileSync(file, JSON.stringify(document), { mode: 0o600 });
   writeFileSync(token, mint(key, claimsOf({ azp: 'app', tenant: 'acme' })), { mode: 0o600 });
 
-  const merged = { 'X-User-Id': 'sub', x_client_id: 'azp', 'X-Tenant': 'tenant' };
+  const merged = { 'X-User-Id': '$subject', x_client_id: 'azp', 'X-Tenant': 'tenant' };
   const [contract] = JSON.parse((await sallyport(['routes', '-c', file, '--json'])).out) as {
     identity_headers: object;
     identity_reserved: string[];

@@ -48,10 +48,10 @@ t.test('only routes and upstreams are required; the rest has the documented defa
     revocation: { store: 'memory:', max_view_age: 30_000, when_stale: 'deny', keep: 2_592_000_000 },
     identity: {
       headers: {
-        'X-User-Id': 'sub',
-        'X-Client-Id': 'client_id',
-        'X-Scopes': 'scope',
-        'X-Token-Issuer': 'iss',
+        'X-User-Id': '$subject',
+        'X-Client-Id': '$client',
+        'X-Scopes': '$scopes',
+        'X-Token-Issuer': '$issuer',
       },
       max_bytes: 8192,
     },

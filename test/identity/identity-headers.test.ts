@@ -3,8 +3,9 @@ import t from 'tap';
 import fc from 'fast-check';
 import { identityHeaders, isReservedHeader } from '../../src/identity/identity-headers.ts';
 import { encodeClaim } from '../../src/token/encode-claim.ts';
-import { parseClaimPath } from '../../src/token/claims.ts';
+import { parseIdentityText } from '../../src/identity/identity-value.ts';
 import { parseStrictJson, type JsonValue } from '../../src/token/strict-json.ts';
+import { tokenOf } from '../support/routes.ts';
 
 const parse = (text: string): JsonValue => parseStrictJson(Buffer.from(text));
 
@@ -71,20 +72,21 @@ t.test('numbers keep their digits; booleans and nothing', async (t) => {
 });
 
 t.test('paths reach into claims, dots in names too; nothing inherited is a claim', async (t) => {
-  const claims = parse('{"a":{"b":"c"},"x.y":"dot","z\\\\w":"back"}');
+  const claims = '{"a":{"b":"c"},"x.y":"dot","z\\\\w":"back","$d":"dollar"}';
   const valueAt = (path: string): string | undefined =>
-    identityHeaders([{ name: 'h', claim: parseClaimPath(path) }], claims, 1000)?.[1];
+    identityHeaders([{ name: 'h', value: parseIdentityText(path) }], tokenOf(claims), 1000)?.[1];
   t.equal(valueAt('a.b'), 'c');
   t.equal(valueAt('x\\.y'), 'dot');
   t.equal(valueAt('z\\\\w'), 'back');
+  t.equal(valueAt('\\$d'), 'dollar');
   for (const path of ['a.c', 'a.b.c', 'constructor', '__proto__', 'toString', 'a.toString'])
     t.equal(valueAt(path), undefined, path);
 });
 
 t.test('all headers together are bounded', async (t) => {
-  const headers = [{ name: 'X-A', claim: ['a'] }];
-  t.equal(identityHeaders(headers, { a: 'x'.repeat(93) }, 100)?.length, 2);
-  t.equal(identityHeaders(headers, { a: 'x'.repeat(94) }, 100), undefined);
+  const headers = [{ name: 'X-A', value: parseIdentityText('a') }];
+  t.equal(identityHeaders(headers, tokenOf({ a: 'x'.repeat(93) }), 100)?.length, 2);
+  t.equal(identityHeaders(headers, tokenOf({ a: 'x'.repeat(94) }), 100), undefined);
 });
 
 t.test('names of HTTP and of the gateway are reserved, in every spelling', async (t) => {

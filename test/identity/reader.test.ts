@@ -9,10 +9,12 @@ import {
   identityJson,
   identityObject,
   IdentityRefused,
+  identityScopes,
   identityText,
   identityTexts,
   readIdentity,
 } from '../../src/identity/reader.ts';
+import { scopesText } from '../../src/identity/identity-value.ts';
 import { parseStrictJson, type JsonValue } from '../../src/token/strict-json.ts';
 import { temporaryFolder } from '../support/process.ts';
 
@@ -104,6 +106,23 @@ t.test('a claim of another type is a refusal that a framework can answer, never 
     RangeError,
     'what is wrong with the service itself stays visible',
   );
+});
+
+t.test('any scopes come back as they were (property), and joined headers are refused', async (t) => {
+  const scopes = fc.uniqueArray(
+    fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => text.isWellFormed()),
+    { minLength: 1 },
+  );
+  fc.assert(
+    fc.property(
+      scopes,
+      (sent) => JSON.stringify(identityScopes(scopesText(new Set(sent)))) === JSON.stringify(sent),
+    ),
+    { numRuns: 2_000 },
+  );
+  for (const nothing of [undefined, null, [], '']) t.strictSame(identityScopes(nothing), []);
+  for (const odd of ['a, b', 'a,b', ' a', 'a ', 'a  b', 'a %', ['a', 'b']])
+    t.throws(() => identityScopes(odd), IdentityRefused, JSON.stringify(odd));
 });
 
 t.test('any claim, read as any type, is read or refused (property)', async (t) => {

@@ -19,6 +19,7 @@ import { SqliteStore } from '../../src/revocation/sqlite-store.ts';
 import { authenticToken, revocableClaims } from '../../src/token/authentic-token.ts';
 import type { JsonObject } from '../../src/token/claims.ts';
 import type { AuthenticToken } from '../../src/token/token-verifier.ts';
+import { claimNamesOf } from '../support/claim-names.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { temporaryFolder } from '../support/process.ts';
 
@@ -137,6 +138,7 @@ function tokenOf(claims: JsonObject): Token {
     issuerName: 'any',
     issuer: claims['iss'] as string,
     claims,
+    names: claimNamesOf(),
     digest: () => `digest of ${text}`,
     clockSkewSeconds: SKEW,
     revocableClaims: revocableClaims(['device']),
@@ -160,6 +162,7 @@ async function play(seed: number, store: RevocationStore, clock: FixedClock): Pr
       issuer,
       maxLifetimeSeconds: index === 0 ? 2 * DAY : undefined,
       clockSkewSeconds: SKEW,
+      unnamed: new Set(),
     })),
     identify: async (text) => {
       const token = tokens.find((each) => each.text === text);

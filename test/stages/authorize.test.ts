@@ -2,6 +2,7 @@
 import t from 'tap';
 import { GatewayError } from '../../src/errors.ts';
 import { IdentityContract } from '../../src/identity/identity-headers.ts';
+import { parseIdentityText } from '../../src/identity/identity-value.ts';
 import type { ClaimRule, Route, ScopeRule } from '../../src/policy.ts';
 import { authorize, passReported } from '../../src/stages/authorize.ts';
 import type { UnrevokedToken } from '../../src/stages/check-revocation.ts';
@@ -29,7 +30,7 @@ const ruleOf = (path: string, ...allowed: ClaimRule['allowed']): ClaimRule => ({
 });
 const identityOf = (claims: Record<string, string>, maxBytes = 8192): IdentityContract =>
   new IdentityContract(
-    Object.entries(claims).map(([name, path]) => ({ name, claim: parseClaimPath(path) })),
+    Object.entries(claims).map(([name, path]) => ({ name, value: parseIdentityText(path) })),
     maxBytes,
   );
 

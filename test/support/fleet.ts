@@ -37,9 +37,9 @@ const tokenWith = (tokenId: string): RevocableToken =>
     issuer: ISSUER,
     tokenId,
     digest: () => 'none',
-    subject: undefined,
-    session: undefined,
-    clientId: undefined,
+    subjects: [],
+    sessions: [],
+    clients: [],
     claims: [],
   });
 

@@ -1,9 +1,10 @@
 /** Compiled routes and verified tokens for table tests of stages, without configuration files and signatures. */
 import { IdentityContract } from '../../src/identity/identity-headers.ts';
 import type { Route } from '../../src/policy.ts';
-import { scopesOf } from '../../src/token/claims.ts';
+import { callerFacts } from '../../src/token/claim-names.ts';
 import { parseStrictJson, type JsonObject } from '../../src/token/strict-json.ts';
 import type { AuthenticToken } from '../../src/token/token-verifier.ts';
+import { claimNamesOf } from './claim-names.ts';
 
 const ROUTE: Route = {
   name: 'r',
@@ -34,15 +35,21 @@ export function routeOf(changes: Partial<Route> = {}): Route {
   return { ...ROUTE, ...changes };
 }
 
-/** What authorization reads of a verified token with these claims. */
-export function tokenOf(claims: Record<string, unknown> | string): AuthenticToken {
+type NotRead = 'expiresAt' | 'notBefore' | 'issuedAt' | 'clockSkewSeconds' | 'revocable' | 'revocableBy';
+
+/**
+ * What authorization reads of a verified token with these claims.
+ *
+ * @param names `claim_names`, as in the configuration
+ */
+export function tokenOf(claims: Record<string, unknown> | string, names?: unknown): AuthenticToken {
   const text = typeof claims === 'string' ? claims : JSON.stringify(claims);
   const parsed = parseStrictJson(Buffer.from(text)) as JsonObject;
-  const token: Pick<AuthenticToken, 'issuerName' | 'issuer' | 'claims' | 'scopes' | 'kept'> = {
+  const token: Omit<AuthenticToken, NotRead> = {
     issuerName: 'login',
     issuer: 'https://login.example',
     claims: parsed,
-    scopes: scopesOf(parsed),
+    ...callerFacts(parsed, claimNamesOf(names)),
     kept: new Map(),
   };
   return token as AuthenticToken;

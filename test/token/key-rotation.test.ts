@@ -3,6 +3,7 @@
  * published when its request arrives is never called bad. Rules K0, K2.
  */
 import t from 'tap';
+import { claimNamesOf } from '../support/claim-names.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { AUDIENCE, claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
 import type { Clock } from '../../src/clock.ts';
@@ -92,6 +93,7 @@ async function run(random: SeededRandom, seen: Seen): Promise<void> {
       audiences: [AUDIENCE],
       algorithms: ['EdDSA'],
       tokenType: 'at+jwt',
+      claimNames: claimNamesOf(),
       requiredClaims: [],
       clockSkewSeconds: 30,
       futureIatSeconds: 1e6,
