@@ -8,9 +8,6 @@ import type { ClientRequest } from './exchange.ts';
 
 /** What Node's server and the handshake check read. */
 const ESSENTIAL: ReadonlySet<string> = new Set(['expect', 'upgrade', 'content-length', 'transfer-encoding']);
-/** The usual spellings of everything else, found without lower-casing. */
-const LONGEST_ESSENTIAL = 'transfer-encoding'.length;
-const SHORTEST_ESSENTIAL = 'expect'.length;
 
 export class Http1Request extends IncomingMessage implements ClientRequest {
   readonly bodyFollows = false;
@@ -33,10 +30,6 @@ export function essentialHeaders(rawHeaders: readonly string[]): IncomingHttpHea
   const headers: IncomingHttpHeaders = {};
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';
-    if (name.length < SHORTEST_ESSENTIAL || name.length > LONGEST_ESSENTIAL) continue;
-    const first = name.charCodeAt(0) | 0x20;
-    // e, u, c, t
-    if (first !== 0x65 && first !== 0x75 && first !== 0x63 && first !== 0x74) continue;
     const lower = name.toLowerCase();
     if (ESSENTIAL.has(lower)) headers[lower] ??= rawHeaders[index + 1];
   }
