@@ -83,6 +83,7 @@ issuers:
     discovery: true
     audiences: [https://api.example.com]
     claim_names: { subject: oid, tenant: tid }
+    claims: { sub: { prefix: 'user:' } }
     keys: { cache_dir: /var/lib/sallyport/keys }
 `,
   },
@@ -179,6 +180,14 @@ routes:
       issuers: [login, partners]
       scopes: { any: ['invoices:read', 'invoices:write'] }
       claims: { tenant: [acme, globex] }
+  - name: tenant-reports
+    match: { path: '/tenants/{tenant}/reports' }
+    upstream: orders
+    auth:
+      claims: { tenant: { path: tenant } }
+      any_of:
+        - scopes: ['reports:read']
+        - claims: { roles: { has_key: auditor } }
   - name: health
     match: { path: /health }
     upstream: orders

@@ -135,7 +135,7 @@ export class Gateway {
         unrevoked = checkRevocation(revocations, verified, route, policy.maxViewAgeMs);
 
         exchange.enter('authorize');
-        const authorized = authorize(route, unrevoked);
+        const authorized = authorize(route, unrevoked, head.path);
         observer.authorized(exchange, unrevoked);
 
         exchange.enter('sign_assertion');

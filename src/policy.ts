@@ -8,13 +8,19 @@ import type { HeaderTable } from './http/header-names.ts';
 import type { IdentityContract } from './identity/identity-headers.ts';
 import type { PathLeniency } from './http/path-policy.ts';
 import type { HeadLimits } from './http/request-head.ts';
-import type { ClaimPath } from './token/claims.ts';
+import type { PathTemplate } from './http/path-template.ts';
+import type { ClaimRule } from './token/claim-rules.ts';
 
 /** One alternative of a route's match: Kubernetes Gateway API's HTTPRouteMatch. */
 export interface RouteMatch {
   /** Empty: any host. */
   readonly hosts: readonly string[];
-  readonly path: { readonly kind: 'exact' | 'prefix'; readonly value: string };
+  readonly path: {
+    readonly kind: 'exact' | 'prefix';
+    readonly value: string;
+    /** Set where the path has variables. */
+    readonly template?: PathTemplate | undefined;
+  };
   /** Empty: any method. */
   readonly methods: ReadonlySet<string>;
   /** Lower-case name and exact value. */
@@ -29,11 +35,10 @@ export interface ScopeRule {
   readonly text: string;
 }
 
-export interface ClaimRule {
-  readonly path: ClaimPath;
-  /** As configured, for messages. */
-  readonly text: string;
-  readonly allowed: readonly (string | number | boolean)[];
+/** One of several ways to be permitted: all of its scopes and all of its claim rules. */
+export interface Alternative {
+  readonly scopes: ScopeRule;
+  readonly claims: readonly ClaimRule[];
 }
 
 export interface Route {
@@ -47,6 +52,8 @@ export interface Route {
   readonly issuerSet: string;
   readonly scopes: ScopeRule;
   readonly claims: readonly ClaimRule[];
+  /** One of them must hold besides scopes and claims; empty: none is needed. */
+  readonly anyOf: readonly Alternative[];
   /** Requests that authentication or authorization refuses pass, and are reported. */
   readonly reportOnly: boolean;
   /** A WebSocket handshake may bring its token in Sec-WebSocket-Protocol. */

@@ -5,10 +5,11 @@ import type { Configuration, RouteConfiguration } from '../config/schema.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { corsPolicy } from '../http/cors.ts';
 import { HeaderTable } from '../http/header-names.ts';
+import { templateOf } from '../http/path-template.ts';
 import { IdentityContract, type IdentityHeader } from '../identity/identity-headers.ts';
 import { parseIdentityText } from '../identity/identity-value.ts';
 import type { Policy, Route, RouteMatch, ScopeRule } from '../policy.ts';
-import { parseClaimPath } from '../token/claims.ts';
+import { compileClaimRules } from '../token/claim-rules.ts';
 
 export function compilePolicy(configuration: Configuration): Policy {
   const { identity, limits } = configuration;
@@ -52,21 +53,23 @@ function compileRoute(
   configuration: Configuration,
   contract: IdentityContract,
 ): Route {
-  const { match, auth, rewrite, identity } = route;
+  const { auth, rewrite, identity } = route;
+  const match = compileMatch(route.match);
+  const { template } = match.path;
   const issuers = auth.mode === 'none' ? [] : (auth.issuers ?? jwtIssuers(configuration));
   const stripPrefix = withoutTrailingSlash(rewrite.strip_prefix ?? '');
   return {
     name: route.name,
-    match: compileMatch(match),
+    match,
     upstream: route.upstream,
     mode: auth.mode,
     issuers,
     issuerSet: JSON.stringify([...new Set(issuers)].sort()),
     scopes: compileScopes(auth.scopes),
-    claims: Object.entries(auth.claims).map(([path, allowed]) => ({
-      path: parseClaimPath(path),
-      text: `${path} in ${allowed.join('|')}`,
-      allowed,
+    claims: compileClaimRules(auth.claims, template),
+    anyOf: (auth.any_of ?? []).map((alternative) => ({
+      scopes: compileScopes(alternative.scopes),
+      claims: compileClaimRules(alternative.claims, template),
     })),
     reportOnly: auth.report_only,
     webSocketProtocol: auth.websocket_protocol,
@@ -96,12 +99,11 @@ function compileRoute(
 }
 
 function compileMatch(match: RouteConfiguration['match']): RouteMatch {
+  const kind = match.path === undefined ? 'prefix' : 'exact';
+  const value = match.path ?? (withoutTrailingSlash(match.path_prefix ?? '/') || '/');
   return {
     hosts: match.hosts ?? [],
-    path:
-      match.path === undefined
-        ? { kind: 'prefix', value: withoutTrailingSlash(match.path_prefix ?? '/') || '/' }
-        : { kind: 'exact', value: match.path },
+    path: { kind, value, template: templateOf(value) },
     methods: new Set(match.methods),
     headers: Object.entries(match.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const),
   };

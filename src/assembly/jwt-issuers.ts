@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
+import { compileClaimRules } from '../token/claim-rules.ts';
 import type { JwtPolicy } from '../token/jwt-verifier.ts';
 import type { KeySet } from '../token/key-set.ts';
 import { LogoutVerifier } from '../token/logout-verifier.ts';
@@ -22,6 +23,7 @@ export function jwtPolicy(
     tokenType: issuer.token_type,
     claimNames: compileClaimNames(issuer.claim_names),
     requiredClaims: issuer.required_claims,
+    claimRules: compileClaimRules(issuer.claims),
     clockSkewSeconds: issuer.clock_skew / 1000,
     futureIatSeconds: issuer.future_iat / 1000,
     maxLifetimeSeconds: issuer.max_lifetime / 1000,

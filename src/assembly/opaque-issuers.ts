@@ -2,6 +2,7 @@
 import type { Configuration, IssuerConfiguration } from '../config/schema.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
+import { compileClaimRules } from '../token/claim-rules.ts';
 import { IntrospectionClient } from '../token/introspection-client.ts';
 import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
 import type { OpaquePolicy } from '../token/opaque-verifier.ts';
@@ -22,6 +23,7 @@ export function opaquePolicy(
     audiences: issuer.audiences,
     claimNames: compileClaimNames(issuer.claim_names),
     requiredClaims: issuer.required_claims,
+    claimRules: compileClaimRules(issuer.claims),
     clockSkewSeconds: issuer.clock_skew / 1000,
     futureIatSeconds: issuer.future_iat / 1000,
     foreignIssuers: new Set(

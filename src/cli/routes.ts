@@ -54,6 +54,7 @@ function contractOf(route: RouteConfiguration, configuration: Configuration): ob
     issuers: auth.mode === 'none' ? [] : (auth.issuers ?? 'every JWT issuer'),
     scopes: auth.scopes,
     claims: auth.claims,
+    ...(auth.any_of ? { any_of: auth.any_of } : {}),
     identity_headers: auth.mode === 'none' ? {} : routeIdentityMap(configuration, route),
     // Of these a client's own copy never arrives, on any route.
     identity_reserved: [...identityNames(configuration), ...(assertion ? [assertion.header] : [])],

@@ -1,4 +1,5 @@
 /** A route in one line, for people. Pure. */
+import { claimRuleText } from '../token/claim-rules.ts';
 import type { RouteConfiguration } from './schema.ts';
 
 /** Which requests: methods, host, path, headers. */
@@ -14,12 +15,19 @@ export function matchText({ match }: RouteConfiguration): string {
 /** Who may pass. */
 export function accessText({ auth }: RouteConfiguration): string {
   if (auth.mode === 'none') return 'everybody';
-  const { all = [], any = [] } = Array.isArray(auth.scopes) ? { all: auth.scopes } : auth.scopes;
   const rules = [
     ...(auth.issuers ? [`issuer ${auth.issuers.join('|')}`] : []),
-    ...(all.length > 0 ? [`scope ${all.join(' ')}`] : []),
-    ...(any.length > 0 ? [`scope ${any.join('|')}`] : []),
-    ...Object.entries(auth.claims).map(([path, allowed]) => `${path} in ${allowed.join('|')}`),
+    ...ruleTexts(auth),
+    ...(auth.any_of ? [auth.any_of.map((way) => `(${ruleTexts(way).join(', ')})`).join(' or ')] : []),
   ];
   return `${auth.report_only ? 'report only: ' : ''}${auth.mode === 'optional' ? 'anonymous, or ' : ''}token${rules.length > 0 ? ` with ${rules.join(', ')}` : ''}`;
+}
+
+function ruleTexts({ scopes, claims }: Pick<RouteConfiguration['auth'], 'scopes' | 'claims'>): string[] {
+  const { all = [], any = [] } = Array.isArray(scopes) ? { all: scopes } : scopes;
+  return [
+    ...(all.length > 0 ? [`scope ${all.join(' ')}`] : []),
+    ...(any.length > 0 ? [`scope ${any.join('|')}`] : []),
+    ...Object.entries(claims).map(([claim, setting]) => claimRuleText(claim, setting)),
+  ];
 }

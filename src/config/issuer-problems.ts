@@ -7,11 +7,13 @@ import {
   SIGNATURE_ALGORITHMS,
   type SignatureAlgorithm,
 } from '../token/algorithms.ts';
+import { claimRuleProblems } from './claim-rule-problems.ts';
 import { normalHost } from './host-scalars.ts';
 import { isOpaqueIssuer, OPAQUE_SOURCES } from './issuer-schema.ts';
 import type { Problem } from './problem.ts';
 import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { prefixText } from './route-problems.ts';
+import { literalProblems } from './template-problems.ts';
 
 const KEY_SOURCES = [
   'discovery',
@@ -33,6 +35,8 @@ export function issuerProblems(issuer: Raw, path: Path): Problem[] {
     ...algorithmProblems(issuer, path),
     ...kindProblems(issuer, path),
     ...logoutNameProblems(issuer, path),
+    ...claimRuleProblems(issuer['claims'], undefined, [...path, 'claims']),
+    ...literalProblems(rawOf(issuer['backchannel_logout'])['path'], [...path, 'backchannel_logout', 'path']),
   ];
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
 import { TOKEN_TYPES } from '../token/token-kind.ts';
 import { claimNames } from './claim-names-schema.ts';
+import { issuerClaimRules } from './claim-rule-schema.ts';
 import { hostName } from './host-scalars.ts';
 import { count, duration, headerName, httpUrl, positiveDuration, routePath, text } from './scalars.ts';
 
@@ -243,6 +244,11 @@ export const issuer = z
         'Claims that a token must have besides those that token_type requires. With token_type: any, name one that only access tokens carry, such as scope.',
       ),
     claim_names: claimNames,
+    claims: issuerClaimRules
+      .prefault({})
+      .describe(
+        'Claim path to rule, for every token of this issuer: a value or a list of values of which the claim must equal or contain one, { equals }, { prefix }, { has_key } or { absent: true }. All rules must hold; otherwise 401. Set it if your provider sends no aud, for example client_id: [my-app].',
+      ),
     clock_skew: duration
       .prefault('30s')
       .describe('Tolerance for exp and nbf. Raise it only if the clock of the issuer is wrong.'),

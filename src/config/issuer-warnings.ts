@@ -1,4 +1,5 @@
 /** What is allowed in an issuer, but risky. Pure. */
+import { limitsAudience } from '../token/claim-rules.ts';
 import type { IssuerConfiguration } from './schema.ts';
 
 type Rule = (name: string, issuer: IssuerConfiguration) => readonly string[];
@@ -30,9 +31,11 @@ const sessionWithoutSid: Rule = (name, { backchannel_logout, required_claims, cl
       ]
     : [];
 
-const noAudiences: Rule = (name, { audiences, validation }) =>
-  audiences === undefined && validation === undefined
-    ? [`issuers.${name}: no audiences: tokens that were issued for other services are accepted; name yours`]
+const noAudiences: Rule = (name, { audiences, validation, claims }) =>
+  audiences === undefined && validation === undefined && !limitsAudience(claims)
+    ? [
+        `issuers.${name}: no audiences: tokens that were issued for other services are accepted; name yours, or where its tokens have no aud, add a rule to claims that only yours satisfy, such as client_id`,
+      ]
     : [];
 
 /** What ID tokens and refresh tokens carry as well: to ask for these tells nothing apart. */

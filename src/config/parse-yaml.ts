@@ -42,8 +42,13 @@ export function parseYaml(source: string, file: string): ParsedYaml {
 
 function syntaxProblem(message: string, source: string, offset: number): string {
   const what = (message.split('\n')[0] ?? '').replace(/ at line \d+.*$/, '');
-  const isVariable = source.slice(0, offset + 1).endsWith('${');
-  return `${what}; ${isVariable ? 'inside [ ] and { } put quotes around it: "${NAME}"' : 'correct the YAML here'}`;
+  const before = source.slice(0, offset + 1);
+  const quoted = before.endsWith('${')
+    ? '"${NAME}"'
+    : before.endsWith('/{')
+      ? '"/tenants/{tenant}"'
+      : undefined;
+  return `${what}; ${quoted === undefined ? 'correct the YAML here' : `inside [ ] and { } put quotes around it: ${quoted}`}`;
 }
 
 /** `*` begins an alias in YAML, and a wildcard everywhere else. */

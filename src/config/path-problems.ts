@@ -1,6 +1,7 @@
 /** Route paths that no request can have, or that readers take for another route's. Pure. Rules C10, C25, C26. */
 import { readPath } from '../http/path-policy.ts';
 import { plainestOf } from '../http/path-readings.ts';
+import { templateOf } from '../http/path-template.ts';
 import type { Problem } from './problem.ts';
 import { rawOf, stringsOf, type Path, type Raw } from './raw-document.ts';
 
@@ -22,6 +23,8 @@ function whyUnreachable(path: string, allowed: readonly string[]): string | unde
   } catch {
     return 'is refused in every request (dot segments, encoded NUL or backslash, overlong UTF-8, a malformed %); write it as requests have it';
   }
+  // With variables beside it, nothing can be allowed: template-problems.ts says so.
+  if (templateOf(path) !== undefined) return undefined;
   const missing = reading.needs.filter((need) => !allowed.includes(need));
   if (missing.length > 0)
     return `is refused in every request unless the route allows it; add paths.allow: [${missing.join(', ')}]`;

@@ -1,12 +1,14 @@
 /** What is wrong with routes beyond their shape: names that are not there, choices left open, routes that tie. Pure. */
 import { plainestOf } from '../http/path-readings.ts';
+import { segmentsOf, variableIn } from '../http/path-template.ts';
 import { normalHost } from './host-scalars.ts';
 import { isOpaqueIssuer } from './issuer-schema.ts';
-import { claimPathProblems } from './identity-problems.ts';
+import { routeRuleProblems } from './claim-rule-problems.ts';
 import { hostHeaderProblems, pathProblems } from './path-problems.ts';
 import type { Problem } from './problem.ts';
 import { isRaw, listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { nearest } from './suggest.ts';
+import { templateProblems } from './template-problems.ts';
 
 export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
   const problems: Problem[] = [];
@@ -29,9 +31,8 @@ export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
     ...authProblems(rawOf(raw['issuers']), auth, path),
     ...webSocketProblems(route, path),
     ...corsProblems(route, path),
-    ...Object.keys(rawOf(auth['claims'])).flatMap((claim) =>
-      claimPathProblems(claim, [...path, 'auth', 'claims', claim], true),
-    ),
+    ...routeRuleProblems(route, path),
+    ...templateProblems(route, path),
     ...rewriteProblems(route, path),
     ...pathProblems(route, path),
     ...hostHeaderProblems(route, path),
@@ -41,7 +42,7 @@ export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
 
 function authProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
   if (auth['mode'] === 'none') {
-    return ['issuers', 'scopes', 'claims', 'report_only', 'websocket_protocol']
+    return ['issuers', 'scopes', 'claims', 'any_of', 'report_only', 'websocket_protocol']
       .filter((key) => auth[key] !== undefined)
       .map((key) => ({
         path: [...path, 'auth', key],
@@ -173,7 +174,7 @@ export function tiedRoutes(routes: readonly unknown[]): Problem[] {
 
 interface Matched {
   readonly isExact: boolean;
-  /** As written. */
+  /** As written, but for the names of variables. */
   readonly text: string;
   readonly label: string;
 }
@@ -181,8 +182,14 @@ interface Matched {
 function matchedPath(match: Raw): Pick<Matched, 'isExact' | 'text'> {
   const { path } = match;
   return typeof path === 'string'
-    ? { isExact: true, text: path }
-    : { isExact: false, text: prefixText(match['path_prefix']) };
+    ? { isExact: true, text: shapeOf(path) }
+    : { isExact: false, text: shapeOf(prefixText(match['path_prefix'])) };
+}
+
+/** The names of variables make no difference. No request has a space where its variable is. */
+function shapeOf(path: string): string {
+  const segments = segmentsOf(path).map((segment) => (variableIn(segment) === undefined ? segment : ' '));
+  return `/${segments.join('/')}`;
 }
 
 /** What routes have in common that tie: one key for each host and method. */

@@ -1,5 +1,6 @@
 /** The shape of `routes` in the configuration file: which requests, who may pass, and how they go on. Pure. */
 import { z } from 'zod';
+import { routeClaimRules } from './claim-rule-schema.ts';
 import { hostPattern } from './host-scalars.ts';
 import {
   count,
@@ -24,14 +25,6 @@ const scopes = z.union(
   'must be a list of scopes, or { all: [...], any: [...] }',
 );
 
-/** A number that no other number is read as. */
-const exactNumber = z
-  .number()
-  .refine(
-    (value) => Math.abs(value) <= Number.MAX_SAFE_INTEGER,
-    'is too large to be compared exactly; let the issuer send such a claim as a string, and write a string here',
-  );
-
 const auth = z
   .strictObject({
     mode: z
@@ -52,11 +45,22 @@ const auth = z
       .describe(
         'Scopes that the token must have: a list of which all are required, or { all, any }. Otherwise 403.',
       ),
-    claims: z
-      .record(text, z.array(z.union([z.string(), exactNumber, z.boolean()])).min(1))
+    claims: routeClaimRules
       .prefault({})
       .describe(
-        'Claim path to allowed values. Each claim must equal one of its values, or contain one if it is a list. Otherwise 403.',
+        'Claim path to rule. A value or a list of values: the claim must equal one of them, or contain one if it is a list. Other rules: { equals }, { prefix }, { has_key }, { absent: true }, { path }. All rules must hold; otherwise 403.',
+      ),
+    any_of: z
+      .array(
+        z.strictObject({
+          scopes: scopes.prefault([]).describe('Scopes that the token must have, as in auth.scopes.'),
+          claims: routeClaimRules.prefault({}).describe('Claim rules that must hold, as in auth.claims.'),
+        }),
+      )
+      .min(1)
+      .optional()
+      .describe(
+        'Alternatives, of which at least one must hold besides scopes and claims. Use it if callers are permitted in different ways, such as users by scopes and services by roles. Otherwise 403.',
       ),
     report_only: z
       .boolean()

@@ -4,6 +4,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isOriginPattern } from '../http/cors.ts';
+import { claimRuleWarnings } from './claim-rule-warnings.ts';
 import { isLoopback } from './issuer-problems.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
 import type { LoadedConfiguration } from './load.ts';
@@ -15,6 +16,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
   return [
     ...RULES.flatMap((rule) => rule(loaded.configuration)),
     ...issuerWarnings(loaded.configuration.issuers),
+    ...claimRuleWarnings(loaded.configuration),
     ...FILE_RULES.flatMap((rule) => rule(loaded)),
   ];
 }

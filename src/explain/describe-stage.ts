@@ -4,13 +4,11 @@ import { accessText, matchText } from '../config/describe-route.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { GatewayError } from '../errors.ts';
 import { dateText } from './format-date.ts';
-import type { Route } from '../policy.ts';
 import type { RevocationEntry } from '../revocation/revocation-store.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
-import { claimAt, claimMatches } from '../token/claims.ts';
 import type { JwtText } from '../token/lexical-gate.ts';
-import type { AuthenticToken } from '../token/token-verifier.ts';
+import { notPermittedText, permittedText } from './describe-permission.ts';
 import type { KnownRevocations } from './known-revocations.ts';
 import { jwtOf, refusedText, verifiedText } from './describe-token.ts';
 
@@ -74,7 +72,7 @@ export class StageWords {
   /** Of the stage that has refused the request. */
   refused(stage: StageName, error: GatewayError): string {
     const { loaded, exchange, nowMs, revocations } = this.#seen;
-    const { token, route } = exchange;
+    const { token, route, head } = exchange;
     const { reason } = error;
     if (stage === 'verify_token' && reason) {
       const issuer = loaded.configuration.issuers[exchange.issuerName ?? error.issuer ?? ''];
@@ -82,7 +80,8 @@ export class StageWords {
       return error.detail === undefined ? text : `${text}: ${error.detail}`;
     }
     if (stage === 'check_revocation') return reason === 'revoked' ? this.#revokedText() : revocations.text;
-    if (stage === 'authorize' && token && route) return notPermittedText(route, token) ?? error.title;
+    if (stage === 'authorize' && token && route)
+      return notPermittedText(route, token, head?.path ?? '') ?? error.title;
     return error.detail ?? error.title;
   }
 
@@ -106,27 +105,4 @@ export class StageWords {
     });
     return `revoked: ${texts.join('; ')}`;
   }
-}
-
-function permittedText(route: Route | undefined): string {
-  const rules = [
-    ...(route?.scopes.text ? [`scope ${route.scopes.text}`] : []),
-    ...(route?.claims ?? []).map(({ text }) => `claim ${text}`),
-  ];
-  return rules.length === 0
-    ? 'a token is all that is asked for'
-    : `it has what is asked for: ${rules.join(', ')}`;
-}
-
-/** Names the rule, never what the claim holds instead. */
-function notPermittedText({ scopes, claims }: Route, token: AuthenticToken): string | undefined {
-  const missing = scopes.all.filter((scope) => !token.scopes.has(scope));
-  const has = `it has ${token.scopes.size === 0 ? 'no scope' : [...token.scopes].map((scope) => JSON.stringify(scope)).join(', ')}`;
-  if (missing.length > 0) return `scope ${missing.join(' ')} is missing; ${has}`;
-  if (scopes.any.length > 0 && !scopes.any.some((scope) => token.scopes.has(scope)))
-    return `one of the scopes ${scopes.any.join(' ')} is needed; ${has}`;
-  const failed = claims.find(({ path, allowed }) => !claimMatches(claimAt(token.claims, path), allowed));
-  if (!failed) return undefined;
-  const absent = claimAt(token.claims, failed.path) === undefined;
-  return `claim rule ${failed.text}: ${absent ? 'the token has no such claim' : 'the claim has another value'}`;
 }

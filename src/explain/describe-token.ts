@@ -6,6 +6,7 @@ import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import type { AuthReason } from '../errors.ts';
 import { dateText } from './format-date.ts';
+import { compileClaimRules, satisfies, type ClaimRule } from '../token/claim-rules.ts';
 import { givenClaim, numberOf, parseClaimPath, type JsonObject, type JsonValue } from '../token/claims.ts';
 import { CLAIMS_OF_TYPE } from '../token/jwt-verifier.ts';
 import { readJwt, type JwtText } from '../token/lexical-gate.ts';
@@ -86,6 +87,8 @@ export function refusedText(
 }
 
 function claimText(claims: JsonObject, issuer: IssuerConfiguration | undefined): string {
+  const rules = compileClaimRules(issuer?.claims ?? {});
+  if (issuer && isOpaqueIssuer(issuer)) return opaqueClaimText(issuer, rules);
   const missing = [
     ...CLAIMS_OF_TYPE[issuer?.token_type ?? 'at+jwt'].filter((name) => claims[name] === undefined),
     ...(issuer?.required_claims ?? []).filter((path) => {
@@ -93,9 +96,23 @@ function claimText(claims: JsonObject, issuer: IssuerConfiguration | undefined):
       return value === undefined || value === null;
     }),
   ];
-  return missing.length > 0
-    ? `it lacks ${[...new Set(missing)].join(', ')}`
+  if (missing.length > 0) return `it lacks ${[...new Set(missing)].join(', ')}`;
+  const failed = rules.filter((rule) => !satisfies(rule, claims, '')).map(({ text }) => text);
+  return failed.length > 0
+    ? `it does not keep the rules of the issuer (claims): ${failed.join(', ')}`
     : 'a claim is not of the type that RFC 7519 and RFC 9068 give it';
+}
+
+/** A dry run does not see the response: it can only tell what was asked of it. */
+function opaqueClaimText({ required_claims }: IssuerConfiguration, rules: readonly ClaimRule[]): string {
+  const asked = [
+    ...(required_claims.length > 0 ? [`has ${required_claims.join(', ')}`] : []),
+    ...rules.map(({ text }) => text),
+  ];
+  const types = 'has a claim of another type than RFC 7519 gives it';
+  return asked.length === 0
+    ? `the response ${types}`
+    : `the response ${types}, or not what the issuer asks for: ${asked.join(', ')}`;
 }
 
 /** What tells the kind of a token: `typ` of its header, and what of its claims names a kind. */

@@ -2,9 +2,10 @@
 import { editDistance } from '../config/suggest.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { singleHeader } from '../http/request-head.ts';
+import { TemplateTree } from '../http/template-tree.ts';
 import { readPath } from '../http/path-policy.ts';
 import type { Route } from '../policy.ts';
-import type { RouteTable } from '../stages/match-route.ts';
+import { hasOtherVariables, type RouteTable } from '../stages/match-route.ts';
 
 export interface NearRoute {
   readonly route: string;
@@ -37,7 +38,7 @@ function missesOf({ match }: Route, head: RequestHead): Miss[] {
   if (match.hosts.length > 0 && !match.hosts.some((host) => hostFits(host, head.hostname)))
     misses.push({ text: `the host ${head.hostname} is not ${match.hosts.join(' or ')}`, weight: 4 });
   const { kind, value } = match.path;
-  if (!pathFits(kind, value, head.path)) {
+  if (!pathFits(match.path, head.path)) {
     const text =
       kind === 'exact' ? `the path is not exactly ${value}` : `the path is not ${value}, nor below it`;
     misses.push({ text, weight: 1 + 4 * unlikeness(value, head.path) });
@@ -57,7 +58,13 @@ function hostFits(pattern: string, hostname: string): boolean {
     : pattern === hostname;
 }
 
-function pathFits(kind: 'exact' | 'prefix', value: string, path: string): boolean {
+function pathFits({ kind, value, template }: Route['match']['path'], path: string): boolean {
+  if (template) {
+    const tree = new TemplateTree<true>();
+    tree.valuesAt(template, kind).push(true);
+    const one = (values: readonly true[]): true | undefined => values[0];
+    return (tree.findExact(path, one) ?? tree.findPrefix(path, one)) !== undefined;
+  }
   return path === value || (kind === 'prefix' && (value === '/' || path.startsWith(`${value}/`)));
 }
 
@@ -83,5 +90,7 @@ export function badPathText(routes: RouteTable, head: RequestHead): string {
     return `${where} ${missing.join(', ')} (paths.allow)`;
   }
   const other = routes.otherRoute(head, reading, route);
+  if (!other && route && hasOtherVariables(route, head.path, reading))
+    return `the path has a ;, or a variable of route ${route.name} that can be read in several ways`;
   return `the path can also be read as ${other?.reading ?? head.path}, which is ${other?.route === undefined ? 'no route' : `route ${other.route.name}`}, not ${route?.name ?? 'none'}`;
 }

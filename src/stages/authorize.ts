@@ -2,9 +2,15 @@
  * Fifth stage: may this caller use this route, and which identity headers describe it? Pure. RFC 6750 section 3.1, RFC 9068
  * section 4. Rules B4, C9.
  */
-import { CLAIM_RULE_FAILED, IDENTITY_TOO_LARGE, insufficientScope, MISSING_TOKEN } from '../errors.ts';
-import type { Route } from '../policy.ts';
-import { claimAt, claimMatches } from '../token/claims.ts';
+import {
+  CLAIM_RULE_FAILED,
+  IDENTITY_TOO_LARGE,
+  insufficientScope,
+  MISSING_TOKEN,
+  type GatewayError,
+} from '../errors.ts';
+import type { Alternative, Route, ScopeRule } from '../policy.ts';
+import { satisfies, type ClaimRule } from '../token/claim-rules.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { UnrevokedToken } from './check-revocation.ts';
 
@@ -27,24 +33,48 @@ export type { AuthorizedRequest };
 const NO_IDENTITY: readonly string[] = [];
 
 /**
+ * @param path of the request as it came, without the query: claim rules may compare a segment of it
  * @throws GatewayError 403 `insufficient_scope`, `claim_rule` or `identity_too_large`; 401 where an anonymous
  *         caller meets a rule, since a caller without claims satisfies none
  */
-export function authorize(route: Route, { token }: UnrevokedToken): AuthorizedRequest {
-  const { scopes, claims } = route;
+export function authorize(route: Route, { token }: UnrevokedToken, path: string): AuthorizedRequest {
+  const { scopes, claims, anyOf } = route;
   if (!token) {
-    if (route.mode !== 'none' && (scopes.text !== '' || claims.length > 0)) throw MISSING_TOKEN;
+    const hasRules = scopes.text !== '' || claims.length > 0 || anyOf.length > 0;
+    if (route.mode !== 'none' && hasRules) throw MISSING_TOKEN;
     return new AuthorizedRequest(route, undefined, NO_IDENTITY);
   }
-  const scopesOk =
-    scopes.all.every((scope) => token.scopes.has(scope)) &&
-    (scopes.any.length === 0 || scopes.any.some((scope) => token.scopes.has(scope)));
-  if (!scopesOk) throw insufficientScope(scopes.text);
-  const claimsOk = claims.every(({ path, allowed }) => claimMatches(claimAt(token.claims, path), allowed));
-  if (!claimsOk) throw CLAIM_RULE_FAILED;
+  if (!hasScopes(token, scopes)) throw insufficientScope(scopes.text);
+  if (!hasClaims(token, claims, path)) throw CLAIM_RULE_FAILED;
+  if (anyOf.length > 0 && !anyOf.some((way) => isPermitted(token, way, path)))
+    throw noAlternative(token, route, path);
   const identity = route.identity.headersOf(token);
   if (!identity) throw IDENTITY_TOO_LARGE;
   return new AuthorizedRequest(route, token, identity);
+}
+
+function hasScopes({ scopes }: AuthenticToken, { all, any }: ScopeRule): boolean {
+  return (
+    all.every((scope) => scopes.has(scope)) && (any.length === 0 || any.some((scope) => scopes.has(scope)))
+  );
+}
+
+function hasClaims({ claims }: AuthenticToken, rules: readonly ClaimRule[], path: string): boolean {
+  return rules.every((rule) => satisfies(rule, claims, path));
+}
+
+function isPermitted(token: AuthenticToken, { scopes, claims }: Alternative, path: string): boolean {
+  return hasScopes(token, scopes) && hasClaims(token, claims, path);
+}
+
+/**
+ * Why no alternative holds. A client can ask for more scopes, but not for other claims: only where scopes alone would help
+ * does it learn which, those of the first such alternative and the route's own.
+ */
+function noAlternative(token: AuthenticToken, { scopes, anyOf }: Route, path: string): GatewayError {
+  const curable = anyOf.find(({ claims }) => hasClaims(token, claims, path));
+  if (!curable) return CLAIM_RULE_FAILED;
+  return insufficientScope([scopes.text, curable.scopes.text].filter((text) => text !== '').join(' '));
 }
 
 /**

@@ -2,18 +2,23 @@
  * First stage: which route serves this request? Pure. A request that matches no route is refused (rule A8).
  *
  * Precedence as the Kubernetes Gateway API has it: an exact host over a wildcard, exact path over prefix, longer
- * prefix over shorter, then method, then more headers, then order in the file. Rules C10, C12, C26, H13.
+ * prefix over shorter, then method, then more headers, then order in the file. A path with variables stands between
+ * exact paths and prefixes; a prefix with variables after one of as many literal segments. Rules C10, C12, C26, H13.
  */
 import { BAD_PATH, NO_ROUTE } from '../errors.ts';
 import { readPath, type PathReading } from '../http/path-policy.ts';
-import { plainestOf } from '../http/path-readings.ts';
+import { percentDecoded, plainestOf } from '../http/path-readings.ts';
+import { hasOneReading, segmentsOf, type PathTemplate } from '../http/path-template.ts';
 import { singleHeader, type RequestHead } from '../http/request-head.ts';
+import { TemplateTree } from '../http/template-tree.ts';
 import type { Route } from '../policy.ts';
 
 /** The routes of one host pattern, by path. */
 interface PathTable {
   readonly exact: Map<string, Route[]>;
   readonly prefix: Map<string, Route[]>;
+  /** Paths with variables; undefined where there are none. */
+  templates?: TemplateTree<Route>;
 }
 
 /** Routes indexed for look-up: the cost of a match does not grow with their number. */
@@ -32,7 +37,11 @@ export class RouteTable {
       const { kind, value } = route.match.path;
       const path = plainest ? plainestPath(route) : value;
       if (kind === 'prefix') this.#longestPrefix = Math.max(this.#longestPrefix, path.length);
-      for (const table of this.#tablesFor(route)) insert(table[kind], path, route);
+      const template = plainest ? plainestTemplate(route) : route.match.path.template;
+      for (const table of this.#tablesFor(route)) {
+        if (template) insert((table.templates ??= new TemplateTree()).valuesAt(template, kind), route);
+        else insert(valuesAt(table[kind], path), route);
+      }
     }
     const hasOthers = routes.some((route) => plainestPath(route) !== route.match.path.value);
     this.#plainest = hasOthers && !plainest ? new RouteTable(routes, true) : undefined;
@@ -78,6 +87,26 @@ export class RouteTable {
   #findIn(table: PathTable, head: RequestHead, path: string): Route | undefined {
     const exact = firstMatch(table.exact.get(path), head);
     if (exact) return exact;
+    const { templates } = table;
+    if (templates) return this.#findWithTemplates(table, templates, head, path);
+    return this.#findPrefix(table, head, path);
+  }
+
+  #findWithTemplates(
+    table: PathTable,
+    templates: TemplateTree<Route>,
+    head: RequestHead,
+    path: string,
+  ): Route | undefined {
+    const choose = (routes: readonly Route[]): Route | undefined => firstMatch(routes, head);
+    const exact = templates.findExact(path, choose);
+    if (exact) return exact;
+    const literal = this.#findPrefix(table, head, path);
+    const found = templates.findPrefix(path, choose);
+    return found && (literal === undefined || found.depth > prefixDepth(literal)) ? found.value : literal;
+  }
+
+  #findPrefix(table: PathTable, head: RequestHead, path: string): Route | undefined {
     // Whole segments only: /orders matches /orders and /orders/1, never /ordersX.
     let end = path.length;
     while (end > 0) {
@@ -108,17 +137,38 @@ function plainestPath({ match: { path } }: Route): string {
     : plainest;
 }
 
+/** A literal segment with variables beside it has one other reading: decoded. The configuration has checked that. */
+function plainestTemplate({ match: { path } }: Route): PathTemplate | undefined {
+  return (
+    path.template && {
+      ...path.template,
+      segments: path.template.segments.map((segment) =>
+        'literal' in segment ? { literal: percentDecoded(segment.literal) } : segment,
+      ),
+    }
+  );
+}
+
+/** How many segments a route's literal prefix has. */
+function prefixDepth({ match: { path } }: Route): number {
+  return path.value === '/' ? 0 : segmentsOf(path.value).length;
+}
+
 function newPathTable(): PathTable {
   return { exact: new Map(), prefix: new Map() };
 }
 
-/** Keeps a list in the order of precedence: with methods first, then more headers, then order of insertion. */
-function insert(table: Map<string, Route[]>, path: string, route: Route): void {
-  const rank = ({ match }: Route): number => (match.methods.size > 0 ? 1_000 : 0) + match.headers.length;
+function valuesAt(table: Map<string, Route[]>, path: string): Route[] {
   const list = table.get(path) ?? [];
+  table.set(path, list);
+  return list;
+}
+
+/** Keeps a list in the order of precedence: with methods first, then more headers, then order of insertion. */
+function insert(list: Route[], route: Route): void {
+  const rank = ({ match }: Route): number => (match.methods.size > 0 ? 1_000 : 0) + match.headers.length;
   const before = list.findIndex((other) => rank(other) < rank(route));
   list.splice(before < 0 ? list.length : before, 0, route);
-  table.set(path, list);
 }
 
 function firstMatch(routes: readonly Route[] | undefined, head: RequestHead): Route | undefined {
@@ -142,5 +192,12 @@ export function matchRoute(routes: RouteTable, head: RequestHead): Route {
   if (needs.length > 0 && !needs.every((need) => route?.leniencies.has(need) === true)) throw BAD_PATH;
   if (routes.otherRoute(head, reading, route)) throw BAD_PATH;
   if (!route) throw NO_ROUTE;
+  if (hasOtherVariables(route, head.path, reading)) throw BAD_PATH;
   return route;
+}
+
+/** Could a server read other variables in the path than a claim rule compares? */
+export function hasOtherVariables({ match }: Route, path: string, { otherReadings }: PathReading): boolean {
+  const { template } = match.path;
+  return template !== undefined && !hasOneReading(template, path, otherReadings);
 }

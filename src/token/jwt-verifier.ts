@@ -10,6 +10,7 @@ import { whenReady, type MaybePromise } from '../maybe-promise.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
 import { isIdentifier, namesAreTyped, type ClaimNames, type IdentifierType } from './claim-names.ts';
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
+import { satisfies, type ClaimRule } from './claim-rules.ts';
 import {
   givenClaim,
   numberOf,
@@ -35,6 +36,7 @@ export interface JwtPolicy {
   readonly tokenType: TokenType;
   readonly claimNames: ClaimNames;
   readonly requiredClaims: readonly string[];
+  readonly claimRules: readonly ClaimRule[];
   readonly clockSkewSeconds: number;
   readonly futureIatSeconds: number;
   readonly maxLifetimeSeconds: number;
@@ -118,6 +120,8 @@ export class JwtVerifier {
         throw invalidToken('wrong_audience', this.policy.issuerName);
       }
     }
+    if (!this.policy.claimRules.every((rule) => satisfies(rule, claims, '')))
+      throw invalidToken('claim', this.policy.issuerName);
     if (claims['cnf'] !== undefined) throw invalidToken('binding', this.policy.issuerName);
     this.#checkLifetime(claims);
   }

@@ -21,6 +21,7 @@ import {
   type JsonObject,
   type JsonValue,
 } from './claims.ts';
+import { satisfies, type ClaimRule } from './claim-rules.ts';
 import type { ClientLimits } from './client-allowance.ts';
 import { audienceOf } from './jwt-verifier.ts';
 import { isMisspeltJwt, type JwtText } from './lexical-gate.ts';
@@ -37,6 +38,7 @@ export interface OpaquePolicy {
   readonly audiences: readonly string[] | undefined;
   readonly claimNames: ClaimNames;
   readonly requiredClaims: readonly string[];
+  readonly claimRules: readonly ClaimRule[];
   readonly clockSkewSeconds: number;
   readonly futureIatSeconds: number;
   /** `iss` of the other issuers: an authorization server must not speak for them. */
@@ -209,6 +211,7 @@ export class OpaqueVerifier {
       if (audience === undefined || !audiences.some((ours) => audience.includes(ours)))
         throw invalidToken('wrong_audience', issuerName);
     }
+    if (!this.#keepsRules(claims, ownClaims)) throw invalidToken('claim', issuerName);
     const issuedAt = numberOf(claims['iat']) ?? 0;
     if (issuedAt > this.#clock.nowMs() / 1000 + this.policy.futureIatSeconds)
       throw invalidToken('not_yet_valid', issuerName);
@@ -218,6 +221,15 @@ export class OpaqueVerifier {
     const isBound = claims['cnf'] !== undefined || ownClaims?.['cnf'] !== undefined;
     if (isBound || (typeof tokenType === 'string' && tokenType.toLowerCase() === 'dpop'))
       throw invalidToken('binding', issuerName);
+  }
+
+  /** The rules judge what the server says. A claim that it left out is absent only if a JWT itself lacks it, too. */
+  #keepsRules(claims: JsonObject, ownClaims: JsonObject | undefined): boolean {
+    return this.policy.claimRules.every(
+      (rule) =>
+        satisfies(rule, claims, '') &&
+        (rule.test.kind !== 'absent' || ownClaims === undefined || satisfies(rule, ownClaims, '')),
+    );
   }
 
   #checkIssuer(iss: JsonValue | undefined): void {

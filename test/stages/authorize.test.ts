@@ -3,10 +3,10 @@ import t from 'tap';
 import { GatewayError } from '../../src/errors.ts';
 import { IdentityContract } from '../../src/identity/identity-headers.ts';
 import { parseIdentityText } from '../../src/identity/identity-value.ts';
-import type { ClaimRule, Route, ScopeRule } from '../../src/policy.ts';
+import type { Route, ScopeRule } from '../../src/policy.ts';
 import { authorize, passReported } from '../../src/stages/authorize.ts';
 import type { UnrevokedToken } from '../../src/stages/check-revocation.ts';
-import { parseClaimPath } from '../../src/token/claims.ts';
+import { compileClaimRules, type ClaimRule, type PlainValue } from '../../src/token/claim-rules.ts';
 import type { AuthenticToken } from '../../src/token/token-verifier.ts';
 import { outcome } from '../support/heads.ts';
 import { routeOf, tokenOf } from '../support/routes.ts';
@@ -23,11 +23,8 @@ const scopesOf = ({ all = [], any = [] }: Partial<ScopeRule>): ScopeRule => ({
   any,
   text: [...all, ...any].join(' '),
 });
-const ruleOf = (path: string, ...allowed: ClaimRule['allowed']): ClaimRule => ({
-  path: parseClaimPath(path),
-  text: path,
-  allowed,
-});
+const ruleOf = (path: string, ...allowed: PlainValue[]): ClaimRule =>
+  compileClaimRules({ [path]: allowed })[0] as ClaimRule;
 const identityOf = (claims: Record<string, string>, maxBytes = 8192): IdentityContract =>
   new IdentityContract(
     Object.entries(claims).map(([name, path]) => ({ name, value: parseIdentityText(path) })),
@@ -35,8 +32,8 @@ const identityOf = (claims: Record<string, string>, maxBytes = 8192): IdentityCo
   );
 
 /** `pass`, or the refusal. */
-function verdict(changes: Partial<Route>, token: AuthenticToken | undefined): string {
-  return outcome(() => authorize(routeOf(changes), unrevoked(token)) && 'pass');
+function verdict(changes: Partial<Route>, token: AuthenticToken | undefined, path = '/'): string {
+  return outcome(() => authorize(routeOf(changes), unrevoked(token), path) && 'pass');
 }
 
 const scopes: [name: string, rule: Partial<ScopeRule>, claims: Record<string, unknown>, expected: string][] =
@@ -72,7 +69,7 @@ t.test('scopes', async (t) => {
 t.test('B4 B5 the challenge names what the route needs, and nothing of the token', async (t) => {
   const rule = scopesOf({ all: ['a'], any: ['b', 'c'] });
   try {
-    authorize(routeOf({ scopes: rule }), unrevoked(tokenOf({ scope: 'secret' })));
+    authorize(routeOf({ scopes: rule }), unrevoked(tokenOf({ scope: 'secret' })), '/');
     t.fail('passed');
   } catch (error) {
     t.strictSame(error instanceof GatewayError && error.challenge, {
@@ -134,6 +131,7 @@ t.test('B1 without a token, no rule is satisfied', async (t) => {
   const { identity, token } = authorize(
     routeOf({ identity: identityOf({ 'X-User': 'sub' }) }),
     unrevoked(undefined),
+    '/',
   );
   t.strictSame([identity, token], [[], undefined]);
 });
@@ -144,12 +142,16 @@ t.test('C9 one token on two routes: each has its own verdict and its own identit
   const second = routeOf({ scopes: scopesOf({ all: ['b'] }), identity: identityOf({ 'X-User': 'sub' }) });
   const third = routeOf({ identity: identityOf({ 'X-Tenant': 'tenant' }) });
   for (let use = 1; use <= 2; use++) {
-    t.strictSame(authorize(first, unrevoked(token)).identity, ['X-User', 'alice'], `use ${use}`);
+    t.strictSame(authorize(first, unrevoked(token), '/').identity, ['X-User', 'alice'], `use ${use}`);
     t.equal(verdict(second, token), SCOPE, `use ${use}`);
-    t.strictSame(authorize(third, unrevoked(token)).identity, ['X-Tenant', 'acme'], `use ${use}`);
+    t.strictSame(authorize(third, unrevoked(token), '/').identity, ['X-Tenant', 'acme'], `use ${use}`);
   }
   const other = tokenOf({ sub: 'bob', scope: 'a' });
-  t.strictSame(authorize(first, unrevoked(other)).identity, ['X-User', 'bob'], 'C7 and so has another token');
+  t.strictSame(
+    authorize(first, unrevoked(other), '/').identity,
+    ['X-User', 'bob'],
+    'C7 and so has another token',
+  );
 });
 
 t.test('J15 the identity headers together are bounded, on every use', async (t) => {

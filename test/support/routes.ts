@@ -15,6 +15,7 @@ const ROUTE: Route = {
   issuerSet: '["login"]',
   scopes: { all: [], any: [], text: '' },
   claims: [],
+  anyOf: [],
   reportOnly: false,
   webSocketProtocol: false,
   whenStale: 'deny',

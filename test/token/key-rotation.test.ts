@@ -95,6 +95,7 @@ async function run(random: SeededRandom, seen: Seen): Promise<void> {
       tokenType: 'at+jwt',
       claimNames: claimNamesOf(),
       requiredClaims: [],
+      claimRules: [],
       clockSkewSeconds: 30,
       futureIatSeconds: 1e6,
       maxLifetimeSeconds: 1e9,
