@@ -54,6 +54,7 @@ const TOKENS: readonly (string | undefined)[] = [
   mint(other, claimsOf({ iss: 'https://other.example', tenant })),
   mint(key, claimsOf({ iss: 'https://other.example' })),
   mintHmac(SECRET, claimsOf({ iss: 'shared', aud: undefined }), { typ: 'JWT' }),
+  mintHmac(SECRET, claimsOf({ iss: 'shared', sub: 'bob' })),
   mintHmac(`${SECRET}!`, claimsOf({ iss: 'shared' })),
   mint(key, claimsOf({ jti: 'revoked' })),
   mint(key, claimsOf({ sub: 'lost', iat: now - 60 })),
@@ -70,6 +71,13 @@ const PATHS = [
   ...['/files//a', '/files/%2561', '/orders/../admin', '/orders/%2e%2e/admin', '/%6frders', '/a%zz', '/a\\b'],
   ...['/orders?access_token=x', '/public?access_token=x', '/orders/..;/admin', '//orders', '/orders/%C3%A9'],
   ...['/admin;x=1', '/orders;x', '/orders/a;v=1', '/orders/%c0%ae', '/admin%3Fx'],
+  ...['/tenants/acme/orders', '/tenants/globex/orders', '/tenants/acm%65/orders', '/tenants/acme;x/orders'],
+  ...[
+    '/tenants/acme/files/x',
+    '/tenants/%C3%A4lice%2C%20%25%20a%20/orders',
+    '/tenants//orders',
+    '/tenants/a/b',
+  ],
   `/${'x'.repeat(1_200)}`,
 ];
 const HOSTS = [
@@ -116,7 +124,7 @@ const HEADERS: readonly (readonly string[])[] = [
 const issuers = {
   login: { issuer: ISSUER, jwks: { keys: [key.jwk] }, audiences: [AUDIENCE], clock_skew: '30s' },
   other: { issuer: 'https://other.example', jwks: { keys: [other.jwk] }, required_claims: ['tenant.id'] },
-  shared: { issuer: 'shared', hmac_secret: SECRET, token_type: 'any' },
+  shared: { issuer: 'shared', hmac_secret: SECRET, token_type: 'any', claims: { sub: { prefix: 'al' } } },
 };
 
 const auth = fc.oneof(
@@ -134,6 +142,13 @@ const auth = fc.oneof(
         { 'tenant.id': ['acme'] },
         { 'tenant.a\\.b': [2] },
         { flag: [true], amount: [1_000] },
+        { sub: { prefix: 'al' }, 'tenant.none': { absent: true } },
+        { tenant: { has_key: ['id', 'constructor'] }, flag: { equals: true } },
+      ),
+      any_of: fc.constantFrom(
+        [{ scopes: ['orders:write'] }, { claims: { flag: true } }],
+        [{ scopes: { any: ['x'] } }],
+        [{ claims: { roles: { absent: true } } }, { scopes: ['x'], claims: { roles: 'a' } }],
       ),
       report_only: fc.boolean(),
     },
@@ -159,6 +174,19 @@ const route = (name: string, match: Record<string, unknown>) =>
     )
     .map((rest) => ({ name, match, upstream: 'u', ...rest }));
 
+/** With a variable in the path, which a rule compares. Nothing may be allowed there. */
+const ofTenant = (name: string, match: Record<string, unknown>) =>
+  fc
+    .tuple(
+      route(name, match),
+      fc.constantFrom(
+        { claims: { 'tenant.id': { path: 'tenant' } } },
+        { any_of: [{ scopes: ['orders:write'] }, { claims: { 'tenant.id': { path: 'tenant' } } }] },
+        { mode: 'optional', claims: { sub: { path: 'tenant' } } },
+      ),
+    )
+    .map(([{ paths: _none, ...rest }, auth]) => ({ ...rest, auth }));
+
 const configurations = fc.record({
   routes: fc
     .tuple(
@@ -169,6 +197,8 @@ const configurations = fc.record({
       route('public', { path_prefix: '/public' }),
       route('files', { path_prefix: '/files' }),
       route('ws', { path: '/ws' }),
+      ofTenant('tenant-orders', { path: '/tenants/{tenant}/orders' }),
+      ofTenant('tenant-files', { hosts: ['api.example.com'], path_prefix: '/tenants/{tenant}/files' }),
     )
     .chain((routes) => fc.shuffledSubarray(routes, { minLength: 3 })),
   trusted_proxies: fc.constantFrom([], ['127.0.0.1', '10.0.0.0/8']),
