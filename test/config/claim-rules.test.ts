@@ -254,3 +254,29 @@ t.test(
     t.equal(warned({ claims: { email_verified: [true] } }), true);
   },
 );
+
+t.test(
+  'C10 check warns if another route serves a tenant’s path with one more / to the same upstream',
+  async (t) => {
+    const auth = { claims: { tenant: { path: 'tenant' } } };
+    const warned = (match: object, ...routes: object[]): boolean =>
+      warningsOf({
+        auth,
+        match,
+        routes: routes.map((other, index) => ({ name: `r${index}`, upstream: 'u', ...other })),
+      }).some((line) => /^routes: r\d serves .* without the rule of a, /.test(line));
+    const exact = { path: PATH };
+    const rest = { match: {} };
+    t.equal(warned(exact), false);
+    t.equal(warned(exact, rest), true);
+    t.equal(warned(exact, { match: { path_prefix: '/tenants' } }), true);
+    t.equal(warned(exact, { match: { path_prefix: '/tenants/{t}' } }), true);
+    t.equal(warned(exact, { match: { path_prefix: '/tenants/{tenant}' }, auth }), false);
+    t.equal(warned(exact, rest, { match: { path_prefix: '/tenants/{tenant}' }, auth }), false);
+    t.equal(warned(exact, { match: { path_prefix: '/other' } }), false);
+    t.equal(warned(exact, { match: { path: '/tenants' } }), false);
+    t.equal(warned({ ...exact, hosts: ['a.example'] }, { match: { hosts: ['b.example'] } }), false);
+    t.equal(warned({ path_prefix: PATH }, rest), false);
+    t.equal(warned({ path: `${PATH}/` }, rest), true);
+  },
+);
