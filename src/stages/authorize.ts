@@ -54,13 +54,13 @@ export function authorize(route: Route, { token }: UnrevokedToken, path: string)
 }
 
 function hasScopes({ scopes }: AuthenticToken, { all, any }: ScopeRule): boolean {
-  return (
-    all.every((scope) => scopes.has(scope)) && (any.length === 0 || any.some((scope) => scopes.has(scope)))
-  );
+  for (const scope of all) if (!scopes.has(scope)) return false;
+  return any.length === 0 || any.some((scope) => scopes.has(scope));
 }
 
 function hasClaims({ claims }: AuthenticToken, rules: readonly ClaimRule[], path: string): boolean {
-  return rules.every((rule) => satisfies(rule, claims, path));
+  for (const rule of rules) if (!satisfies(rule, claims, path)) return false;
+  return true;
 }
 
 function isPermitted(token: AuthenticToken, { scopes, claims }: Alternative, path: string): boolean {

@@ -192,7 +192,7 @@ export function matchRoute(routes: RouteTable, head: RequestHead): Route {
   if (needs.length > 0 && !needs.every((need) => route?.leniencies.has(need) === true)) throw BAD_PATH;
   if (routes.otherRoute(head, reading, route)) throw BAD_PATH;
   if (!route) throw NO_ROUTE;
-  if (hasOtherVariables(route, head.path, reading)) throw BAD_PATH;
+  if (route.match.path.template && hasOtherVariables(route, head.path, reading)) throw BAD_PATH;
   return route;
 }
 
