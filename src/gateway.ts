@@ -1,9 +1,11 @@
 /**
- * The pipeline of a request, in one straight line: Gateway.permit, then Gateway.decide. The order is security, so it is
- * code and not data. Each step returns a value that only that step can make, and the next step asks for it: forwarding
- * without an AuthorizedRequest does not compile.
+ * The pipeline of a request, in one straight line: Gateway.decide, of which Gateway.permit is steps 1 to 6. The order is
+ * security, so it is code and not data. Each step returns a value that only that step can make, and the next step asks for
+ * it: forwarding without an AuthorizedRequest does not compile.
  *
- *    read head          http/request-head.ts          before: the handler of the request (handlers/base-handler.ts)
+ *    read head          http/request-head.ts          before, in the handler (handlers/base-handler.ts, proxy-handler.ts)
+ *    limit in flight    handlers/in-flight-limiter.ts
+ *    logout, preflight  handlers/logout-handler.ts, http/cors.ts: they end here
  * 1. match route        stages/match-route.ts
  * 2. extract token      stages/extract-token.ts
  * 3. verify token       stages/verify-token.ts        the only step that may wait
@@ -13,6 +15,8 @@
  * 7. rewrite headers    stages/rewrite-headers.ts     only where this gateway forwards the request itself
  *    forward            upstream/http1-forwarder.ts   after: handlers/proxy-handler.ts
  *    respond            handlers/response-writer.ts
+ *
+ * Rules with a letter and a number, such as B4, are in docs/security-rules.md.
  */
 import type { Clock } from './clock.ts';
 import { GatewayError } from './errors.ts';

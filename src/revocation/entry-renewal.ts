@@ -38,10 +38,10 @@ export class EntryRenewal {
   /** A token was refused: every entry that refuses it is looked at, also those that were not needed for it. */
   refused(token: RevocableToken, issuedAt: number | undefined): void {
     // An entry of one token need not outlive it.
-    this.#renewDue(token.exact, undefined, token, token.endsAt ?? Infinity);
-    this.#renewDue(token.sessions, undefined, token, Infinity);
-    this.#renewDue(token.subjects, token.loggedIn(issuedAt), token, Infinity);
-    this.#renewDue(token.cutoffs, issuedAt, token, Infinity);
+    this.#renewDue(token.tokenKeys, undefined, token, token.endsAt ?? Infinity);
+    this.#renewDue(token.sessionKeys, undefined, token, Infinity);
+    this.#renewDue(token.subjectKeys, token.loggedIn(issuedAt), token, Infinity);
+    this.#renewDue(token.clientAndClaimKeys, issuedAt, token, Infinity);
   }
 
   /** @param neededUntil in seconds: an entry that lives up to then is not renewed */

@@ -49,12 +49,12 @@ export class MarkTable {
   }
 
   /** Marks that end what they match for good: of one token, of a session. */
-  get exact(): number {
+  get forGood(): number {
     return this.#size - this.#cutoffs;
   }
 
   /** Marks that end what was issued up to a date. */
-  get cutoffs(): number {
+  get withCutoff(): number {
     return this.#cutoffs;
   }
 

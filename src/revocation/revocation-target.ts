@@ -106,50 +106,49 @@ export class RevocableToken {
   }
 
   /** Keys of entries that name this token. */
-  get exact(): readonly TargetKey[] {
+  get tokenKeys(): readonly TargetKey[] {
     return (this.#exact ??= [
       wordsOf(targetDigest({ issuer: ANY_ISSUER, kind: 'token', value: this.#contentDigest })),
       ...this.#keysOf('token', this.#contentDigest),
       ...this.#keysOf('token_id', this.#facts.tokenId),
-      ...this.#alsoKnownAs.flatMap(({ exact }) => exact),
+      ...this.#alsoKnownAs.flatMap(({ tokenKeys: exact }) => exact),
     ]);
   }
 
   /** Keys of entries that end its session for good. */
-  get sessions(): readonly TargetKey[] {
+  get sessionKeys(): readonly TargetKey[] {
     return (this.#sessions ??= [
       ...this.#facts.sessions.flatMap((session) => this.#keysOf('session', session)),
-      ...this.#alsoKnownAs.flatMap(({ sessions }) => sessions),
+      ...this.#alsoKnownAs.flatMap(({ sessionKeys: sessions }) => sessions),
     ]);
   }
 
   /** Keys of entries that end every matching token whose login was up to their cutoff: see `loggedIn()`. */
-  get subjects(): readonly TargetKey[] {
+  get subjectKeys(): readonly TargetKey[] {
     return (this.#subjects ??= [
       ...this.#facts.subjects.flatMap((subject) => this.#keysOf('subject', subject)),
-      ...this.#alsoKnownAs.flatMap(({ subjects }) => subjects),
+      ...this.#alsoKnownAs.flatMap(({ subjectKeys: subjects }) => subjects),
     ]);
   }
 
   /** Keys of entries that end every matching token issued up to their cutoff. */
-  get cutoffs(): readonly TargetKey[] {
+  get clientAndClaimKeys(): readonly TargetKey[] {
     const { clients, claims } = this.#facts;
     return (this.#cutoffs ??= [
       ...clients.flatMap((client) => this.#keysOf('client', client)),
       ...claims.flatMap(([path, text]) => this.#keysOf('claim', claimTargetValue(path, text))),
-      ...this.#alsoKnownAs.flatMap(({ cutoffs }) => cutoffs),
+      ...this.#alsoKnownAs.flatMap(({ clientAndClaimKeys: cutoffs }) => cutoffs),
     ]);
   }
 
   /** Keys of every entry that can revoke it. */
   get keys(): readonly TargetKey[] {
-    return [...this.exact, ...this.sessions, ...this.subjects, ...this.cutoffs];
+    return [...this.tokenKeys, ...this.sessionKeys, ...this.subjectKeys, ...this.clientAndClaimKeys];
   }
 
   /**
    * When its user logged in, in seconds: what the cutoff of a subject is compared with. A refresh keeps `auth_time`, a
-   * login does not; so the earlier of it and `iat` counts. One that is later than `iat`, which no date in the future is
-   * not by more than `future_iat`, counts for nothing.
+   * login does not; so the earlier of it and `iat` counts. An `auth_time` that is later than `iat` counts for nothing.
    *
    * @param issuedAt `iat` in seconds; a token without one matches every cutoff
    */

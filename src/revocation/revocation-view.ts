@@ -107,7 +107,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
 
   /** Marks with a cutoff: entries that name a subject, a client or a claim. */
   get cutoffs(): number {
-    return this.#marks.cutoffs + this.#own.cutoffs;
+    return this.#marks.withCutoff + this.#own.withCutoff;
   }
 
   /** Another number after each change of the list: what was decided before it may be decided otherwise now. */
@@ -121,17 +121,17 @@ export class RevocationView extends EventEmitter<ViewEvents> {
    * @param issuedAt its `iat` in seconds; a token without one matches every cutoff
    */
   isRevoked(token: RevocableToken, issuedAt: number | undefined): boolean {
-    const cutoffs = this.#marks.cutoffs + this.#own.cutoffs;
-    const exact = this.#marks.exact + this.#own.exact;
-    if (cutoffs + exact === 0) return false;
-    // A token's keys are looked for only where there is something of their kind to be found. A session is among both: an
-    // older gateway gives it a cutoff, which counts for nothing.
+    const withCutoff = this.#marks.withCutoff + this.#own.withCutoff;
+    const forGood = this.#marks.forGood + this.#own.forGood;
+    if (withCutoff + forGood === 0) return false;
+    // A token's keys are looked for only where there is something of their kind to be found. An older
+    // gateway gives a session a cutoff, which counts for nothing: sessions are always looked for.
     const revoked =
-      (exact > 0 && this.#anyRevokes(token.exact, undefined)) ||
-      this.#anyRevokes(token.sessions, undefined) ||
-      (cutoffs > 0 &&
-        (this.#anyRevokes(token.subjects, token.loggedIn(issuedAt)) ||
-          this.#anyRevokes(token.cutoffs, issuedAt)));
+      (forGood > 0 && this.#anyRevokes(token.tokenKeys, undefined)) ||
+      this.#anyRevokes(token.sessionKeys, undefined) ||
+      (withCutoff > 0 &&
+        (this.#anyRevokes(token.subjectKeys, token.loggedIn(issuedAt)) ||
+          this.#anyRevokes(token.clientAndClaimKeys, issuedAt)));
     if (revoked) this.onRefusal?.(token, issuedAt);
     return revoked;
   }

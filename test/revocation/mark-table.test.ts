@@ -46,8 +46,8 @@ t.test('it holds what a Map would hold, and counts it', async (t) => {
       const same =
         table.size === model.size &&
         table.checksum === sum &&
-        table.cutoffs === [...model.values()].filter(({ issuedBefore }) => issuedBefore !== null).length &&
-        table.exact === model.size - table.cutoffs &&
+        table.withCutoff === [...model.values()].filter(({ issuedBefore }) => issuedBefore !== null).length &&
+        table.forGood === model.size - table.withCutoff &&
         table.revoked === [...model.values()].filter(({ revoked }) => revoked).length &&
         ids.every((id) => JSON.stringify(table.get(id)) === JSON.stringify(model.get(id))) &&
         [...table.values()].length === model.size;
