@@ -34,7 +34,7 @@ export class KeysApi {
         'the keys of this issuer do not come from a URL; change the configuration, and reload it',
       );
     }
-    const outcome = await refresh.refresh(issuer.issuer ?? name, keys);
+    const outcome = await refresh.refresh(issuer.introspection ? name : (issuer.issuer ?? name), keys);
     const { change, done, failed, isTold } = outcome;
     const added = keyIds(change.added);
     const removed = keyIds(change.removed);

@@ -1,8 +1,8 @@
 /** The key sets of the issuers of one configuration. Sets behind a URL refresh; a reload takes over those that stay the same. */
 import { resolve } from 'node:path';
 import type { Clock } from '../clock.ts';
-import { isLoopback } from '../config/issuer-problems.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
+import { isLoopback } from '../http/loopback.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
 import type { KeySet } from '../token/key-set.ts';
@@ -11,6 +11,7 @@ import type { SkippedKey } from '../token/verification-key.ts';
 import type { IssuerObserver } from './issuer-observer.ts';
 import { parseJson } from './json-file.ts';
 import { algorithmsOf, keyCache, PUBLIC_KEYS, secretKeySet, staticKeySet } from './key-sets.ts';
+import { serverAccess } from './server-access.ts';
 
 export interface KeySetParts {
   readonly client: AuthorizationServerClient;
@@ -22,19 +23,32 @@ export interface KeySetParts {
   readonly oneLook?: boolean;
 }
 
+interface KeySource {
+  readonly client: AuthorizationServerClient;
+  readonly fetchDocument: () => Promise<unknown>;
+}
+
+interface PreviousSets {
+  readonly bySource: ReadonlyMap<string, RemoteKeySet>;
+  readonly sources: ReadonlyMap<RemoteKeySet, KeySource>;
+}
+
 export class IssuerKeySets {
   readonly #parts: KeySetParts;
-  readonly #previous: ReadonlyMap<string, RemoteKeySet> | undefined;
+  readonly #previous: PreviousSets | undefined;
   /** By issuer name. */
   readonly #remote = new Map<string, RemoteKeySet>();
   /** The same, by all that they are made of. */
   readonly #bySource = new Map<string, RemoteKeySet>();
   readonly #takenOver = new Set<RemoteKeySet>();
+  /** By set: how its document is fetched, and by which client. */
+  readonly #sources = new Map<RemoteKeySet, KeySource>();
 
   /** @param previous whose sets are taken over where they are the same */
   constructor(parts: KeySetParts, previous: IssuerKeySets | undefined) {
     this.#parts = parts;
-    this.#previous = previous ? previous.#bySource : undefined;
+    // Not the object itself: it would hold all that came before it.
+    this.#previous = previous ? { bySource: previous.#bySource, sources: previous.#sources } : undefined;
   }
 
   /** Key sets behind a URL, by issuer name. */
@@ -57,16 +71,27 @@ export class IssuerKeySets {
     if (issuer.jwks !== undefined) return staticKeySet('jwks', issuer.jwks, algorithms, skippedOf);
     const { jwks_url, allow_http } = issuer;
     const source = JSON.stringify([name, issuer.issuer, jwks_url, allow_http, algorithms, issuer.keys]);
-    const known = this.#previous?.get(source);
-    const keys = known ?? new RemoteKeySet(this.#optionsOf(name, issuer, folder));
+    const known = this.#previous?.bySource.get(source);
+    const options = this.#optionsOf(name, issuer, folder);
+    const keys = known ?? new RemoteKeySet(options);
     if (known) this.#takenOver.add(known);
+    const client = this.#parts.client.through(serverAccess(issuer, folder));
+    this.#sources.set(keys, { client, fetchDocument: options.fetchDocument });
     this.#remote.set(name, keys);
     this.#bySource.set(source, keys);
     return keys;
   }
 
-  /** Resolves once each key set was fetched or has failed once. */
+  /**
+   * Resolves once each key set was fetched or has failed once. A set that goes on keeps its keys, also where its
+   * server is reached in another way from now on: a renewed certificate costs no keys.
+   */
   async start(): Promise<void> {
+    for (const keys of this.#takenOver) {
+      const before = this.#previous?.sources.get(keys);
+      const now = this.#sources.get(keys);
+      if (now && before?.client !== now.client) keys.fetchBy(now.fetchDocument);
+    }
     const fresh = [...this.#remote.values()].filter((keys) => !this.#takenOver.has(keys));
     await Promise.all(fresh.map((keys) => keys.start()));
   }
@@ -83,13 +108,10 @@ export class IssuerKeySets {
   }
 
   #optionsOf(name: string, issuer: IssuerConfiguration, folder: string): RemoteKeySetOptions {
-    const { client, clock, observer, fetchKeys, oneLook = false } = this.#parts;
+    const { clock, observer, fetchKeys, oneLook = false } = this.#parts;
+    const client = this.#parts.client.through(serverAccess(issuer, folder));
     const skippedOf = this.#skippedOf(name);
-    const url = issuer.jwks_url;
-    const fromServer = (): Promise<unknown> =>
-      url === undefined
-        ? discoverKeySet(client, issuer.issuer ?? '', (found) => mayUse(found, issuer.allow_http))
-        : fetchKeySet(client, url);
+    const fromServer = (): Promise<unknown> => fetchIssuerKeys(client, issuer);
     return {
       fetchDocument: fetchKeys ? () => fetchKeys(name) : fromServer,
       algorithms: algorithmsOf(issuer),
@@ -108,6 +130,20 @@ export class IssuerKeySets {
       },
     };
   }
+}
+
+/**
+ * The JWK Set of an issuer, from its URL or by discovery.
+ *
+ * @param client that reaches the servers of this issuer
+ */
+export function fetchIssuerKeys(
+  client: AuthorizationServerClient,
+  { issuer = '', jwks_url: url, allow_http }: IssuerConfiguration,
+): Promise<unknown> {
+  return url === undefined
+    ? discoverKeySet(client, issuer, (found) => mayUse(found, allow_http))
+    : fetchKeySet(client, url);
 }
 
 /** Keys that decide who may pass travel encrypted, or do not leave the machine (rule K4). */

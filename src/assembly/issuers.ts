@@ -11,7 +11,8 @@ import type { RevocableIssuer } from '../revocation/entry-life.ts';
 import type { TokenIdentity } from '../revocation/revoker.ts';
 import type { Policy } from '../policy.ts';
 import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
-import { tokenStatusSource, opaquePolicy } from './opaque-issuers.ts';
+import { serverAccess } from './server-access.ts';
+import { tokenStatusSource, opaquePolicy, signersOf } from './opaque-issuers.ts';
 import { RouteTokenVerifier } from '../token/route-token-verifier.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
 import { JwtVerifier } from '../token/jwt-verifier.ts';
@@ -42,18 +43,22 @@ export class Issuers {
     this.#caches = parts.caches;
     this.#keySets = new IssuerKeySets(parts, parts.previous ? parts.previous.#keySets : undefined);
     for (const [name, issuer] of Object.entries(issuers)) {
-      const source = tokenStatusSource(issuer, parts.client);
-      if (source) {
-        const policy = opaquePolicy(name, issuers, claims);
-        this.#opaque.set(
-          name,
-          new OpaqueVerifier(policy, source, parts.caches, parts.clock, (result, error) =>
-            parts.observer.asked(name, result, error),
-          ),
-        );
-        continue;
-      }
       try {
+        const source = tokenStatusSource(name, issuer, {
+          client: parts.client.through(serverAccess(issuer, loaded.folder)),
+          clock: parts.clock,
+          signers: () => this.#keySets.add(name, signersOf(issuer), loaded.folder),
+        });
+        if (source) {
+          const policy = opaquePolicy(name, issuers, claims);
+          this.#opaque.set(
+            name,
+            new OpaqueVerifier(policy, source, parts.caches, parts.clock, (result, error) =>
+              parts.observer.asked(name, result, error),
+            ),
+          );
+          continue;
+        }
         const keys = this.#keySets.add(name, issuer, loaded.folder);
         const policy = jwtPolicy(name, issuer, claims);
         this.#jwt.set(name, new JwtVerifier(policy, keys, parts.clock));

@@ -1,13 +1,19 @@
 /** Issuers of opaque tokens: who is asked about them, and by which policy their responses are judged. */
 import type { Configuration, IssuerConfiguration } from '../config/schema.ts';
+import type { Clock } from '../clock.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { compileClaimRules } from '../token/claim-rules.ts';
+import type { ClientCredentials } from '../token/client-authentication.ts';
+import { importClientKey, type ClientKey } from '../token/client-key.ts';
 import { IntrospectionClient } from '../token/introspection-client.ts';
 import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
+import type { KeySet } from '../token/key-set.ts';
 import type { OpaquePolicy } from '../token/opaque-verifier.ts';
+import { SignedIntrospection, type SignedResponsePolicy } from '../token/signed-introspection.ts';
 import { ValidationClient } from '../token/validation-client.ts';
 import { compileClaimNames } from './compile-claim-names.ts';
+import { algorithmsOf } from './key-sets.ts';
 
 export function opaquePolicy(
   name: string,
@@ -47,18 +53,41 @@ function sameOrigin(issuer: string, url: string): boolean {
   return URL.canParse(issuer) && new URL(issuer).origin === new URL(url).origin;
 }
 
-/** Undefined for an issuer of JWTs that the gateway verifies itself. */
+/** The issuer, with the keys that sign its introspection responses in place of those of JWTs. */
+export function signersOf(issuer: IssuerConfiguration): IssuerConfiguration {
+  const url = issuer.introspection?.jwks_url;
+  return url === undefined ? issuer : { ...issuer, jwks_url: url };
+}
+
+/** What an introspection or validation call needs of the gateway. */
+export interface TokenStatusParts {
+  readonly client: AuthorizationServerClient;
+  readonly clock: Clock;
+  /** Of the issuer, by which its signed responses are verified. */
+  readonly signers: () => KeySet;
+}
+
+/**
+ * Undefined for an issuer of JWTs that the gateway verifies itself.
+ *
+ * @param client that reaches the servers of this issuer
+ * @throws TypeError where a key cannot be used
+ */
 export function tokenStatusSource(
-  { introspection, validation }: IssuerConfiguration,
-  client: AuthorizationServerClient,
+  name: string,
+  issuer: IssuerConfiguration,
+  { client, clock, signers }: TokenStatusParts,
 ): TokenStatusSource | undefined {
+  const { introspection, validation } = issuer;
   if (introspection) {
     return new IntrospectionClient(
       {
         url: introspection.url,
-        clientId: introspection.client_id,
-        clientSecret: introspection.client_secret ?? '',
-        authMethod: introspection.auth_method,
+        issuer: issuer.issuer,
+        credentials: clientCredentials(introspection),
+        signed: introspection.signed_response
+          ? new SignedIntrospection(signedResponsePolicy(name, issuer), signers(), clock)
+          : undefined,
         timeoutMs: introspection.timeout,
       },
       client,
@@ -66,13 +95,13 @@ export function tokenStatusSource(
   }
   if (!validation) return undefined;
   const { send } = validation;
-  const name = send.name ?? (send.in === 'header' ? 'Authorization' : 'token');
-  const bearer = send.in === 'header' && name.toLowerCase() === 'authorization';
+  const field = send.name ?? (send.in === 'header' ? 'Authorization' : 'token');
+  const bearer = send.in === 'header' && field.toLowerCase() === 'authorization';
   return new ValidationClient(
     {
       url: validation.url,
       method: validation.method,
-      send: { in: send.in, name, value: send.value ?? (bearer ? 'Bearer {token}' : '{token}') },
+      send: { in: send.in, name: field, value: send.value ?? (bearer ? 'Bearer {token}' : '{token}') },
       headers: validation.headers,
       validStatuses: validation.valid,
       invalidStatuses: validation.invalid,
@@ -83,4 +112,46 @@ export function tokenStatusSource(
     },
     client,
   );
+}
+
+function signedResponsePolicy(name: string, issuer: IssuerConfiguration): SignedResponsePolicy {
+  return {
+    issuerName: name,
+    issuer: issuer.issuer ?? '',
+    clientId: issuer.introspection?.client_id ?? '',
+    algorithms: algorithmsOf(issuer),
+    clockSkewSeconds: issuer.clock_skew / 1000,
+    futureIatSeconds: issuer.future_iat / 1000,
+  };
+}
+
+/** The configuration has checked that each method has what it needs. */
+function clientCredentials({
+  auth_method: method,
+  client_id: clientId,
+  client_secret: clientSecret = '',
+  key = '',
+}: NonNullable<IssuerConfiguration['introspection']>): ClientCredentials {
+  switch (method) {
+    case 'client_secret_basic':
+    case 'client_secret_post':
+      return { method, clientId: clientId ?? '', clientSecret };
+    case 'private_key_jwt':
+      return { method, clientId: clientId ?? '', key: clientKey(key) };
+    case 'tls_client_auth':
+      return { method, clientId: clientId ?? '' };
+    case 'bearer':
+      return { method };
+    case 'none':
+      return { method, clientId };
+  }
+}
+
+function clientKey(text: string): ClientKey {
+  try {
+    return importClientKey(text);
+  } catch (error) {
+    const what = error instanceof Error ? error.message : String(error);
+    throw new TypeError(`introspection.key_file: ${what}; put a private JWK or PEM there`, { cause: error });
+  }
 }

@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import type { Instance } from './instance.ts';
 import type { Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
-import { namedFiles } from '../config/named-files.ts';
+import { loadedFiles } from '../config/named-files.ts';
 import { contentsOf, FileWatch } from './file-watch.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 
@@ -83,5 +83,5 @@ export class Reloader {
 }
 
 function filesOf({ configuration, folder, file }: LoadedConfiguration): string[] {
-  return [resolve(file), ...namedFiles(configuration, folder)];
+  return [resolve(file), ...loadedFiles(configuration, folder)];
 }

@@ -3,14 +3,22 @@
  */
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
+import { fetchIssuerKeys } from '../assembly/issuer-key-sets.ts';
+import { algorithmsOf } from '../assembly/key-sets.ts';
+import { signersOf, tokenStatusSource } from '../assembly/opaque-issuers.ts';
+import { serverAccess } from '../assembly/server-access.ts';
+import { systemClock } from '../clock.ts';
+import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { tokenStatusSource } from '../assembly/opaque-issuers.ts';
+import type { IssuerConfiguration } from '../config/schema.ts';
 import { redisLocation } from '../config/redis-location.ts';
 import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
 import { describeError } from '../telemetry/logger.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
-import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
+import { StaticKeySet, type KeySet } from '../token/key-set.ts';
+import { OPERATOR } from '../token/token-verifier.ts';
+import { importKeySet } from '../token/verification-key.ts';
 
 export interface Probed {
   readonly what: string;
@@ -29,21 +37,9 @@ export async function probe(
   const { issuers, upstreams, revocation } = loaded.configuration;
   const location = redisLocation(revocation);
   return Promise.all([
-    ...Object.entries(issuers).flatMap(([name, issuer]) => {
-      if (issuer.jwks_url !== undefined) {
-        const url = issuer.jwks_url;
-        return [attempt(`keys of ${name}`, async () => keysText(await fetchKeySet(client, url)))];
-      }
-      if (issuer.discovery) {
-        return [
-          attempt(`keys of ${name}`, async () =>
-            keysText(await discoverKeySet(client, issuer.issuer ?? '', () => true)),
-          ),
-        ];
-      }
-      const authority = tokenStatusSource(issuer, client);
-      return authority ? [attempt(`opaque tokens of ${name}`, () => askInVain(authority))] : [];
-    }),
+    ...Object.entries(issuers).flatMap(([name, issuer]) =>
+      probeIssuer(name, issuer, client.through(serverAccess(issuer, loaded.folder))),
+    ),
     ...Object.entries(upstreams).flatMap(([name, { targets }]) =>
       targets.map((target) => {
         const url = typeof target === 'string' ? target : target.url;
@@ -52,6 +48,33 @@ export async function probe(
     ),
     ...(location ? [redis(location)] : []),
   ]);
+}
+
+/** @param client that reaches the servers of this issuer */
+function probeIssuer(
+  name: string,
+  issuer: IssuerConfiguration,
+  client: AuthorizationServerClient,
+): Promise<Probed>[] {
+  if (isOpaqueIssuer(issuer))
+    return [attempt(`opaque tokens of ${name}`, () => probeOpaque(name, issuer, client))];
+  return issuer.jwks_url !== undefined || issuer.discovery
+    ? [attempt(`keys of ${name}`, async () => keysText(await fetchIssuerKeys(client, issuer)))]
+    : [];
+}
+
+async function probeOpaque(
+  name: string,
+  issuer: IssuerConfiguration,
+  client: AuthorizationServerClient,
+): Promise<string> {
+  const isSigned = issuer.introspection?.signed_response === true;
+  const document = isSigned ? await fetchIssuerKeys(client, signersOf(issuer)) : { keys: [] };
+  const { keys } = importKeySet(document, algorithmsOf(issuer));
+  const signers = (): KeySet => new StaticKeySet(keys, { ignoreKeyId: false });
+  const authority = tokenStatusSource(name, issuer, { client, clock: systemClock, signers });
+  const responds = authority ? await askInVain(authority) : '';
+  return isSigned ? `${responds}, signed; ${keysText(document)}` : responds;
 }
 
 async function attempt(what: string, work: () => Promise<string>): Promise<Probed> {
@@ -70,7 +93,7 @@ function keysText(document: unknown): string {
 
 /** Asks about a token that was never issued: shows whether the gateway's own credentials are good. */
 async function askInVain(authority: TokenStatusSource): Promise<string> {
-  const { active } = await authority.ask(`sallyport-check-${randomUUID()}`);
+  const { active } = await authority.ask(`sallyport-check-${randomUUID()}`, OPERATOR);
   if (active) throw new Error('it calls any token good');
   return 'responds';
 }

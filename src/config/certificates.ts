@@ -23,11 +23,12 @@ export type CertificateState = 'valid' | 'expiring' | 'expired' | 'not_yet_valid
 
 /** Every certificate that the configuration names. PEM blocks that cannot be read are left out. */
 export function configuredCertificates(configuration: Configuration): ConfiguredCertificate[] {
-  const { listeners, admin, revocation, upstreams } = configuration;
+  const { listeners, admin, revocation, issuers, upstreams } = configuration;
   return [
     ...listeners.flatMap(({ tls }, index) => ofServer(`listeners[${index}].tls`, tls)),
     ...ofServer('admin.tls', admin.tls),
     ...ofClient('revocation.tls', revocation.tls),
+    ...Object.entries(issuers).flatMap(([name, { http }]) => ofClient(`issuers.${name}.http.tls`, http?.tls)),
     ...Object.entries(upstreams).flatMap(([name, { tls }]) => ofClient(`upstreams.${name}.tls`, tls)),
   ].filter(({ members }) => members.length > 0);
 }

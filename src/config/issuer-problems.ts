@@ -1,6 +1,5 @@
 /** What is wrong with issuers beyond their shape: keys that exclude each other, weak secrets, endpoints in the way. Pure. */
-import ipaddr from 'ipaddr.js';
-import { isAddress } from '../http/client-address.ts';
+import { isLoopback } from '../http/loopback.ts';
 import {
   isHmac,
   KEY_REQUIREMENTS,
@@ -9,6 +8,8 @@ import {
 } from '../token/algorithms.ts';
 import { claimRuleProblems } from './claim-rule-problems.ts';
 import { normalHost } from './host-scalars.ts';
+import { introspectionProblems } from './introspection-problems.ts';
+import { issuerHttpProblems } from './issuer-http-problems.ts';
 import { isOpaqueIssuer, OPAQUE_SOURCES } from './issuer-schema.ts';
 import type { Problem } from './problem.ts';
 import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
@@ -27,6 +28,9 @@ const KEY_SOURCES = [
 /** Beside the sources of keys. */
 const JWT_ONLY = ['algorithms', 'token_type', 'max_lifetime', 'keys', 'backchannel_logout'] as const;
 
+/** Of those, what is for signed introspection responses, too. */
+const SIGNED_RESPONSES: readonly string[] = ['algorithms', 'keys'];
+
 export function issuerProblems(issuer: Raw, path: Path): Problem[] {
   const sources = KEY_SOURCES.filter((key) => issuer[key] !== undefined);
   return [
@@ -37,12 +41,16 @@ export function issuerProblems(issuer: Raw, path: Path): Problem[] {
     ...logoutNameProblems(issuer, path),
     ...claimRuleProblems(issuer['claims'], undefined, [...path, 'claims']),
     ...literalProblems(rawOf(issuer['backchannel_logout'])['path'], [...path, 'backchannel_logout', 'path']),
+    ...issuerHttpProblems(issuer, path),
   ];
 }
 
 function opaqueProblems(issuer: Raw, keySources: readonly string[], path: Path): Problem[] {
   const [kind = '', second] = OPAQUE_SOURCES.filter((source) => issuer[source] !== undefined);
-  const forJwts = [...keySources, ...JWT_ONLY].filter((key) => issuer[key] !== undefined);
+  const isSigned = rawOf(issuer['introspection'])['signed_response'] === true;
+  const forJwts = [...keySources, ...JWT_ONLY].filter(
+    (key) => issuer[key] !== undefined && !(isSigned && SIGNED_RESPONSES.includes(key)),
+  );
   return [
     ...(second === undefined
       ? []
@@ -115,14 +123,6 @@ function kindProblems(issuer: Raw, path: Path): Problem[] {
   ];
 }
 
-function introspectionProblems(issuer: Raw, path: Path): Problem[] {
-  if (issuer['introspection'] === undefined) return [];
-  const { client_secret: secret, client_secret_file: file } = rawOf(issuer['introspection']);
-  return secret === undefined && file === undefined
-    ? [{ path: [...path, 'introspection'], message: 'has no client_secret; add client_secret_file' }]
-    : [];
-}
-
 function validationProblems(issuer: Raw, path: Path): Problem[] {
   const { method, send, valid = ['2xx'], invalid = [401, 403, 404] } = rawOf(issuer['validation']);
   const { in: place = 'json', name } = rawOf(send);
@@ -158,7 +158,10 @@ function urlProblems(issuer: Raw, path: Path): Problem[] {
       rawOf(issuer[source])['url'],
     ]),
   ];
-  if (issuer['discovery'] === true) urls.push([[...path, 'issuer'], issuer['issuer']]);
+  const { signed_response: isSigned, jwks_url: signers } = rawOf(issuer['introspection']);
+  if (signers !== undefined) urls.push([[...path, 'introspection', 'jwks_url'], signers]);
+  if (issuer['discovery'] === true || (isSigned === true && signers === undefined))
+    urls.push([[...path, 'issuer'], issuer['issuer']]);
   return urls.flatMap(([where, url]) => {
     if (typeof url !== 'string') return [];
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
@@ -180,12 +183,6 @@ function urlProblems(issuer: Raw, path: Path): Problem[] {
       },
     ];
   });
-}
-
-/** Is this the name or address of this very machine? */
-export function isLoopback(hostname: string): boolean {
-  const bare = hostname.replace(/^\[|\]$/g, '');
-  return bare === 'localhost' || (isAddress(bare) && ipaddr.process(bare).range() === 'loopback');
 }
 
 function algorithmProblems(issuer: Raw, path: Path): Problem[] {

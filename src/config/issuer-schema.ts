@@ -5,6 +5,8 @@ import { TOKEN_TYPES } from '../token/token-kind.ts';
 import { claimNames } from './claim-names-schema.ts';
 import { issuerClaimRules } from './claim-rule-schema.ts';
 import { hostName } from './host-scalars.ts';
+import { introspectionAuthentication } from './introspection-auth-schema.ts';
+import { issuerHttp } from './issuer-http-schema.ts';
 import { count, duration, headerName, httpUrl, positiveDuration, routePath, text } from './scalars.ts';
 
 const MAX_FAILURE_CACHE_MS = 60_000;
@@ -49,22 +51,7 @@ const opaqueResponses = (cache: string) => ({
 const introspection = z
   .strictObject({
     url: httpUrl.describe('URL of the introspection endpoint.'),
-    client_id: text.describe('Client id that the gateway authenticates with.'),
-    client_secret: text
-      .optional()
-      .describe(
-        'Client secret. Prefer client_secret_file, which keeps it out of this file. One of the two is required.',
-      ),
-    client_secret_file: text.optional().describe('File that contains the client secret.'),
-    auth_method: z
-      .enum(
-        ['client_secret_basic', 'client_secret_post'],
-        'must be client_secret_basic or client_secret_post',
-      )
-      .prefault('client_secret_basic')
-      .describe(
-        'How the gateway authenticates. client_secret_basic: by HTTP Basic. client_secret_post: in the form. Choose what your server accepts.',
-      ),
+    ...introspectionAuthentication,
     ...opaqueResponses('30s'),
     jwt: z
       .boolean()
@@ -196,6 +183,7 @@ export const issuer = z
       ),
     introspection: introspection.optional(),
     validation: validation.optional(),
+    http: issuerHttp.optional(),
     backchannel_logout: z
       .strictObject({
         host: hostName.describe('Host name of the logout endpoint, without port.'),

@@ -10,6 +10,7 @@ import { visible } from './escape-control.ts';
 import { interpolate, retype } from './interpolate.ts';
 import { namedFiles } from './named-files.ts';
 import { ConfigurationError, errorCode, type Problem } from './problem.ts';
+import { resolveProxies } from './proxy-environment.ts';
 import type { Path } from './raw-document.ts';
 import { referenceProblems } from './cross-checks.ts';
 import { configurationSchema, type Configuration } from './schema.ts';
@@ -76,7 +77,10 @@ export function parseConfiguration(
   if (problems.length > 0 || !parsed.success)
     throw new ConfigurationError(sortByPosition([...new Set(problems)]), namedFiles(raw, folder));
 
-  const secretProblems = resolveSecrets(parsed.data, folder);
+  const secretProblems = [
+    ...resolveSecrets(parsed.data, folder),
+    ...resolveProxies(parsed.data, environment),
+  ];
   if (secretProblems.length > 0)
     throw new ConfigurationError(secretProblems.map(lineOf), namedFiles(raw, folder));
   return parsed.data;

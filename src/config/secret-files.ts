@@ -29,9 +29,11 @@ const adminFiles = ({ admin }: Configuration): Candidate[] => [
 ];
 
 const issuerFiles = ({ issuers }: Configuration): Candidate[] =>
-  Object.entries(issuers).flatMap(([name, { hmac_secret_file, introspection }]): Candidate[] => [
+  Object.entries(issuers).flatMap(([name, { hmac_secret_file, introspection, http }]): Candidate[] => [
     [`issuers.${name}.hmac_secret_file`, hmac_secret_file],
     [`issuers.${name}.introspection.client_secret_file`, introspection?.client_secret_file],
+    [`issuers.${name}.introspection.key_file`, introspection?.key_file],
+    [`issuers.${name}.http.tls.key_file`, http?.tls?.key_file],
   ]);
 
 const tlsKeyFiles = ({ revocation, admin, listeners, upstreams }: Configuration): Candidate[] => [
@@ -51,9 +53,12 @@ export function hasInlineSecret({ configuration, file }: LoadedConfiguration): b
     log_key,
     admin.token,
     ...(admin.tokens ?? []).map(({ token }) => token),
-    ...Object.values(issuers).flatMap(({ hmac_secret, introspection }) => [
+    ...Object.values(issuers).flatMap(({ hmac_secret, introspection, http }) => [
       hmac_secret,
       introspection?.client_secret,
+      introspection?.key,
+      http?.tls?.key,
+      proxyPassword(http),
     ]),
     ...redisSecrets(configuration).map(({ secret }) => secret),
     configuration.revocation.tls?.key,
@@ -63,6 +68,12 @@ export function hasInlineSecret({ configuration, file }: LoadedConfiguration): b
   ].filter((secret) => secret !== undefined);
   const text = secrets.length > 0 ? contentOf(file) : '';
   return secrets.some((secret) => text.includes(secret));
+}
+
+function proxyPassword(http: Configuration['issuers'][string]['http']): string | undefined {
+  const { isEnvironment = true, url } = http?.proxy ?? {};
+  const password = isEnvironment || url === undefined ? '' : new URL(url).password;
+  return password === '' ? undefined : password;
 }
 
 function redisSecrets({ revocation: { store } }: Configuration): {

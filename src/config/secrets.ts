@@ -47,17 +47,29 @@ class SecretFiles {
       this.problems.push({ path: where, message: `${key} and ${fileKey} exclude each other; keep one` });
       return;
     }
+    const secret = this.#read(file, where);
+    if (secret !== undefined) holder[key] = secret;
+  }
+
+  /** A file that is read when it is needed: is there something in it now? */
+  check(file: string | undefined, where: Path): void {
+    if (file !== undefined) this.#read(file, where);
+  }
+
+  /** Undefined where it cannot be read. */
+  #read(file: string, where: Path): string | undefined {
     try {
       // Editors and `echo` end a file with a line end that is not part of the secret.
       const secret = readFileSync(resolve(this.#folder, file), 'utf8').replace(/\r?\n$/, '');
       if (secret === '')
         this.problems.push({ path: where, message: 'the file is empty; put the secret into it' });
-      holder[key] = secret;
+      return secret;
     } catch (error) {
       this.problems.push({
         path: where,
         message: `the file cannot be read (${errorCode(error)}); create it, or correct its name or permissions`,
       });
+      return undefined;
     }
   }
 
@@ -82,7 +94,11 @@ function resolveAdminTokens(admin: Configuration['admin'], files: SecretFiles): 
 
 function resolveIssuer(issuer: IssuerConfiguration, path: Path, files: SecretFiles): void {
   files.resolve(issuer, 'hmac_secret', path);
-  if (issuer.introspection) files.resolve(issuer.introspection, 'client_secret', [...path, 'introspection']);
+  const { introspection } = issuer;
+  if (introspection)
+    for (const key of ['client_secret', 'key']) files.resolve(introspection, key, [...path, 'introspection']);
+  resolveClientTls(issuer.http?.tls, [...path, 'http', 'tls'], files);
+  files.check(issuer.http?.bearer_token_file, [...path, 'http', 'bearer_token_file']);
 }
 
 function resolveStore(store: Configuration['revocation']['store'], files: SecretFiles): void {

@@ -4,8 +4,8 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isOriginPattern } from '../http/cors.ts';
+import { isLoopback } from '../http/loopback.ts';
 import { claimRuleWarnings } from './claim-rule-warnings.ts';
-import { isLoopback } from './issuer-problems.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
 import type { LoadedConfiguration } from './load.ts';
 import type { Configuration } from './schema.ts';

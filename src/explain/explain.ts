@@ -42,6 +42,10 @@ class OfflineClient extends AuthorizationServerClient {
   override async send(): Promise<AuthorizationServerResponse> {
     throw new Error('not asked: this is a dry run');
   }
+
+  override through(): AuthorizationServerClient {
+    return this;
+  }
 }
 
 /** @throws ConfigurationError where key files or other parts of the configuration cannot be used */

@@ -1,8 +1,14 @@
 /**
  * Calls to authorization servers, with caps on everything: time, size, redirects, encodings (rules K4, I7).
  */
+import { createHash } from 'node:crypto';
 import { Agent, buildConnector, request, type Dispatcher } from 'undici';
+import { isLoopback } from '../http/loopback.ts';
 import { mediaTypeOf } from '../http/media-type.ts';
+import type { TlsClient } from '../tls/client-options.ts';
+import { isLeftOut } from './no-proxy.ts';
+import { openTunnel, type Proxy } from './proxy-tunnel.ts';
+import { bearerTokenFor, hasCredentials, isConfigured, type ServerAccess } from './server-access.ts';
 
 /** Larger than any key set or response about a token. */
 const MAX_RESPONSE_BYTES = 1024 * 1024;
@@ -13,6 +19,8 @@ export interface AuthorizationServerRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly timeoutMs: number;
+  /** false: the call authenticates in its own way, and the token of the access is not sent. */
+  readonly withBearerToken?: boolean;
 }
 
 export interface AuthorizationServerResponse {
@@ -36,37 +44,70 @@ export class NoResponse extends Error {
   readonly code: string | undefined;
 
   constructor(unreachable: boolean, cause: unknown) {
-    super(unreachable ? 'no connection could be made' : 'no complete response arrived', { cause });
-    this.unreachable = unreachable;
     const code = cause instanceof Error ? errorCode(cause) : undefined;
+    const reason = unreachable ? 'no connection could be made' : 'no complete response arrived';
+    super(isStranger(code) ? `${reason}; if its authority is your own, set http.tls.ca_file` : reason, {
+      cause,
+    });
+    this.unreachable = unreachable;
     this.code = typeof code === 'string' ? code : undefined;
   }
 }
 
+/** Of OpenSSL: the certificate of the server leads to no authority that is trusted. */
+const STRANGERS: readonly unknown[] = [
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+];
+const isStranger = (code: unknown): boolean => STRANGERS.includes(code);
+
 /** Marks what went wrong before a request was sent. */
 class NotConnected extends Error {}
 
-const connector = buildConnector({ allowH2: false });
-const connect: buildConnector.connector = (options, callback) => {
-  connector(options, (...[error, socket]) => {
-    if (error === null) callback(null, socket);
-    else callback(new NotConnected(error.message, { cause: error }), null);
-  });
-};
+/** Of servers that are reached as the system has it. */
+const PLAIN_ACCESS: ServerAccess = { tls: {}, proxy: undefined, bearerTokenFile: undefined, origins: [] };
 
-/** One pool for all authorization servers; HTTP/1.1 only, redirects are responses like any other. */
+/** Pools for all authorization servers that are reached in one way; HTTP/1.1 only, redirects are responses like any other. */
 export class AuthorizationServerClient {
-  readonly #agent = new Agent({
-    connect,
-    // Many times what one client may use by default: calls that hang must not make those of others wait.
-    connections: 128,
-    pipelining: 1,
-    maxResponseSize: MAX_RESPONSE_BYTES,
-  });
+  readonly #access: ServerAccess;
+  /** For origins that the configuration names. */
+  readonly #configured: Agent;
+  /** For all others: without what tells the gateway apart. */
+  readonly #others: Agent;
+  /** By a digest of the access. One that nothing uses any more closes its idle connections and goes. */
+  readonly #derived = new Map<string, WeakRef<AuthorizationServerClient>>();
+
+  constructor(access: ServerAccess = PLAIN_ACCESS) {
+    const { tls, proxy } = access;
+    this.#access = access;
+    this.#configured = agentFor(tls, proxy);
+    this.#others = hasCredentials(access)
+      ? agentFor(tls.ca === undefined ? {} : { ca: tls.ca }, proxy)
+      : this.#configured;
+  }
+
+  /** The client for servers that are reached in this way: the same one for the same way, with its connections. */
+  through(access: ServerAccess | undefined): AuthorizationServerClient {
+    if (access === undefined) return this;
+    const digest = createHash('sha256').update(JSON.stringify(access)).digest('base64url');
+    const known = this.#derived.get(digest)?.deref();
+    if (known) return known;
+    for (const [key, client] of this.#derived) if (!client.deref()) this.#derived.delete(key);
+    const client = new AuthorizationServerClient(access);
+    this.#derived.set(digest, new WeakRef(client));
+    return client;
+  }
+
+  /** Would a call to this URL go without the certificate or token that configured servers get? */
+  withholdsFrom(url: string): boolean {
+    return hasCredentials(this.#access) && !isConfigured(this.#access, url);
+  }
 
   /**
-   * @throws NoResponse when no complete response arrived in time; Error when one arrived that breaks the caps. The
-   *         message holds no secret.
+   * @throws NoResponse when no complete response arrived in time; TokenFileError when nothing was sent for lack of a
+   *         token; Error when a response arrived that breaks the caps. The message holds no secret.
    */
   async send({
     url,
@@ -74,10 +115,13 @@ export class AuthorizationServerClient {
     headers = {},
     body,
     timeoutMs,
+    withBearerToken = true,
   }: AuthorizationServerRequest): Promise<AuthorizationServerResponse> {
+    const token = withBearerToken ? await bearerTokenFor(this.#access, url) : undefined;
+    const all = token === undefined ? headers : { ...headers, authorization: `Bearer ${token}` };
     const signal = AbortSignal.timeout(timeoutMs);
     try {
-      return await this.#exchange({ url, method, headers, body, signal });
+      return await this.#exchange({ url, method, headers: all, body, signal });
     } catch (error) {
       throw error instanceof Error ? asNoResponse(error) : error;
     }
@@ -92,7 +136,7 @@ export class AuthorizationServerClient {
   }): Promise<AuthorizationServerResponse> {
     const { url, method, headers, body, signal } = asked;
     const answer = await request(url, {
-      dispatcher: this.#agent,
+      dispatcher: isConfigured(this.#access, url) ? this.#configured : this.#others,
       method,
       // Compressed responses are not asked for: a small one could unpack to gigabytes.
       headers: { accept: 'application/json', 'accept-encoding': 'identity', ...headers },
@@ -113,8 +157,40 @@ export class AuthorizationServerClient {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    const derived = [...this.#derived.values()].map((client) => client.deref()?.close());
+    await Promise.all([this.#configured.destroy(), this.#others.destroy(), ...derived]);
   }
+}
+
+function agentFor(tls: TlsClient, proxy: Proxy | undefined): Agent {
+  return new Agent({
+    connect: connectorFor(tls, proxy),
+    // Many times what one client may use by default: calls that hang must not make those of others wait.
+    connections: 128,
+    pipelining: 1,
+    maxResponseSize: MAX_RESPONSE_BYTES,
+  });
+}
+
+function connectorFor(tls: TlsClient, proxy: Proxy | undefined): buildConnector.connector {
+  const connect = buildConnector({ allowH2: false, ...tls });
+  return (options, callback) => {
+    const finish: buildConnector.Callback = (...[error, socket]) => {
+      if (error === null) callback(null, socket);
+      else callback(new NotConnected(error.message, { cause: error }), null);
+    };
+    const fail = (error: Error): void => finish(error, null);
+    const target = tls.servername === undefined ? options : { ...options, servername: tls.servername };
+    const { hostname, protocol } = options;
+    const port = Number(options.port) || (protocol === 'https:' ? 443 : 80);
+    if (!proxy || isLoopback(hostname) || isLeftOut(proxy.noProxy, hostname, port)) connect(target, finish);
+    else if (protocol !== 'https:') fail(new Error('http:// does not go through a proxy; use https://'));
+    else
+      openTunnel(proxy, hostname, port).then(
+        (httpSocket) => connect({ ...target, httpSocket }, finish),
+        fail,
+      );
+  };
 }
 
 /** A response arrived, and breaks a cap. */

@@ -13,6 +13,7 @@ import { BusyPauses } from './busy-pauses.ts';
 import { CircuitBreaker, type AuthorizationServerCall } from './circuit-breaker.ts';
 import { ClientAllowance, type ClientLimits } from './client-allowance.ts';
 import type { JsonObject } from './claims.ts';
+import type { TokenCaller } from './token-verifier.ts';
 
 /** What an authorization server says of a token. Anything that it does not say clearly is an error. */
 export type Verdict = { readonly active: false } | { readonly active: true; readonly claims: JsonObject };
@@ -27,9 +28,10 @@ export interface Unjudged {
 /** A server that knows opaque tokens. */
 export interface TokenStatusSource {
   /**
+   * @param caller who presents the token
    * @throws NoResponse, Busy, or any other Error for a response that says nothing clear; never for a bad token
    */
-  ask(token: string): Promise<Verdict>;
+  ask(token: string, caller: TokenCaller): Promise<Verdict>;
 }
 
 /** The authorization server asks the gateway to wait: 429, or 503 with Retry-After. */
@@ -114,7 +116,7 @@ export class AuthorizationServerGuard {
   async #call(token: string, call: AuthorizationServerCall): Promise<Verdict | Unjudged> {
     const { source, issuerName, count } = this.#parts;
     try {
-      const verdict = await source.ask(token);
+      const verdict = await source.ask(token, { clientIp: call.client });
       this.#circuit.responded();
       return verdict;
     } catch (error) {

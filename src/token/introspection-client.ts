@@ -2,29 +2,31 @@
  * Asks an authorization server about a token by RFC 7662. The request is oauth4webapi's; the response is read here,
  * as strictly as a token. Rules I1, I2, I6, I7.
  */
-import {
-  allowInsecureRequests,
-  ClientSecretPost,
-  customFetch,
-  introspectionRequest,
-  type ClientAuth,
-} from 'oauth4webapi';
+import { allowInsecureRequests, customFetch, introspectionRequest, type ClientAuth } from 'oauth4webapi';
 import { isJson } from '../http/media-type.ts';
 import {
   type AuthorizationServerResponse,
   type AuthorizationServerClient,
 } from './authorization-server-client.ts';
 import { refuseBusy, type TokenStatusSource, type Verdict } from './authorization-server-guard.ts';
-import { isJsonObject } from './claims.ts';
+import { isJsonObject, type JsonValue } from './claims.ts';
+import { clientAuthentication, type ClientCredentials } from './client-authentication.ts';
+import type { SignedIntrospection } from './signed-introspection.ts';
 import { parseStrictJson } from './strict-json.ts';
+import type { TokenCaller } from './token-verifier.ts';
 
 export interface IntrospectionEndpoint {
   readonly url: string;
-  readonly clientId: string;
-  readonly clientSecret: string;
-  readonly authMethod: 'client_secret_basic' | 'client_secret_post';
+  /** For whom a client assertion is made; undefined: nothing needs it. */
+  readonly issuer: string | undefined;
+  readonly credentials: ClientCredentials;
+  /** Undefined: responses are plain JSON. */
+  readonly signed: SignedIntrospection | undefined;
   readonly timeoutMs: number;
 }
+
+/** In place of a client that the request does not name. */
+const UNNAMED = 'unnamed';
 
 export class IntrospectionClient implements TokenStatusSource {
   readonly #endpoint: IntrospectionEndpoint;
@@ -34,21 +36,30 @@ export class IntrospectionClient implements TokenStatusSource {
   constructor(endpoint: IntrospectionEndpoint, client: AuthorizationServerClient) {
     this.#endpoint = endpoint;
     this.#client = client;
-    const { authMethod, clientSecret } = endpoint;
-    this.#clientAuth =
-      authMethod === 'client_secret_post' ? ClientSecretPost(clientSecret) : clientSecretBasic(clientSecret);
+    this.#clientAuth = clientAuthentication(endpoint.credentials);
   }
 
-  async ask(token: string): Promise<Verdict> {
-    const { url, clientId, timeoutMs } = this.#endpoint;
+  async ask(token: string, caller: TokenCaller): Promise<Verdict> {
+    const { signed } = this.#endpoint;
+    const askedAtSeconds = signed?.nowSeconds ?? 0;
+    const response = await this.#send(token);
+    const refusal = refusalOf(response);
+    if (refusal) return refusal;
+    return verdictOf(signed ? await signed.read(response, askedAtSeconds, caller) : plainDocument(response));
+  }
+
+  async #send(token: string): Promise<AuthorizationServerResponse> {
+    const { url, issuer, credentials, signed, timeoutMs } = this.#endpoint;
+    const clientId = 'clientId' in credentials ? credentials.clientId : undefined;
     let response: AuthorizationServerResponse | undefined;
     await introspectionRequest(
-      { issuer: new URL(url).origin, introspection_endpoint: url },
-      { client_id: clientId },
+      { issuer: issuer ?? new URL(url).origin, introspection_endpoint: url },
+      { client_id: clientId ?? UNNAMED },
       this.#clientAuth,
       token,
       {
         additionalParameters: { token_type_hint: 'access_token' },
+        requestJwtResponse: signed !== undefined,
         // The configuration has decided whether http:// may be used (rule K4).
         [allowInsecureRequests]: true,
         [customFetch]: async (endpoint, { method, headers, body }) => {
@@ -58,30 +69,40 @@ export class IntrospectionClient implements TokenStatusSource {
             headers,
             body: body.toString(),
             timeoutMs,
+            withBearerToken: credentials.method === 'bearer',
           });
           return new Response(null, { status: response.status });
         },
       },
     );
     if (response === undefined) throw new Error('no request was sent');
-    return readResponse(response);
+    return response;
   }
+}
+
+/**
+ * A status that is not 200: undefined where it is.
+ *
+ * @throws Busy, or Error for one that says nothing about the token
+ */
+function refusalOf(response: AuthorizationServerResponse): Verdict | undefined {
+  refuseBusy(response);
+  if (response.status === 200) return undefined;
+  if (saysInvalidToken(response)) return { active: false };
+  // Not least 401 and 403, which are about the gateway's own credentials (rule I6).
+  throw new Error(`the introspection endpoint answered ${response.status}`);
+}
+
+function plainDocument({ contentType, body }: AuthorizationServerResponse): JsonValue {
+  if (!isJson(contentType)) throw new Error('the introspection endpoint answered no JSON');
+  return parseStrictJson(body);
 }
 
 /**
  * RFC 7662 section 2.2. Only the boolean `true` is active and only the boolean `false` is not; anything else is a
  * server that does not work, which must not make a good token bad.
  */
-function readResponse(response: AuthorizationServerResponse): Verdict {
-  const { status, contentType, body } = response;
-  refuseBusy(response);
-  if (status !== 200) {
-    if (saysInvalidToken(response)) return { active: false };
-    // Not least 401 and 403, which are about the gateway's own credentials (rule I6).
-    throw new Error(`the introspection endpoint answered ${status}`);
-  }
-  if (!isJson(contentType)) throw new Error('the introspection endpoint answered no JSON');
-  const answer = parseStrictJson(body);
+function verdictOf(answer: JsonValue | undefined): Verdict {
   if (!isJsonObject(answer) || typeof answer['active'] !== 'boolean')
     throw new Error('the answer of the introspection endpoint has no boolean "active"');
   if (!answer['active']) return { active: false };
@@ -100,20 +121,4 @@ function saysInvalidToken({ status, contentType, body }: AuthorizationServerResp
   if (!INVALID_TOKEN_STATUSES.has(status) || !isJson(contentType)) return false;
   const problem = parseStrictJson(body);
   return isJsonObject(problem) && problem['error'] === 'invalid_token';
-}
-
-/**
- * RFC 6749 section 2.3.1. Not oauth4webapi's: that one also encodes `-`, `.`, `_` and `*`, which form encoding leaves
- * as they are, and servers that do not decode refuse every name with a hyphen then.
- */
-function clientSecretBasic(clientSecret: string): ClientAuth {
-  return (_server, { client_id }, _body, headers) => {
-    const credentials = `${formEncoded(client_id)}:${formEncoded(clientSecret)}`;
-    headers.set('authorization', `Basic ${btoa(credentials)}`);
-  };
-}
-
-/** application/x-www-form-urlencoded: all but letters, digits and `*-._`; a space as `+`. */
-function formEncoded(text: string): string {
-  return new URLSearchParams({ '': text }).toString().slice(1);
 }

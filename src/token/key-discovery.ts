@@ -35,7 +35,19 @@ export async function discoverKeySet(
   if (typeof url !== 'string' || !URL.canParse(url))
     throw new Error(`the metadata at ${shown(source)} has no jwks_uri`);
   if (!mayUse(url)) throw new Error(`the jwks_uri ${shown(url)} is neither https nor loopback`);
-  return fetchKeySet(client, url);
+  try {
+    return await fetchKeySet(client, url);
+  } catch (error) {
+    throw client.withholdsFrom(url) ? withheld(url, error) : error;
+  }
+}
+
+/** Kubernetes names an address of its own in its metadata, and wants a token there. */
+function withheld(url: string, cause: unknown): Error {
+  return new Error(
+    `the metadata names the key set ${shown(url)} on another server than those of the configuration, which got neither the client certificate nor the token of http; if it is yours, add jwks_url: ${shown(url)}`,
+    { cause },
+  );
 }
 
 interface Metadata {
@@ -90,10 +102,12 @@ function parsed(url: string, body: Buffer): unknown {
   }
 }
 
-/** Why there was no response: a code of the system, else what our own caps say. */
+/** Why there was no response: what our own caps say, the code of the system, or what a proxy said. */
 function failureText(error: unknown): string {
   if (!(error instanceof Error)) return 'no response';
-  return (error as NodeJS.ErrnoException).code ?? error.message;
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== undefined) return `${code}: ${error.message}`;
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
 }
 
 /** Of a URL for a log: its query may hold a key. */

@@ -60,6 +60,7 @@ export class RemoteKeySet implements KeySet {
   readonly isFixed = false;
   readonly #options: RemoteKeySetOptions;
   readonly #waiters: KeyWaiters;
+  #fetchDocument: RemoteKeySetOptions['fetchDocument'];
   #keys: readonly VerificationKey[] = [];
   #generation = 0;
   #failures = 0;
@@ -77,6 +78,7 @@ export class RemoteKeySet implements KeySet {
 
   constructor(options: RemoteKeySetOptions) {
     this.#options = options;
+    this.#fetchDocument = options.fetchDocument;
     this.#waiters = new KeyWaiters(options.clock);
   }
 
@@ -113,6 +115,12 @@ export class RemoteKeySet implements KeySet {
     if (decided === undefined) return false;
     this.#demand();
     return decided;
+  }
+
+  /** The same set is fetched in another way from now on, and at once. The keys that are there stay until then. */
+  fetchBy(fetchDocument: RemoteKeySetOptions['fetchDocument']): void {
+    this.#fetchDocument = fetchDocument;
+    void this.force();
   }
 
   /**
@@ -181,13 +189,13 @@ export class RemoteKeySet implements KeySet {
   }
 
   async #fetchOnce(): Promise<boolean> {
-    const { fetchDocument, clock, observer } = this.#options;
+    const { clock, observer } = this.#options;
     this.#cancelDemand?.();
     this.#cancelDemand = undefined;
     const number = ++this.#begun;
     this.#lastStartMs = clock.monotonicMs();
     try {
-      const imported = importKeySet(await fetchDocument(), this.#options.algorithms);
+      const imported = importKeySet(await this.#fetchDocument(), this.#options.algorithms);
       this.#take(imported, 0);
       this.#failures = 0;
       observer.refreshed(imported.skipped);

@@ -458,8 +458,8 @@ t.test('issuers of opaque tokens: one way to ask, and all that it needs', async 
   t.match(issuer('introspection: { url: "https://as/i", client_id: g }'), [/has no client_secret/]);
   t.match(issuer('introspection: { url: "http://as/i", client_id: g, client_secret: s }'), [/must be https/]);
   t.match(
-    issuer('introspection: { url: "https://as/i", client_id: g, client_secret: s, auth_method: none }'),
-    [/client_secret_basic or client_secret_post/],
+    issuer('introspection: { url: "https://as/i", client_id: g, client_secret: s, auth_method: digest }'),
+    [/must be one of client_secret_basic/],
   );
   t.match(issuer('validation: { url: "https://v/", method: GET }'), [/GET has no body/]);
   t.match(issuer('validation: { url: "https://v/", send: { in: header, name: "a b" } }'), [/no header name/]);
