@@ -50,6 +50,8 @@ export interface Route {
   readonly issuers: readonly string[];
   /** The same for routes with the same issuers. */
   readonly issuerSet: string;
+  /** A validation service judges tokens of this route: they may have `|`. */
+  readonly mayHaveBars: boolean;
   readonly scopes: ScopeRule;
   readonly claims: readonly ClaimRule[];
   /** One of them must hold besides scopes and claims; empty: none is needed. */

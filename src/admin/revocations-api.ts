@@ -66,6 +66,8 @@ export interface RevocationsApiParts {
   readonly store: RevocationStore;
   /** Claim paths by which tokens can be revoked. */
   readonly claims: readonly string[];
+  /** Tokens of a validation service may have `|`. */
+  readonly mayHaveBars: boolean;
   readonly audit: AuditLog;
 }
 
@@ -114,7 +116,7 @@ export class RevocationsApi {
         body: { error: 'invalid_request', error_description: 'exactly one token parameter is needed' },
       };
     }
-    const fault = unpresentableText(token);
+    const fault = unpresentableText(token, this.#parts.mayHaveBars);
     if (fault !== undefined)
       return { status: 400, body: { error: 'invalid_request', error_description: fault } };
     try {
@@ -165,7 +167,7 @@ export class RevocationsApi {
     if (given.length !== 1) return `give exactly one of ${TARGET_FIELDS.join(', ')}`;
     const shared = { reason: body.reason ?? null, createdBy: caller.name };
     if (body.token !== undefined) {
-      const fault = unpresentableText(body.token);
+      const fault = unpresentableText(body.token, this.#parts.mayHaveBars);
       if (fault !== undefined) return fault;
       if (body.issued_before !== undefined)
         return 'issued_before has no meaning with token: it revokes that one token';

@@ -65,6 +65,7 @@ function compileRoute(
     mode: auth.mode,
     issuers,
     issuerSet: JSON.stringify([...new Set(issuers)].sort()),
+    mayHaveBars: issuers.some((name) => configuration.issuers[name]?.validation !== undefined),
     scopes: compileScopes(auth.scopes),
     claims: compileClaimRules(auth.claims, template),
     anyOf: (auth.any_of ?? []).map((alternative) => ({

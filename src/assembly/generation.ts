@@ -184,6 +184,7 @@ export class Generation {
         revoker: this.#revoker,
         store: this.#lasting.store,
         claims: revocation.claims,
+        mayHaveBars: this.policy.routes.some(({ mayHaveBars }) => mayHaveBars),
         audit: this.#audit,
       }),
       keys: new KeysApi({

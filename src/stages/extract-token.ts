@@ -11,7 +11,7 @@ import { HeaderKind } from '../http/header-names.ts';
 import { valuesOf, type RequestHead } from '../http/request-head.ts';
 import { readProtocols } from '../http/websocket-protocol.ts';
 import type { Route } from '../policy.ts';
-import { B64TOKEN } from '../token/token-text.ts';
+import { isTokenText } from '../token/token-text.ts';
 
 /** What the client presents: the text of a token, of which nothing is verified, or nothing where the route allows that. */
 class PresentedToken {
@@ -49,7 +49,7 @@ export function extractToken(head: RequestHead, route: Route, maxBytes: number):
   const { scheme, token } = splitCredentials(credentials);
   if (scheme === undefined) throw INVALID_AUTHORIZATION;
   if (scheme !== 'bearer') throw MISSING_TOKEN;
-  if (token === undefined || !B64TOKEN.test(token)) throw INVALID_AUTHORIZATION;
+  if (token === undefined || !isTokenText(token, route.mayHaveBars)) throw INVALID_AUTHORIZATION;
   if (token.length > maxBytes)
     throw invalidToken('too_large', undefined, `it is longer than limits.token_bytes (${maxBytes})`);
   return new PresentedToken(token);

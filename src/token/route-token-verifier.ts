@@ -13,6 +13,7 @@ import { readJwt, type JwtText } from './lexical-gate.ts';
 import type { OpaqueVerifier } from './opaque-verifier.ts';
 import { estimatedBytes, type TokenCaches } from './token-caches.ts';
 import { presentedDigest } from './token-digest.ts';
+import { hasBars } from './token-text.ts';
 import type { TokenCaller, TokenVerifier, Verification } from './token-verifier.ts';
 
 /** Refusals that stay true until the keys change. Dates are not among them, nor keys that are yet to come. */
@@ -115,10 +116,10 @@ export class RouteTokenVerifier implements TokenVerifier {
   }
 
   #opaqueVerifierOf(token: string): OpaqueVerifier {
+    const verifiers = this.#opaqueVerifiers;
     const verifier =
-      this.#opaqueVerifiers.length === 1
-        ? this.#opaqueVerifiers[0]
-        : this.#opaqueVerifiers.find(({ prefix }) => token.startsWith(prefix));
+      verifiers.length === 1 ? verifiers[0] : verifiers.find(({ prefix }) => token.startsWith(prefix));
+    if (hasBars(token) && verifier?.policy.isIntrospection === true) throw invalidToken('malformed');
     if (verifier === undefined || !token.startsWith(verifier.prefix)) throw invalidToken('malformed');
     return verifier;
   }

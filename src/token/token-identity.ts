@@ -10,6 +10,7 @@ import type { JwtVerifier } from './jwt-verifier.ts';
 import { isMisspeltJwt, readJwt, type JwtText } from './lexical-gate.ts';
 import type { OpaqueVerifier } from './opaque-verifier.ts';
 import { presentedDigest, signedContentDigest } from './token-digest.ts';
+import { hasBars } from './token-text.ts';
 import { OPERATOR, type AuthenticToken } from './token-verifier.ts';
 
 export class TokenIdentifier {
@@ -75,7 +76,9 @@ export class TokenIdentifier {
 
   async #identifyOpaque(token: string): Promise<TokenIdentity> {
     if (isMisspeltJwt(token)) throw invalidToken('malformed');
-    const takers = this.#opaqueVerifiers.filter(({ prefix }) => token.startsWith(prefix));
+    const takers = this.#opaqueVerifiers.filter(
+      ({ prefix, policy }) => token.startsWith(prefix) && !(policy.isIntrospection && hasBars(token)),
+    );
     if (takers.length === 0) throw invalidToken('unknown_issuer');
     const digest = presentedDigest(token);
     const [only, second] = takers;

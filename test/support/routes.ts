@@ -13,6 +13,7 @@ const ROUTE: Route = {
   mode: 'required',
   issuers: ['login'],
   issuerSet: '["login"]',
+  mayHaveBars: false,
   scopes: { all: [], any: [], text: '' },
   claims: [],
   anyOf: [],
