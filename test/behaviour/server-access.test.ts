@@ -83,7 +83,7 @@ t.test('ca_file replaces the authorities of the system', { skip: noOpenssl }, as
 });
 
 t.test(
-  'client certificate, server_name and token go to configured origins, and to no other',
+  'K6 client certificate, server_name and token go to configured origins, and to no other',
   { skip: noOpenssl },
   async (t) => {
     const { folder, authority, client, provider, url, ca, server } = await scene(t);
@@ -141,7 +141,7 @@ t.test(
 );
 
 t.test(
-  'a redirect is refused, and takes neither token nor certificate along',
+  'K4 K6 a redirect is refused, and takes neither token nor certificate along',
   { skip: noOpenssl },
   async (t) => {
     const { folder, client, provider, url, ca, server } = await scene(t);
@@ -166,7 +166,7 @@ t.test(
 );
 
 t.test(
-  'the token file is read for each call; one without a token fails the call unsent',
+  'K6 the token file is read for each call; one without a token fails the call unsent',
   { skip: noOpenssl },
   async (t) => {
     const { folder, provider, url, ca } = await scene(t);

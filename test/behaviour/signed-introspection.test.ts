@@ -75,7 +75,7 @@ async function scene(t: Test, changes: Record<string, unknown> = {}): Promise<Sc
   return { authority, gateway, keys, status };
 }
 
-t.test('a signed response decides, whether it accepts or refuses the token', async (t) => {
+t.test('I12 a signed response decides, whether it accepts or refuses the token', async (t) => {
   const { authority, status } = await scene(t);
   sends(authority, responseOf());
   t.equal(await status(), 200);
@@ -91,7 +91,7 @@ t.test('a signed response decides, whether it accepts or refuses the token', asy
   t.equal(await status(), 401);
 });
 
-t.test('what is not signed so is 503: it says nothing about the token', async (t) => {
+t.test('I12 what is not signed so is 503: it says nothing about the token', async (t) => {
   const { authority, status } = await scene(t);
   const now = nowSeconds();
   const stranger = createKey('ES256', key.kid);
@@ -134,7 +134,7 @@ t.test('what is not signed so is 503: it says nothing about the token', async (t
   t.equal(await status(), 200, 'and good responses still count');
 });
 
-t.test('a response is never an access token, and an access token never a response', async (t) => {
+t.test('J1 I12 a response is never an access token, and an access token never a response', async (t) => {
   const authority = await startAuthority(t);
   const gateway = await startGateway(t, {
     issuers: { login: { issuer: ISSUER, jwks: { keys: [key.jwk] }, token_type: 'any' } },
