@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
 import { send } from '../support/client.ts';
+import { sallyport } from '../support/command.ts';
 import { startConnectProxy } from '../support/connect-proxy.ts';
 import { json } from '../support/authority.ts';
 import { startGateway, until, withTestPorts, type TestGateway } from '../support/gateway.ts';
@@ -279,3 +280,56 @@ t.test(
     t.equal(await statusOf(gateway, url), 200, 'the keys from before serve on');
   },
 );
+
+t.test('check --online and explain --online go the configured way', { skip: noOpenssl }, async (t) => {
+  const { folder, client, provider, ca } = await scene(t);
+  const proxy = await startConnectProxy(t, () => provider.port);
+  const issuer = `https://${HOST}`;
+  metadata(provider, issuer, `${issuer}/jwks`);
+  provider.pages.set('/introspect', (response, { certificate, form }) =>
+    json(response, certificate === 'gateway' ? 200 : 401, {
+      active: form['token'] === 'opaque',
+      aud: AUDIENCE,
+    }),
+  );
+  const tls = { ca_file: ca, cert_file: client.cert, key_file: client.key };
+  const http = { tls, proxy: `http://127.0.0.1:${proxy.port}` };
+  const introspection = { url: `${issuer}/introspect`, client_id: 'g', auth_method: 'tls_client_auth' };
+  const file = join(folder, 'sallyport.json');
+  const write = (changes: Record<string, unknown>): void =>
+    writeFileSync(
+      file,
+      JSON.stringify({
+        issuers: {
+          login: { issuer, discovery: true, audiences: [AUDIENCE], http: { ...http, ...changes } },
+          opaque: { introspection, audiences: [AUDIENCE], http: { ...http, ...changes } },
+        },
+        routes: [{ name: 'all', match: {}, upstream: 'u', auth: { issuers: ['login', 'opaque'] } }],
+        upstreams: { u: { targets: [upstream.url] } },
+      }),
+      { mode: 0o600 },
+    );
+  write({});
+  const good = await sallyport(['check', '-c', file, '--online']);
+  t.match(good.out, /ok +keys of login: 1 key\nok +opaque tokens of opaque: responds/);
+  t.equal(good.code, 0);
+  const tokens = [mint(key, claimsOf({ iss: issuer })), 'opaque'];
+  for (const token of tokens) {
+    writeFileSync(join(folder, 'presented'), token, { mode: 0o600 });
+    const args = [
+      'explain',
+      '-c',
+      file,
+      '--online',
+      '--token-file',
+      join(folder, 'presented'),
+      'GET',
+      'http://a/',
+    ];
+    t.equal((await sallyport(args)).code, 0, token.slice(0, 6));
+  }
+  write({ tls: { ...tls, ca_file: undefined } });
+  const bad = await sallyport(['check', '-c', file, '--online']);
+  t.match(bad.out, /FAIL +keys of login: .*ca_file/);
+  t.equal(bad.code, 1);
+});
