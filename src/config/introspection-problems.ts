@@ -82,6 +82,7 @@ function elsewhereNeeded(issuer: Raw, introspection: Raw, method: AuthMethod, pa
   if (
     method !== 'bearer' &&
     token !== undefined &&
+    introspection['signed_response'] !== true &&
     issuer['discovery'] === undefined &&
     issuer['jwks_url'] === undefined
   )

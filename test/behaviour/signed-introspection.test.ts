@@ -1,9 +1,12 @@
 /** Signed introspection responses (RFC 9701): what is not signed by the issuer, for this client, just now, is no response. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { json, startAuthority, type Authority } from '../support/authority.ts';
 import { send } from '../support/client.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { temporaryFolder } from '../support/process.ts';
 import { createKey, encode, ISSUER, mint, mintHmac, nowSeconds, type SigningKey } from '../support/tokens.ts';
 import { startServer, startUpstream } from '../support/upstream.ts';
 
@@ -177,4 +180,36 @@ t.test('K0 a response signed by a key that was just published waits for it', asy
   t.equal((await send(gateway.url, '/', { token: 'opaque' })).status, 200);
   t.match(gateway.instance.readiness.report, [/./, /./, /keys of opaque/], 'readiness names its keys');
   t.equal((await gateway.admin('POST', '/v1/issuers/opaque/keys/refresh')).status, 200);
+});
+
+t.test('K6 a token file is for the key set, where introspection authenticates in another way', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, 'token'), 'gateway-token');
+  const authority = await startAuthority(t);
+  sends(authority, responseOf());
+  const asked: (string | undefined)[] = [];
+  const jwksUrl = await startServer(t, ({ headers }, response) => {
+    asked.push(headers.authorization);
+    json(response, 200, { keys: [key.jwk] });
+  });
+  const introspection = {
+    url: authority.url,
+    auth_method: 'client_secret_post',
+    client_id: 'gateway',
+    client_secret: 'secret',
+    signed_response: true,
+    jwks_url: jwksUrl,
+  };
+  const gateway = await startGateway(
+    t,
+    {
+      issuers: { opaque: { issuer: ISSUER, introspection, http: { bearer_token_file: 'token' } } },
+      routes: [{ name: 'all', match: {}, upstream: 'u', auth: { issuers: ['opaque'] } }],
+      upstreams: { u: { targets: [upstream.url] } },
+    },
+    { folder },
+  );
+  t.equal((await send(gateway.url, '/', { token: 'opaque' })).status, 200);
+  t.strictSame(asked, ['Bearer gateway-token']);
+  t.equal(authority.requests[0]?.headers.authorization, undefined);
 });
