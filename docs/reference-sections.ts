@@ -85,6 +85,11 @@ issuers:
     claim_names: { subject: oid, tenant: tid }
     claims: { sub: { prefix: 'user:' } }
     keys: { cache_dir: /var/lib/sallyport/keys }
+  staff:
+    provider: keycloak
+    issuer: https://sso.example.com/realms/staff
+    discovery: true
+    audiences: [https://api.example.com]
 `,
   },
   {

@@ -7,6 +7,7 @@ import { isNetwork } from '../http/client-address.ts';
 import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
 import { duplicateIssuers, issuerProblems, logoutProblems } from './issuer-problems.ts';
 import type { Problem } from './problem.ts';
+import { providerProblems } from './provider-problems.ts';
 import { isRaw, listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
 
@@ -17,7 +18,9 @@ export function referenceProblems(document: unknown): Problem[] {
   const routes = listOf(raw['routes']);
   return [
     ...Object.entries(issuers).flatMap(([name, issuer]) =>
-      isRaw(issuer) ? issuerProblems(issuer, ['issuers', name]) : [],
+      isRaw(issuer)
+        ? [...issuerProblems(issuer, ['issuers', name]), ...providerProblems(issuer, ['issuers', name])]
+        : [],
     ),
     ...duplicateIssuers(issuers),
     ...logoutProblems(issuers, routes),

@@ -7,6 +7,7 @@ import { issuerClaimRules } from './claim-rule-schema.ts';
 import { hostName } from './host-scalars.ts';
 import { introspectionAuthentication } from './introspection-auth-schema.ts';
 import { issuerHttp } from './issuer-http-schema.ts';
+import { provider } from './provider-schema.ts';
 import { count, duration, headerName, httpUrl, positiveDuration, routePath, text } from './scalars.ts';
 
 const MAX_FAILURE_CACHE_MS = 60_000;
@@ -150,6 +151,7 @@ const keys = z.strictObject({
 
 export const issuer = z
   .strictObject({
+    provider: provider.optional(),
     issuer: text
       .optional()
       .describe(

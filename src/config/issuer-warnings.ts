@@ -1,5 +1,7 @@
 /** What is allowed in an issuer, but risky. Pure. */
 import { limitsAudience } from '../token/claim-rules.ts';
+import { takenOut } from './provider-presets.ts';
+import { providerWarnings } from './provider-warnings.ts';
 import type { IssuerConfiguration } from './schema.ts';
 
 type Rule = (name: string, issuer: IssuerConfiguration) => readonly string[];
@@ -31,8 +33,9 @@ const sessionWithoutSid: Rule = (name, { backchannel_logout, required_claims, cl
       ]
     : [];
 
-const noAudiences: Rule = (name, { audiences, validation, claims }) =>
-  audiences === undefined && validation === undefined && !limitsAudience(claims)
+/** Where a provider is named, it is an error (provider-problems.ts). */
+const noAudiences: Rule = (name, { audiences, validation, claims, provider }) =>
+  audiences === undefined && validation === undefined && provider === undefined && !limitsAudience(claims)
     ? [
         `issuers.${name}: no audiences: tokens that were issued for other services are accepted; name yours, or where its tokens have no aud, add a rule to claims that only yours satisfy, such as client_id`,
       ]
@@ -58,7 +61,9 @@ const CLAIMS_OF_ALL_KINDS: ReadonlySet<string> = new Set([
   'preferred_username',
 ]);
 
-const unclearKind: Rule = (name, { token_type, required_claims }) => {
+const unclearKind: Rule = (name, issuer) => {
+  const { token_type, required_claims, provider } = issuer;
+  if (provider !== undefined && takenOut(provider, issuer).length === 0) return [];
   if (token_type !== 'any' || required_claims.some((path) => !CLAIMS_OF_ALL_KINDS.has(path))) return [];
   return [
     `issuers.${name}: token_type: any without required_claims that only access tokens carry: an ID token that does not say what it is passes as an access token; add such a claim, for example required_claims: [scope]`,
@@ -92,6 +97,7 @@ const RULES: readonly Rule[] = [
   sessionWithoutSid,
   noAudiences,
   unclearKind,
+  providerWarnings,
   reassignableSubject,
   noClientLimit,
 ];

@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path';
 import { isCollection, isMap, isScalar, type Document, type Scalar } from 'yaml';
 import type { z } from 'zod';
 import { visible } from './escape-control.ts';
+import { atProvider, expandProviders } from './expand-providers.ts';
 import { interpolate, retype } from './interpolate.ts';
 import { namedFiles } from './named-files.ts';
 import { ConfigurationError, errorCode, type Problem } from './problem.ts';
@@ -63,12 +64,13 @@ export function parseConfiguration(
   };
 
   const parsed = parseRetyping(document, plainScalars);
-  const raw: unknown = document.toJS();
+  const own: unknown = document.toJS();
+  const raw = expandProviders(own);
   const unset = unresolved.map(({ offset, message }) => ({ place: at(offset), message }));
   const found = [
     ...(parsed.success ? [] : parsed.error.issues.flatMap(problemsOf)),
     ...referenceProblems(raw),
-  ].map(lineOf);
+  ].map((problem) => lineOf(atProvider(problem, own, raw)));
   const problems = [
     ...unset.map(({ place, message }) => `${place}: ${message}`),
     // What is found where a variable is unset follows from that.
@@ -92,7 +94,7 @@ function parseRetyping(
   plainScalars: ReadonlySet<Scalar>,
 ): z.ZodSafeParseResult<Configuration> {
   const parse = (): z.ZodSafeParseResult<Configuration> =>
-    configurationSchema.safeParse(document.toJS(), { reportInput: true });
+    configurationSchema.safeParse(expandProviders(document.toJS()), { reportInput: true });
   const first = parse();
   if (first.success || plainScalars.size === 0) return first;
   for (const issue of first.error.issues) {

@@ -33,7 +33,17 @@ export function problemsOf(issue: z.core.$ZodIssue): Problem[] {
     issue.code === 'invalid_type' && generic
       ? `must be ${TYPE_WORDS[issue.expected] ?? issue.expected}, and is ${typeWord(issue.input)}`
       : own;
-  return [{ path, message: message.includes(';') ? message : `${message}; change it` }];
+  return [{ path, message: message.includes(';') ? message : `${message}; ${meantInstead(issue)}` }];
+}
+
+/** Of a closed list of words, the one that the user may have meant. */
+function meantInstead(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_value' || typeof issue.input !== 'string') return 'change it';
+  const guess = nearest(
+    issue.input,
+    issue.values.filter((value) => typeof value === 'string'),
+  );
+  return guess === undefined ? 'change it' : `did you mean ${guess}?`;
 }
 
 /** The schema's types, and JSON's, as people call them. */

@@ -44,6 +44,21 @@ const whole = {
       claims: { client_id: { equals: ['app', '*'] } },
       backchannel_logout: { host: 'gw.test', path: '/logout', client_ids: ['app'] },
     },
+    staff: {
+      provider: 'keycloak',
+      issuer: 'https://sso.test/realms/staff',
+      jwks: { keys: [key.jwk] },
+      audiences: ['api'],
+      claims: { azp: ['web'] },
+      claim_names: { tenant: 'org' },
+    },
+    pods: {
+      provider: 'kubernetes',
+      issuer: 'https://cluster.test',
+      jwks: { keys: [key.jwk] },
+      audiences: ['api'],
+      claims: { sub: { prefix: 'system:serviceaccount:prod:' } },
+    },
     shared: { issuer: 'https://shared.test', hmac_secret: 's'.repeat(64), algorithms: ['HS256'] },
     opaque: {
       introspection: {
