@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { assertionSigner } from '../assembly/assertion-signer.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { systemClock } from '../clock.ts';
+import { expandedConfiguration, type ExpandedConfiguration } from '../config/expanded-text.ts';
 import { ConfigurationError } from '../config/load.ts';
 import { certificateFindings, configuredCertificates } from '../config/certificates.ts';
 import { configurationWarnings } from '../config/warnings.ts';
@@ -25,13 +27,21 @@ import { probe } from './probe.ts';
 export const check: Command = {
   name: 'check',
   summary: 'checks the configuration: every problem with its place and its remedy, and what is risky',
-  usage: `[-c FILE] [--online] [--strict] [--json]
+  usage: `[-c FILE] [--online] [--strict] [--expand] [--json]
 
   -c, --config FILE   the configuration (default: sallyport.yaml)
       --online        also tries key sets, introspection, validation, upstreams and the revocation store
       --strict        warnings fail too
-      --json          prints { ok, problems, warnings, online }`,
-  options: { ...CONFIG_OPTION, ...JSON_OPTION, online: { type: 'boolean' }, strict: { type: 'boolean' } },
+      --expand        prints the configuration with what each provider stands for, and nothing else on standard
+                      output; secrets are left out
+      --json          prints { ok, problems, warnings, online }, and expanded with --expand`,
+  options: {
+    ...CONFIG_OPTION,
+    ...JSON_OPTION,
+    online: { type: 'boolean' },
+    strict: { type: 'boolean' },
+    expand: { type: 'boolean' },
+  },
   async run(args) {
     let findings: Findings;
     try {
@@ -40,7 +50,7 @@ export const check: Command = {
       if (!flag(args, 'json') || !(error instanceof ConfigurationError)) throw error;
       findings = { ok: false, problems: error.problems, warnings: [], online: [] };
     }
-    if (flag(args, 'json')) printJson(findings);
+    if (flag(args, 'json')) printJson({ ...findings, expanded: findings.expanded?.document });
     else tell(findings, configurationFile(args));
     return findings.ok ? 0 : 1;
   },
@@ -52,6 +62,8 @@ interface Findings {
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
   readonly online: Awaited<ReturnType<typeof probe>>;
+  /** Only where it was asked for. */
+  readonly expanded?: ExpandedConfiguration;
 }
 
 /** @throws ConfigurationError */
@@ -85,19 +97,25 @@ async function examine(args: Arguments): Promise<Findings> {
     problems.length === 0 &&
     online.every((result) => result.ok) &&
     !(flag(args, 'strict') && (warnings.length > 0 || online.some(({ warning }) => warning !== undefined)));
-  return { ok, problems, warnings, online };
+  const expanded = flag(args, 'expand')
+    ? expandedConfiguration(readFileSync(loaded.file, 'utf8'), loaded.file, process.env)
+    : undefined;
+  return { ok, problems, warnings, online, ...(expanded === undefined ? {} : { expanded }) };
 }
 
-function tell({ ok, problems, warnings, online }: Findings, file: string): void {
+function tell({ ok, problems, warnings, online, expanded }: Findings, file: string): void {
+  // With --expand, standard output is a configuration and nothing else.
+  const say = expanded === undefined ? print : printError;
+  if (expanded !== undefined) print(expanded.text.trimEnd());
   for (const problem of problems) printError(problem);
   for (const warning of warnings) printError(`warning: ${warning}`);
   for (const { what, ok: reached, detail, warning } of online) {
-    print(`${reached ? 'ok  ' : 'FAIL'}  ${what}: ${detail}`);
+    say(`${reached ? 'ok  ' : 'FAIL'}  ${what}: ${detail}`);
     if (warning !== undefined) printError(`warning: ${warning}`);
   }
   const unreached = online.some((result) => !result.ok);
   if (problems.length > 0) return;
-  print(
+  say(
     `${file}: ${ok ? 'valid' : unreached ? 'valid, but not all of it can be reached' : 'valid, but --strict allows no warnings'}`,
   );
 }
