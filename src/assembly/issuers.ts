@@ -6,13 +6,14 @@ import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts'
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import { unnamedKinds } from './compile-claim-names.ts';
 import { IssuerKeySets, type KeySetParts } from './issuer-key-sets.ts';
-import { jwtPolicy, logoutEndpoint } from './jwt-issuers.ts';
+import { jwtPolicy, logoutEndpoint, tenantRule } from './jwt-issuers.ts';
 import type { RevocableIssuer } from '../revocation/entry-life.ts';
 import type { TokenIdentity } from '../revocation/revoker.ts';
 import type { Policy } from '../policy.ts';
 import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
 import { serverAccess } from './server-access.ts';
 import { tokenStatusSource, opaquePolicy, signersOf } from './opaque-issuers.ts';
+import type { KnownIssuer } from '../token/issuer-spelling.ts';
 import { RouteTokenVerifier } from '../token/route-token-verifier.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
 import { JwtVerifier } from '../token/jwt-verifier.ts';
@@ -32,7 +33,7 @@ export class Issuers {
   readonly #opaque = new Map<string, OpaqueVerifier>();
   readonly #keySets: IssuerKeySets;
   readonly #caches: TokenCaches;
-  readonly #revocable: readonly RevocableIssuer[];
+  readonly #revocable: readonly (RevocableIssuer & KnownIssuer)[];
   readonly #logoutEndpoints: LogoutEndpoint[] = [];
 
   /** @throws ConfigurationError where a key file cannot be used */
@@ -74,6 +75,7 @@ export class Issuers {
     this.#revocable = Object.entries(issuers).map(([name, issuer]) => ({
       name,
       issuer: issuer.issuer,
+      template: tenantRule(issuer)?.template,
       maxLifetimeSeconds: isOpaqueIssuer(issuer) ? undefined : issuer.max_lifetime / 1000,
       clockSkewSeconds: issuer.clock_skew / 1000,
       unnamed: unnamedKinds(issuer.claim_names),

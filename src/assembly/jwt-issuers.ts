@@ -4,6 +4,8 @@ import type { IssuerConfiguration } from '../config/schema.ts';
 import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
 import { compileClaimRules } from '../token/claim-rules.ts';
+import { parseClaimPath } from '../token/claims.ts';
+import { IssuerTemplate, type TenantRule } from '../token/issuer-template.ts';
 import type { JwtPolicy } from '../token/jwt-verifier.ts';
 import type { KeySet } from '../token/key-set.ts';
 import { LogoutVerifier } from '../token/logout-verifier.ts';
@@ -18,6 +20,7 @@ export function jwtPolicy(
   return {
     issuerName: name,
     issuer: issuer.issuer ?? '',
+    tenants: tenantRule(issuer),
     audiences: issuer.audiences,
     algorithms: algorithmsOf(issuer),
     tokenType: issuer.token_type,
@@ -28,6 +31,19 @@ export function jwtPolicy(
     futureIatSeconds: issuer.future_iat / 1000,
     maxLifetimeSeconds: issuer.max_lifetime / 1000,
     revocableClaims: claims,
+  };
+}
+
+/** Undefined where the issuer has one `iss`. */
+export function tenantRule({
+  issuer = '',
+  tenants,
+  claim_names,
+}: IssuerConfiguration): TenantRule | undefined {
+  if (tenants === undefined) return undefined;
+  return {
+    template: new IssuerTemplate(issuer, tenants === 'any' ? undefined : tenants),
+    claim: parseClaimPath(claim_names.tenant ?? ''),
   };
 }
 

@@ -6,6 +6,8 @@ import type { AuthorizationServerClient } from '../token/authorization-server-cl
 import { compileClaimRules } from '../token/claim-rules.ts';
 import type { ClientCredentials } from '../token/client-authentication.ts';
 import { importClientKey, type ClientKey } from '../token/client-key.ts';
+import { tenantRule } from './jwt-issuers.ts';
+import { isIssOf } from '../token/issuer-template.ts';
 import { IntrospectionClient } from '../token/introspection-client.ts';
 import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
 import type { KeySet } from '../token/key-set.ts';
@@ -32,11 +34,7 @@ export function opaquePolicy(
     claimRules: compileClaimRules(issuer.claims),
     clockSkewSeconds: issuer.clock_skew / 1000,
     futureIatSeconds: issuer.future_iat / 1000,
-    foreignIssuers: new Set(
-      Object.entries(issuers).flatMap(([other, { issuer: iss }]) =>
-        other === name || iss === undefined || sameOrigin(iss, responses.url) ? [] : [iss],
-      ),
-    ),
+    foreignIssuers: foreignIssuers(name, issuers, responses.url),
     acceptsJwt: issuer.introspection?.jwt ?? false,
     prefix: issuer.token_prefix,
     cacheMs: responses.cache,
@@ -46,6 +44,18 @@ export function opaquePolicy(
     isIntrospection: issuer.introspection !== undefined,
     revocableClaims: claims,
   };
+}
+
+/** Every `iss` of the issuers on other servers. */
+function foreignIssuers(
+  name: string,
+  issuers: Configuration['issuers'],
+  url: string,
+): OpaquePolicy['foreignIssuers'] {
+  const others = Object.entries(issuers)
+    .filter(([other, { issuer }]) => other !== name && issuer !== undefined && !sameOrigin(issuer, url))
+    .map(([, issuer]) => ({ issuer: issuer.issuer ?? '', tenants: tenantRule(issuer) }));
+  return { has: (iss) => others.some((other) => isIssOf(other, iss)) };
 }
 
 /** One server may well issue JWTs and opaque tokens, under two names here. */

@@ -10,6 +10,7 @@ import type { Problem } from './problem.ts';
 import { providerProblems } from './provider-problems.ts';
 import { isRaw, listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
+import { sharedTenants } from './tenant-problems.ts';
 
 /** Every problem with references and combinations in a configuration of any shape. */
 export function referenceProblems(document: unknown): Problem[] {
@@ -23,6 +24,7 @@ export function referenceProblems(document: unknown): Problem[] {
         : [],
     ),
     ...duplicateIssuers(issuers),
+    ...sharedTenants(issuers),
     ...logoutProblems(issuers, routes),
     ...routes.flatMap((route, index) => routeProblems(raw, rawOf(route), ['routes', index])),
     ...duplicateNames(routes),

@@ -15,6 +15,7 @@ import type { Problem } from './problem.ts';
 import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { prefixText } from './route-problems.ts';
 import { literalProblems } from './template-problems.ts';
+import { tenantProblems } from './tenant-problems.ts';
 
 const KEY_SOURCES = [
   'discovery',
@@ -26,7 +27,14 @@ const KEY_SOURCES = [
 ] as const;
 
 /** Beside the sources of keys. */
-const JWT_ONLY = ['algorithms', 'token_type', 'max_lifetime', 'keys', 'backchannel_logout'] as const;
+const JWT_ONLY = [
+  'tenants',
+  'algorithms',
+  'token_type',
+  'max_lifetime',
+  'keys',
+  'backchannel_logout',
+] as const;
 
 /** Of those, what is for signed introspection responses, too. */
 const SIGNED_RESPONSES: readonly string[] = ['algorithms', 'keys'];
@@ -42,6 +50,7 @@ export function issuerProblems(issuer: Raw, path: Path): Problem[] {
     ...claimRuleProblems(issuer['claims'], undefined, [...path, 'claims']),
     ...literalProblems(rawOf(issuer['backchannel_logout'])['path'], [...path, 'backchannel_logout', 'path']),
     ...issuerHttpProblems(issuer, path),
+    ...tenantProblems(issuer, path),
   ];
 }
 

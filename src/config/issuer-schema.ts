@@ -1,6 +1,7 @@
 /** The shape of `issuers` in the configuration file: JWTs and their keys, or who is asked about opaque tokens. Pure. */
 import { z } from 'zod';
 import { SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
+import { TENANT } from '../token/issuer-template.ts';
 import { TOKEN_TYPES } from '../token/token-kind.ts';
 import { claimNames } from './claim-names-schema.ts';
 import { issuerClaimRules } from './claim-rule-schema.ts';
@@ -155,13 +156,22 @@ export const issuer = z
     issuer: text
       .optional()
       .describe(
-        'The exact iss of its tokens. For opaque tokens: the only iss that a response may have; without it, every iss is accepted that does not belong to an issuer on another server.',
+        'The exact iss of its tokens. With {tenant} as one segment of its path, such as https://login.microsoftonline.com/{tenant}/v2.0, an iss for each of tenants; claim_names.tenant names the claim that must be that tenant. For opaque tokens: the only iss that a response may have; without it, every iss is accepted that does not belong to an issuer on another server.',
+      ),
+    tenants: z
+      .union(
+        [z.literal('any'), z.array(z.string().regex(TENANT)).min(1)],
+        'must be a list of tenants, each of letters, digits and "-", or any',
+      )
+      .optional()
+      .describe(
+        'Whose tokens are accepted, where issuer has {tenant}: what stands in its place. any: those of every customer of the provider; then claims must have a rule on a role, a scope or the client. List them wherever you know them. Keys are fetched once for all; a key whose JWK names the issuer of one tenant signs for that tenant only.',
       ),
     discovery: z
       .literal(true)
       .optional()
       .describe(
-        'Finds the URL of the key set by OpenID Connect Discovery or RFC 8414. Set it, or one of jwks_url, jwks_file, jwks and hmac_secret_file.',
+        'Finds the URL of the key set by OpenID Connect Discovery or RFC 8414; with {tenant} in issuer, at the address with common in its place, whose metadata must name the template as its issuer. Set it, or one of jwks_url, jwks_file, jwks and hmac_secret_file.',
       ),
     jwks_url: httpUrl
       .optional()

@@ -80,6 +80,13 @@ const reassignableSubject: Rule = (name, { claim_names }) =>
       ]
     : [];
 
+const everyTenant: Rule = (name, { tenants }) =>
+  tenants === 'any'
+    ? [
+        `issuers.${name}: tenants: any: every customer of the provider can have tokens made; the rules of claims alone keep them out. List the tenants if you know them`,
+      ]
+    : [];
+
 const noClientLimit: Rule = (name, { introspection, validation }) => {
   const limits = (introspection ?? validation)?.per_client;
   return Object.entries(limits ?? {}).flatMap(([key, limit]) =>
@@ -99,5 +106,6 @@ const RULES: readonly Rule[] = [
   unclearKind,
   providerWarnings,
   reassignableSubject,
+  everyTenant,
   noClientLimit,
 ];

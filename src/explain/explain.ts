@@ -8,6 +8,7 @@ import type { LoadedConfiguration } from '../config/load.ts';
 import { Gateway } from '../gateway.ts';
 import { SILENT_OBSERVER } from '../assembly/issuer-observer.ts';
 import { Issuers } from '../assembly/issuers.ts';
+import { tenantRule } from '../assembly/jwt-issuers.ts';
 import { compilePolicy } from '../assembly/compile-policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import {
@@ -15,6 +16,7 @@ import {
   type AuthorizationServerResponse,
 } from '../token/authorization-server-client.ts';
 import { stringClaim } from '../token/claims.ts';
+import { isIssOf } from '../token/issuer-template.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { VERSION } from '../version.ts';
 import type { Explanation } from './explanation.ts';
@@ -103,7 +105,8 @@ function twinFor({ configuration }: LoadedConfiguration, token: string): StandIn
   const issuer = stringClaim(jwtOf(token)?.claims ?? {}, 'iss');
   const remote = Object.values(configuration.issuers).some(
     (candidate) =>
-      candidate.issuer === issuer && (candidate.jwks_url !== undefined || candidate.discovery === true),
+      isIssOf({ issuer: candidate.issuer ?? '', tenants: tenantRule(candidate) }, issuer) &&
+      (candidate.jwks_url !== undefined || candidate.discovery === true),
   );
   return remote ? unsignedTwin(token) : undefined;
 }

@@ -9,6 +9,8 @@ export interface RevocableIssuer {
   readonly name: string;
   /** Undefined where its tokens may have any `iss`, or none. */
   readonly issuer: string | undefined;
+  /** Which `iss` belong to it, where it is that of many tenants: `issuer` then names them all. */
+  readonly template?: { tenantOf(iss: string): string | undefined } | undefined;
   /** Undefined: its tokens may live for ever. */
   readonly maxLifetimeSeconds: number | undefined;
   readonly clockSkewSeconds: number;
@@ -18,7 +20,9 @@ export interface RevocableIssuer {
 
 /** The issuers whose tokens an entry with this `iss` can match. */
 export function issuersBehind(issuers: readonly RevocableIssuer[], iss: string): readonly RevocableIssuer[] {
-  return issuers.filter(({ issuer }) => issuer === undefined || issuer === iss);
+  return issuers.filter(
+    ({ issuer, template }) => issuer === undefined || issuer === iss || template?.tenantOf(iss) !== undefined,
+  );
 }
 
 /** The widest tolerance among them, in seconds. */

@@ -78,11 +78,15 @@ export class Revoker {
     return tombstone;
   }
 
-  /** The exact `iss` for what an operator wrote: that, or the configured name. Undefined where there is none such. */
+  /**
+   * The exact `iss` for what an operator wrote: that, or the configured name. The name of an issuer of many tenants, or its
+   * template, stands for all of them. Undefined where there is none such.
+   */
   resolveIssuer(text: string): string | undefined {
     const { issuers } = this.#parts;
     const known = issuers.find(({ issuer }) => issuer === text) ?? issuers.find(({ name }) => name === text);
-    return known && (known.issuer ?? known.name);
+    if (known) return known.issuer ?? known.name;
+    return issuers.some(({ template }) => template?.tenantOf(text) !== undefined) ? text : undefined;
   }
 
   async #revokeToken(

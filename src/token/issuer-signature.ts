@@ -5,6 +5,8 @@
 import { invalidToken, unavailable } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './algorithms.ts';
+import type { JsonObject } from './claims.ts';
+import { isKeyFor, type TenantRule } from './issuer-template.ts';
 import { verifySignature } from './jws-signature.ts';
 import type { KeySet } from './key-set.ts';
 import type { JwsText } from './lexical-gate.ts';
@@ -14,7 +16,12 @@ import type { VerificationKey } from './verification-key.ts';
 export interface SigningPolicy {
   readonly issuerName: string;
   readonly algorithms: readonly SignatureAlgorithm[];
+  /** Of an issuer of many tenants: a key that names one of them signs for that one only. */
+  readonly tenants?: TenantRule | undefined;
 }
+
+/** The claims, of which nothing is verified, say for which tenant it is. */
+type Signed = JwsText & { readonly claims?: JsonObject };
 
 const KEYS_RETRY_AFTER_SECONDS = 5;
 
@@ -32,12 +39,13 @@ export class IssuerSignature {
    *
    * @throws GatewayError 401 with its reason; 503 `keys_unavailable` where it is unknown whether there is such a key
    */
-  findSigningKey(jws: JwsText, caller: TokenCaller): MaybePromise<VerificationKey> {
+  findSigningKey(jws: Signed, caller: TokenCaller): MaybePromise<VerificationKey> {
     const algorithm = this.#acceptedAlgorithm(jws);
     const candidates = this.#keys.candidates(jws.keyId, algorithm);
-    const key = signerAmong(candidates, jws, algorithm);
+    const key = this.#signerAmong(candidates, jws, algorithm);
     if (key !== undefined) return key;
-    // A token that names a known key has a bad signature. One that names none may be signed by a new key.
+    // A token that names a known key has a bad signature; so has one that is signed by the key of another tenant. One that
+    // names none may be signed by a new key.
     if (candidates.length > 0 && (jws.keyId !== undefined || this.#keys.isFixed))
       throw invalidToken('bad_signature', this.#policy.issuerName);
     return this.#awaited(jws, algorithm, caller);
@@ -55,11 +63,11 @@ export class IssuerSignature {
   }
 
   /** Waits until the key is there, or the authorization server has said since that it is not. */
-  async #awaited(jws: JwsText, algorithm: SignatureAlgorithm, caller: TokenCaller): Promise<VerificationKey> {
+  async #awaited(jws: Signed, algorithm: SignatureAlgorithm, caller: TokenCaller): Promise<VerificationKey> {
     const keys = this.#keys;
     const { generation } = keys;
     const signer = (): VerificationKey | undefined =>
-      signerAmong(keys.candidates(jws.keyId, algorithm), jws, algorithm);
+      this.#signerAmong(keys.candidates(jws.keyId, algorithm), jws, algorithm);
     const isFound =
       jws.keyId === undefined
         ? () => keys.generation !== generation && signer() !== undefined
@@ -73,6 +81,17 @@ export class IssuerSignature {
     const isKnown = jws.keyId !== undefined && isFound();
     throw invalidToken(isKnown ? 'bad_signature' : 'unknown_key', issuerName);
   }
+
+  #signerAmong(
+    candidates: readonly VerificationKey[],
+    jws: Signed,
+    algorithm: SignatureAlgorithm,
+  ): VerificationKey | undefined {
+    return candidates.find(
+      ({ key, issuer }) =>
+        isKeyFor(this.#policy, issuer, jws.claims?.['iss']) && verifySignature(jws, key, algorithm),
+    );
+  }
 }
 
 /** What a token says of itself does not enter an error: only names that we know. */
@@ -84,11 +103,3 @@ function shownAlgorithm(algorithm: string): string {
 }
 
 const KNOWN_ALGORITHMS = [...SIGNATURE_ALGORITHMS, 'none', 'ES256K', 'Ed448'] as const;
-
-function signerAmong(
-  candidates: readonly VerificationKey[],
-  jws: JwsText,
-  algorithm: SignatureAlgorithm,
-): VerificationKey | undefined {
-  return candidates.find(({ key }) => verifySignature(jws, key, algorithm));
-}

@@ -2,12 +2,15 @@
  * Issuers that are nearly the same. `iss` is compared exactly (RFC 7519 section 4.1.1, RFC 8414 section 3.3), and one
  * character too many is the commonest mistake of a new configuration: the log and `explain` say which. Pure.
  */
+import type { IssuerTemplate } from './issuer-template.ts';
 
 export interface KnownIssuer {
   /** Its configured name. */
   readonly name: string;
   /** The exact iss; undefined where its tokens may have any. */
   readonly issuer: string | undefined;
+  /** Where it is the issuer of many tenants. */
+  readonly template?: IssuerTemplate | undefined;
 }
 
 /** Longer ones are not looked at: an issuer is a URL, and this runs on refused tokens. */
@@ -42,10 +45,13 @@ export function issuerDifferences(one: string, other: string): string | undefine
  */
 export function nearIssuerText(iss: string | undefined, known: readonly KnownIssuer[]): string | undefined {
   if (iss === undefined) return undefined;
-  const same = known.find(({ issuer }) => issuer === iss);
+  const same = known.find(({ issuer, template }) => (template ? template.tenantOf(iss) : issuer === iss));
   if (same) return `iss is that of issuers.${same.name}, whose JWTs this route does not accept`;
-  for (const { name, issuer } of known) {
-    const differences = issuer === undefined ? undefined : issuerDifferences(iss, issuer);
+  for (const { name, issuer, template } of known) {
+    if (template?.anyTenantOf(iss) !== undefined)
+      return `iss is of a tenant that issuers.${name}.tenants does not list`;
+    const differences =
+      issuer === undefined ? undefined : issuerDifferences(iss, template?.nearestTo(iss) ?? issuer);
     if (differences !== undefined && differences !== '')
       return `iss is not exactly issuers.${name}.issuer: ${differences} differs`;
   }

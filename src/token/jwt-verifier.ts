@@ -12,14 +12,17 @@ import { isIdentifier, namesAreTyped, type ClaimNames, type IdentifierType } fro
 import { authenticToken, type RevocableClaim } from './authentic-token.ts';
 import { satisfies, type ClaimRule } from './claim-rules.ts';
 import {
+  claimAt,
   givenClaim,
   numberOf,
   parseClaimPath,
+  stringClaim,
   type ClaimPath,
   type JsonObject,
   type JsonValue,
 } from './claims.ts';
 import { IssuerSignature } from './issuer-signature.ts';
+import { isIssOf, type IssuerIdentity } from './issuer-template.ts';
 import type { KeySet } from './key-set.ts';
 import type { JwtText } from './lexical-gate.ts';
 import { signedContentDigest } from './token-digest.ts';
@@ -27,9 +30,8 @@ import { isAccessJwt, type TokenType } from './token-kind.ts';
 import type { AuthenticToken, TokenCaller } from './token-verifier.ts';
 import type { VerificationKey } from './verification-key.ts';
 
-export interface JwtPolicy {
+export interface JwtPolicy extends IssuerIdentity {
   readonly issuerName: string;
-  readonly issuer: string;
   /** Undefined: `aud` is not compared. */
   readonly audiences: readonly string[] | undefined;
   readonly algorithms: readonly SignatureAlgorithm[];
@@ -64,6 +66,11 @@ export class JwtVerifier {
     this.#requiredClaims = policy.requiredClaims.map(parseClaimPath);
   }
 
+  /** Is this the `iss` of its tokens? */
+  hasIssued(iss: string | undefined): boolean {
+    return isIssOf(this.policy, iss);
+  }
+
   /**
    * Verifies a token whose `iss` is this issuer's.
    *
@@ -76,12 +83,14 @@ export class JwtVerifier {
 
   #accept(jwt: JwtText, key: VerificationKey): VerifiedJwt {
     this.#checkClaims(jwt.claims);
-    const { issuerName, issuer, claimNames, clockSkewSeconds, revocableClaims } = this.policy;
+    const { issuerName, issuer, tenants, claimNames, clockSkewSeconds, revocableClaims } = this.policy;
     return {
       key,
       token: authenticToken({
         issuerName,
-        issuer,
+        issuer: tenants === undefined ? issuer : (stringClaim(jwt.claims, 'iss') ?? issuer),
+        // An entry for the template ends tokens of every tenant.
+        ...(tenants && { otherIssuers: [issuer] }),
         claims: jwt.claims,
         names: claimNames,
         digest: () => signedContentDigest(jwt.content),
@@ -98,8 +107,8 @@ export class JwtVerifier {
   }
 
   #checkClaims(claims: JsonObject): void {
-    const { issuer, tokenType, audiences, claimNames } = this.policy;
-    if (claims['iss'] !== issuer) throw invalidToken('unknown_issuer', this.policy.issuerName);
+    const { tokenType, audiences, claimNames } = this.policy;
+    this.#checkIssuer(claims);
     const claimsOk =
       numberOf(claims['exp']) !== undefined &&
       ['nbf', 'iat'].every((name) => claims[name] === undefined || numberOf(claims[name]) !== undefined) &&
@@ -124,6 +133,15 @@ export class JwtVerifier {
       throw invalidToken('claim', this.policy.issuerName);
     if (claims['cnf'] !== undefined) throw invalidToken('binding', this.policy.issuerName);
     this.#checkLifetime(claims);
+  }
+
+  /** The tenant in `iss` must be that of its claim: services read the claim. */
+  #checkIssuer(claims: JsonObject): void {
+    const { tenants, issuerName } = this.policy;
+    const { iss } = claims;
+    if (!isIssOf(this.policy, iss)) throw invalidToken('unknown_issuer', issuerName);
+    if (tenants && claimAt(claims, tenants.claim) !== tenants.template.tenantOf(iss))
+      throw invalidToken('claim', issuerName, 'the tenant in iss is not that of claim_names.tenant');
   }
 
   /** Dates that do not pass: how far ahead iat is, and how long the token lives in all. */

@@ -5,8 +5,11 @@
 import { isJson } from '../http/media-type.ts';
 import { type AuthorizationServerClient } from './authorization-server-client.ts';
 import { issuerDifferences } from './issuer-spelling.ts';
+import { isIssuerTemplate, IssuerTemplate } from './issuer-template.ts';
 import { parseStrictJson } from './strict-json.ts';
 
+/** In the place of the tenant: where Entra ID keeps the metadata of all of them. */
+const ALL_TENANTS = 'common';
 const FETCH_TIMEOUT_MS = 5_000;
 /** What a server says of itself is shown in the log up to here. */
 const SHOWN_CHARACTERS = 300;
@@ -20,8 +23,10 @@ export async function fetchKeySet(client: AuthorizationServerClient, url: string
 }
 
 /**
- * Finds the key set of an issuer and fetches it.
+ * Finds the key set of an issuer and fetches it. Of many tenants it is one set for all: the metadata is that of `common`,
+ * and must name the template itself. The metadata of one tenant, with that tenant as its issuer, does not speak for others.
  *
+ * @param issuer the exact `iss`, or a template
  * @param mayUse decides on the URL that the metadata names (https, or loopback, or `allow_http`)
  */
 export async function discoverKeySet(
@@ -29,8 +34,11 @@ export async function discoverKeySet(
   issuer: string,
   mayUse: (url: string) => boolean,
 ): Promise<unknown> {
-  const { url: source, metadata } = await fetchMetadata(client, issuer);
-  if (metadata['issuer'] !== issuer) throw new Error(otherIssuerText(source, metadata['issuer'], issuer));
+  const template = isIssuerTemplate(issuer) ? new IssuerTemplate(issuer, undefined) : undefined;
+  const { url: source, metadata } = await fetchMetadata(client, template?.issuerOf(ALL_TENANTS) ?? issuer);
+  const { issuer: named } = metadata;
+  const isSame = template ? typeof named === 'string' && template.isNamedBy(named) : named === issuer;
+  if (!isSame) throw new Error(otherIssuerText(source, metadata['issuer'], issuer));
   const url = metadata['jwks_uri'];
   if (typeof url !== 'string' || !URL.canParse(url))
     throw new Error(`the metadata at ${shown(source)} has no jwks_uri`);

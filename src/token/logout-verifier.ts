@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import { numberOf, stringClaim, textClaim, type JsonObject } from './claims.ts';
 import { IssuerSignature, type SigningPolicy } from './issuer-signature.ts';
+import { isIssOf, type IssuerIdentity } from './issuer-template.ts';
 import { audienceOf } from './jwt-verifier.ts';
 import type { KeySet } from './key-set.ts';
 import { readJwt } from './lexical-gate.ts';
@@ -15,8 +16,7 @@ import { hasLogoutEvent } from './logout-event.ts';
 import { LogoutRefused } from './logout-refusal.ts';
 import type { TokenCaller } from './token-verifier.ts';
 
-export interface LogoutPolicy extends SigningPolicy {
-  readonly issuer: string;
+export interface LogoutPolicy extends SigningPolicy, IssuerIdentity {
   /** The gateway as the authorization server knows it: `aud` holds one of these. */
   readonly clientIds: readonly string[];
   readonly clockSkewSeconds: number;
@@ -25,6 +25,7 @@ export interface LogoutPolicy extends SigningPolicy {
 
 /** Who has logged out, of what. One of `session` and `subject` is there, and neither is empty. */
 export interface Logout {
+  /** The exact `iss`: of many tenants, that of one. */
   readonly issuer: string;
   /** `sid` */
   readonly session: string | undefined;
@@ -46,7 +47,7 @@ export class LogoutVerifier {
   readonly #policy: LogoutPolicy;
   readonly #signature: IssuerSignature;
   readonly #clock: Clock;
-  /** `jti` to its expiry in seconds. */
+  /** `iss` and `jti` to its expiry in seconds. */
   readonly #spent = new Map<string, number>();
 
   constructor(policy: LogoutPolicy, keys: KeySet, clock: Clock) {
@@ -65,37 +66,40 @@ export class LogoutVerifier {
       if (!(error instanceof GatewayError) || error.status !== 401) throw error;
       throw new LogoutRefused(error.reason === 'unknown_key' ? 'unknown_key' : 'bad_signature');
     }
-    this.#checkPurpose(jwt.claims);
+    const issuer = this.#checkedIssuer(jwt.claims);
     const who = whoOf(jwt.claims);
     const tokenId = stringClaim(jwt.claims, 'jti');
     if (tokenId === undefined || tokenId === '') throw new LogoutRefused('no_token_id');
     const dates = this.#datesOf(jwt.claims);
-    if ((this.#spent.get(tokenId) ?? 0) > this.#nowSeconds) throw new LogoutRefused('used_before');
-    return { issuer: this.#policy.issuer, ...who, ...dates, tokenId };
+    if ((this.#spent.get(spentKey(issuer, tokenId)) ?? 0) > this.#nowSeconds)
+      throw new LogoutRefused('used_before');
+    return { issuer, ...who, ...dates, tokenId };
   }
 
   /** The logout has taken effect: its token must not be used again. */
-  spend({ tokenId, spentUntil }: Logout): void {
+  spend({ issuer, tokenId, spentUntil }: Logout): void {
     for (const [id, until] of this.#spent) {
       if (until > this.#nowSeconds && this.#spent.size < MAX_SPENT) break;
       this.#spent.delete(id);
     }
-    this.#spent.set(tokenId, spentUntil);
+    this.#spent.set(spentKey(issuer, tokenId), spentUntil);
   }
 
   get #nowSeconds(): number {
     return this.#clock.nowMs() / 1000;
   }
 
-  /** Is it a logout token, of this issuer, for us? */
-  #checkPurpose(claims: JsonObject): void {
-    const { issuer, clientIds } = this.#policy;
+  /** Is it a logout token, of this issuer, for us? @returns its `iss` */
+  #checkedIssuer(claims: JsonObject): string {
+    const { clientIds } = this.#policy;
     const audience = audienceOf(claims['aud']) ?? [];
-    if (claims['iss'] !== issuer) throw new LogoutRefused('wrong_issuer');
+    const { iss } = claims;
+    if (!isIssOf(this.#policy, iss)) throw new LogoutRefused('wrong_issuer');
     if (!clientIds.some((id) => audience.includes(id))) throw new LogoutRefused('wrong_audience');
     if (!hasLogoutEvent(claims)) throw new LogoutRefused('no_logout_event');
     // An ID token of an attack on the login flow must not pass for a logout token.
     if (claims['nonce'] !== undefined) throw new LogoutRefused('nonce');
+    return iss;
   }
 
   #datesOf(claims: JsonObject): { issuedAt: number; spentUntil: number } {
@@ -112,6 +116,10 @@ export class LogoutVerifier {
     if (issuedAt > nowSeconds + futureIatSeconds) throw new LogoutRefused('from_the_future');
     return { issuedAt, spentUntil };
   }
+}
+
+function spentKey(issuer: string, tokenId: string): string {
+  return JSON.stringify([issuer, tokenId]);
 }
 
 function readJwtOrRefuse(token: string): NonNullable<ReturnType<typeof readJwt>> {

@@ -42,7 +42,7 @@ export interface OpaquePolicy {
   readonly clockSkewSeconds: number;
   readonly futureIatSeconds: number;
   /** `iss` of the other issuers: an authorization server must not speak for them. */
-  readonly foreignIssuers: ReadonlySet<string>;
+  readonly foreignIssuers: { has(iss: string): boolean };
   /** JWTs that no JWT issuer of the route has issued are this authorization server's, too. */
   readonly acceptsJwt: boolean;
   /** Tokens that begin otherwise are not this issuer's. */

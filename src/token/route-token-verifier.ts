@@ -28,7 +28,7 @@ const LASTING_REASONS: ReadonlySet<AuthReason> = new Set<AuthReason>([
 export class RouteTokenVerifier implements TokenVerifier {
   readonly #policyId: string;
   readonly #caches: TokenCaches;
-  readonly #jwtVerifiers: ReadonlyMap<string, JwtVerifier>;
+  readonly #jwtVerifiers: readonly JwtVerifier[];
   readonly #opaqueVerifiers: readonly OpaqueVerifier[];
   readonly #knownIssuers: readonly KnownIssuer[];
 
@@ -47,7 +47,7 @@ export class RouteTokenVerifier implements TokenVerifier {
     this.#knownIssuers = knownIssuers;
     this.#policyId = policyId;
     this.#caches = caches;
-    this.#jwtVerifiers = new Map(jwtVerifiers.map((verifier) => [verifier.policy.issuer, verifier]));
+    this.#jwtVerifiers = jwtVerifiers;
     this.#opaqueVerifiers = opaqueVerifiers;
   }
 
@@ -69,7 +69,7 @@ export class RouteTokenVerifier implements TokenVerifier {
     if (jwt === undefined) return this.#opaqueVerifierOf(token).verify(token, digest, undefined, caller);
     // Unverified, and only used to choose: the signature then proves it, with that issuer's keys alone.
     const issuer = stringClaim(jwt.claims, 'iss');
-    const verifier = this.#jwtVerifiers.get(issuer ?? '');
+    const verifier = this.#jwtVerifiers.find((candidate) => candidate.hasIssued(issuer));
     if (verifier === undefined) return this.#introspectJwt(jwt, issuer, digest, caller);
     lookups.tokens.miss++;
     lookups.negatives.miss++;

@@ -42,14 +42,18 @@ export class TokenIdentifier {
   #checkNamed(issuer: string, token: string, jwt: JwtText | undefined): void {
     const isMeant = ({ policy }: JwtVerifier | OpaqueVerifier): boolean =>
       policy.issuerName === issuer || policy.issuer === issuer;
+    const isMeantJwt = (verifier: JwtVerifier): boolean => isMeant(verifier) || verifier.hasIssued(issuer);
     const own = jwt && stringClaim(jwt.claims, 'iss');
     const takes = (verifier: OpaqueVerifier): boolean =>
       token.startsWith(verifier.prefix) && (jwt === undefined || verifier.takesJwtOf(own));
-    const verifiers = this.#jwtVerifiers.filter(isMeant);
+    const verifiers = this.#jwtVerifiers.filter(isMeantJwt);
     const servers = this.#opaqueVerifiers.filter(isMeant);
     // Tokens of an issuer without a configured iss may have any.
     const isTaken = servers.some(takes) || (own === issuer && this.#opaqueVerifiers.some(takes));
-    if (isTaken || (jwt && verifiers.some(({ policy }) => policy.issuer === own))) return;
+    // Named by the iss of one tenant, it is not that of another.
+    const isOwn = (verifier: JwtVerifier): boolean =>
+      verifier.hasIssued(own) && (isMeant(verifier) || own === issuer);
+    if (isTaken || (jwt && verifiers.some(isOwn))) return;
     throw new RevocationRefused(
       verifiers.length + servers.length === 0
         ? 'no issuer with this iss or name is configured; correct it, or leave it out'
@@ -59,7 +63,7 @@ export class TokenIdentifier {
 
   async #identifyJwt(jwt: JwtText): Promise<TokenIdentity> {
     const issuer = stringClaim(jwt.claims, 'iss');
-    const verifier = this.#jwtVerifiers.find(({ policy }) => policy.issuer === issuer);
+    const verifier = this.#jwtVerifiers.find((candidate) => candidate.hasIssued(issuer));
     const isIntrospected = this.#opaqueVerifiers.some((candidate) => candidate.takesJwtOf(issuer));
     if (!verifier && !isIntrospected) throw invalidToken('unknown_issuer');
     const endsAt = this.#endsAt(numberOf(jwt.claims['exp']));

@@ -8,6 +8,8 @@ import { KEY_REQUIREMENTS, type SignatureAlgorithm } from './algorithms.ts';
 /** A key of one issuer. */
 export interface VerificationKey {
   readonly keyId: string | undefined;
+  /** Whose tokens it signs, where its JWK says so in `issuer`; "" where that is no text, which is no issuer. */
+  readonly issuer: string | undefined;
   /** The algorithms that the key itself permits. */
   readonly algorithms: ReadonlySet<SignatureAlgorithm>;
   readonly key: KeyObject;
@@ -32,7 +34,7 @@ function importKey(
   jwk: Readonly<Record<string, unknown>>,
   accepted: readonly SignatureAlgorithm[],
 ): VerificationKey | string {
-  const { kty, crv, use, key_ops: operations, alg, kid } = jwk;
+  const { kty, crv, use, key_ops: operations, alg, kid, issuer } = jwk;
   if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return 'its kty is not RSA, EC or OKP';
   if (PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member))) return 'it is a private key';
   if (use !== undefined && use !== 'sig') return 'its use is not sig';
@@ -63,9 +65,10 @@ function importKey(
   }
   return {
     keyId: kid,
+    issuer: issuer === undefined || typeof issuer === 'string' ? issuer : '',
     algorithms: new Set(algorithms),
     key,
-    fingerprint: JSON.stringify([kid, alg, key.export({ format: 'jwk' })]),
+    fingerprint: JSON.stringify([kid, alg, issuer, key.export({ format: 'jwk' })]),
     retired: false,
   };
 }
@@ -114,6 +117,7 @@ export function secretKey(
 ): VerificationKey {
   return {
     keyId: undefined,
+    issuer: undefined,
     algorithms: new Set(algorithms),
     key: createSecretKey(typeof secret === 'string' ? Buffer.from(secret, 'utf8') : secret),
     fingerprint: 'secret',
