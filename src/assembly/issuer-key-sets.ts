@@ -3,14 +3,15 @@ import { resolve } from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import { isLoopback } from '../http/loopback.ts';
+import { isHmac, type SignatureAlgorithm } from '../token/algorithms.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
-import type { KeySet } from '../token/key-set.ts';
+import { SecretBesideSet, type KeySet } from '../token/key-set.ts';
 import { REFETCH_INTERVAL_MS, RemoteKeySet, type RemoteKeySetOptions } from '../token/remote-key-set.ts';
 import type { SkippedKey } from '../token/verification-key.ts';
 import type { IssuerObserver } from './issuer-observer.ts';
 import { parseJson } from './json-file.ts';
-import { algorithmsOf, keyCache, PUBLIC_KEYS, secretKeySet, staticKeySet } from './key-sets.ts';
+import { algorithmsOf, hasKeySet, keyCache, PUBLIC_KEYS, secretKeySet, staticKeySet } from './key-sets.ts';
 import { serverAccess } from './server-access.ts';
 
 export interface KeySetParts {
@@ -61,9 +62,17 @@ export class IssuerKeySets {
    * @throws TypeError that says what is wrong with a key file, and what to do
    */
   add(name: string, issuer: IssuerConfiguration, folder: string): KeySet {
-    const algorithms = algorithmsOf(issuer);
+    const { hmac_secret: secret } = issuer;
+    if (secret === undefined) return this.#publicKeys(name, issuer, folder);
+    const secretKeys = secretKeySet(secret, algorithmsOf(issuer).filter(isHmac));
+    return hasKeySet(issuer)
+      ? new SecretBesideSet(secretKeys, this.#publicKeys(name, issuer, folder))
+      : secretKeys;
+  }
+
+  #publicKeys(name: string, issuer: IssuerConfiguration, folder: string): KeySet {
+    const algorithms = publicAlgorithms(issuer);
     const skippedOf = this.#skippedOf(name);
-    if (issuer.hmac_secret !== undefined) return secretKeySet(issuer.hmac_secret, algorithms);
     if (issuer.jwks_file !== undefined) {
       const file = resolve(folder, issuer.jwks_file);
       return staticKeySet('jwks_file', parseJson(file, PUBLIC_KEYS), algorithms, skippedOf);
@@ -114,7 +123,7 @@ export class IssuerKeySets {
     const fromServer = (): Promise<unknown> => fetchIssuerKeys(client, issuer);
     return {
       fetchDocument: fetchKeys ? () => fetchKeys(name) : fromServer,
-      algorithms: algorithmsOf(issuer),
+      algorithms: publicAlgorithms(issuer),
       refreshMs: issuer.keys.refresh,
       maxStaleMs: issuer.keys.max_stale,
       refetchIntervalMs: oneLook ? 0 : REFETCH_INTERVAL_MS,
@@ -144,6 +153,10 @@ export function fetchIssuerKeys(
   return url === undefined
     ? discoverKeySet(client, issuer, (found) => mayUse(found, allow_http))
     : fetchKeySet(client, url);
+}
+
+function publicAlgorithms(issuer: IssuerConfiguration): readonly SignatureAlgorithm[] {
+  return algorithmsOf(issuer).filter((algorithm) => !isHmac(algorithm));
 }
 
 /** Keys that decide who may pass travel encrypted, or do not leave the machine (rule K4). */

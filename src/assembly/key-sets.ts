@@ -1,6 +1,6 @@
 /** The kinds of keys that an issuer may have, as its configuration asks for them. */
 import { resolve } from 'node:path';
-import { minSecretBytes, weakSecret } from '../config/issuer-problems.ts';
+import { KEY_SET_SOURCES, minSecretBytes, weakSecret } from '../config/issuer-problems.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import type { KeySetParts } from './issuer-key-sets.ts';
 import { DEFAULT_ALGORITHMS, DEFAULT_HMAC_ALGORITHMS, type SignatureAlgorithm } from '../token/algorithms.ts';
@@ -27,9 +27,16 @@ export function keyCache(
 }
 
 export function algorithmsOf(issuer: IssuerConfiguration): readonly SignatureAlgorithm[] {
-  return (
-    issuer.algorithms ?? (issuer.hmac_secret === undefined ? DEFAULT_ALGORITHMS : DEFAULT_HMAC_ALGORITHMS)
-  );
+  if (issuer.algorithms) return issuer.algorithms;
+  return [
+    ...(hasKeySet(issuer) ? DEFAULT_ALGORITHMS : []),
+    ...(issuer.hmac_secret === undefined ? [] : DEFAULT_HMAC_ALGORITHMS),
+  ];
+}
+
+/** Has it public keys, perhaps beside a shared secret? */
+export function hasKeySet(issuer: IssuerConfiguration): boolean {
+  return KEY_SET_SOURCES.some((source) => issuer[source] !== undefined);
 }
 
 export function secretKeySet(secret: string, algorithms: readonly SignatureAlgorithm[]): KeySet {

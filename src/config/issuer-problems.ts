@@ -17,14 +17,11 @@ import { prefixText } from './route-problems.ts';
 import { literalProblems } from './template-problems.ts';
 import { tenantProblems } from './tenant-problems.ts';
 
-const KEY_SOURCES = [
-  'discovery',
-  'jwks_url',
-  'jwks_file',
-  'jwks',
-  'hmac_secret',
-  'hmac_secret_file',
-] as const;
+/** Where public keys come from: one of them at most. */
+export const KEY_SET_SOURCES = ['discovery', 'jwks_url', 'jwks_file', 'jwks'] as const;
+/** A shared secret may stand beside them. */
+const SECRET_SOURCES = ['hmac_secret', 'hmac_secret_file'] as const;
+const KEY_SOURCES = [...KEY_SET_SOURCES, ...SECRET_SOURCES] as const;
 
 /** Beside the sources of keys. */
 const JWT_ONLY = [
@@ -94,17 +91,20 @@ function jwtProblems(issuer: Raw, keySources: readonly string[], path: Path): Pr
 }
 
 function keySourceProblems(sources: readonly string[], path: Path): Problem[] {
-  const [first, second] = sources;
-  if (first === undefined)
+  if (sources.length === 0)
     return [
       {
         path,
         message: `has no source of keys; add one of discovery: true, jwks_url, jwks_file, jwks, hmac_secret_file (or introspection or validation, for opaque tokens)`,
       },
     ];
-  return second === undefined
-    ? []
-    : [atKey([...path, second], `${sources.join(' and ')} exclude each other; keep one`)];
+  return [KEY_SET_SOURCES, SECRET_SOURCES].flatMap((kind) => {
+    const given = kind.filter((source) => sources.includes(source));
+    const [, second] = given;
+    return second === undefined
+      ? []
+      : [atKey([...path, second], `${given.join(' and ')} exclude each other; keep one`)];
+  });
 }
 
 const atKey = (path: Path, message: string): Problem => ({ path, atKey: true, message });
@@ -198,8 +198,18 @@ function algorithmProblems(issuer: Raw, path: Path): Problem[] {
   const algorithms = stringsOf(issuer['algorithms']).filter((a): a is SignatureAlgorithm =>
     (SIGNATURE_ALGORITHMS as readonly string[]).includes(a),
   );
-  const shared = issuer['hmac_secret'] !== undefined || issuer['hmac_secret_file'] !== undefined;
-  const misplaced = algorithms.filter((algorithm) => isHmac(algorithm) !== shared);
+  const shared = SECRET_SOURCES.some((source) => issuer[source] !== undefined);
+  const both = shared && KEY_SET_SOURCES.some((source) => issuer[source] !== undefined);
+  if (both && algorithms.length > 0 && new Set(algorithms.map(isHmac)).size === 1) {
+    const unused = algorithms.some(isHmac) ? 'the key set' : 'the shared secret';
+    return [
+      {
+        path: [...path, 'algorithms'],
+        message: `leaves ${unused} unused: HS* is for the secret, everything else for the key set; add an algorithm for it, or remove it`,
+      },
+    ];
+  }
+  const misplaced = both ? [] : algorithms.filter((algorithm) => isHmac(algorithm) !== shared);
   if (misplaced.length > 0) {
     const why = shared
       ? `${misplaced.join(', ')} cannot be used with a shared secret; keep HS256, HS384, HS512 only`

@@ -186,7 +186,7 @@ export const issuer = z
     hmac_secret: text
       .optional()
       .describe(
-        'Shared secret for HS256, HS384 and HS512. Prefer hmac_secret_file, which keeps it out of this file.',
+        'Shared secret for HS256, HS384 and HS512. Prefer hmac_secret_file, which keeps it out of this file. Beside a key set, while an issuer goes over from a secret to keys: HS* is then for the secret alone, everything else for the key set alone. Remove it once no token with HS* is valid any more.',
       ),
     hmac_secret_file: text
       .optional()
@@ -229,7 +229,7 @@ export const issuer = z
       .min(1)
       .optional()
       .describe(
-        'Accepted signature algorithms. Default: RS256, PS256, ES256 and EdDSA; with a shared secret, HS256. Name the one that your issuer uses.',
+        'Accepted signature algorithms. Default: RS256, PS256, ES256 and EdDSA; with a shared secret, HS256; with a secret and a key set, all of these. Name the one that your issuer uses.',
       ),
     token_type: z
       .enum(TOKEN_TYPES, 'must be at+jwt, any or id_token')

@@ -4,7 +4,7 @@
  */
 import { invalidToken, unavailable } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
-import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './algorithms.ts';
+import { isHmac, SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './algorithms.ts';
 import type { JsonObject } from './claims.ts';
 import { isKeyFor, type TenantRule } from './issuer-template.ts';
 import { verifySignature } from './jws-signature.ts';
@@ -45,8 +45,8 @@ export class IssuerSignature {
     const key = this.#signerAmong(candidates, jws, algorithm);
     if (key !== undefined) return key;
     // A token that names a known key has a bad signature; so has one that is signed by the key of another tenant. One that
-    // names none may be signed by a new key.
-    if (candidates.length > 0 && (jws.keyId !== undefined || this.#keys.isFixed))
+    // names none may be signed by a new key, but not by a new secret: that changes with the configuration only.
+    if (candidates.length > 0 && (jws.keyId !== undefined || this.#keys.isFixed || isHmac(algorithm)))
       throw invalidToken('bad_signature', this.#policy.issuerName);
     return this.#awaited(jws, algorithm, caller);
   }

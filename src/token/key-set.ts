@@ -1,7 +1,7 @@
 /**
  * The keys of one issuer, at hand without waiting. Rules J3, K1 to K5.
  */
-import type { SignatureAlgorithm } from './algorithms.ts';
+import { isHmac, type SignatureAlgorithm } from './algorithms.ts';
 import type { TokenCaller } from './token-verifier.ts';
 import type { VerificationKey } from './verification-key.ts';
 
@@ -59,5 +59,39 @@ export class StaticKeySet implements KeySet {
 
   async refetch(): Promise<boolean> {
     return true;
+  }
+}
+
+/**
+ * A shared secret beside a set of public keys, while an issuer goes over from one to the other. HS* is for the secret
+ * alone: it never looks at the set, waits for it or has it fetched. Everything else is for the set alone (rules C5, J5).
+ */
+export class SecretBesideSet implements KeySet {
+  readonly #secret: KeySet;
+  readonly #set: KeySet;
+
+  constructor(secret: KeySet, set: KeySet) {
+    this.#secret = secret;
+    this.#set = set;
+  }
+
+  get generation(): number {
+    return this.#set.generation;
+  }
+
+  get available(): boolean {
+    return this.#set.available;
+  }
+
+  get isFixed(): boolean {
+    return this.#set.isFixed;
+  }
+
+  candidates(keyId: string | undefined, algorithm: SignatureAlgorithm): readonly VerificationKey[] {
+    return (isHmac(algorithm) ? this.#secret : this.#set).candidates(keyId, algorithm);
+  }
+
+  refetch(caller: TokenCaller, isFound: () => boolean): Promise<boolean> {
+    return this.#set.refetch(caller, isFound);
   }
 }

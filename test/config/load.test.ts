@@ -138,7 +138,7 @@ const invalid: Record<string, [string, RegExp]> = {
     /ties with route "a"/,
   ],
   'an issuer with two sources of keys': [
-    `issuers: { i: { issuer: a, jwks_file: f, hmac_secret: "${'x'.repeat(40)}" } }\n${minimal}`,
+    `issuers: { i: { issuer: a, jwks_file: f, jwks_url: "https://a.example/keys" } }\n${minimal}`,
     /exclude each other/,
   ],
   'an issuer without keys': [`issuers: { i: { issuer: a } }\n${minimal}`, /no source of keys/],
