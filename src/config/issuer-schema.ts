@@ -235,7 +235,7 @@ export const issuer = z
       .enum(TOKEN_TYPES, 'must be at+jwt, any or id_token')
       .prefault('at+jwt')
       .describe(
-        'Which kind of token is accepted. at+jwt: only RFC 9068 access tokens. any: plain JWTs, too, except those that are known to be refresh, ID or logout tokens or proofs; for issuers that do not set typ. id_token: ID tokens, too, for providers whose bearer tokens are ID tokens (Google, Firebase); it requires audiences. Refresh and logout tokens never pass.',
+        'Which kind of token is accepted. at+jwt: only RFC 9068 access tokens; azp and the claims of claim_names.client count as client_id, and sub may be absent where a client acts for itself (add sub to required_claims if you need a user). any: plain JWTs, too, except those that are known to be refresh, ID or logout tokens or proofs; for issuers that do not set typ. id_token: ID tokens, too, for providers whose bearer tokens are ID tokens (Google, Firebase); it requires audiences. Refresh and logout tokens never pass.',
       ),
     required_claims: z
       .array(text)

@@ -2,13 +2,14 @@
  * What a token says, and why it was refused: for the holder of the token, in a dry run. Never the token itself,
  * and of claims only those that every token has.
  */
+import { compileClaimNames } from '../assembly/compile-claim-names.ts';
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import type { AuthReason } from '../errors.ts';
 import { dateText } from './format-date.ts';
 import { compileClaimRules, satisfies, type ClaimRule } from '../token/claim-rules.ts';
 import { givenClaim, numberOf, parseClaimPath, type JsonObject, type JsonValue } from '../token/claims.ts';
-import { CLAIMS_OF_TYPE } from '../token/jwt-verifier.ts';
+import { missingClaims } from '../token/claims-of-type.ts';
 import { readJwt, type JwtText } from '../token/lexical-gate.ts';
 import { toJson } from '../token/strict-json.ts';
 import { kindClaimsOf } from '../token/token-kind.ts';
@@ -90,7 +91,7 @@ function claimText(claims: JsonObject, issuer: IssuerConfiguration | undefined):
   const rules = compileClaimRules(issuer?.claims ?? {});
   if (issuer && isOpaqueIssuer(issuer)) return opaqueClaimText(issuer, rules);
   const missing = [
-    ...CLAIMS_OF_TYPE[issuer?.token_type ?? 'at+jwt'].filter((name) => claims[name] === undefined),
+    ...(issuer ? missingClaims(claims, issuer.token_type, compileClaimNames(issuer.claim_names)) : []),
     ...(issuer?.required_claims ?? []).filter((path) => {
       const value = givenClaim(claims, parseClaimPath(path));
       return value === undefined || value === null;

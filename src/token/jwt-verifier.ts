@@ -21,6 +21,7 @@ import {
   type JsonObject,
   type JsonValue,
 } from './claims.ts';
+import { missingClaims } from './claims-of-type.ts';
 import { IssuerSignature } from './issuer-signature.ts';
 import { isIssOf, type IssuerIdentity } from './issuer-template.ts';
 import type { KeySet } from './key-set.ts';
@@ -116,7 +117,7 @@ export class JwtVerifier {
       ['client_id', 'sid'].every((name) => isIdentifier(claims[name], 'string')) &&
       isIdentifier(claims['sub'], SUBJECT_TYPES[tokenType]) &&
       namesAreTyped(claims, claimNames, SUBJECT_TYPES[tokenType], 'string') &&
-      CLAIMS_OF_TYPE[tokenType].every((name) => hasValue(claims[name])) &&
+      missingClaims(claims, tokenType, claimNames).length === 0 &&
       this.#requiredClaims.every((path) => hasValue(givenClaim(claims, path)));
     if (!claimsOk) throw invalidToken('claim', this.policy.issuerName);
     const aud = givenClaim(claims, AUD);
@@ -158,13 +159,6 @@ export class JwtVerifier {
 }
 
 const AUD: ClaimPath = ['aud'];
-
-/** What must be there: RFC 9068 section 2.2, OpenID Connect Core section 2. */
-export const CLAIMS_OF_TYPE: Readonly<Record<TokenType, readonly string[]>> = {
-  'at+jwt': ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
-  any: ['iss', 'exp'],
-  id_token: ['iss', 'exp', 'aud', 'sub', 'iat'],
-};
 
 /** A string; a plain integer too where the issuer's tokens are not RFC 9068's (section 2.2 asks for a string). */
 const SUBJECT_TYPES: Readonly<Record<TokenType, IdentifierType>> = {

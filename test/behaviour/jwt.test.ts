@@ -134,8 +134,11 @@ t.test('J0 one token, one spelling', async (t) => {
 
 const now = nowSeconds();
 const claimCases: [string, Record<string, unknown>, string][] = [
-  ['J2 no sub', { sub: undefined }, 'claim'],
-  ['J2 no client_id', { client_id: undefined }, 'claim'],
+  ['J2 no client_id and no azp', { client_id: undefined }, 'claim'],
+  ['J2 no client_id and an empty azp', { client_id: undefined, azp: '' }, 'claim'],
+  ['J2 an empty client_id and no azp', { client_id: '' }, 'claim'],
+  ['J2 no client_id and an azp that is no string', { client_id: undefined, azp: ['web'] }, 'claim'],
+  ['J2 no jti', { jti: undefined }, 'claim'],
   ['J2 no iat', { iat: undefined }, 'claim'],
   ['J2 no exp', { exp: undefined }, 'claim'],
   ['J2 a sub that is no string', { sub: 7 }, 'claim'],
@@ -160,6 +163,27 @@ for (const [name, changes, reason] of claimCases) {
     t.strictSame(await outcome(mint(ec, claimsOf(changes))), [401, reason]);
   });
 }
+
+t.test(
+  'J2 azp names the client of an access token as client_id does, and a client for itself needs no sub',
+  async (t) => {
+    t.strictSame(await outcome(mint(ec, claimsOf({ client_id: undefined, azp: 'spa' }))), [200, 'ok']);
+    const custom = await startGateway(t, {
+      issuers: { login: { ...loginIssuer(ec), claim_names: { client: 'app.id' } } },
+      ...shared,
+    });
+    const named = mint(ec, claimsOf({ client_id: undefined, app: { id: 'spa' } }));
+    t.strictSame(await outcome(named, custom), [200, 'ok'], 'as the issuer names it');
+    t.strictSame(await outcome(named), [401, 'claim'], 'another issuer does not');
+    t.strictSame(await outcome(mint(ec, claimsOf({ client_id: 'daemon', sub: undefined }))), [200, 'ok']);
+    t.equal(upstream.seen.at(-1)?.headers['x-user-id'], undefined, 'the client is no user');
+    const ids = await startGateway(t, {
+      issuers: { login: { ...loginIssuer(ec), token_type: 'id_token' } },
+      ...shared,
+    });
+    t.strictSame(await outcome(mint(ec, claimsOf({ sub: undefined }), { typ: 'JWT' }), ids), [401, 'claim']);
+  },
+);
 
 t.test('J4 J12 what is allowed passes', async (t) => {
   for (const changes of [

@@ -144,7 +144,7 @@ t.test('what is refused exits 3 and says why, with the answer that the client ge
     ],
     [['GET', URL_OF_ORDERS], good({ tenant: undefined }), [/claim rule tenant\.id in acme: .*no such claim/]],
     [['GET', URL_OF_ORDERS], good({ aud: 'elsewhere' }), [/aud is "elsewhere"; audiences are https:\/\/api/]],
-    [['GET', URL_OF_ORDERS], good({ jti: undefined, sub: undefined }), [/it lacks sub, jti/]],
+    [['GET', URL_OF_ORDERS], good({ jti: undefined, client_id: undefined }), [/it lacks jti, client_id \(or azp/]],
     [['GET', URL_OF_ORDERS, '--now', '2100-01-01T00:00:00Z'], good(), [/it expired .* days ago/]],
     [['GET', URL_OF_ORDERS, '--now', '2000-01-01T00:00:00Z'], good(), [/reason not_yet_valid/]],
     [
