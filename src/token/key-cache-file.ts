@@ -172,8 +172,8 @@ const PUBLIC_NUMBERS: Readonly<Record<string, readonly string[]>> = {
   EC: ['crv', 'x', 'y'],
   OKP: ['crv', 'x'],
 };
-/** What decides how a key may be used (RFC 7517 section 4). */
-const COMMON_MEMBERS = ['kty', 'kid', 'alg', 'use', 'key_ops'];
+/** What decides how a key may be used (RFC 7517 section 4), and for whose tokens. */
+const COMMON_MEMBERS = ['kty', 'kid', 'alg', 'use', 'key_ops', 'issuer'];
 
 /** A key without any member that has no part in verifying: whatever else its server publishes does not reach the disk. */
 function publicMembers(jwk: object): object {

@@ -1,7 +1,10 @@
 /** One issuer for many tenants of a provider: whose tokens pass, which keys sign for whom, and what a revocation ends. */
 import t, { type Test } from 'tap';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { send } from '../support/client.ts';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { startGateway, until, type TestGateway } from '../support/gateway.ts';
+import { temporaryFolder } from '../support/process.ts';
 import { AUDIENCE, claimsOf, createKey, encode, mint, mintHmac, type SigningKey } from '../support/tokens.ts';
 import { startServer, startUpstream } from '../support/upstream.ts';
 
@@ -181,6 +184,23 @@ t.test('K4 metadata that names one tenant, or another template, gives no keys', 
     t.strictSame(await outcome(gateway, mint(key, claimsFor(A, { iss }))), [503, 'keys_unavailable'], named);
   }
   t.notOk(provider.asked.includes('/keys'), 'the keys were never asked for');
+});
+
+t.test('J3 keys that come from the disk still sign for the tenant that they name only', async (t) => {
+  const folder = temporaryFolder(t);
+  const cache = join(folder, 'keys');
+  let isDown = false;
+  const url = await startServer(t, (_, response) => {
+    if (isDown) response.writeHead(503).end();
+    else response.end(JSON.stringify({ keys: [{ ...key.jwk, issuer: issuerOf(A) }] }));
+  });
+  const issuer = many({ jwks: undefined, jwks_url: `${url}/keys`, keys: { cache_dir: cache } });
+  await start(t, issuer);
+  await until(() => existsSync(cache) && readdirSync(cache).some((name) => name.endsWith('.json')));
+  isDown = true;
+  const gateway = await start(t, issuer);
+  t.strictSame(await outcome(gateway, mint(key, claimsFor(A))), [200, 'ok']);
+  t.strictSame(await outcome(gateway, mint(key, claimsFor(B))), [401, 'bad_signature']);
 });
 
 t.test('V12 a revocation by name or template ends the tokens of every tenant', async (t) => {
