@@ -1,6 +1,7 @@
 /** The kinds of keys that an issuer may have, as its configuration asks for them. */
 import { resolve } from 'node:path';
-import { KEY_SET_SOURCES, minSecretBytes, weakSecret } from '../config/issuer-problems.ts';
+import { minSecretBytes, weakSecret } from '../config/algorithm-problems.ts';
+import { KEY_SET_SOURCES } from '../config/key-sources.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import type { KeySetParts } from './issuer-key-sets.ts';
 import { DEFAULT_ALGORITHMS, DEFAULT_HMAC_ALGORITHMS, type SignatureAlgorithm } from '../token/algorithms.ts';

@@ -1,27 +1,17 @@
 /** What is wrong with issuers beyond their shape: keys that exclude each other, weak secrets, endpoints in the way. Pure. */
 import { isLoopback } from '../http/loopback.ts';
-import {
-  isHmac,
-  KEY_REQUIREMENTS,
-  SIGNATURE_ALGORITHMS,
-  type SignatureAlgorithm,
-} from '../token/algorithms.ts';
+import { algorithmProblems } from './algorithm-problems.ts';
 import { claimRuleProblems } from './claim-rule-problems.ts';
 import { normalHost } from './host-scalars.ts';
 import { introspectionProblems } from './introspection-problems.ts';
 import { issuerHttpProblems } from './issuer-http-problems.ts';
 import { isOpaqueIssuer, OPAQUE_SOURCES } from './issuer-schema.ts';
+import { KEY_SET_SOURCES, KEY_SOURCES, SECRET_SOURCES } from './key-sources.ts';
 import type { Problem } from './problem.ts';
 import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { prefixText } from './route-problems.ts';
 import { literalProblems } from './template-problems.ts';
 import { tenantProblems } from './tenant-problems.ts';
-
-/** Where public keys come from: one of them at most. */
-export const KEY_SET_SOURCES = ['discovery', 'jwks_url', 'jwks_file', 'jwks'] as const;
-/** A shared secret may stand beside them. */
-const SECRET_SOURCES = ['hmac_secret', 'hmac_secret_file'] as const;
-const KEY_SOURCES = [...KEY_SET_SOURCES, ...SECRET_SOURCES] as const;
 
 /** Beside the sources of keys. */
 const JWT_ONLY = [
@@ -192,44 +182,6 @@ function urlProblems(issuer: Raw, path: Path): Problem[] {
       },
     ];
   });
-}
-
-function algorithmProblems(issuer: Raw, path: Path): Problem[] {
-  const algorithms = stringsOf(issuer['algorithms']).filter((a): a is SignatureAlgorithm =>
-    (SIGNATURE_ALGORITHMS as readonly string[]).includes(a),
-  );
-  const shared = SECRET_SOURCES.some((source) => issuer[source] !== undefined);
-  const both = shared && KEY_SET_SOURCES.some((source) => issuer[source] !== undefined);
-  if (both && algorithms.length > 0 && new Set(algorithms.map(isHmac)).size === 1) {
-    const unused = algorithms.some(isHmac) ? 'the key set' : 'the shared secret';
-    return [
-      {
-        path: [...path, 'algorithms'],
-        message: `leaves ${unused} unused: HS* is for the secret, everything else for the key set; add an algorithm for it, or remove it`,
-      },
-    ];
-  }
-  const misplaced = both ? [] : algorithms.filter((algorithm) => isHmac(algorithm) !== shared);
-  if (misplaced.length > 0) {
-    const why = shared
-      ? `${misplaced.join(', ')} cannot be used with a shared secret; keep HS256, HS384, HS512 only`
-      : `${misplaced.join(', ')} needs a shared secret; remove it, or configure hmac_secret_file`;
-    return [{ path: [...path, 'algorithms'], message: why }];
-  }
-  const secret = issuer['hmac_secret'];
-  if (typeof secret !== 'string') return [];
-  const needed = minSecretBytes(algorithms);
-  return Buffer.byteLength(secret) < needed
-    ? [{ path: [...path, 'hmac_secret'], message: weakSecret(needed) }]
-    : [];
-}
-
-/** The shortest secret that serves all these algorithms, in bytes (RFC 7518 section 3.2). */
-export function minSecretBytes(algorithms: readonly SignatureAlgorithm[]): number {
-  return Math.max(32, ...algorithms.map((algorithm) => KEY_REQUIREMENTS[algorithm].minSecretBytes ?? 0));
-}
-export function weakSecret(neededBytes: number): string {
-  return `is too short: these algorithms need at least ${neededBytes} bytes (RFC 7518 section 3.2); make one with: openssl rand -base64 48`;
 }
 
 export function duplicateIssuers(issuers: Raw): Problem[] {

@@ -229,7 +229,7 @@ export const issuer = z
       .min(1)
       .optional()
       .describe(
-        'Accepted signature algorithms. Default: RS256, PS256, ES256 and EdDSA; with a shared secret, HS256; with a secret and a key set, all of these. Name the one that your issuer uses.',
+        'Accepted signature algorithms. Default: RS256, PS256, ES256 and EdDSA; with a shared secret, HS256; with a secret and a key set, all of these. Name the one that your issuer uses. ML-DSA-44, ML-DSA-65 and ML-DSA-87 (RFC 9964) are never a default: their tokens are 4 to 7 KB long, so look at limits.token_bytes and limits.header_bytes, too.',
       ),
     token_type: z
       .enum(TOKEN_TYPES, 'must be at+jwt, any or id_token')

@@ -3,7 +3,13 @@
  * key. Every check but the signature's is then the real one, and nothing in the verifier knows of dry runs.
  */
 import { constants, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
-import { KEY_REQUIREMENTS, SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from '../token/algorithms.ts';
+import {
+  isSupported,
+  KEY_REQUIREMENTS,
+  mlDsaKeyPair,
+  SIGNATURE_ALGORITHMS,
+  type SignatureAlgorithm,
+} from '../token/algorithms.ts';
 import { readJws } from '../token/lexical-gate.ts';
 
 export interface StandInToken {
@@ -45,6 +51,8 @@ function keyPairFor(
       return generateKeyPairSync('ec', { namedCurve: crv });
     case 'OKP':
       return generateKeyPairSync('ed25519');
+    case 'AKP':
+      return isSupported(algorithm) ? mlDsaKeyPair(algorithm) : undefined;
     case 'oct':
       return undefined;
   }

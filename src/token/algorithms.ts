@@ -1,7 +1,9 @@
 /**
- * The signature algorithms that may be configured (RFC 7518 section 3.1, RFC 8037, RFC 9864) and what a key
- * must be to serve each. `none` is not among them and cannot be. Pure.
+ * The signature algorithms that may be configured (RFC 7518 section 3.1, RFC 8037, RFC 9864, RFC 9964) and what
+ * a key must be to serve each. `none` is not among them and cannot be. Pure.
  */
+import { generateKeyPairSync } from 'node:crypto';
+
 export const SIGNATURE_ALGORITHMS = [
   'RS256',
   'RS384',
@@ -17,13 +19,18 @@ export const SIGNATURE_ALGORITHMS = [
   'HS256',
   'HS384',
   'HS512',
+  'ML-DSA-44',
+  'ML-DSA-65',
+  'ML-DSA-87',
 ] as const;
 export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number];
 
 /** What a JWK must say to be used with an algorithm. */
 export interface KeyRequirement {
-  readonly kty: 'RSA' | 'EC' | 'OKP' | 'oct';
+  readonly kty: 'RSA' | 'EC' | 'OKP' | 'AKP' | 'oct';
   readonly crv?: string;
+  /** AKP: one kty for keys of many algorithms, so that the key must name its own (RFC 9964 section 3). */
+  readonly alg?: string;
   /** HS*: the secret must be at least as long as the hash (RFC 7518 section 3.2). */
   readonly minSecretBytes?: number;
 }
@@ -46,6 +53,9 @@ export const KEY_REQUIREMENTS: Readonly<Record<SignatureAlgorithm, KeyRequiremen
   HS256: { kty: 'oct', minSecretBytes: 32 },
   HS384: { kty: 'oct', minSecretBytes: 48 },
   HS512: { kty: 'oct', minSecretBytes: 64 },
+  'ML-DSA-44': { kty: 'AKP', alg: 'ML-DSA-44' },
+  'ML-DSA-65': { kty: 'AKP', alg: 'ML-DSA-65' },
+  'ML-DSA-87': { kty: 'AKP', alg: 'ML-DSA-87' },
 };
 
 export const DEFAULT_ALGORITHMS: readonly SignatureAlgorithm[] = ['RS256', 'PS256', 'ES256', 'EdDSA'];
@@ -53,4 +63,20 @@ export const DEFAULT_HMAC_ALGORITHMS: readonly SignatureAlgorithm[] = ['HS256'];
 
 export function isHmac(algorithm: SignatureAlgorithm): boolean {
   return KEY_REQUIREMENTS[algorithm].kty === 'oct';
+}
+
+/** Can this Node compute it? ML-DSA needs OpenSSL 3.5, which a Node may be built without. */
+export function isSupported(algorithm: SignatureAlgorithm): boolean {
+  if (KEY_REQUIREMENTS[algorithm].kty !== 'AKP') return true;
+  try {
+    mlDsaKeyPair(algorithm);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @throws TypeError where this Node has no such keys */
+export function mlDsaKeyPair(algorithm: SignatureAlgorithm): ReturnType<typeof generateKeyPairSync> {
+  return generateKeyPairSync(algorithm.toLowerCase() as 'ml-dsa-44');
 }

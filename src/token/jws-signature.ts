@@ -1,5 +1,5 @@
 /**
- * The signature of a JWS (RFC 7515 section 5.2, RFC 7518 section 3, RFC 8037), checked by Node's crypto without a
+ * The signature of a JWS (RFC 7515 section 5.2, RFC 7518 section 3, RFC 8037, RFC 9964), checked by Node's crypto without a
  * turn of the event loop. docs/decisions/signatures.md tells why not by jose. Pure. Rules J5, J16.
  */
 import { constants, createHmac, timingSafeEqual, verify, type KeyObject } from 'node:crypto';
@@ -10,7 +10,7 @@ type Recipe =
   | { readonly kind: 'hmac'; readonly hash: string }
   | { readonly kind: 'rsa' | 'rsa-pss'; readonly hash: string }
   | { readonly kind: 'ecdsa'; readonly hash: string; readonly bytes: number }
-  | { readonly kind: 'eddsa'; readonly bytes: number };
+  | { readonly kind: 'eddsa' | 'ml-dsa'; readonly bytes: number };
 
 const ED25519: Recipe = { kind: 'eddsa', bytes: 64 };
 
@@ -29,6 +29,10 @@ const RECIPES: Readonly<Record<SignatureAlgorithm, Recipe>> = {
   ES512: { kind: 'ecdsa', hash: 'sha512', bytes: 132 },
   EdDSA: ED25519,
   Ed25519: ED25519,
+  // FIPS 204 table 2; pure, with an empty context string (RFC 9964 section 4).
+  'ML-DSA-44': { kind: 'ml-dsa', bytes: 2420 },
+  'ML-DSA-65': { kind: 'ml-dsa', bytes: 3309 },
+  'ML-DSA-87': { kind: 'ml-dsa', bytes: 4627 },
 };
 
 /**
@@ -71,6 +75,7 @@ export function verifySignature(
         verify(recipe.hash, content, { key, dsaEncoding: 'ieee-p1363' }, signature)
       );
     case 'eddsa':
+    case 'ml-dsa':
       return signature.length === recipe.bytes && verify(null, content, key, signature);
   }
 }

@@ -166,11 +166,12 @@ export class KeyCacheFile implements KeyStorage {
   }
 }
 
-/** What makes a public key of each kty (RFC 7518 section 6, RFC 8037 section 2). */
+/** What makes a public key of each kty (RFC 7518 section 6, RFC 8037 section 2, RFC 9964 section 3). */
 const PUBLIC_NUMBERS: Readonly<Record<string, readonly string[]>> = {
   RSA: ['n', 'e'],
   EC: ['crv', 'x', 'y'],
   OKP: ['crv', 'x'],
+  AKP: ['pub'],
 };
 /** What decides how a key may be used (RFC 7517 section 4), and for whose tokens. */
 const COMMON_MEMBERS = ['kty', 'kid', 'alg', 'use', 'key_ops', 'issuer'];

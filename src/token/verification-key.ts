@@ -22,7 +22,8 @@ export interface VerificationKey {
 const MIN_RSA_BITS = 2048;
 /** As in tokens (lexical-gate.ts). */
 const MAX_KEY_ID_CHARACTERS = 128;
-const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
+const PUBLIC_KEY_TYPES: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP', 'AKP']);
 
 /**
  * Takes one public JWK.
@@ -35,7 +36,7 @@ function importKey(
   accepted: readonly SignatureAlgorithm[],
 ): VerificationKey | string {
   const { kty, crv, use, key_ops: operations, alg, kid, issuer } = jwk;
-  if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return 'its kty is not RSA, EC or OKP';
+  if (!PUBLIC_KEY_TYPES.has(kty)) return 'its kty is not RSA, EC, OKP or AKP';
   if (PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member))) return 'it is a private key';
   if (use !== undefined && use !== 'sig') return 'its use is not sig';
   if (operations !== undefined && !isForVerifying(operations)) {
@@ -46,7 +47,10 @@ function importKey(
   const algorithms = accepted.filter((algorithm) => {
     const required = KEY_REQUIREMENTS[algorithm];
     return (
-      required.kty === kty && (required.crv === undefined || required.crv === crv) && agrees(alg, algorithm)
+      required.kty === kty &&
+      (required.crv === undefined || required.crv === crv) &&
+      (required.alg === undefined || required.alg === alg) &&
+      agrees(alg, algorithm)
     );
   });
   if (algorithms.length === 0) return 'no accepted algorithm fits its kty, crv and alg';
