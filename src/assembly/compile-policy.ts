@@ -1,6 +1,6 @@
 /** Compiles a configuration into the policy by which requests are decided. Pure. */
 import { identityNames, routeIdentityMap, type MergedIdentityMap } from '../config/identity-map.ts';
-import { isOpaqueIssuer } from '../config/issuer-schema.ts';
+import { isAcceptedByName } from '../config/accepted-by-name.ts';
 import type { Configuration, RouteConfiguration } from '../config/schema.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { corsPolicy } from '../http/cors.ts';
@@ -110,10 +110,10 @@ function compileMatch(match: RouteConfiguration['match']): RouteMatch {
   };
 }
 
-/** Issuers of opaque tokens are asked only where a route names them. */
+/** Issuers of opaque tokens are asked only where a route names them, and tokens without `iss` pass only there. */
 function jwtIssuers({ issuers }: Configuration): string[] {
   return Object.entries(issuers)
-    .filter(([, issuer]) => !isOpaqueIssuer(issuer))
+    .filter(([, issuer]) => !isAcceptedByName(issuer))
     .map(([name]) => name);
 }
 

@@ -74,7 +74,7 @@ export class Issuers {
     if (problems.length > 0) throw new ConfigurationError(problems);
     this.#revocable = Object.entries(issuers).map(([name, issuer]) => ({
       name,
-      issuer: issuer.issuer,
+      issuer: issuer.no_iss === true ? name : issuer.issuer,
       template: tenantRule(issuer)?.template,
       maxLifetimeSeconds: isOpaqueIssuer(issuer) ? undefined : issuer.max_lifetime / 1000,
       clockSkewSeconds: issuer.clock_skew / 1000,
@@ -119,7 +119,7 @@ export class Issuers {
       this.#caches,
       pick(this.#jwt),
       pick(this.#opaque),
-      this.#revocable,
+      this.#revocable.filter(({ issuer, name }) => issuer !== name),
     );
   }
 

@@ -5,7 +5,7 @@ import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
 import { compileClaimRules } from '../token/claim-rules.ts';
 import { parseClaimPath } from '../token/claims.ts';
-import { IssuerTemplate, type TenantRule } from '../token/issuer-template.ts';
+import { IssuerTemplate, type IssuerIdentity, type TenantRule } from '../token/issuer-template.ts';
 import type { JwtPolicy } from '../token/jwt-verifier.ts';
 import type { KeySet } from '../token/key-set.ts';
 import { LogoutVerifier } from '../token/logout-verifier.ts';
@@ -19,8 +19,7 @@ export function jwtPolicy(
 ): JwtPolicy {
   return {
     issuerName: name,
-    issuer: issuer.issuer ?? '',
-    tenants: tenantRule(issuer),
+    ...issuerIdentity(name, issuer),
     audiences: issuer.audiences,
     algorithms: algorithmsOf(issuer),
     tokenType: issuer.token_type,
@@ -31,6 +30,14 @@ export function jwtPolicy(
     futureIatSeconds: issuer.future_iat / 1000,
     maxLifetimeSeconds: issuer.max_lifetime / 1000,
     revocableClaims: claims,
+  };
+}
+
+export function issuerIdentity(name: string, issuer: IssuerConfiguration): IssuerIdentity {
+  return {
+    issuer: issuer.issuer ?? name,
+    withoutIss: issuer.no_iss === true,
+    tenants: tenantRule(issuer),
   };
 }
 

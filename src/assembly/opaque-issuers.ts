@@ -1,12 +1,12 @@
 /** Issuers of opaque tokens: who is asked about them, and by which policy their responses are judged. */
 import type { Configuration, IssuerConfiguration } from '../config/schema.ts';
 import type { Clock } from '../clock.ts';
+import { issuerIdentity } from './jwt-issuers.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { compileClaimRules } from '../token/claim-rules.ts';
 import type { ClientCredentials } from '../token/client-authentication.ts';
 import { importClientKey, type ClientKey } from '../token/client-key.ts';
-import { tenantRule } from './jwt-issuers.ts';
 import { isIssOf } from '../token/issuer-template.ts';
 import { IntrospectionClient } from '../token/introspection-client.ts';
 import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
@@ -54,7 +54,7 @@ function foreignIssuers(
 ): OpaquePolicy['foreignIssuers'] {
   const others = Object.entries(issuers)
     .filter(([other, { issuer }]) => other !== name && issuer !== undefined && !sameOrigin(issuer, url))
-    .map(([, issuer]) => ({ issuer: issuer.issuer ?? '', tenants: tenantRule(issuer) }));
+    .map(([other, issuer]) => issuerIdentity(other, issuer));
   return { has: (iss) => others.some((other) => isIssOf(other, iss)) };
 }
 

@@ -16,6 +16,7 @@ import { tenantProblems } from './tenant-problems.ts';
 /** Beside the sources of keys. */
 const JWT_ONLY = [
   'tenants',
+  'no_iss',
   'algorithms',
   'token_type',
   'max_lifetime',
@@ -71,13 +72,26 @@ function jwtProblems(issuer: Raw, keySources: readonly string[], path: Path): Pr
           ),
         ]
       : []),
-    ...(issuer['issuer'] === undefined
+    ...(issuer['issuer'] === undefined && issuer['no_iss'] !== true
       ? [{ path, message: 'has no issuer; add issuer: the exact iss of its tokens' }]
       : []),
+    ...(issuer['no_iss'] === true ? withoutIssProblems(issuer, path) : []),
     ...(issuer['token_prefix'] === undefined
       ? []
       : [atKey([...path, 'token_prefix'], 'is for opaque tokens only; remove it')]),
   ];
+}
+
+/** What its tokens could only be told by, or found by, with an `iss`. */
+function withoutIssProblems(issuer: Raw, path: Path): Problem[] {
+  const reasons = {
+    issuer: 'and no_iss exclude each other; keep one',
+    discovery: 'starts from issuer, which there is none of with no_iss; use jwks_url',
+    backchannel_logout: 'has no meaning with no_iss: a logout token always has an iss; remove one of them',
+  };
+  return Object.entries(reasons).flatMap(([key, message]) =>
+    issuer[key] === undefined ? [] : [atKey([...path, key], message)],
+  );
 }
 
 function keySourceProblems(sources: readonly string[], path: Path): Problem[] {

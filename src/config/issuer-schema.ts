@@ -158,6 +158,12 @@ export const issuer = z
       .describe(
         'The exact iss of its tokens. With {tenant} as one segment of its path, such as https://login.microsoftonline.com/{tenant}/v2.0, an iss for each of tenants; claim_names.tenant names the claim that must be that tenant. For opaque tokens: the only iss that a response may have; without it, every iss is accepted that does not belong to an issuer on another server.',
       ),
+    no_iss: z
+      .literal(true)
+      .optional()
+      .describe(
+        'Its tokens have no iss, as those of home-grown issuers: a token with any iss is refused. Only routes that name this issuer, and no other, in auth.issuers accept them, since nothing but the key says who issued them. The admin API knows it by its configured name.',
+      ),
     tenants: z
       .union(
         [z.literal('any'), z.array(z.string().regex(TENANT)).min(1)],

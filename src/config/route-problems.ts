@@ -2,6 +2,7 @@
 import { plainestOf } from '../http/path-readings.ts';
 import { segmentsOf, variableIn } from '../http/path-template.ts';
 import { normalHost } from './host-scalars.ts';
+import { isAcceptedByName } from './accepted-by-name.ts';
 import { isOpaqueIssuer } from './issuer-schema.ts';
 import { routeRuleProblems } from './claim-rule-problems.ts';
 import { hostHeaderProblems, pathProblems } from './path-problems.ts';
@@ -50,15 +51,29 @@ function authProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
         message: 'has no meaning with mode: none; remove one of them',
       }));
   }
-  if (auth['issuers'] !== undefined) return [];
-  const verifying = Object.values(issuers).filter((issuer) => !isOpaqueIssuer(rawOf(issuer)));
+  if (auth['issuers'] !== undefined) return sharedWithoutIss(issuers, auth, path);
+  const verifying = Object.values(issuers).filter((issuer) => !isAcceptedByName(rawOf(issuer)));
   return verifying.length > 0
     ? []
     : [
         {
           path: [...path, 'auth'],
           message:
-            'asks for a token, but no issuer can verify one; add one to issuers, name opaque ones in auth.issuers, or set auth.mode: none',
+            'asks for a token, but no issuer can verify one; add one to issuers, name opaque ones and those with no_iss in auth.issuers, or set auth.mode: none',
+        },
+      ];
+}
+
+/** Where tokens do not say whose they are, there must be no choice. */
+function sharedWithoutIss(issuers: Raw, auth: Raw, path: Path): Problem[] {
+  const names = stringsOf(auth['issuers']);
+  const found = names.find((name) => rawOf(issuers[name])['no_iss'] === true);
+  return found === undefined || new Set(names).size === 1
+    ? []
+    : [
+        {
+          path: [...path, 'auth', 'issuers'],
+          message: `issuers.${found} has no_iss, so that its tokens do not say whose they are; name it alone, on a route of its own`,
         },
       ];
 }

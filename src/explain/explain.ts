@@ -8,7 +8,7 @@ import type { LoadedConfiguration } from '../config/load.ts';
 import { Gateway } from '../gateway.ts';
 import { SILENT_OBSERVER } from '../assembly/issuer-observer.ts';
 import { Issuers } from '../assembly/issuers.ts';
-import { tenantRule } from '../assembly/jwt-issuers.ts';
+import { issuerIdentity } from '../assembly/jwt-issuers.ts';
 import { compilePolicy } from '../assembly/compile-policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import {
@@ -103,9 +103,9 @@ export async function explain(
 /** Only for issuers whose keys are behind a URL: where the keys are at hand, the signature is checked. */
 function twinFor({ configuration }: LoadedConfiguration, token: string): StandInToken | undefined {
   const issuer = stringClaim(jwtOf(token)?.claims ?? {}, 'iss');
-  const remote = Object.values(configuration.issuers).some(
-    (candidate) =>
-      isIssOf({ issuer: candidate.issuer ?? '', tenants: tenantRule(candidate) }, issuer) &&
+  const remote = Object.entries(configuration.issuers).some(
+    ([name, candidate]) =>
+      isIssOf(issuerIdentity(name, candidate), issuer) &&
       (candidate.jwks_url !== undefined || candidate.discovery === true),
   );
   return remote ? unsignedTwin(token) : undefined;

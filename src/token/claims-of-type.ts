@@ -9,10 +9,11 @@ import type { ClaimNames } from './claim-names.ts';
 import { claimAt, type ClaimPath, type JsonObject } from './claims.ts';
 import type { TokenType } from './token-kind.ts';
 
+/** Beside `iss`, which is looked at first. */
 const CLAIMS_OF_TYPE: Readonly<Record<TokenType, readonly string[]>> = {
-  'at+jwt': ['iss', 'exp', 'aud', 'iat', 'jti'],
-  any: ['iss', 'exp'],
-  id_token: ['iss', 'exp', 'aud', 'sub', 'iat'],
+  'at+jwt': ['exp', 'aud', 'iat', 'jti'],
+  any: ['exp'],
+  id_token: ['exp', 'aud', 'sub', 'iat'],
 };
 
 /** Whatever the issuer's own claims are. */

@@ -72,8 +72,10 @@ export class IssuerTemplate {
 
 /** How the tokens of one issuer of JWTs are known. */
 export interface IssuerIdentity {
-  /** The exact `iss`, or the template. The revocation list knows the whole issuer by it. */
+  /** The exact `iss`, the template, or the configured name. The revocation list knows the whole issuer by it. */
   readonly issuer: string;
+  /** Its tokens have no `iss`, and one that has any is not its own. */
+  readonly withoutIss?: boolean | undefined;
   /** Of many tenants. */
   readonly tenants?: TenantRule | undefined;
 }
@@ -85,7 +87,11 @@ export interface TenantRule {
 }
 
 /** Is this the `iss` of a token of this issuer? */
-export function isIssOf({ issuer, tenants }: IssuerIdentity, iss: JsonValue | undefined): iss is string {
+export function isIssOf(
+  { issuer, withoutIss = false, tenants }: IssuerIdentity,
+  iss: JsonValue | undefined,
+): boolean {
+  if (withoutIss) return iss === undefined;
   if (typeof iss !== 'string') return false;
   return tenants === undefined ? iss === issuer : tenants.template.tenantOf(iss) !== undefined;
 }

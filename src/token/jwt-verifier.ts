@@ -141,7 +141,10 @@ export class JwtVerifier {
     const { tenants, issuerName } = this.policy;
     const { iss } = claims;
     if (!isIssOf(this.policy, iss)) throw invalidToken('unknown_issuer', issuerName);
-    if (tenants && claimAt(claims, tenants.claim) !== tenants.template.tenantOf(iss))
+    if (
+      tenants &&
+      claimAt(claims, tenants.claim) !== tenants.template.tenantOf(stringClaim(claims, 'iss') ?? '')
+    )
       throw invalidToken('claim', issuerName, 'the tenant in iss is not that of claim_names.tenant');
   }
 

@@ -94,7 +94,7 @@ export class LogoutVerifier {
     const { clientIds } = this.#policy;
     const audience = audienceOf(claims['aud']) ?? [];
     const { iss } = claims;
-    if (!isIssOf(this.#policy, iss)) throw new LogoutRefused('wrong_issuer');
+    if (typeof iss !== 'string' || !isIssOf(this.#policy, iss)) throw new LogoutRefused('wrong_issuer');
     if (!clientIds.some((id) => audience.includes(id))) throw new LogoutRefused('wrong_audience');
     if (!hasLogoutEvent(claims)) throw new LogoutRefused('no_logout_event');
     // An ID token of an attack on the login flow must not pass for a logout token.
