@@ -52,6 +52,8 @@ export interface Route {
   readonly issuerSet: string;
   /** A validation service judges tokens of this route: they may have `|`. */
   readonly mayHaveBars: boolean;
+  /** The servers of its issuers are asked about each request. Part of `issuerSet`. */
+  readonly fresh: boolean;
   readonly scopes: ScopeRule;
   readonly claims: readonly ClaimRule[];
   /** One of them must hold besides scopes and claims; empty: none is needed. */

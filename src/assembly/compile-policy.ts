@@ -56,16 +56,13 @@ function compileRoute(
   const { auth, rewrite, identity } = route;
   const match = compileMatch(route.match);
   const { template } = match.path;
-  const issuers = auth.mode === 'none' ? [] : (auth.issuers ?? jwtIssuers(configuration));
   const stripPrefix = withoutTrailingSlash(rewrite.strip_prefix ?? '');
   return {
     name: route.name,
     match,
     upstream: route.upstream,
     mode: auth.mode,
-    issuers,
-    issuerSet: JSON.stringify([...new Set(issuers)].sort()),
-    mayHaveBars: issuers.some((name) => configuration.issuers[name]?.validation !== undefined),
+    ...compileIssuers(auth, configuration),
     scopes: compileScopes(auth.scopes),
     claims: compileClaimRules(auth.claims, template),
     anyOf: (auth.any_of ?? []).map((alternative) => ({
@@ -107,6 +104,20 @@ function compileMatch(match: RouteConfiguration['match']): RouteMatch {
     path: { kind, value, template: templateOf(value) },
     methods: new Set(match.methods),
     headers: Object.entries(match.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const),
+  };
+}
+
+/** Whose tokens the route accepts, and how they are looked at. */
+function compileIssuers(
+  { mode, issuers: named, fresh }: RouteConfiguration['auth'],
+  configuration: Configuration,
+): Pick<Route, 'issuers' | 'issuerSet' | 'mayHaveBars' | 'fresh'> {
+  const issuers = mode === 'none' ? [] : (named ?? jwtIssuers(configuration));
+  return {
+    issuers,
+    issuerSet: `${JSON.stringify([...new Set(issuers)].sort())}${fresh ? ' fresh' : ''}`,
+    mayHaveBars: issuers.some((name) => configuration.issuers[name]?.validation !== undefined),
+    fresh: mode !== 'none' && fresh,
   };
 }
 

@@ -2,6 +2,7 @@
  * The issuers of a configuration: a verifier for each, and which of them a route accepts. Their key sets stand behind
  * IssuerKeySets (issuer-key-sets.ts).
  */
+import type { Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import { unnamedKinds } from './compile-claim-names.ts';
@@ -12,13 +13,16 @@ import type { TokenIdentity } from '../revocation/revoker.ts';
 import type { Policy } from '../policy.ts';
 import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
 import { serverAccess } from './server-access.ts';
-import { tokenStatusSource, opaquePolicy, signersOf } from './opaque-issuers.ts';
+import { freshPolicy, tokenStatusSource, opaquePolicy, signersOf } from './opaque-issuers.ts';
 import type { KnownIssuer } from '../token/issuer-spelling.ts';
+import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
+import { FreshTokenVerifier, type FreshSource } from '../token/fresh-token-verifier.ts';
 import { RouteTokenVerifier } from '../token/route-token-verifier.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
 import { JwtVerifier } from '../token/jwt-verifier.ts';
-import { OpaqueVerifier } from '../token/opaque-verifier.ts';
+import { OpaqueVerifier, type OpaquePolicy } from '../token/opaque-verifier.ts';
 import type { RemoteKeySet } from '../token/remote-key-set.ts';
+import type { TokenVerifier } from '../token/token-verifier.ts';
 import type { TokenCaches } from '../token/token-caches.ts';
 import { TokenIdentifier } from '../token/token-identity.ts';
 
@@ -31,6 +35,9 @@ export interface IssuerParts extends KeySetParts {
 export class Issuers {
   readonly #jwt = new Map<string, JwtVerifier>();
   readonly #opaque = new Map<string, OpaqueVerifier>();
+  /** Servers that are asked about JWTs, on routes with `auth.fresh`. */
+  readonly #fresh = new Map<string, FreshSource>();
+  readonly #clock: Clock;
   readonly #keySets: IssuerKeySets;
   readonly #caches: TokenCaches;
   readonly #revocable: readonly (RevocableIssuer & KnownIssuer)[];
@@ -42,27 +49,27 @@ export class Issuers {
     const { issuers, revocation } = loaded.configuration;
     const claims = revocableClaims(revocation.claims);
     this.#caches = parts.caches;
+    this.#clock = parts.clock;
     this.#keySets = new IssuerKeySets(parts, parts.previous ? parts.previous.#keySets : undefined);
     for (const [name, issuer] of Object.entries(issuers)) {
       try {
+        const keys = isOpaqueIssuer(issuer) ? undefined : this.#keySets.add(name, issuer, loaded.folder);
         const source = tokenStatusSource(name, issuer, {
           client: parts.client.through(serverAccess(issuer, loaded.folder)),
           clock: parts.clock,
-          signers: () => this.#keySets.add(name, signersOf(issuer), loaded.folder),
+          signers: () => keys ?? this.#keySets.add(name, signersOf(issuer), loaded.folder),
         });
-        if (source) {
-          const policy = opaquePolicy(name, issuers, claims);
-          this.#opaque.set(
-            name,
-            new OpaqueVerifier(policy, source, parts.caches, parts.clock, (result, error) =>
-              parts.observer.asked(name, result, error),
-            ),
-          );
+        if (keys === undefined) {
+          if (source)
+            this.#opaque.set(name, serverVerifier(opaquePolicy(name, issuers, claims), source, parts));
           continue;
         }
-        const keys = this.#keySets.add(name, issuer, loaded.folder);
         const policy = jwtPolicy(name, issuer, claims);
         this.#jwt.set(name, new JwtVerifier(policy, keys, parts.clock));
+        if (source) {
+          const server = serverVerifier(freshPolicy(name, issuers, claims), source, parts);
+          this.#fresh.set(name, { server, audiences: issuer.audiences });
+        }
         const endpoint = logoutEndpoint(issuer, policy, keys, parts.clock);
         if (endpoint) this.#logoutEndpoints.push(endpoint);
       } catch (error) {
@@ -104,11 +111,17 @@ export class Issuers {
   }
 
   /** A verifier for each set of issuers that a route of this policy accepts. */
-  verifiersOf({ routes }: Policy): Map<string, RouteTokenVerifier> {
+  verifiersOf({ routes }: Policy): Map<string, TokenVerifier> {
     return new Map(
       routes
         .filter(({ mode }) => mode !== 'none')
-        .map(({ issuerSet, issuers }) => [issuerSet, this.#accepting(issuerSet, issuers)]),
+        .map(({ issuerSet, issuers, fresh }) => {
+          const verifier = this.#accepting(issuerSet, issuers);
+          return [
+            issuerSet,
+            fresh ? new FreshTokenVerifier(verifier, this.#fresh, this.#clock) : verifier,
+          ] as const;
+        }),
     );
   }
 
@@ -140,4 +153,14 @@ export class Issuers {
   stop(successor?: Issuers): void {
     this.#keySets.stop(successor ? successor.#keySets : undefined);
   }
+}
+
+function serverVerifier(
+  policy: OpaquePolicy,
+  source: TokenStatusSource,
+  { caches, clock, observer }: IssuerParts,
+): OpaqueVerifier {
+  return new OpaqueVerifier(policy, source, caches, clock, (result, error) =>
+    observer.asked(policy.issuerName, result, error),
+  );
 }

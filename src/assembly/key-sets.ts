@@ -30,7 +30,7 @@ export function keyCache(
 export function algorithmsOf(issuer: IssuerConfiguration): readonly SignatureAlgorithm[] {
   if (issuer.algorithms) return issuer.algorithms;
   return [
-    ...(hasKeySet(issuer) ? DEFAULT_ALGORITHMS : []),
+    ...(issuer.hmac_secret === undefined || hasKeySet(issuer) ? DEFAULT_ALGORITHMS : []),
     ...(issuer.hmac_secret === undefined ? [] : DEFAULT_HMAC_ALGORITHMS),
   ];
 }

@@ -46,6 +46,34 @@ export function opaquePolicy(
   };
 }
 
+/**
+ * For JWTs that the gateway has verified, whose server is asked as well: nothing is kept, and what the response may leave
+ * out is not asked of it. Its scopes and its client have the names of RFC 7662, too.
+ */
+export function freshPolicy(
+  name: string,
+  issuers: Configuration['issuers'],
+  claims: readonly RevocableClaim[],
+): OpaquePolicy {
+  const policy = opaquePolicy(name, issuers, claims);
+  const { claimNames } = policy;
+  return {
+    ...policy,
+    audiences: undefined,
+    requiredClaims: [],
+    claimRules: [],
+    claimNames: {
+      ...claimNames,
+      scopes: [...claimNames.scopes, ['scope']],
+      client: [...claimNames.client, ['client_id']],
+    },
+    acceptsJwt: true,
+    cacheMs: 0,
+    negativeCacheMs: 0,
+    failureCacheMs: 0,
+  };
+}
+
 /** Every `iss` of the issuers on other servers. */
 function foreignIssuers(
   name: string,

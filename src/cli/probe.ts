@@ -58,9 +58,15 @@ function probeIssuer(
 ): Promise<Probed>[] {
   if (isOpaqueIssuer(issuer))
     return [attempt(`opaque tokens of ${name}`, () => probeOpaque(name, issuer, client))];
-  return issuer.jwks_url !== undefined || issuer.discovery
-    ? [attempt(`keys of ${name}`, async () => keysText(await fetchIssuerKeys(client, issuer)))]
-    : [];
+  const fetchesKeys = issuer.jwks_url !== undefined || issuer.discovery;
+  return [
+    ...(fetchesKeys
+      ? [attempt(`keys of ${name}`, async () => keysText(await fetchIssuerKeys(client, issuer)))]
+      : []),
+    ...(issuer.introspection
+      ? [attempt(`fresh responses of ${name}`, () => probeOpaque(name, issuer, client))]
+      : []),
+  ];
 }
 
 async function probeOpaque(

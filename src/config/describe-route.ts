@@ -19,6 +19,7 @@ export function accessText({ auth }: RouteConfiguration): string {
     ...(auth.issuers ? [`issuer ${auth.issuers.join('|')}`] : []),
     ...ruleTexts(auth),
     ...(auth.any_of ? [auth.any_of.map((way) => `(${ruleTexts(way).join(', ')})`).join(' or ')] : []),
+    ...(auth.fresh ? ['a fresh introspection response'] : []),
   ];
   return `${auth.report_only ? 'report only: ' : ''}${auth.mode === 'optional' ? 'anonymous, or ' : ''}token${rules.length > 0 ? ` with ${rules.join(', ')}` : ''}`;
 }

@@ -2,6 +2,7 @@
 import { isLoopback } from '../http/loopback.ts';
 import { algorithmProblems } from './algorithm-problems.ts';
 import { claimRuleProblems } from './claim-rule-problems.ts';
+import { besideKeysProblems } from './fresh-problems.ts';
 import { normalHost } from './host-scalars.ts';
 import { introspectionProblems } from './introspection-problems.ts';
 import { issuerHttpProblems } from './issuer-http-problems.ts';
@@ -64,6 +65,16 @@ function jwtProblems(issuer: Raw, keySources: readonly string[], path: Path): Pr
   const isRemote = issuer['discovery'] !== undefined || issuer['jwks_url'] !== undefined;
   return [
     ...keySourceProblems(keySources, path),
+    ...besideKeysProblems(issuer, path),
+    ...introspectionProblems(issuer, path),
+    ...(issuer['validation'] === undefined
+      ? []
+      : [
+          atKey(
+            [...path, 'validation'],
+            'is for opaque tokens and has no meaning beside keys; remove one of them',
+          ),
+        ]),
     ...(!isRemote && rawOf(issuer['keys'])['cache_dir'] !== undefined
       ? [
           atKey(

@@ -1,7 +1,6 @@
 /** The shape of `issuers` in the configuration file: JWTs and their keys, or who is asked about opaque tokens. Pure. */
 import { z } from 'zod';
 import { SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
-import { TENANT } from '../token/issuer-template.ts';
 import { TOKEN_TYPES } from '../token/token-kind.ts';
 import { claimNames } from './claim-names-schema.ts';
 import { issuerClaimRules } from './claim-rule-schema.ts';
@@ -9,6 +8,8 @@ import { hostName } from './host-scalars.ts';
 import { introspectionAuthentication } from './introspection-auth-schema.ts';
 import { issuerHttp } from './issuer-http-schema.ts';
 import { provider } from './provider-schema.ts';
+import { KEY_SOURCES } from './key-sources.ts';
+import { tenancy } from './tenancy-schema.ts';
 import { count, duration, headerName, httpUrl, positiveDuration, routePath, text } from './scalars.ts';
 
 const MAX_FAILURE_CACHE_MS = 60_000;
@@ -62,7 +63,9 @@ const introspection = z
         'Introspects JWTs too, except those whose iss belongs to a JWT issuer of the route. Set it if the server issues JWTs that it must judge itself.',
       ),
   })
-  .describe('An authorization server that judges opaque tokens by RFC 7662 (token introspection).');
+  .describe(
+    'An authorization server that judges opaque tokens by RFC 7662 (token introspection). Beside keys it is asked about JWTs, only on routes with auth.fresh, and nothing is cached.',
+  );
 
 const jsonPointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/, 'must be a JSON pointer (RFC 6901)');
 
@@ -158,21 +161,7 @@ export const issuer = z
       .describe(
         'The exact iss of its tokens. With {tenant} as one segment of its path, such as https://login.microsoftonline.com/{tenant}/v2.0, an iss for each of tenants; claim_names.tenant names the claim that must be that tenant. For opaque tokens: the only iss that a response may have; without it, every iss is accepted that does not belong to an issuer on another server.',
       ),
-    no_iss: z
-      .literal(true)
-      .optional()
-      .describe(
-        'Its tokens have no iss, as those of home-grown issuers: a token with any iss is refused. Only routes that name this issuer, and no other, in auth.issuers accept them, since nothing but the key says who issued them. The admin API knows it by its configured name.',
-      ),
-    tenants: z
-      .union(
-        [z.literal('any'), z.array(z.string().regex(TENANT)).min(1)],
-        'must be a list of tenants, each of letters, digits and "-", or any',
-      )
-      .optional()
-      .describe(
-        'Whose tokens are accepted, where issuer has {tenant}: what stands in its place. any: those of every customer of the provider; then claims must have a rule on a role, a scope or the client. List them wherever you know them. Keys are fetched once for all; a key whose JWK names the issuer of one tenant signs for that tenant only.',
-      ),
+    ...tenancy,
     discovery: z
       .literal(true)
       .optional()
@@ -282,12 +271,12 @@ export const issuer = z
     'An issuer of JWTs (issuer and one source of keys) or of opaque tokens (introspection or validation).',
   );
 
-/** The ways to have opaque tokens checked; an issuer has at most one, and a JWT issuer none. */
+/** The ways to have opaque tokens checked; an issuer has at most one. A JWT issuer may have introspection for `auth.fresh`. */
 export const OPAQUE_SOURCES = ['introspection', 'validation'] as const;
 
-export function isOpaqueIssuer(issuer: {
-  readonly introspection?: unknown;
-  readonly validation?: unknown;
-}): boolean {
-  return OPAQUE_SOURCES.some((source) => issuer[source] !== undefined);
+type Source = (typeof OPAQUE_SOURCES)[number] | (typeof KEY_SOURCES)[number];
+
+export function isOpaqueIssuer(issuer: Readonly<Partial<Record<Source, unknown>>>): boolean {
+  const hasKeys = KEY_SOURCES.some((source) => issuer[source] !== undefined);
+  return !hasKeys && OPAQUE_SOURCES.some((source) => issuer[source] !== undefined);
 }

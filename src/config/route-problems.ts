@@ -3,6 +3,7 @@ import { plainestOf } from '../http/path-readings.ts';
 import { segmentsOf, variableIn } from '../http/path-template.ts';
 import { normalHost } from './host-scalars.ts';
 import { isAcceptedByName } from './accepted-by-name.ts';
+import { freshProblems } from './fresh-problems.ts';
 import { isOpaqueIssuer } from './issuer-schema.ts';
 import { routeRuleProblems } from './claim-rule-problems.ts';
 import { hostHeaderProblems, pathProblems } from './path-problems.ts';
@@ -43,7 +44,7 @@ export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
 
 function authProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
   if (auth['mode'] === 'none') {
-    return ['issuers', 'scopes', 'claims', 'any_of', 'report_only', 'websocket_protocol']
+    return ['issuers', 'scopes', 'claims', 'any_of', 'fresh', 'report_only', 'websocket_protocol']
       .filter((key) => auth[key] !== undefined)
       .map((key) => ({
         path: [...path, 'auth', key],
@@ -51,10 +52,11 @@ function authProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
         message: 'has no meaning with mode: none; remove one of them',
       }));
   }
-  if (auth['issuers'] !== undefined) return sharedWithoutIss(issuers, auth, path);
+  const fresh = freshProblems(issuers, auth, path);
+  if (auth['issuers'] !== undefined) return [...fresh, ...sharedWithoutIss(issuers, auth, path)];
   const verifying = Object.values(issuers).filter((issuer) => !isAcceptedByName(rawOf(issuer)));
   return verifying.length > 0
-    ? []
+    ? fresh
     : [
         {
           path: [...path, 'auth'],

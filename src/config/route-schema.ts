@@ -68,6 +68,12 @@ const auth = z
       .describe(
         'Lets requests pass that lack a valid token or permission, but counts and logs them (decision "report"). Use it to try a new rule. Paths, framing and limits are still enforced.',
       ),
+    fresh: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        'Asks the server of the issuer about each request: the JWT and the introspection response must both pass, subject and client must agree, and the scopes are those that both have. No cache and no call of another request counts. Every issuer of the route needs introspection beside its keys. Set it where a token that was just revoked at the server must not pass; each request then waits for the server, and is refused with 503 while it is down.',
+      ),
     websocket_protocol: z
       .boolean()
       .prefault(false)

@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { isOriginPattern } from '../http/cors.ts';
 import { isLoopback } from '../http/loopback.ts';
 import { claimRuleWarnings } from './claim-rule-warnings.ts';
+import { isOpaqueIssuer } from './issuer-schema.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
 import type { LoadedConfiguration } from './load.ts';
 import type { Configuration } from './schema.ts';
@@ -19,9 +20,20 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...issuerWarnings(loaded.configuration.issuers),
     ...claimRuleWarnings(loaded.configuration),
     ...templateWarnings(loaded.configuration),
+    ...unusedIntrospection(loaded.configuration),
     ...FILE_RULES.flatMap((rule) => rule(loaded)),
   ];
 }
+
+/** Introspection beside keys that no route asks for. */
+const unusedIntrospection = ({ issuers, routes }: Configuration): string[] =>
+  Object.entries(issuers)
+    .filter(([, issuer]) => issuer.introspection !== undefined && !isOpaqueIssuer(issuer))
+    .filter(([name]) => !routes.some(({ auth }) => auth.fresh && (auth.issuers?.includes(name) ?? true)))
+    .map(
+      ([name]) =>
+        `issuers.${name}.introspection: no route asks this server, so a token that it revokes passes until it expires; add auth.fresh: true to the routes that must know, or remove it`,
+    );
 
 type Rule = (configuration: Configuration) => readonly string[];
 /** A rule that also looks at the files of the configuration. */

@@ -127,6 +127,15 @@ export class OpaqueVerifier {
   }
 
   /**
+   * The same for one request alone: nothing that is known counts, nor a call that another request began. What it
+   * keeps for later is what its policy says.
+   */
+  verifyAlone(token: string, presented: string, jwt: JwtText, caller: TokenCaller): Promise<Verification> {
+    this.#refuseOtherKinds(token, jwt);
+    return this.#ask(token, jwt, `${this.policy.issuerName} ${presented}`, caller);
+  }
+
+  /**
    * By the wall clock, without any skew: from then on only the authorization server can say whether it still counts.
    */
   #hasExpired({ token }: Verification): boolean {

@@ -453,7 +453,11 @@ t.test('issuers of opaque tokens: one way to ask, and all that it needs', async 
   t.strictSame(issuer(introspection), []);
   t.strictSame(issuer(validation), []);
   t.match(issuer(`${introspection}, ${validation}`), [/introspection and validation exclude each other/]);
-  t.match(issuer(`${introspection}, jwks_url: "https://as/jwks"`), [/jwks_url: is for JWTs/]);
+  t.match(
+    issuer(`${introspection}, jwks_url: "https://as/jwks"`),
+    [/has no issuer/],
+    'beside keys it is an issuer of JWTs',
+  );
   t.match(issuer(`${introspection}, max_lifetime: 1h`), [/max_lifetime: is for JWTs/]);
   t.match(issuer('introspection: { url: "https://as/i", client_id: g }'), [/has no client_secret/]);
   t.match(issuer('introspection: { url: "http://as/i", client_id: g, client_secret: s }'), [/must be https/]);

@@ -14,6 +14,7 @@ const ROUTE: Route = {
   issuers: ['login'],
   issuerSet: '["login"]',
   mayHaveBars: false,
+  fresh: false,
   scopes: { all: [], any: [], text: '' },
   claims: [],
   anyOf: [],

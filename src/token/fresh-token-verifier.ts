@@ -1,0 +1,89 @@
+/**
+ * Verifies JWTs for routes that must know how things stand now (`auth.fresh`): the gateway verifies the token itself, as on
+ * every other route, and then asks its server, for each request anew. No response that was there before counts, and no
+ * call that another request began. Rules I5, V12.
+ */
+import type { Clock } from '../clock.ts';
+import { invalidToken, unavailable } from '../errors.ts';
+import { whenReady, type MaybePromise } from '../maybe-promise.ts';
+import { audienceOf } from './jwt-verifier.ts';
+import { readJwt } from './lexical-gate.ts';
+import type { OpaqueVerifier } from './opaque-verifier.ts';
+import { presentedDigest } from './token-digest.ts';
+import type { AuthenticToken, TokenCaller, TokenVerifier, Verification } from './token-verifier.ts';
+
+/** Who is asked about the JWTs of one issuer. */
+export interface FreshSource {
+  readonly server: OpaqueVerifier;
+  /** As for the JWT; a response may leave `aud` out. */
+  readonly audiences: readonly string[] | undefined;
+}
+
+export class FreshTokenVerifier implements TokenVerifier {
+  readonly #local: TokenVerifier;
+  readonly #sources: ReadonlyMap<string, FreshSource>;
+  readonly #clock: Clock;
+
+  /**
+   * @param local verifies the JWT itself
+   * @param sources by the configured name of each issuer that `local` accepts
+   */
+  constructor(local: TokenVerifier, sources: ReadonlyMap<string, FreshSource>, clock: Clock) {
+    this.#local = local;
+    this.#sources = sources;
+    this.#clock = clock;
+  }
+
+  verify(token: string, caller: TokenCaller): MaybePromise<Verification> {
+    return whenReady(this.#local.verify(token, caller), (local) => this.#ask(token, local.token, caller));
+  }
+
+  async #ask(text: string, token: AuthenticToken, caller: TokenCaller): Promise<Verification> {
+    const { issuerName, expiresAt, clockSkewSeconds } = token;
+    const source = this.#sources.get(issuerName);
+    const jwt = readJwt(text);
+    if (source === undefined || jwt === undefined)
+      throw unavailable('introspection_unavailable', 1, { issuer: issuerName });
+    // No server needs to be asked about it.
+    if (expiresAt !== undefined && this.#clock.nowMs() / 1000 >= expiresAt + clockSkewSeconds)
+      throw invalidToken('expired', issuerName);
+    const { token: told } = await source.server.verifyAlone(text, presentedDigest(text), jwt, caller);
+    checkAudience(told, source.audiences);
+    return { token: agreed(token, told), cache: 'miss' };
+  }
+}
+
+function checkAudience(
+  { claims, issuerName }: AuthenticToken,
+  audiences: readonly string[] | undefined,
+): void {
+  const { aud } = claims;
+  if (aud === undefined || audiences === undefined) return;
+  const audience = audienceOf(aud);
+  if (audience === undefined || !audiences.some((ours) => audience.includes(ours)))
+    throw invalidToken('wrong_audience', issuerName);
+}
+
+/** What the token says, as far as its server still says so: the dates are the stricter ones, and every name of both is revoked. */
+function agreed(own: AuthenticToken, told: AuthenticToken): AuthenticToken {
+  if (differs(own.subject, told.subject))
+    throw invalidToken('claim', own.issuerName, 'the introspection response names another subject');
+  if (differs(own.clientId, told.clientId))
+    throw invalidToken('claim', own.issuerName, 'the introspection response names another client');
+  const { expiresAt, notBefore, issuedAt, revocable, revocableBy } = told;
+  return {
+    ...own,
+    scopes: new Set([...own.scopes].filter((scope) => told.scopes.has(scope))),
+    expiresAt,
+    notBefore,
+    issuedAt,
+    revocable,
+    revocableBy,
+    kept: new Map(),
+  };
+}
+
+/** A response may leave out what it has nothing new to say about (RFC 7662 section 2.2). */
+function differs(own: string | undefined, told: string | undefined): boolean {
+  return own !== undefined && told !== undefined && own !== told;
+}
