@@ -1,8 +1,11 @@
 /** What each stage of a dry run saw and decided, in words. */
 import { identityValueText, routeIdentityMap } from '../config/identity-map.ts';
 import { accessText, matchText } from '../config/describe-route.ts';
+import { isOpaqueIssuer } from '../config/issuer-schema.ts';
+import type { IssuerConfiguration } from '../config/schema.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
-import type { GatewayError } from '../errors.ts';
+import { HEADERS_TOO_LARGE, type AuthReason, type GatewayError } from '../errors.ts';
+import { failingChecks } from './failing-checks.ts';
 import { dateText } from './format-date.ts';
 import type { RevocationEntry } from '../revocation/revocation-store.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
@@ -77,12 +80,42 @@ export class StageWords {
     if (stage === 'verify_token' && reason) {
       const issuer = loaded.configuration.issuers[exchange.issuerName ?? error.issuer ?? ''];
       const text = refusedText(reason, this.#jwt, issuer, nowMs);
-      return error.detail === undefined ? text : `${text}: ${error.detail}`;
+      const detail = error.detail === undefined ? '' : `: ${error.detail}`;
+      return `${text}${detail}${reason === 'unknown_issuer' ? this.#acceptedText() : this.#alsoText(reason, issuer)}`;
     }
     if (stage === 'check_revocation') return reason === 'revoked' ? this.#revokedText() : revocations.text;
     if (stage === 'authorize' && token && route)
       return notPermittedText(route, token, head?.path ?? '') ?? error.title;
+    if (error === HEADERS_TOO_LARGE) return `${error.title} ${this.#headerLimitsText()}`;
     return error.detail ?? error.title;
+  }
+
+  /** Which limits a request with a long token meets. */
+  #headerLimitsText(): string {
+    const { header_bytes, header_count } = this.#seen.loaded.configuration.limits;
+    const bytes = this.#seen.token?.length ?? 0;
+    return `limits.header_bytes is ${header_bytes}, limits.header_count ${header_count}; the token has ${bytes} bytes`;
+  }
+
+  /** Which issuers the route accepts instead. */
+  #acceptedText(): string {
+    const { loaded, exchange } = this.#seen;
+    const names = exchange.route?.issuers ?? [];
+    const texts = names.map((name) => {
+      const { issuer, no_iss } = loaded.configuration.issuers[name] ?? {};
+      return `${name} (${issuer ?? (no_iss === true ? 'tokens without iss' : 'opaque tokens')})`;
+    });
+    return `; the route accepts ${texts.join(', ')}`;
+  }
+
+  /** What else of the token would be refused, once this were right. */
+  #alsoText(first: AuthReason, issuer: IssuerConfiguration | undefined): string {
+    const { nowMs } = this.#seen;
+    const jwt = this.#jwt;
+    if (!jwt || !issuer || isOpaqueIssuer(issuer)) return '';
+    const others = failingChecks(jwt, issuer, nowMs).filter((reason) => reason !== first);
+    const texts = others.map((reason) => `; also ${reason}: ${refusedText(reason, jwt, issuer, nowMs)}`);
+    return texts.join('');
   }
 
   /** The map of the route, as it is once the defaults are merged in, and what of it the client tried to write itself. */

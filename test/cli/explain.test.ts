@@ -143,8 +143,36 @@ t.test('what is refused exits 3 and says why, with the answer that the client ge
       [/claim rule tenant\.id in acme: .*another value/],
     ],
     [['GET', URL_OF_ORDERS], good({ tenant: undefined }), [/claim rule tenant\.id in acme: .*no such claim/]],
+    [
+      ['GET', URL_OF_ORDERS],
+      mint(key, claimsOf({ aud: 'elsewhere', exp: 1_000, iat: 900, jti: undefined, cnf: {} }), {
+        typ: 'JWT',
+      }),
+      [
+        /typ is "JWT"/,
+        /also claim: it lacks jti/,
+        /also wrong_audience: aud is "elsewhere"/,
+        /also binding: /,
+        /also expired: /,
+      ],
+    ],
+    [
+      ['GET', URL_OF_ORDERS],
+      mint(key, claimsOf({ iss: ISSUER.replace('https', 'http') })),
+      [/http or https differs/, /the route accepts login \(https:\/\/login\.example\.com\)/],
+    ],
+    [['GET', URL_OF_ORDERS], good({ filler: 'x'.repeat(9_000) }), [/limits\.token_bytes \(8192\)/]],
+    [
+      ['GET', URL_OF_ORDERS],
+      good({ filler: 'x'.repeat(20_000) }),
+      [/limits\.header_bytes is 16384.*the token has 2\d{4} bytes/],
+    ],
     [['GET', URL_OF_ORDERS], good({ aud: 'elsewhere' }), [/aud is "elsewhere"; audiences are https:\/\/api/]],
-    [['GET', URL_OF_ORDERS], good({ jti: undefined, client_id: undefined }), [/it lacks jti, client_id \(or azp/]],
+    [
+      ['GET', URL_OF_ORDERS],
+      good({ jti: undefined, client_id: undefined }),
+      [/it lacks jti, client_id \(or azp/],
+    ],
     [['GET', URL_OF_ORDERS, '--now', '2100-01-01T00:00:00Z'], good(), [/it expired .* days ago/]],
     [['GET', URL_OF_ORDERS, '--now', '2000-01-01T00:00:00Z'], good(), [/reason not_yet_valid/]],
     [
