@@ -25,6 +25,7 @@ import { Http1Request } from './http1-request.ts';
 import { Http1Response } from './http1-response.ts';
 import type { RequestHandler, Site } from './request-handler.ts';
 import { openTunnel } from './tunnel.ts';
+import { WaitingClient } from './waiting-client.ts';
 
 /** Node's server, with our classes for requests and responses. */
 type NodeServer =
@@ -172,7 +173,9 @@ export class Http1Server {
         handler.refuse(MALFORMED_REQUEST);
         return;
       }
+      const waiting = new WaitingClient(socket);
       handler.serve((headers, upstream, upstreamEarly) => {
+        waiting.release();
         response.detachSocket(socket as Socket);
         this.tunnels.add(socket);
         return openTunnel({ client: socket, upstream, headers, early: upstreamEarly }, () => {

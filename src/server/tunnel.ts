@@ -26,7 +26,9 @@ const MOST_LISTENERS = 20;
 const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n';
 
 /** Tells the client that the upstream has switched, then carries bytes both ways until either end closes. */
-export function openTunnel({ client, upstream, headers, early }: TunnelEnds, closed: () => void): Tunnel {
+export function openTunnel(ends: TunnelEnds, closed: () => void): Tunnel {
+  const { client, upstream, headers, early } = ends;
+  if (!client.writable || upstream.destroyed) return closedTunnel(ends, closed);
   client.write(`${SWITCHING}${fieldLines(headers)}\r\n`, 'latin1');
   const frames = new FramePassage();
   if (early.length > 0) frames.write(early);
@@ -60,4 +62,12 @@ export function openTunnel({ client, upstream, headers, early }: TunnelEnds, clo
       }, CLOSE_WITHIN_MS).unref();
     },
   };
+}
+
+/** The client has left while the upstream switched. Node throws where such a connection is joined to another. */
+function closedTunnel({ client, upstream }: TunnelEnds, closed: () => void): Tunnel {
+  client.destroy();
+  upstream.destroy();
+  setImmediate(closed);
+  return { close: () => undefined };
 }

