@@ -91,7 +91,8 @@ t.test('upstreams that fail', async (t) => {
   });
   const gateway = await startGateway(t, {
     routes: [
-      { ...OPEN, timeouts: { response: '1s', idle: '1s' }, retries: { attempts: 0 } },
+      { ...OPEN, timeouts: { response: '1h', idle: '1h' }, retries: { attempts: 0 } },
+      { ...OPEN, name: 'hasty', match: { path_prefix: '/hasty' }, timeouts: { response: '200ms' } },
       { name: 'dead', match: { path_prefix: '/dead' }, upstream: 'dead', auth: { mode: 'none' } },
     ],
     upstreams: { u: { targets: [raw.url] }, dead: { targets: [`http://127.0.0.1:${dead}`] } },
@@ -140,7 +141,7 @@ t.test('upstreams that fail', async (t) => {
 
   t.test('does not respond: 504, and its connection is closed', async (t) => {
     behave = () => undefined;
-    const response = await send(gateway.url, '/open');
+    const response = await send(gateway.url, '/hasty');
     t.match(response, { status: 504, problem: { code: 'upstream_timeout' } });
     await until(() => raw.sockets.at(-1)?.destroyed === true || raw.sockets.at(-1)?.readableEnded === true);
   });

@@ -58,7 +58,7 @@ const partnerAt = (
   changes: Record<string, unknown> = {},
   issuer: Record<string, unknown> = {},
 ) => ({
-  introspection: { url, client_id: 'gateway', client_secret: 's3cret: +/%', timeout: '2s', ...changes },
+  introspection: { url, client_id: 'gateway', client_secret: 's3cret: +/%', timeout: '60s', ...changes },
   ...issuer,
 });
 
@@ -320,7 +320,8 @@ t.test(
     for (const [name, fault] of Object.entries(faults)) {
       const introspector = await startIntrospector(t);
       const clock = new ManualClock();
-      const gateway = await start(t, { partner: partnerAt(introspector.url) }, clock);
+      const timeout = name === 'a slow drip' ? '2s' : '60s';
+      const gateway = await start(t, { partner: partnerAt(introspector.url, { timeout }) }, clock);
       introspector.instead = fault;
       introspector.responses['good'] = { active: true, sub: 'x' };
       for (let tries = 0; tries < 3; tries++)

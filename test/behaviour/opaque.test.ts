@@ -59,7 +59,7 @@ async function start(
             claims: '/data/claims',
             cache: '10s',
             negative_cache: '2s',
-            timeout: '2s',
+            timeout: '60s',
           },
           ...issuer,
         },

@@ -86,7 +86,7 @@ t.test(
     const upstream = await startUpstream(t, (_, response) => (release = () => response.end('finished')));
     const gateway = await startGatewayProcess(t, {
       issuers,
-      timeouts: { drain: '1s' },
+      timeouts: { drain: '4s' },
       routes: [
         { name: 'ws', match: { path_prefix: '/ws' }, upstream: 'echo', upgrade: ['websocket'] },
         { ...routes[0], name: 'slow' },

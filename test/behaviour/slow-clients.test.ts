@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { send, sendRaw, statuses } from '../support/client.ts';
 import { OPEN } from '../support/forwarding.ts';
-import { startGateway, until } from '../support/gateway.ts';
+import { handled, standsStill, startGateway, until } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { startRawUpstream, startUpstream } from '../support/upstream.ts';
+import { startRawUpstream, startServer, startUpstream } from '../support/upstream.ts';
 
 t.test('H19 a client that sends its headers too slowly gets 408', async (t) => {
   const upstream = await startUpstream(t);
@@ -77,25 +77,40 @@ t.test('a response that pauses for longer than timeouts.idle is aborted', async 
 t.test(
   'H19 slow clients are disconnected after timeouts.idle, and the upstream is not ejected',
   async (t) => {
-    const upstream = await startUpstream(t, (request, response) =>
-      response.end(request.url === '/large' ? Buffer.alloc(50_000_000) : 'ok'),
-    );
-    const gateway = await startGateway(t, {
-      routes: [
-        { name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' }, timeouts: { idle: '300ms' } },
-      ],
-      upstreams: { u: { targets: [upstream.url], eject: { errors: 1, for: '1h' } } },
+    let steadyBytes = 0;
+    let sentBytes = (): number => 0;
+    const url = await startServer(t, (request, response) => {
+      request.on('error', () => undefined);
+      request.on('data', (chunk: Buffer) => {
+        if (request.url === '/steady') steadyBytes += chunk.length;
+      });
+      request.on('end', () => response.end(request.url === '/large' ? Buffer.alloc(50_000_000) : 'ok'));
+      if (request.url === '/large') sentBytes = () => request.socket.bytesWritten;
     });
+    const clock = new ManualClock();
+    const gateway = await startGateway(
+      t,
+      {
+        routes: [
+          { name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' }, timeouts: { idle: '10m' } },
+        ],
+        upstreams: { u: { targets: [url], eject: { errors: 1, for: '1h' } } },
+      },
+      { clock },
+    );
     const log = (path: string): Record<string, unknown> | undefined =>
       gateway.log.find((line) => line['path'] === path);
+    const inFlight = (): Promise<number> => gateway.metric('sallyport_requests_in_flight');
 
     t.test('a body that stops: 408', async (t) => {
-      const response = await sendRaw(
+      const response = sendRaw(
         gateway.port,
         'POST /stops HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\npart',
       );
-      t.match(response, /^HTTP\/1\.1 408/);
-      t.match(response, /"code":"request_timeout"/);
+      await until(async () => (await inFlight()) === 1);
+      clock.advance(601_000);
+      t.match(await response, /^HTTP\/1\.1 408/);
+      t.match(await response, /"code":"request_timeout"/);
     });
 
     t.test('a body that drips: 408', async (t) => {
@@ -104,23 +119,30 @@ t.test(
       dripping.on('error', () => undefined);
       dripping.on('data', (chunk: Buffer) => (received += chunk.toString()));
       dripping.write('POST /drips HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
-      const drip = setInterval(() => dripping.write('1\r\nx\r\n'), 20);
-      await once(dripping, 'close');
-      clearInterval(drip);
+      await until(async () => (await inFlight()) === 1);
+      const closed = once(dripping, 'close');
+      // A minute for each byte. The last are lost where the gateway has closed the connection.
+      for (let minute = 0; minute < 12; minute++) {
+        dripping.write('1\r\nx\r\n');
+        await handled(gateway);
+        clock.advance(60_000);
+      }
+      await closed;
       t.match(received, /^HTTP\/1\.1 408/);
     });
 
     t.test('a slow but steady body is served', async (t) => {
-      const body = 'x'.repeat(1200);
       const steady = connect(gateway.port, '127.0.0.1');
+      const closed = once(steady, 'close');
       let received = '';
       steady.on('data', (chunk: Buffer) => (received += chunk.toString()));
       steady.write('POST /steady HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6000\r\n\r\n');
       for (let part = 0; part < 5; part++) {
-        await new Promise((resolve) => setTimeout(resolve, 150));
-        steady.write(body);
+        clock.advance(part === 0 ? 0 : 300_000);
+        steady.write('x'.repeat(1_200));
+        await until(() => steadyBytes === 1_200 * (part + 1));
       }
-      await once(steady, 'close');
+      await closed;
       t.match(received, /^HTTP\/1\.1 200/);
     });
 
@@ -129,6 +151,9 @@ t.test(
       lazy.on('error', () => undefined);
       lazy.pause();
       lazy.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
+      await until(() => sentBytes() > 0);
+      await standsStill(gateway, () => sentBytes());
+      clock.advance(601_000);
       await until(() => log('/large') !== undefined);
       t.match(log('/large'), { status: 200, error: 'request_timeout' });
       lazy.destroy();
@@ -142,24 +167,25 @@ t.test(
   'H19 a client that never reads the end of its response is disconnected after timeouts.idle',
   async (t) => {
     const upstream = await startUpstream(t, (_request, response) => response.end(Buffer.alloc(60_000)));
-    const gateway = await startGateway(t, {
-      timeouts: { idle: '1s' },
-      routes: [{ name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' } }],
-      upstreams: { u: { targets: [upstream.url] } },
-    });
+    const clock = new ManualClock();
+    const gateway = await startGateway(
+      t,
+      {
+        timeouts: { idle: '10m' },
+        routes: [{ name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' } }],
+        upstreams: { u: { targets: [upstream.url] } },
+      },
+      { clock },
+    );
     const deaf = connect(gateway.port, '127.0.0.1');
     deaf.on('error', () => undefined);
     deaf.pause();
     // Until the kernel's buffers for responses are full.
     deaf.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(1_000));
-    let served = -1;
-    await until(async () => {
-      const before = served;
-      served = upstream.seen.length;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      return served > 0 && served === before;
-    });
+    await until(() => upstream.seen.length > 0);
+    await standsStill(gateway, () => upstream.seen.length);
     t.equal(await gateway.metric('sallyport_requests_in_flight'), 1);
+    clock.advance(601_000);
     await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 0);
     t.ok(upstream.seen.length < 1_000);
   },

@@ -12,7 +12,7 @@ import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts
 import { certificateAuthority, noOpenssl, type Certificates } from '../support/certificates.ts';
 import { statuses } from '../support/client.ts';
 import { sallyport } from '../support/command.ts';
-import { ADMIN_TOKEN, loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
+import { ADMIN_TOKEN, loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { createKey, mint } from '../support/tokens.ts';
 import { startEcho, startUpstream, type HttpUpstream } from '../support/upstream.ts';
@@ -169,7 +169,9 @@ t.test('TLS', { skip: noOpenssl }, async (t) => {
     plain.resume();
     plain.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     await once(plain, 'close');
-    t.type(await handshake(gateway, scene), Object, 'others are served');
+    // A handshake that the machine holds up for as long ends as well.
+    await until(async () => typeof (await handshake(gateway, scene)) !== 'string');
+    t.pass('others are served');
   });
 
   t.test(
@@ -235,7 +237,7 @@ t.test('TLS', { skip: noOpenssl }, async (t) => {
       'no key': [{ cert_file: 'server.crt' }, /key is missing/],
       'another key': [{ cert_file: 'server.crt', key_file: 'ca.key' }, /cannot be used/],
       'no PEM': [{ cert: 'x', key: 'y' }, /cannot be used/],
-      'client certificates of nobody': [
+      'client certificates of no authority': [
         { ...SERVER, client_certificates: 'optional' },
         /without client_ca_file/,
       ],

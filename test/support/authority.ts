@@ -66,7 +66,7 @@ export const introspectedBy = (
   changes: Record<string, unknown> = {},
   issuer: Record<string, unknown> = {},
 ): Record<string, unknown> => ({
-  introspection: { url, client_id: 'gateway', client_secret: 'secret', timeout: '2s', ...changes },
+  introspection: { url, client_id: 'gateway', client_secret: 'secret', timeout: '60s', ...changes },
   ...issuer,
 });
 
@@ -76,6 +76,6 @@ export const validatedBy = (
   changes: Record<string, unknown> = {},
   issuer: Record<string, unknown> = {},
 ): Record<string, unknown> => ({
-  validation: { url, send: { in: 'form' }, active: '/active', claims: '', timeout: '2s', ...changes },
+  validation: { url, send: { in: 'form' }, active: '/active', claims: '', timeout: '60s', ...changes },
   ...issuer,
 });

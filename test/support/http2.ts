@@ -9,6 +9,7 @@ import {
 } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
 import type { Test } from 'tap';
+import { systemClock, type Clock } from '../../src/clock.ts';
 import { certificateAuthority } from './certificates.ts';
 import { loginIssuer, startGateway, type TestGateway } from './gateway.ts';
 import { temporaryFolder } from './process.ts';
@@ -49,11 +50,13 @@ export async function startHttp2(
     upstreamUrl,
     more = {},
     tls = {},
+    clock = systemClock,
   }: {
     response?: RequestListener;
     upstreamUrl?: string;
     more?: Record<string, unknown>;
     tls?: Record<string, unknown>;
+    clock?: Clock;
   } = {},
 ): Promise<Http2Environment> {
   const folder = temporaryFolder(t);
@@ -75,14 +78,12 @@ export async function startHttp2(
       upstreams: { u: { targets: [upstreamUrl ?? upstream.url] } },
       ...more,
     },
-    { folder },
+    { folder, clock },
   );
-  const session = connectSession(t, gateway.port, readFileSync(authority.ca));
   const token = mint(key);
+  const session = connectSession(t, gateway.port, readFileSync(authority.ca));
   return {
-    gateway,
-    upstream,
-    session,
+    ...{ gateway, upstream, session },
     token,
     send: (headers, body) =>
       responseOf(
