@@ -295,7 +295,9 @@ t.test(`${CONFIGURATIONS * REQUESTS} requests`, async (t) => {
   const reasons = new Set<string | undefined>();
   for (const [index, generated] of fc.sample(configurations, { numRuns: CONFIGURATIONS, seed }).entries()) {
     const folder = temporaryFolder(t);
-    const store = `sqlite:${join(folder, 'revocations.db')}`;
+    // A list that a dry run can ask costs as much as all the rest.
+    const hasList = index % 3 === 0;
+    const store = hasList ? `sqlite:${join(folder, 'revocations.db')}` : 'memory:';
     const document = {
       ...generated,
       issuers,
@@ -303,8 +305,8 @@ t.test(`${CONFIGURATIONS * REQUESTS} requests`, async (t) => {
       upstreams: { u: { targets: [upstream.url] } },
     };
     const gateway = await startGateway(t, { realm: 'sallyport', ...document }, { folder });
-    await gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, token_id: 'revoked' });
-    await gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: 'lost' });
+    for (const target of hasList ? [{ token_id: 'revoked' }, { subject: 'lost' }] : [])
+      await gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, ...target });
     const loaded = {
       configuration: parseConfiguration(JSON.stringify(document), 'test.json', folder, {}),
       folder,

@@ -13,7 +13,8 @@ import type { TokenVerifier } from '../../src/token/token-verifier.ts';
 import { TokenCaches } from '../../src/token/token-caches.ts';
 import { AUDIENCE, claimsOf, createKey, encode, ISSUER, mint } from '../support/tokens.ts';
 
-const RUNS = 200_000;
+const RUNS = 100_000;
+/** Of processor time: what other processes take away does not count. */
 const SLOW_MS = 10;
 
 const keys = [createKey('ES256'), createKey('EdDSA'), createKey('RS256'), createKey('PS256')];
@@ -139,39 +140,46 @@ const respelt = fc
       .join('.'),
   );
 
-t.test(`J0 J5 J17 of ${RUNS} changed tokens none is accepted, none takes ${SLOW_MS} ms`, async (t) => {
-  const unhandled: unknown[] = [];
-  const note = (error: unknown): void => void unhandled.push(error);
-  process.on('unhandledRejection', note);
-  t.teardown(() => process.off('unhandledRejection', note));
+t.test(
+  `J0 J5 J17 of ${RUNS} changed tokens none is accepted, none takes ${SLOW_MS} ms of the event loop`,
+  async (t) => {
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): void => void unhandled.push(error);
+    process.on('unhandledRejection', note);
+    t.teardown(() => process.off('unhandledRejection', note));
 
-  const subject = verifier();
-  for (const token of tokens) t.ok(await subject.verify(token, OPERATOR), 'the tokens themselves are good');
-  /** Returns how long it held up the event loop, in milliseconds. */
-  const refuse = async (by: TokenVerifier, token: string): Promise<number> => {
-    const sinceMs = performance.now();
-    let heldMs: number | undefined;
-    try {
-      const verifying = by.verify(token, OPERATOR);
-      heldMs = performance.now() - sinceMs;
-      await verifying;
-    } catch (error) {
-      if (!(error instanceof GatewayError) || error.status !== 401) throw error;
-      return heldMs ?? performance.now() - sinceMs;
-    }
-    throw new Error(`accepted: ${token}`);
-  };
-  const seed = Number(process.env['FC_SEED'] ?? Date.now() % 2 ** 31);
-  t.comment(`seed ${seed}`);
-  await fc.assert(
-    fc.asyncProperty(fc.oneof(edited, bitFlipped, mixed, reheaded, respelt), async (token) => {
-      if (valid.has(token)) return;
-      let heldMs = await refuse(subject, token);
-      // A pause of the machine is not the token's doing: a slow token is slow every time. A new verifier has it in no cache.
-      for (let again = 0; again < 3 && heldMs > SLOW_MS; again++) heldMs = await refuse(verifier(), token);
-      if (heldMs > SLOW_MS) throw new Error(`${heldMs} ms for ${token}`);
-    }),
-    { numRuns: RUNS, seed },
-  );
-  t.strictSame(unhandled, []);
-});
+    const subject = verifier();
+    for (const token of tokens) t.ok(await subject.verify(token, OPERATOR), 'the tokens themselves are good');
+    const spentMs = (since?: NodeJS.CpuUsage): number => {
+      const { user, system } = process.threadCpuUsage(since);
+      return (user + system) / 1_000;
+    };
+    /** Returns how long it held up the event loop, in milliseconds of its processor time. */
+    const refuse = async (by: TokenVerifier, token: string): Promise<number> => {
+      const since = process.threadCpuUsage();
+      let heldMs: number | undefined;
+      try {
+        const verifying = by.verify(token, OPERATOR);
+        heldMs = spentMs(since);
+        await verifying;
+      } catch (error) {
+        if (!(error instanceof GatewayError) || error.status !== 401) throw error;
+        return heldMs ?? spentMs(since);
+      }
+      throw new Error(`accepted: ${token}`);
+    };
+    const seed = Number(process.env['FC_SEED'] ?? Date.now() % 2 ** 31);
+    t.comment(`seed ${seed}`);
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(edited, bitFlipped, mixed, reheaded, respelt), async (token) => {
+        if (valid.has(token)) return;
+        let heldMs = await refuse(subject, token);
+        // A garbage collection is not the token's doing: a slow token is slow every time. A new verifier has it in no cache.
+        for (let again = 0; again < 3 && heldMs > SLOW_MS; again++) heldMs = await refuse(verifier(), token);
+        if (heldMs > SLOW_MS) throw new Error(`${heldMs} ms for ${token}`);
+      }),
+      { numRuns: RUNS, seed },
+    );
+    t.strictSame(unhandled, []);
+  },
+);
