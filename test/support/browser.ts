@@ -13,7 +13,11 @@ export async function startBrowser(t: Test): Promise<Browser> {
   const executablePath = spawnSync('which', [program ?? ''])
     .stdout.toString()
     .trim();
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+  const browser = await chromium.launch({
+    executablePath,
+    args: ['--no-sandbox', '--disable-gpu'],
+    timeout: 0,
+  });
   t.teardown(() => browser.close());
   return browser;
 }
