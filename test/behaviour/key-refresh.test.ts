@@ -8,12 +8,15 @@ import { ADMIN_TOKEN, startGateway, until, type TestGateway } from '../support/g
 import { temporaryFolder } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { AUDIENCE, createKey, ISSUER, mint, type SigningKey } from '../support/tokens.ts';
-import { startServer, startUpstream } from '../support/upstream.ts';
+import { startServer, startUpstream, type HttpUpstream } from '../support/upstream.ts';
 import { writeFileSync } from 'node:fs';
 
-const upstream = await startUpstream(t);
+// A refresh waits for the replies of the fleet.
+t.jobs = 4;
 
 interface KeyServer {
+  /** What the gateways forward to. */
+  readonly upstream: HttpUpstream;
   readonly url: string;
   keys: SigningKey[];
   fetches: number;
@@ -22,6 +25,7 @@ interface KeyServer {
 
 async function startKeyServer(t: Test, ...keys: SigningKey[]): Promise<KeyServer> {
   const server: KeyServer = {
+    upstream: await startUpstream(t),
     url: await startServer(t, (_request, response) => {
       server.fetches++;
       if (server.instead) server.instead(response);
@@ -34,7 +38,12 @@ async function startKeyServer(t: Test, ...keys: SigningKey[]): Promise<KeyServer
   return server;
 }
 
-const gatewayFor = (t: Test, { url }: KeyServer, store = 'memory:', name = 'login'): Promise<TestGateway> =>
+const gatewayFor = (
+  t: Test,
+  { url, upstream }: KeyServer,
+  store = 'memory:',
+  name = 'login',
+): Promise<TestGateway> =>
   startGateway(t, {
     issuers: {
       [name]: { issuer: ISSUER, audiences: [AUDIENCE], jwks_url: `${url}/jwks` },
@@ -51,84 +60,97 @@ const refresh = (gateway: TestGateway, name = 'login'): Promise<Response> =>
 const auditOf = ({ log }: TestGateway): unknown =>
   log.findLast(({ audit }) => audit !== undefined)?.['audit'];
 
-t.test('K5 tokens of a key that was removed are refused at once, cached ones too', async (t) => {
-  const [leaving, staying, coming] = [createKey(), createKey(), createKey()];
-  const server = await startKeyServer(t, leaving, staying);
-  const gateway = await gatewayFor(t, server);
-  const token = mint(leaving);
-  t.equal(await statusOf(gateway, token), 200);
-  t.equal(await statusOf(gateway, token), 200);
-  server.keys = [staying, coming];
-  const response = await refresh(gateway);
-  t.equal(response.status, 200);
-  t.strictSame(await response.json(), {
-    issuer: 'login',
-    added: [coming.kid],
-    removed: [leaving.kid],
-    gateways: { done: 1 },
-  });
-  const before = upstream.seen.length;
-  const refused = statusOf(gateway, token);
-  await until(() => gateway.instance.inFlight.count === 1);
-  t.equal(await statusOf(gateway, mint(coming)), 200, 'no cooldown for the operator');
-  t.equal(server.fetches, 2);
-  // Its kid is unknown now: the cached verification does not pass, and the next permitted fetch decides.
-  t.equal(upstream.seen.length, before + 1);
-  t.match(auditOf(gateway), {
-    action: 'refresh_keys',
-    by: 'admin',
-    issuer: 'login',
-    fetched: true,
-    added: [coming.kid],
-    removed: [leaving.kid],
-    gateways: { done: 1, failed: 0 },
-  });
-  t.equal(await refused, 401);
-  t.equal(upstream.seen.length, before + 1);
-});
+t.test(
+  'K5 tokens of a key that was removed are refused at once, cached ones too',
+  { buffered: true },
+  async (t) => {
+    const [leaving, staying, coming] = [createKey(), createKey(), createKey()];
+    const server = await startKeyServer(t, leaving, staying);
+    const gateway = await gatewayFor(t, server);
+    const token = mint(leaving);
+    t.equal(await statusOf(gateway, token), 200);
+    t.equal(await statusOf(gateway, token), 200);
+    server.keys = [staying, coming];
+    const response = await refresh(gateway);
+    t.equal(response.status, 200);
+    t.strictSame(await response.json(), {
+      issuer: 'login',
+      added: [coming.kid],
+      removed: [leaving.kid],
+      gateways: { done: 1 },
+    });
+    const before = server.upstream.seen.length;
+    const refused = statusOf(gateway, token);
+    await until(() => gateway.instance.inFlight.count === 1);
+    t.equal(await statusOf(gateway, mint(coming)), 200, 'no cooldown for the operator');
+    t.equal(server.fetches, 2);
+    // Its kid is unknown now: the cached verification does not pass, and the next permitted fetch decides.
+    t.equal(server.upstream.seen.length, before + 1);
+    t.match(auditOf(gateway), {
+      action: 'refresh_keys',
+      by: 'admin',
+      issuer: 'login',
+      fetched: true,
+      added: [coming.kid],
+      removed: [leaving.kid],
+      gateways: { done: 1, failed: 0 },
+    });
+    t.equal(await refused, 401);
+    t.equal(server.upstream.seen.length, before + 1);
+  },
+);
 
-t.test('K0 a fetch in flight does not count, and two operators share the next one', async (t) => {
-  const [leaving, staying] = [createKey(), createKey()];
-  const server = await startKeyServer(t, leaving, staying);
-  const gateway = await gatewayFor(t, server);
-  const held: ServerResponse[] = [];
-  const stale = JSON.stringify({ keys: [leaving.jwk, staying.jwk] });
-  server.instead = (response) => held.push(response);
-  const first = refresh(gateway);
-  await until(() => held.length === 1);
-  server.keys = [staying];
-  server.instead = undefined;
-  const others = [refresh(gateway), refresh(gateway)];
-  await until(async () => (await gateway.metric('sallyport_revocation_store_connected')) === 1);
-  held[0]?.end(stale);
-  t.match(await (await first).json(), { removed: [] });
-  for (const answer of await Promise.all(others)) t.match(await answer.json(), { removed: [leaving.kid] });
-  t.equal(server.fetches, 3);
-});
+t.test(
+  'K0 a fetch in flight does not count, and two operators share the next one',
+  { buffered: true },
+  async (t) => {
+    const [leaving, staying] = [createKey(), createKey()];
+    const server = await startKeyServer(t, leaving, staying);
+    const gateway = await gatewayFor(t, server);
+    const held: ServerResponse[] = [];
+    const stale = JSON.stringify({ keys: [leaving.jwk, staying.jwk] });
+    server.instead = (response) => held.push(response);
+    const first = refresh(gateway);
+    await until(() => held.length === 1);
+    server.keys = [staying];
+    server.instead = undefined;
+    const others = [refresh(gateway), refresh(gateway)];
+    await until(async () => (await gateway.metric('sallyport_revocation_store_connected')) === 1);
+    held[0]?.end(stale);
+    t.match(await (await first).json(), { removed: [] });
+    for (const response of await Promise.all(others))
+      t.match(await response.json(), { removed: [leaving.kid] });
+    t.equal(server.fetches, 3);
+  },
+);
 
-t.test('502 where the keys cannot be fetched: those before stay in use', async (t) => {
+t.test('502 where the keys cannot be fetched: those before stay in use', { buffered: true }, async (t) => {
   const key = createKey();
   const server = await startKeyServer(t, key);
   const gateway = await gatewayFor(t, server);
   server.instead = (response) => void response.writeHead(500).end();
-  const answer = await refresh(gateway);
-  t.equal(answer.status, 502);
-  t.match(await answer.json(), { code: 'keys_not_refreshed' });
+  const response = await refresh(gateway);
+  t.equal(response.status, 502);
+  t.match(await response.json(), { code: 'keys_not_refreshed' });
   t.match(auditOf(gateway), { fetched: false, gateways: { done: 0, failed: 1 } });
   t.equal(await statusOf(gateway, mint(key)), 200);
 });
 
-t.test('only an operator may, by POST, and only for keys that come from a URL', async (t) => {
-  const server = await startKeyServer(t, createKey());
-  const gateway = await gatewayFor(t, server);
-  t.equal((await refresh(gateway, 'nobody')).status, 404);
-  t.equal((await refresh(gateway, '__proto__')).status, 404);
-  t.equal((await refresh(gateway, 'fixed')).status, 409);
-  t.equal((await gateway.admin('GET', '/v1/issuers/login/keys/refresh')).status, 405);
-  const path = '/v1/issuers/login/keys/refresh';
-  t.equal((await gateway.admin('POST', path, undefined, { authorization: 'Bearer x' })).status, 401);
-  t.equal(server.fetches, 1);
-});
+t.test(
+  'only an operator may, by POST, and only for keys that come from a URL',
+  { buffered: true },
+  async (t) => {
+    const server = await startKeyServer(t, createKey());
+    const gateway = await gatewayFor(t, server);
+    t.equal((await refresh(gateway, 'unknown')).status, 404);
+    t.equal((await refresh(gateway, '__proto__')).status, 404);
+    t.equal((await refresh(gateway, 'fixed')).status, 409);
+    t.equal((await gateway.admin('GET', '/v1/issuers/login/keys/refresh')).status, 405);
+    const path = '/v1/issuers/login/keys/refresh';
+    t.equal((await gateway.admin('POST', path, undefined, { authorization: 'Bearer x' })).status, 401);
+    t.equal(server.fetches, 1);
+  },
+);
 
 const stores: Record<string, (t: Test) => Promise<string>> = {
   redis: async (t) => (await startRedis(t)).url,
@@ -137,6 +159,7 @@ const stores: Record<string, (t: Test) => Promise<string>> = {
 for (const [kind, open] of Object.entries(stores)) {
   t.test(
     `K5 ${kind}: a refresh reaches every gateway of the fleet, whatever it calls the issuer`,
+    { buffered: true },
     async (t) => {
       const store = await open(t);
       const [leaving, staying] = [createKey(), createKey()];
@@ -154,29 +177,34 @@ for (const [kind, open] of Object.entries(stores)) {
       t.equal(response.status, 200);
       t.match(await response.json(), { removed: [leaving.kid], gateways: { done: 3 } });
       t.equal(server.fetches, 6);
-      const before = upstream.seen.length;
+      const before = server.upstream.seen.length;
       const statuses = await Promise.all(fleet.map((gateway) => statusOf(gateway, token)));
       t.strictSame(statuses, [401, 401, 401]);
-      t.equal(upstream.seen.length, before);
+      t.equal(server.upstream.seen.length, before);
     },
   );
 
-  t.test(`${kind}: a gateway of the fleet that cannot fetch is counted, and makes it 502`, async (t) => {
-    const store = await open(t);
-    const key = createKey();
-    const server = await startKeyServer(t, key);
-    const cutOff = await startKeyServer(t, key);
-    const first = await gatewayFor(t, server, store);
-    await gatewayFor(t, cutOff, store);
-    cutOff.instead = (response) => void response.writeHead(500).end();
-    const answer = await refresh(first);
-    t.equal(answer.status, 502);
-    t.match(auditOf(first), { fetched: true, gateways: { done: 1, failed: 1 } });
-  });
+  t.test(
+    `${kind}: a gateway of the fleet that cannot fetch is counted, and makes it 502`,
+    { buffered: true },
+    async (t) => {
+      const store = await open(t);
+      const key = createKey();
+      const server = await startKeyServer(t, key);
+      const cutOff = await startKeyServer(t, key);
+      const first = await gatewayFor(t, server, store);
+      await gatewayFor(t, cutOff, store);
+      cutOff.instead = (response) => void response.writeHead(500).end();
+      const response = await refresh(first);
+      t.equal(response.status, 502);
+      t.match(auditOf(first), { fetched: true, gateways: { done: 1, failed: 1 } });
+    },
+  );
 }
 
 t.test(
   'a store that does not take the message: this gateway fetches, and the operator gets 502',
+  { buffered: true },
   async (t) => {
     const redis = await startRedis(t);
     const [leaving, staying] = [createKey(), createKey()];
@@ -192,19 +220,23 @@ t.test(
   },
 );
 
-t.test('K5 a gateway that has lost its place in the log fetches its keys again', async (t) => {
-  const redis = await startRedis(t);
-  const server = await startKeyServer(t, createKey());
-  const gateway = await gatewayFor(t, server, redis.url);
-  await gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: 'bob' });
-  await until(() => gateway.instance.view.size === 1);
-  t.equal(server.fetches, 1);
-  await redis.command('FLUSHALL');
-  await until(() => server.fetches === 2);
-  t.pass('fetched again');
-});
+t.test(
+  'K5 a gateway that has lost its place in the log fetches its keys again',
+  { buffered: true },
+  async (t) => {
+    const redis = await startRedis(t);
+    const server = await startKeyServer(t, createKey());
+    const gateway = await gatewayFor(t, server, redis.url);
+    await gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: 'bob' });
+    await until(() => gateway.instance.view.size === 1);
+    t.equal(server.fetches, 1);
+    await redis.command('FLUSHALL');
+    await until(() => server.fetches === 2);
+    t.pass('fetched again');
+  },
+);
 
-t.test('sallyport keys refresh NAME', async (t) => {
+t.test('sallyport keys refresh NAME', { buffered: true }, async (t) => {
   const [leaving, staying] = [createKey(), createKey()];
   const server = await startKeyServer(t, leaving, staying);
   const gateway = await gatewayFor(t, server);

@@ -9,6 +9,9 @@ import { ADMIN_TOKEN, until } from '../support/gateway.ts';
 import { MAIN, temporaryFolder } from '../support/process.ts';
 import { freePort } from '../support/redis.ts';
 
+// They wait for npm more than they work.
+t.jobs = 4;
+
 const noNpx = spawnSync('npx', ['--version']).status !== 0 && 'npx is not installed';
 
 /** A project with the gateway installed. */
@@ -63,14 +66,18 @@ for (const [name, command] of Object.entries({
   'npm start': ['npm', 'start'],
 })) {
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-    t.test(`${signal} to ${name}: the gateway drains and ends`, { skip: noNpx }, async (t) => {
-      const { start, isRunning, log } = await project(t);
-      const npm = await start(command[0] ?? '', ...command.slice(1));
-      npm.kill(signal);
-      await until(() => !isRunning());
-      t.match(log(), '"msg":"draining"');
-      t.match(log(), '"msg":"stopped"');
-    });
+    t.test(
+      `${signal} to ${name}: the gateway drains and ends`,
+      { skip: noNpx, buffered: true },
+      async (t) => {
+        const { start, isRunning, log } = await project(t);
+        const npm = await start(command[0] ?? '', ...command.slice(1));
+        npm.kill(signal);
+        await until(() => !isRunning());
+        t.match(log(), '"msg":"draining"');
+        t.match(log(), '"msg":"stopped"');
+      },
+    );
   }
 }
 

@@ -91,15 +91,15 @@ t.test('100 reloads under load: no request fails, no connection drops', async (t
   t.ok(ports.size <= 8, `${ports.size} connections`);
 });
 
-t.test('what is under way ends as it began; what comes next meets the new configuration', async (t) => {
+t.test('what has begun ends as it began; what comes next meets the new configuration', async (t) => {
   const held: ServerResponse[] = [];
   const seen: string[] = [];
-  const answering = (name: string) => (request: IncomingMessage, response: ServerResponse) => {
+  const respondingAs = (name: string) => (request: IncomingMessage, response: ServerResponse) => {
     seen.push(name);
     if (request.url?.endsWith('/slow') === true) held.push(response);
     else response.end(name);
   };
-  const [old, next] = [await startServer(t, answering('old')), await startServer(t, answering('new'))];
+  const [old, next] = [await startServer(t, respondingAs('old')), await startServer(t, respondingAs('new'))];
   const base = { issuers: { login: loginIssuer(key) }, timeouts: { drain: '100ms' } };
   const gateway = await startGateway(t, {
     ...base,
@@ -274,6 +274,9 @@ t.test('limits are those of the configuration in place', async (t) => {
   t.equal((await send(gateway.url, `/a?${'x'.repeat(2_000)}`)).status, 414);
 });
 
+// The processes wait for their files more than they work.
+t.jobs = 4;
+
 interface Running {
   readonly folder: string;
   readonly gateway: GatewayProcess;
@@ -309,41 +312,49 @@ async function startProcess(t: Test): Promise<Running> {
   };
 }
 
-t.test('a change of the file is noticed, a bad one told of, a good one after it taken', async (t) => {
-  const { gateway, write, metric } = await startProcess(t);
-  const token = mint(key);
-  const status = async (path: string): Promise<number> => (await send(gateway.url, path, { token })).status;
-  t.strictSame([await status('/a'), await status('/b')], [200, 404]);
-  write([route('a'), route('b')]);
-  await until(async () => (await status('/b')) === 200);
-  t.equal(await metric('sallyport_config_last_reload_successful'), 1);
-  t.equal(await metric('sallyport_config_reloads_total{result="success"}'), 1);
-  write('routes: [nonsense');
-  await until(async () => (await metric('sallyport_config_last_reload_successful')) === 0);
-  t.equal(await status('/b'), 200);
-  await until(() => gateway.output().includes('cannot be used; the one before stays'));
-  write([route('c')]);
-  await until(async () => (await status('/c')) === 200);
-  t.equal(await status('/b'), 404);
-  t.equal(await metric('sallyport_config_last_reload_successful'), 1);
-});
+t.test(
+  'a change of the file is noticed, a bad one told of, a good one after it taken',
+  { buffered: true },
+  async (t) => {
+    const { gateway, write, metric } = await startProcess(t);
+    const token = mint(key);
+    const status = async (path: string): Promise<number> => (await send(gateway.url, path, { token })).status;
+    t.strictSame([await status('/a'), await status('/b')], [200, 404]);
+    write([route('a'), route('b')]);
+    await until(async () => (await status('/b')) === 200);
+    t.equal(await metric('sallyport_config_last_reload_successful'), 1);
+    t.equal(await metric('sallyport_config_reloads_total{result="success"}'), 1);
+    write('routes: [nonsense');
+    await until(async () => (await metric('sallyport_config_last_reload_successful')) === 0);
+    t.equal(await status('/b'), 200);
+    await until(() => gateway.output().includes('cannot be used; the one before stays'));
+    write([route('c')]);
+    await until(async () => (await status('/c')) === 200);
+    t.equal(await status('/b'), 404);
+    t.equal(await metric('sallyport_config_last_reload_successful'), 1);
+  },
+);
 
-t.test('SIGHUP loads it anew; a file that the configuration names is watched, too', async (t) => {
-  const { gateway, folder, metric } = await startProcess(t);
-  gateway.kill('SIGHUP');
-  await until(async () => (await metric('sallyport_config_reloads_total{result="success"}')) === 1);
-  const next = createKey('EdDSA', 'k2');
-  t.equal((await send(gateway.url, '/a', { token: mint(next) })).status, 401);
-  // As careful programs write: beside it, then in its place.
-  writeFileSync(join(folder, 'jwks.new'), JSON.stringify({ keys: [next.jwk] }));
-  renameSync(join(folder, 'jwks.new'), join(folder, 'jwks.json'));
-  await until(async () => (await send(gateway.url, '/a', { token: mint(next) })).status === 200);
-  t.equal((await send(gateway.url, '/a', { token: mint(key) })).status, 401);
-  gateway.kill('SIGTERM');
-  t.equal(await gateway.exited, 0);
-});
+t.test(
+  'SIGHUP loads it again; a file that the configuration names is watched, too',
+  { buffered: true },
+  async (t) => {
+    const { gateway, folder, metric } = await startProcess(t);
+    gateway.kill('SIGHUP');
+    await until(async () => (await metric('sallyport_config_reloads_total{result="success"}')) === 1);
+    const next = createKey('EdDSA', 'k2');
+    t.equal((await send(gateway.url, '/a', { token: mint(next) })).status, 401);
+    // As careful programs write: beside it, then in its place.
+    writeFileSync(join(folder, 'jwks.new'), JSON.stringify({ keys: [next.jwk] }));
+    renameSync(join(folder, 'jwks.new'), join(folder, 'jwks.json'));
+    await until(async () => (await send(gateway.url, '/a', { token: mint(next) })).status === 200);
+    t.equal((await send(gateway.url, '/a', { token: mint(key) })).status, 401);
+    gateway.kill('SIGTERM');
+    t.equal(await gateway.exited, 0);
+  },
+);
 
-t.test('a link that is turned elsewhere, as Kubernetes does, is noticed', async (t) => {
+t.test('a link that is turned elsewhere, as Kubernetes does, is noticed', { buffered: true }, async (t) => {
   const upstream = await startUpstream(t);
   const folder = temporaryFolder(t);
   const version = (name: string, routes: unknown[]): void => {
@@ -371,19 +382,23 @@ t.test('a link that is turned elsewhere, as Kubernetes does, is noticed', async 
   t.equal((await send(gateway.url, '/a')).status, 404);
 });
 
-t.test('a busy log file beside the configuration neither delays nor triggers a reload', async (t) => {
-  const { gateway, folder, write, metric } = await startProcess(t);
-  let written = 0;
-  const log = setInterval(() => appendFileSync(join(folder, 'busy.log'), `line ${written++}\n`), 10);
-  t.teardown(() => clearInterval(log));
-  await until(() => written > 50);
-  t.equal(await metric('sallyport_config_reloads_total{result="success"}'), 0);
-  write([route('b')]);
-  await until(async () => (await send(gateway.url, '/b', { token: mint(key) })).status === 200);
-  t.equal(await metric('sallyport_config_reloads_total{result="success"}'), 1);
-});
+t.test(
+  'a busy log file beside the configuration neither delays nor triggers a reload',
+  { buffered: true },
+  async (t) => {
+    const { gateway, folder, write, metric } = await startProcess(t);
+    let written = 0;
+    const log = setInterval(() => appendFileSync(join(folder, 'busy.log'), `line ${written++}\n`), 10);
+    t.teardown(() => clearInterval(log));
+    await until(() => written > 50);
+    t.equal(await metric('sallyport_config_reloads_total{result="success"}'), 0);
+    write([route('b')]);
+    await until(async () => (await send(gateway.url, '/b', { token: mint(key) })).status === 200);
+    t.equal(await metric('sallyport_config_reloads_total{result="success"}'), 1);
+  },
+);
 
-t.test('a folder that vanishes and comes back is noticed', async (t) => {
+t.test('a folder that vanishes and comes back is noticed', { buffered: true }, async (t) => {
   const { gateway, folder, metric } = await startProcess(t);
   const configuration = readFileSync(join(folder, 'sallyport.json'));
   const keys = readFileSync(join(folder, 'jwks.json'));
@@ -396,19 +411,23 @@ t.test('a folder that vanishes and comes back is noticed', async (t) => {
   await until(async () => (await metric('sallyport_config_last_reload_successful')) === 1);
 });
 
-t.test('a file in another folder that only an unusable configuration names is watched', async (t) => {
-  const { gateway, write, metric } = await startProcess(t);
-  const elsewhere = join(temporaryFolder(t), 'scopes.json');
-  write(JSON.stringify({ routes: 'nonsense', log_key_file: elsewhere }));
-  await until(async () => (await metric('sallyport_config_last_reload_successful')) === 0);
-  const failures = 'sallyport_config_reloads_total{result="failure"}';
-  const before = await metric(failures);
-  writeFileSync(elsewhere, 'secret');
-  await until(async () => (await metric(failures)) > before);
-  t.equal((await send(gateway.url, '/a', { token: mint(key) })).status, 200);
-});
+t.test(
+  'a file in another folder that only an unusable configuration names is watched',
+  { buffered: true },
+  async (t) => {
+    const { gateway, write, metric } = await startProcess(t);
+    const elsewhere = join(temporaryFolder(t), 'scopes.json');
+    write(JSON.stringify({ routes: 'nonsense', log_key_file: elsewhere }));
+    await until(async () => (await metric('sallyport_config_last_reload_successful')) === 0);
+    const failures = 'sallyport_config_reloads_total{result="failure"}';
+    const before = await metric(failures);
+    writeFileSync(elsewhere, 'secret');
+    await until(async () => (await metric(failures)) > before);
+    t.equal((await send(gateway.url, '/a', { token: mint(key) })).status, 200);
+  },
+);
 
-t.test('a change while a reload waits for keys leads to another reload', async (t) => {
+t.test('a change while a reload waits for keys leads to another reload', { buffered: true }, async (t) => {
   const { gateway, folder, write } = await startProcess(t);
   const held: ServerResponse[] = [];
   const slow = await startServer(t, (_request, response) => void held.push(response));

@@ -12,8 +12,10 @@ import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { ISSUER } from '../support/tokens.ts';
 
 const ROUNDS = 2;
+// They wait for Redis more than they work.
+t.jobs = 3;
 
-t.test('V6 one Redis that loses its memory in many ways', async (t) => {
+t.test('V6 one Redis that loses its memory in many ways', { buffered: true }, async (t) => {
   const redis = await startRedis(t, { persistent: false });
   const location = { url: redis.url, keyPrefix: 'sallyport' };
   const proxy = await startTcpProxy(t, redis.port);
@@ -59,7 +61,7 @@ t.test('V6 one Redis that loses its memory in many ways', async (t) => {
   t.equal(first.view.size, acknowledged.length);
 });
 
-t.test('V6 an undo survives, too', async (t) => {
+t.test('V6 an undo survives, too', { buffered: true }, async (t) => {
   const redis = await startRedis(t, { persistent: false });
   const location = { url: redis.url, keyPrefix: 'sallyport' };
   const member = await join(t, location);
@@ -79,7 +81,7 @@ t.test('V6 an undo survives, too', async (t) => {
   t.match(entry, { createdBy: 'restored', reason: 'restored', target: undefined });
 });
 
-t.test('V9 a half-open connection is noticed', async (t) => {
+t.test('V9 a half-open connection is noticed', { buffered: true }, async (t) => {
   const redis = await startRedis(t);
   const proxy = await startTcpProxy(t, redis.port);
   const member = await join(t, { url: `redis://127.0.0.1:${proxy.port}/0`, keyPrefix: 'sallyport' });
