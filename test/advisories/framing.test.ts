@@ -197,7 +197,7 @@ t.test('H12 bytes before the 101 are refused', async (t) => {
   t.equal(upstream.seen.length, before);
 });
 
-t.test('C14 bytes that come while the upstream thinks never reach one that answers 200', async (t) => {
+t.test('C14 bytes that come while the upstream thinks never reach one that responds with 200', async (t) => {
   let response: () => void = () => undefined;
   const raw = await startRawUpstream(t, (socket, received) => {
     if (!received.includes('\r\n\r\n')) return;

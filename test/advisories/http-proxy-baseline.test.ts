@@ -14,9 +14,9 @@ import { startRawUpstream, type RawUpstream } from '../support/upstream.ts';
 
 interface Case {
   readonly request: string;
-  /** What the upstream answers once it has the request's head. */
+  /** What the upstream sends once it has the request's head. */
   readonly response?: readonly string[];
-  /** The upstream closes its connection after the answer. */
+  /** The upstream closes its connection after the response. */
   readonly closes?: boolean;
   readonly isRight: (seen: string, received: string) => boolean;
 }
@@ -57,7 +57,7 @@ const CASES: Record<string, Case> = {
       'GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n',
     isRight: (seen, received) => !/upgrade: h2c/i.test(seen) && /HTTP\/1\.1 200/.test(received),
   },
-  'H9 trailers of an answer arrive': {
+  'H9 trailers of a response arrive': {
     request: get('TE: trailers\r\n'),
     response: [
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n',
@@ -70,18 +70,18 @@ const CASES: Record<string, Case> = {
     response: ['HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n', OK],
     isRight: (_seen, received) => /HTTP\/1\.1 103/.test(received) && isOk(received),
   },
-  'H15 an answer that breaks off is not made whole': {
+  'H15 a response that breaks off is not made whole': {
     request: get(),
     response: [`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunk('part')}`],
     closes: true,
     isRight: (_seen, received) => /HTTP\/1\.1 200/.test(received) && !received.endsWith('0\r\n\r\n'),
   },
-  'H4 an answer with two lengths is none': {
+  'H4 a response with two lengths is none': {
     request: get(),
     response: ['HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok'],
     isRight: (_seen, received) => /HTTP\/1\.1 502/.test(received),
   },
-  'H17 bytes behind an answer answer nobody': {
+  'H17 bytes behind a response are no response': {
     request: get(),
     response: [`${OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`],
     isRight: (_seen, received) => !/evil/.test(received),
@@ -99,9 +99,9 @@ const FAILED_BY_HTTP_PROXY: readonly string[] = [
   'H1 Proxy-Connection and Keep-Alive end here',
   'C3 a stranger’s X-Forwarded-Host is not believed',
   'C13 an offer of h2c is dropped, and the request served',
-  'H9 trailers of an answer arrive',
+  'H9 trailers of a response arrive',
   'H11 103 arrives',
-  'H15 an answer that breaks off is not made whole',
+  'H15 a response that breaks off is not made whole',
 ];
 
 async function startHttpProxy(t: Test, target: string): Promise<number> {
@@ -122,7 +122,7 @@ async function startHttpProxy(t: Test, target: string): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** What stands in front of an upstream that answers as the case says, and how that went. */
+/** What stands in front of an upstream that responds as the case says, and how that went. */
 async function run(
   t: Test,
   each: Case,
@@ -137,7 +137,7 @@ async function run(
   });
   const port = await start(t, upstream.url);
   const answered = sendRaw(port, request, (text) => text.endsWith('\r\n\r\nok'));
-  // Whoever leaves its client hanging has not answered.
+  // One that leaves its client hanging has not responded.
   let received: string | undefined;
   void answered.then((text) => (received = text));
   for (let turn = 0; turn < PATIENCE && received === undefined; turn++) await aTurn(1);

@@ -45,7 +45,7 @@ async function setUp(t: Test): Promise<Scene> {
   return { gateway, seen: () => seen };
 }
 
-/** Somebody who asks for something is served. */
+/** A client that asks for something is served. */
 async function isServed(t: Test, { gateway }: Scene): Promise<void> {
   const client = await RawHttp2.connect(t, gateway.port);
   client.send(frame(FRAME.headers, END_HEADERS | END_STREAM, 1, requestBlock('GET', '/')));
@@ -68,16 +68,19 @@ t.test('HTTP/2 floods', { skip: noOpenssl }, async (t) => {
   const scene = await setUp(t);
   const { gateway } = scene;
 
-  t.test('H20 C17 rapid reset: the connection ends, and few of its requests reach anybody', async (t) => {
-    const before = scene.seen();
-    const client = await RawHttp2.connect(t, gateway.port);
-    for (const stream of streams(5_000)) client.send(get(stream), reset(stream));
-    await until(() => client.closed);
-    t.ok(scene.seen() - before < 1_000, `${scene.seen() - before} requests reached the upstream`);
-    await isServed(t, scene);
-  });
+  t.test(
+    'H20 C17 rapid reset: the connection ends, and few of its requests reach the upstream',
+    async (t) => {
+      const before = scene.seen();
+      const client = await RawHttp2.connect(t, gateway.port);
+      for (const stream of streams(5_000)) client.send(get(stream), reset(stream));
+      await until(() => client.closed);
+      t.ok(scene.seen() - before < 1_000, `${scene.seen() - before} requests reached the upstream`);
+      await isServed(t, scene);
+    },
+  );
 
-  t.test('H20 C17 a slow trickle of resets is nobody’s attack', async (t) => {
+  t.test('H20 C17 a slow trickle of resets is no attack', async (t) => {
     const client = await RawHttp2.connect(t, gateway.port);
     for (const stream of streams(50)) client.send(get(stream), reset(stream));
     client.send(get(201, '/'));
@@ -125,7 +128,7 @@ t.test('HTTP/2 floods', { skip: noOpenssl }, async (t) => {
       Buffer.alloc(127 + 1 + 30 * 128, 'a'),
     ]);
     for (let round = 0; round < 5; round++) {
-      // SETTINGS_INITIAL_WINDOW_SIZE 0: no byte of an answer can be sent.
+      // SETTINGS_INITIAL_WINDOW_SIZE 0: no byte of a response can be sent.
       const client = await RawHttp2.connect(t, gateway.port, Buffer.from([0, 4, 0, 0, 0, 0]));
       for (const stream of streams(100)) {
         const fields = Buffer.concat([
@@ -144,7 +147,7 @@ t.test('HTTP/2 floods', { skip: noOpenssl }, async (t) => {
     await isServed(t, scene);
   });
 
-  t.test('H20 answers that nobody takes do not pile up', async (t) => {
+  t.test('H20 responses that no client takes do not pile up', async (t) => {
     const client = await RawHttp2.connect(t, gateway.port, Buffer.from([0, 4, 0, 0, 0, 0]));
     for (const stream of streams(100)) client.send(get(stream, '/large'));
     await until(() => client.frames.filter(({ type }) => type === FRAME.headers).length === 100);

@@ -1,5 +1,5 @@
 /**
- * Requests that come before the one before them is answered: each in its turn, and none hurts another. RFC 9112 section
+ * Requests that come before the response to the one before them: each in its turn, and none hurts another. RFC 9112 section
  * 9.3.2. Rules H12, H16, C14.
  */
 import { once } from 'node:events';
@@ -48,7 +48,7 @@ const HANDSHAKE =
   'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n';
 const isServed = async (): Promise<boolean> => (await fetch(`${gateway.url}/alive`)).status === 200;
 
-t.test('many at once are served one after the other, and answered in order', async (t) => {
+t.test('many at once are served one after the other, and get their responses in order', async (t) => {
   most = 0;
   const paths = Array.from({ length: 300 }, (_, index) => `/${index}`);
   const received = await sendRaw(gateway.port, paths.map(get).join(''), (text) => text.endsWith('/299;'));
@@ -68,7 +68,7 @@ t.test('bodies between them stay where they belong', async (t) => {
   t.match(received, /\/slow;[^]*\/aone;[^]*\/b;[^]*\/cx{200000};[^]*\/d;$/);
 });
 
-t.test('answers that nobody reads do not pile up', async (t) => {
+t.test('responses that no client reads do not pile up', async (t) => {
   const before = seen.length;
   const deaf = connect(gateway.port, '127.0.0.1');
   deaf.on('error', () => undefined);
@@ -82,7 +82,7 @@ t.test('answers that nobody reads do not pile up', async (t) => {
   await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 0);
 });
 
-t.test('H12 a WebSocket behind a request that is not answered yet', async (t) => {
+t.test('H12 a WebSocket behind a request that still waits for its response', async (t) => {
   const socket = connect(gateway.port, '127.0.0.1');
   let received = Buffer.alloc(0);
   socket.on('data', (chunk: Buffer) => (received = Buffer.concat([received, chunk])));
@@ -97,7 +97,7 @@ t.test('H12 a WebSocket behind a request that is not answered yet', async (t) =>
   t.ok(await isServed());
 });
 
-t.test('C14 and early bytes behind that are refused as ever', async (t) => {
+t.test('C14 and early bytes behind that are refused as well', async (t) => {
   const received = await sendRaw(
     gateway.port,
     `${get('/slow')}${HANDSHAKE}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n`,
@@ -107,30 +107,37 @@ t.test('C14 and early bytes behind that are refused as ever', async (t) => {
   t.ok(await isServed());
 });
 
-t.test('CONNECT, nonsense, and what ends the connection, behind one that is not answered yet', async (t) => {
-  const cases: [string, string, number[]][] = [
-    ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n', [200, 405]],
-    ['no HTTP', 'nonsense\r\n\r\n', [200, 400]],
-    [
-      'two framings',
-      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
-      [200, 400],
-    ],
-    ['no Host', 'GET / HTTP/1.1\r\n\r\n', [200, 400]],
-    ['a broken body', `POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`, [200, 400]],
-  ];
-  for (const [name, bytes, expected] of cases) {
-    const before = seen.length;
-    const received = await sendRaw(gateway.port, get('/slow') + bytes + get('/behind'));
-    t.strictSame(statuses(received), expected, name);
-    t.strictSame(
-      seen.slice(before),
-      ['GET /slow'],
-      `${name}: the upstream saw nothing of it, and nothing behind it`,
-    );
-  }
-  t.ok(await isServed());
-});
+t.test(
+  'CONNECT, nonsense, and what ends the connection, behind one that still waits for its response',
+  async (t) => {
+    const cases: [string, string, number[]][] = [
+      ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n', [200, 405]],
+      ['no HTTP', 'nonsense\r\n\r\n', [200, 400]],
+      [
+        'two framings',
+        'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+        [200, 400],
+      ],
+      ['no Host', 'GET / HTTP/1.1\r\n\r\n', [200, 400]],
+      [
+        'a broken body',
+        `POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`,
+        [200, 400],
+      ],
+    ];
+    for (const [name, bytes, expected] of cases) {
+      const before = seen.length;
+      const received = await sendRaw(gateway.port, get('/slow') + bytes + get('/behind'));
+      t.strictSame(statuses(received), expected, name);
+      t.strictSame(
+        seen.slice(before),
+        ['GET /slow'],
+        `${name}: the upstream saw nothing of it, and nothing behind it`,
+      );
+    }
+    t.ok(await isServed());
+  },
+);
 
 t.test('a client that pipelines and leaves', async (t) => {
   for (let round = 0; round < 20; round++) {

@@ -1,4 +1,4 @@
-/** A claim that a reload adds to `revocation.claims` counts for what is under way. Rules V10, V15. */
+/** A claim that a reload adds to `revocation.claims` counts for what is in flight. Rules V10, V15. */
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';

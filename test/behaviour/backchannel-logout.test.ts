@@ -302,7 +302,7 @@ t.test('oidc-provider sends a logout', async (t) => {
     clients: [
       {
         client_id: 'app',
-        client_secret: 'a secret that is long enough for anybody',
+        client_secret: 'a secret that is long enough for any server',
         redirect_uris: ['https://app.example/cb'],
         id_token_signed_response_alg: 'ES256',
         backchannel_logout_uri: `${gateway.url}${PATH}`,

@@ -70,7 +70,7 @@ t.test('a flood of bad tokens pushes no good one out, JWT or opaque', async (t) 
 });
 
 t.test(
-  'V2 a revocation that lands while the token is being checked holds, and for the cached answer too',
+  'V2 a revocation that lands while the token is being checked holds, and for the cached response too',
   async (t) => {
     const waiting: ServerResponse[] = [];
     const url = await startServer(t, (request, response) => {
@@ -99,7 +99,7 @@ t.test(
       401,
       'V1 cached as verified, and revoked',
     );
-    t.equal(waiting.length, 1, 'the answer was cached');
+    t.equal(waiting.length, 1, 'the response was cached');
     t.equal(upstream.seen.length, seen);
   },
 );

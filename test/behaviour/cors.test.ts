@@ -1,4 +1,4 @@
-/** Cross-origin requests of browsers: preflights, answers, refusals. */
+/** Cross-origin requests of browsers: preflights, responses, refusals. */
 import t from 'tap';
 import { send, type Response } from '../support/client.ts';
 import { loginIssuer, startGateway } from '../support/gateway.ts';
@@ -63,7 +63,7 @@ const preflight = (path: string, origin: string, method = 'GET', headers: string
 const valuesOf = ({ rawHeaders }: Response, name: string): string[] =>
   rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
 
-t.test('a preflight is answered by the gateway, without a token; the upstream sees nothing', async (t) => {
+t.test('the gateway responds to a preflight, without a token; the upstream sees nothing', async (t) => {
   const before = upstream.seen.length;
   for (const method of ['GET', 'PUT']) {
     const response = await preflight('/api/x', APP, method);
@@ -166,7 +166,7 @@ t.test('what only looks like a host below a wildcard’s name gets nothing to go
   t.notMatch(twice.rawHeaders.join('\n'), /access-control-/i, 'two of them');
 });
 
-t.test('answers carry ours instead of the upstream’s own', async (t) => {
+t.test('responses carry ours instead of the upstream’s own', async (t) => {
   const response = await send(gateway.url, '/api', { token: mint(key), headers: ['Origin', APP] });
   t.equal(response.status, 200);
   t.strictSame(valuesOf(response, 'access-control-allow-origin'), [APP]);
@@ -177,7 +177,7 @@ t.test('answers carry ours instead of the upstream’s own', async (t) => {
   t.equal(response.headers['access-control-allow-credentials'], undefined);
   t.strictSame(valuesOf(response, 'vary'), ['Accept', 'Origin']);
   const same = await send(gateway.url, '/api', { token: mint(key) });
-  t.notMatch(same.rawHeaders.join('\n'), /access-control-/i, 'no Origin, no answer to it');
+  t.notMatch(same.rawHeaders.join('\n'), /access-control-/i, 'no Origin, no response to it');
   t.ok(valuesOf(same, 'vary').includes('Origin'), 'a cache must know all the same');
   const without = await send(gateway.url, '/none', { token: mint(key), headers: ['Origin', APP] });
   t.strictSame(

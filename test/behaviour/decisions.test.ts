@@ -145,7 +145,7 @@ for (const dialect of DIALECTS) {
       t.equal((await asked({ token: good, method: 'POST' })).status, 200);
     });
 
-    t.test('C1 nobody is empty, not absent: what a client wrote there is overwritten', async (t) => {
+    t.test('C1 no caller is empty, not absent: what a client wrote there is overwritten', async (t) => {
       for (const path of ['/public', '/mixed']) {
         const response = await asked({ path, headers: ['X-User-Id', 'root', 'Connection', 'X-Tenant'] });
         t.match(response, { status: 200 });

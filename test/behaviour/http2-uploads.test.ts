@@ -145,7 +145,7 @@ t.test('HTTP/2 uploads', { skip: noOpenssl }, async (t) => {
     },
   );
 
-  t.test('H20 hostile uploads that nobody reads take no more memory than small windows', async (t) => {
+  t.test('H20 hostile uploads that no upstream reads take no more memory than small windows', async (t) => {
     const folder = temporaryFolder(t);
     certificateAuthority(folder).issue('server', 'IP:127.0.0.1');
     // It reads no body, and gets one at a time: else the system's buffers would take them, not the gateway.

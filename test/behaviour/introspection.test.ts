@@ -215,7 +215,7 @@ t.test('I2 only the boolean true is active', async (t) => {
   t.equal(upstream.seen.length, before);
 });
 
-t.test('I3 what the answer says is checked by us, on every use', async (t) => {
+t.test('I3 what the response says is checked by us, on every use', async (t) => {
   const introspector = await startIntrospector(t);
   const audiences = ['https://api.example.com'];
   const clock = new ManualClock();
@@ -349,32 +349,35 @@ t.test(
   },
 );
 
-t.test('jwt: true: JWTs of nobody else are introspected; their identity is their content', async (t) => {
-  const introspector = await startIntrospector(t);
-  const partnerKey = createKey('RS256');
-  const gateway = await start(t, {
-    partner: partnerAt(introspector.url, { jwt: true, cache: '0s' }, { issuer: 'https://as.example' }),
-    login: loginIssuer(key),
-  });
-  const jwt = mint(partnerKey, claimsOf({ iss: 'https://as.example', jti: undefined }));
-  introspector.responses[jwt] = { active: true, sub: 'pat', iss: 'https://as.example' };
-  t.equal((await get(gateway, jwt)).status, 200);
-  t.equal((await get(gateway, mint(key))).status, 200, 'the JWT issuer of the route verifies its own');
-  t.equal((await get(gateway, mint(partnerKey, claimsOf({ iss: 'https://other.example' })))).status, 401);
-  t.equal(introspector.asked.length, 1, 'neither of these was sent anywhere');
-  t.equal(
-    (await get(gateway, `${jwt}=`)).status,
-    401,
-    'J0 another spelling is no JWT, and is sent to nobody',
-  );
-  t.equal(introspector.asked.length, 1);
-  const revoked = await gateway.admin('POST', '/v1/revocations', { token: jwt });
-  t.equal(revoked.status, 201);
-  await until(async () => (await get(gateway, jwt)).status === 401);
-  const twin = `${jwt.slice(0, jwt.lastIndexOf('.'))}.${Buffer.alloc(256, 7).toString('base64url')}`;
-  introspector.responses[twin] = introspector.responses[jwt];
-  t.equal((await get(gateway, twin)).status, 401, 'with another signature it is the same token');
-});
+t.test(
+  'jwt: true: JWTs of no configured issuer are introspected; their identity is their content',
+  async (t) => {
+    const introspector = await startIntrospector(t);
+    const partnerKey = createKey('RS256');
+    const gateway = await start(t, {
+      partner: partnerAt(introspector.url, { jwt: true, cache: '0s' }, { issuer: 'https://as.example' }),
+      login: loginIssuer(key),
+    });
+    const jwt = mint(partnerKey, claimsOf({ iss: 'https://as.example', jti: undefined }));
+    introspector.responses[jwt] = { active: true, sub: 'pat', iss: 'https://as.example' };
+    t.equal((await get(gateway, jwt)).status, 200);
+    t.equal((await get(gateway, mint(key))).status, 200, 'the JWT issuer of the route verifies its own');
+    t.equal((await get(gateway, mint(partnerKey, claimsOf({ iss: 'https://other.example' })))).status, 401);
+    t.equal(introspector.asked.length, 1, 'neither of these was sent anywhere');
+    t.equal(
+      (await get(gateway, `${jwt}=`)).status,
+      401,
+      'J0 another spelling is no JWT, and is sent to no server',
+    );
+    t.equal(introspector.asked.length, 1);
+    const revoked = await gateway.admin('POST', '/v1/revocations', { token: jwt });
+    t.equal(revoked.status, 201);
+    await until(async () => (await get(gateway, jwt)).status === 401);
+    const twin = `${jwt.slice(0, jwt.lastIndexOf('.'))}.${Buffer.alloc(256, 7).toString('base64url')}`;
+    introspector.responses[twin] = introspector.responses[jwt];
+    t.equal((await get(gateway, twin)).status, 401, 'with another signature it is the same token');
+  },
+);
 
 t.test('a real authorization server: opaque tokens, revoked at their source', async (t) => {
   const issuer = await startIssuer(0);

@@ -145,7 +145,7 @@ t.test(
       'a redirect': (response) => void response.writeHead(302, { location: '/elsewhere' }).end(),
       'no JSON': (response) => void response.end('<html>'),
       'no key set': (response) => void response.end('{"a":1}'),
-      'a compressed answer': (response) =>
+      'a compressed response': (response) =>
         void response.writeHead(200, { 'content-encoding': 'gzip' }).end('x'),
       'more than 1 MiB': (response) => void response.end(`{"keys":[],"x":"${'x'.repeat(1_100_000)}"}`),
     };

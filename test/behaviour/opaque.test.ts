@@ -88,7 +88,7 @@ async function start(
 const get = (gateway: TestGateway, token: string, path = '/') => send(gateway.url, path, { token });
 
 t.test(
-  'a valid token passes with its claims; the answer is used again for as long as configured',
+  'a valid token passes with its claims; the response is used again for as long as configured',
   async (t) => {
     const validator = await startValidator(t);
     const { gateway, clock } = await start(t, validator);
@@ -135,7 +135,7 @@ t.test('I9 one call for all who wait', async (t) => {
   t.equal(validator.asked.length, 1);
 });
 
-t.test('a token is sent to nobody whom the route does not name', async (t) => {
+t.test('a token is sent to no issuer that the route does not name', async (t) => {
   const validator = await startValidator(t);
   const { gateway } = await start(t, validator);
   t.equal((await get(gateway, 'good-4', '/jwt')).status, 401);
@@ -170,7 +170,7 @@ t.test(
         void response
           .writeHead(200, { 'content-type': 'application/json' })
           .end('{"data":{"claims":{"sub":"a","sub":"b"}}}'),
-      'a compressed answer': (response) =>
+      'a compressed response': (response) =>
         void response
           .writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
           .end('x'),

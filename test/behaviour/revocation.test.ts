@@ -195,7 +195,7 @@ t.test('with the memory store', async (t) => {
     }
   });
 
-  t.test('I10 the RFC 7009 endpoint revokes, and answers 200 for any token', async (t) => {
+  t.test('I10 the RFC 7009 endpoint revokes, and responds with 200 for any token', async (t) => {
     const token = mint(key);
     const form = { 'content-type': 'application/x-www-form-urlencoded' };
     t.equal((await gateway.admin('POST', '/v1/revoke', `token=${token}`, form)).status, 200);

@@ -1,4 +1,4 @@
-/** What is under way when its token is revoked or expires. Rule V10. */
+/** What is in flight when its token is revoked or expires. Rule V10. */
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -50,7 +50,7 @@ async function setStage(t: Test): Promise<Stage> {
     t,
     {
       issuers: { login: loginIssuer(key) },
-      // Time flies in these tests, and pauses in an answer with it.
+      // Time flies in these tests, and pauses in a response with it.
       timeouts: { idle: '24h', drain: '100ms' },
       routes: [
         { name: 'http', match: { path_prefix: '/' }, upstream: 'http', timeouts: { idle: '24h' } },
@@ -73,7 +73,7 @@ async function setStage(t: Test): Promise<Stage> {
   return { gateway, clock, upstreamSockets, received };
 }
 
-/** An answer that goes on; `ended` resolves with how it ended. */
+/** A response that goes on; `ended` resolves with how it ended. */
 async function open(gateway: TestGateway, path: string, token: string): Promise<{ ended: Promise<string> }> {
   const request = httpGet(`${gateway.url}${path}`, { headers: { authorization: `Bearer ${token}` } });
   const [response] = (await once(request, 'response')) as [IncomingMessage];

@@ -1,4 +1,4 @@
-/** Targets that fail, by their health checks or by what becomes of requests; upstreams behind TLS. */
+/** Targets that fail, by their health checks or by how requests end; upstreams behind TLS. */
 import { readFileSync } from 'node:fs';
 import { createServer as createTlsServer } from 'node:https';
 import { once } from 'node:events';

@@ -17,11 +17,11 @@ const alice = mint(key, claimsOf({ sub: 'alice' }));
 
 interface Scene {
   readonly gateway: TestGateway;
-  /** Requests that the upstream has begun to see and has not answered. */
+  /** Requests that the upstream has begun to see and has not responded to. */
   readonly waiting: Map<string, ServerResponse>;
 }
 
-/** An upstream that answers only what the test lets it. */
+/** An upstream that responds only what the test lets it. */
 async function setUp(t: Test, more: Record<string, unknown> = {}): Promise<Scene> {
   const waiting = new Map<string, ServerResponse>();
   const url = await startServer(t, (request: IncomingMessage, response: ServerResponse) => {

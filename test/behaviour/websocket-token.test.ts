@@ -118,7 +118,7 @@ for (const [name, [path, protocols, headers, status]] of Object.entries(refused)
   });
 }
 
-t.test('nobody is anonymous on an optional route', async (t) => {
+t.test('no client is anonymous on an optional route', async (t) => {
   t.match(await handshake('/optional', ['chat']), { protocol: 'chat' });
   t.equal(seen.at(-1)?.headers['x-user-id'], undefined);
 });

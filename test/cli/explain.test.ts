@@ -85,7 +85,7 @@ t.test('what passes exits 0 and shows what the upstream gets; the token is nowhe
   t.match(out, /^ {2}X-User-Id: alice$/m);
   t.notMatch(out, /root/);
   t.notMatch(out, token.split('.')[2] ?? '');
-  t.strictSame(scene.asked, [], 'nobody was asked');
+  t.strictSame(scene.asked, [], 'no server was asked');
 });
 
 t.test('--online fetches keys, asks about opaque tokens, reads the revocation list', async (t) => {
@@ -128,7 +128,7 @@ t.test('the list is unavailable: as the route says, and why', async (t) => {
   t.match(out, /503 revocation_unavailable/);
 });
 
-t.test('what is refused exits 3 and says why, with the answer that the client gets', async (t) => {
+t.test('what is refused exits 3 and says why, with the response that the client gets', async (t) => {
   const scene = await setUp(t);
   const stories: [args: string[], token: string | undefined, said: RegExp[]][] = [
     [['GET', URL_OF_ORDERS], undefined, [/REFUSED +extract_token/, /401 missing_token/, /Bearer realm=/]],
@@ -202,7 +202,7 @@ t.test('what is refused exits 3 and says why, with the answer that the client ge
   );
 });
 
-t.test('a preflight request is answered by the gateway', async (t) => {
+t.test('the gateway responds to a preflight request', async (t) => {
   const scene = await setUp(t);
   const file = join(scene.folder, 'cors.json');
   const routes = [{ name: 'a', match: {}, upstream: 'u', cors: { origins: ['https://app.example.com'] } }];

@@ -229,14 +229,11 @@ const invalid: Record<string, [string, RegExp]> = {
     `listeners: [{ port: 1, dialect: original }]\n${minimal}`,
     /without serve: decisions/,
   ],
-  'a dialect that nobody speaks': [
+  'a dialect that no server speaks': [
     `listeners: [{ port: 1, serve: decisions, dialect: x }]\n${minimal}`,
     /must be forwarded, original, original_url or request/,
   ],
-  'a trusted proxy in a form that not everybody reads alike': [
-    `trusted_proxies: [10.1.2]\n${minimal}`,
-    /network/,
-  ],
+  'a trusted proxy in a form that is read in two ways': [`trusted_proxies: [10.1.2]\n${minimal}`, /network/],
   'a trusted peer that is no network': [
     `listeners: [{ port: 1, serve: decisions, dialect: request, trusted_peers: [nginx] }]\n${minimal}`,
     /listeners\[0\]\.trusted_peers\[0\]: must be an address or a network/,

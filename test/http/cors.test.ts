@@ -50,7 +50,7 @@ const origins: [name: string, policy: CorsPolicy, fields: string[], expected: st
     [`access-control-allow-origin: ${APP}`, 'access-control-allow-credentials: true', 'vary: Origin'],
   ],
   [
-    'any origin, and one answer for all',
+    'any origin, and one response for all',
     ANY,
     ['Origin: https://b.example'],
     ['access-control-allow-origin: *'],

@@ -10,7 +10,7 @@ interface Response {
   trailers: ResponseHeaders | undefined;
 }
 
-/** Reads one answer, in pieces of the given sizes; `finish`: the connection ends after it. */
+/** Reads one response, in pieces of the given sizes; `finish`: the connection ends after it. */
 function read(
   text: string,
   sizes: readonly number[] = [],
@@ -40,7 +40,7 @@ function read(
     const piece = bytes.subarray(at, at + size);
     at += piece.length;
     piece.copy(memory);
-    // From then on the connection is somebody else's.
+    // From then on the connection belongs to another.
     if (isSwitched) response.body += piece.toString('latin1');
     else if (piece.length > 0) reader.read(memory.subarray(0, piece.length));
     memory.fill(0x2a);
@@ -53,7 +53,7 @@ const CHUNKED =
   'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\r\n' +
   '4;x="y"\r\nwiki\r\n00005\r\npedia\r\n0\r\nX-Sum: 9\r\nContent-Length: 7\r\n\r\n';
 
-t.test('an answer reads the same in whatever pieces it comes', async () => {
+t.test('a response reads the same in whatever pieces it comes', async () => {
   const whole = read(CHUNKED);
   t.match(whole, { body: 'wikipedia', trailers: ['X-Sum', '9'], informational: [{ status: 103 }] });
   fc.assert(
@@ -135,8 +135,8 @@ const broken: Record<string, string> = {
   'a chunk longer than its size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nwiki\r\n',
   'a bare LF after a chunk size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\nwiki\r\n0\r\n\r\n',
   'a broken trailer': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX : 1\r\n\r\n',
-  'bytes behind an answer': 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab',
-  'an answer behind an answer': 'HTTP/1.1 204 x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+  'bytes behind a response': 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab',
+  'a response behind a response': 'HTTP/1.1 204 x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
   'a head without end': `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(MAX_HEAD_BYTES)}`,
   'a chunk line without end': `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;${'x'.repeat(5_000)}`,
   'trailers without end': `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ${'x'.repeat(MAX_HEAD_BYTES)}`,
@@ -152,7 +152,7 @@ for (const [name, text] of Object.entries(broken)) {
   });
 }
 
-t.test('H15 C19 an answer that is cut short is no answer', async (t) => {
+t.test('H15 C19 a response that is cut short is no response', async (t) => {
   for (const text of [CHUNKED, 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc']) {
     for (let end = 0; end < text.length; end++)
       t.throws(() => read(text.slice(0, end), [], 'GET', true), BrokenResponse, `cut at ${end}`);
@@ -175,7 +175,7 @@ t.test('H12 101 only to a request that asked for that protocol; what follows it 
     }),
     { numRuns: 100 },
   );
-  t.throws(() => read(switching('websocket')), BrokenResponse, 'nobody asked');
+  t.throws(() => read(switching('websocket')), BrokenResponse, 'no client asked');
   for (const other of ['h2c', 'websocket, h2c', ''])
     t.throws(() => read(switching(other), [], 'GET', false, 'websocket'), BrokenResponse, `to "${other}"`);
 });

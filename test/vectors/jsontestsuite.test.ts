@@ -1,4 +1,4 @@
-/** JSONTestSuite as JWT payload, JWT header, key set, introspection answer and admin body. Rule J11. */
+/** JSONTestSuite as JWT payload, JWT header, key set, introspection response and admin body. Rule J11. */
 import t from 'tap';
 import { send } from '../support/client.ts';
 import { startGateway } from '../support/gateway.ts';
@@ -63,7 +63,7 @@ t.test('J11 never a crash, never accepted when it must be rejected', { skip: vec
     // A token this long is refused for its length.
     if (bytes.length > 4_000) {
       answer = bytes;
-      t.equal(await status('/opaque', `long-${bytes.length}`), 503, `${file} as introspection answer`);
+      t.equal(await status('/opaque', `long-${bytes.length}`), 503, `${file} as introspection response`);
       continue;
     }
     const bare = sign(`${header}.${bytes.toString('base64url')}`);
@@ -81,10 +81,10 @@ t.test('J11 never a crash, never accepted when it must be rejected', { skip: vec
     if (expect === 'reject' && !parses(payload)) {
       rejected++;
       t.equal(asMember, 401, `${file} as claim`);
-      t.equal(asResponse, 503, `${file} as introspection answer`);
+      t.equal(asResponse, 503, `${file} as introspection response`);
     } else {
       t.ok([200, 401].includes(asMember), `${file} as claim: ${asMember}`);
-      t.ok([200, 401, 503].includes(asResponse), `${file} as introspection answer: ${asResponse}`);
+      t.ok([200, 401, 503].includes(asResponse), `${file} as introspection response: ${asResponse}`);
     }
     const body = await gateway.admin('POST', '/v1/revocations', bytes.toString('latin1'));
     t.equal(body.status, 400, `${file} as admin body`);
