@@ -5,7 +5,13 @@
 import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
-import { introspectedBy, json, startAuthority, validatedBy, type Behaviour } from '../support/authority.ts';
+import {
+  introspectedBy,
+  json,
+  startFallibleServer,
+  validatedBy,
+  type Behaviour,
+} from '../support/fallible-authorization-server.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway } from '../support/gateway.ts';
@@ -77,7 +83,7 @@ for (const [kind, issuerOf] of Object.entries({ introspectedBy, validatedBy })) 
       const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
       t.comment(`SEED=${seed}`);
       const random = new SeededRandom(seed);
-      const authority = await startAuthority(t);
+      const authority = await startFallibleServer(t);
       const held: ServerResponse[] = [];
       let most = HELD;
       /** Until so many others wait as well: a timeout would come by the clock, and by the pace of the machine. */

@@ -6,11 +6,11 @@ import { once } from 'node:events';
 import {
   introspectedBy,
   json,
-  startAuthority,
+  startFallibleServer,
   validatedBy,
-  type Authority,
+  type FallibleServer,
   type Behaviour,
-} from '../support/authority.ts';
+} from '../support/fallible-authorization-server.ts';
 import { send, type Response } from '../support/client.ts';
 import { advance, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -69,7 +69,7 @@ const provoked: Record<string, Behaviour> = {
 for (const [kind, issuerOf] of Object.entries({ introspectedBy, validatedBy })) {
   for (const [name, behaviour] of Object.entries(provoked)) {
     t.test(`C23 ${kind}: tokens that provoke ${name} refuse no token of another client`, async (t) => {
-      const authority = await startAuthority(t);
+      const authority = await startFallibleServer(t);
       const timeout = name === 'no response' ? '3s' : '60s';
       const { gateway } = await start(t, issuerOf(authority, { invalid: undefined, timeout }));
       authority.otherwise = behaviour;
@@ -90,7 +90,7 @@ for (const [kind, issuerOf] of Object.entries({ introspectedBy, validatedBy })) 
 }
 
 t.test('only invalid_token in a response of 400, 401 or 422 makes a token bad', async (t) => {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   const { gateway } = await start(t, introspectedBy(authority));
   const before = upstream.seen.length;
   let count = 0;
@@ -139,7 +139,7 @@ for (const [name, status, headers, seconds] of [
   t.test(
     `a server that responds with ${name} is left alone for ${seconds} s by this client; cached tokens pass`,
     async (t) => {
-      const authority = await startAuthority(t);
+      const authority = await startFallibleServer(t);
       authority.otherwise = { active: true, sub: 'olga' };
       const { gateway, clock } = await start(t, introspectedBy(authority));
       t.equal((await get(gateway, 'cached')).status, 200);
@@ -162,7 +162,7 @@ for (const [name, status, headers, seconds] of [
 }
 
 /** Calls that wait until the test lets them go. */
-function held(authority: Authority): () => void {
+function held(authority: FallibleServer): () => void {
   const waiting: (() => void)[] = [];
   authority.otherwise = (response) =>
     void waiting.push(() => json(response, 200, { active: true, sub: 'olga' }));
@@ -176,7 +176,7 @@ for (const [name, mine, others] of [
   ['one IPv6 /64', ['2001:db8:0:1::1', '2001:db8:0:1:ffff::2'], ['2001:db8:0:2::1']],
 ] as const) {
   t.test(`C23 ${name} has at most per_client.in_flight calls at a time`, async (t) => {
-    const authority = await startAuthority(t);
+    const authority = await startFallibleServer(t);
     const { gateway } = await start(
       t,
       introspectedBy(authority, { per_client: { in_flight: 4 }, timeout: '60s' }),
@@ -210,7 +210,7 @@ for (const [name, mine, others] of [
 t.test(
   'C23 an address that asks more than per_client.per_second gets 503 until the next second',
   async (t) => {
-    const authority = await startAuthority(t);
+    const authority = await startFallibleServer(t);
     authority.otherwise = { active: true };
     const { gateway, clock } = await start(t, validatedBy(authority, { per_client: { per_second: 3 } }));
     let count = 0;
@@ -255,7 +255,7 @@ t.test('I11 B10 a server that cannot be reached is left alone; one probe finds i
 });
 
 t.test('a server that hangs is left alone by the client whose tokens hang, then by everyone', async (t) => {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   authority.otherwise = () => undefined;
   const { gateway, clock } = await start(t, introspectedBy(authority, { timeout: '2s' }));
   const hanging = Array.from({ length: 3 }, (_, index) => get(gateway, `good-${index}`, OTHER));

@@ -1,6 +1,10 @@
 /** Opaque tokens with `|`, as Laravel Sanctum issues them: for validation services, and for no other issuer. Rules B2, C7, I5. */
 import t, { type Test } from 'tap';
-import { introspectedBy, startAuthority, validatedBy } from '../support/authority.ts';
+import {
+  introspectedBy,
+  startFallibleServer,
+  validatedBy,
+} from '../support/fallible-authorization-server.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway } from '../support/gateway.ts';
 import { createKey, mint } from '../support/tokens.ts';
@@ -11,7 +15,7 @@ const key = createKey();
 const TOKEN = '12|aBcDeF0123456789';
 
 async function scene(test: Test) {
-  const [sanctum, hydra] = [await startAuthority(test), await startAuthority(test)];
+  const [sanctum, hydra] = [await startFallibleServer(test), await startFallibleServer(test)];
   sanctum.otherwise = (response) => response.writeHead(404).end();
   sanctum.tokens.set(TOKEN, { active: true, sub: 'olga' });
   const route = (name: string, auth: Record<string, unknown>) => ({
@@ -87,7 +91,7 @@ t.test('it is revoked by itself, and only a gateway that accepts bars takes it',
 });
 
 t.test('of several issuers of opaque tokens, an introspection endpoint never gets it', async (t) => {
-  const [service, server] = [await startAuthority(t), await startAuthority(t)];
+  const [service, server] = [await startFallibleServer(t), await startFallibleServer(t)];
   const gateway = await startGateway(t, {
     issuers: {
       service: validatedBy(service, {}, { token_prefix: '1' }),

@@ -10,7 +10,7 @@ import { send } from '../support/client.ts';
 import { sallyport } from '../support/command.ts';
 import { loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
-import { introspectedBy, startAuthority } from '../support/authority.ts';
+import { introspectedBy, startFallibleServer } from '../support/fallible-authorization-server.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 
@@ -154,7 +154,7 @@ t.test('V13 what no token of the issuer names cannot be revoked, and is not stor
 });
 
 t.test('an introspection response is read by the names of its issuer', async (t) => {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   authority.tokens.set('opaque', { active: true, ...FACTS, app: 7, sub: 'x' });
   const gateway = await startGateway(t, {
     ...configuration(),

@@ -3,7 +3,7 @@
  * upstream saw. Rules B3, B4, C9, I2.
  */
 import t, { type Test } from 'tap';
-import { introspectedBy, startAuthority, validatedBy } from '../support/authority.ts';
+import { introspectedBy, startFallibleServer, validatedBy } from '../support/fallible-authorization-server.ts';
 import { send, type Response } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
@@ -11,7 +11,7 @@ import { startUpstream } from '../support/upstream.ts';
 
 const key = createKey('ES256');
 const upstream = await startUpstream(t);
-const authority = await startAuthority(t);
+const authority = await startFallibleServer(t);
 
 const RULES = {
   client_id: ['web', 'app'],

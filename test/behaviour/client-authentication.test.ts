@@ -10,7 +10,7 @@ import type { TLSSocket } from 'node:tls';
 import { join } from 'node:path';
 import { Provider } from 'oidc-provider';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
-import { json, startAuthority } from '../support/authority.ts';
+import { json, startFallibleServer } from '../support/fallible-authorization-server.ts';
 import { send } from '../support/client.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
@@ -280,7 +280,7 @@ t.test(
 t.test(
   'a key may be a JWK or PEM of each usual kind; what is none is a problem of the configuration',
   async (t) => {
-    const authority = await startAuthority(t);
+    const authority = await startFallibleServer(t);
     authority.otherwise = { active: true, sub: 'olga' };
     const folder = temporaryFolder(t);
     const kinds = {
@@ -319,7 +319,7 @@ t.test(
 );
 
 t.test('none sends no credentials, bearer the token of the file alone', async (t) => {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   authority.otherwise = (response) => json(response, 200, { active: true, sub: 'olga' });
   const folder = temporaryFolder(t);
   writeFileSync(join(folder, 'token'), 'gateway-token');

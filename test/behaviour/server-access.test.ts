@@ -7,7 +7,7 @@ import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
 import { send } from '../support/client.ts';
 import { sallyport } from '../support/command.ts';
 import { startConnectProxy } from '../support/connect-proxy.ts';
-import { json } from '../support/authority.ts';
+import { json } from '../support/fallible-authorization-server.ts';
 import { startGateway, until, withTestPorts, type TestGateway } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { startTlsAuthority, type TlsAuthority } from '../support/tls-authority.ts';

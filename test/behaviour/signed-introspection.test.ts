@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { json, startAuthority, type Authority } from '../support/authority.ts';
+import { json, startFallibleServer, type FallibleServer } from '../support/fallible-authorization-server.ts';
 import { send } from '../support/client.ts';
 import { startGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -28,12 +28,12 @@ const responseOf = (
   signer: SigningKey = key,
 ): string => mint(signer, claimsOf(changes), { typ: 'token-introspection+jwt', ...header });
 
-const sends = (authority: Authority, body: string, type = TYPE): void => {
+const sends = (authority: FallibleServer, body: string, type = TYPE): void => {
   authority.otherwise = (response) => response.writeHead(200, { 'content-type': type }).end(body);
 };
 
 interface Scene {
-  readonly authority: Authority;
+  readonly authority: FallibleServer;
   readonly gateway: TestGateway;
   readonly keys: SigningKey[];
   /** What a new token gets. */
@@ -41,7 +41,7 @@ interface Scene {
 }
 
 async function scene(t: Test, changes: Record<string, unknown> = {}): Promise<Scene> {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   const keys = [key];
   const jwksUrl = await startServer(t, (_request, response) =>
     json(response, 200, { keys: keys.map(({ jwk }) => jwk) }),
@@ -138,7 +138,7 @@ t.test('I12 what is not signed so is 503: it says nothing about the token', asyn
 });
 
 t.test('J1 I12 a response is never an access token, and an access token never a response', async (t) => {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   const gateway = await startGateway(t, {
     issuers: { login: { issuer: ISSUER, jwks: { keys: [key.jwk] }, token_type: 'any' } },
     routes: [{ name: 'all', match: {}, upstream: 'u' }],
@@ -152,7 +152,7 @@ t.test('J1 I12 a response is never an access token, and an access token never a 
 });
 
 t.test('K0 a response signed by a key that was just published waits for it', async (t) => {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   const [keys, next] = [[key], createKey()];
   const jwksUrl = await startServer(t, (_request, response) =>
     json(response, 200, { keys: keys.map(({ jwk }) => jwk) }),
@@ -185,7 +185,7 @@ t.test('K0 a response signed by a key that was just published waits for it', asy
 t.test('K6 a token file is for the key set, where introspection authenticates in another way', async (t) => {
   const folder = temporaryFolder(t);
   writeFileSync(join(folder, 'token'), 'gateway-token');
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   sends(authority, responseOf());
   const asked: (string | undefined)[] = [];
   const jwksUrl = await startServer(t, ({ headers }, response) => {

@@ -1,7 +1,12 @@
 /** A token is one token, whichever route looks at it and whichever name it is revoked by. Rules J0, V11, V12, V13. */
 import { randomUUID } from 'node:crypto';
 import t, { type Test } from 'tap';
-import { introspectedBy, json, startAuthority, type Authority } from '../support/authority.ts';
+import {
+  introspectedBy,
+  json,
+  startFallibleServer,
+  type FallibleServer,
+} from '../support/fallible-authorization-server.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { send } from '../support/client.ts';
 import { advance, loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
@@ -54,7 +59,7 @@ async function refusedOn(t: Test, gateway: TestGateway, routes: string[], token:
 t.test(
   'V12 a JWT that one route verifies and another introspects ends on both, by each of its names',
   async (t) => {
-    const authority = await startAuthority(t);
+    const authority = await startFallibleServer(t);
     // RFC 7662 makes every member but "active" optional.
     authority.otherwise = { active: true };
     const { gateway } = await start(t, {
@@ -89,7 +94,7 @@ t.test(
 t.test(
   'V12 what the response says counts as well, under its iss, the configured name and the iss of the JWT',
   async (t) => {
-    const authority = await startAuthority(t);
+    const authority = await startFallibleServer(t);
     const { gateway } = await start(t, {
       plain: introspectedBy(authority),
       partner: introspectedBy(authority, { jwt: true }),
@@ -128,7 +133,7 @@ t.test(
 t.test(
   'V11 V12 an introspected JWT ends with its own exp; its own iat tells a new login from an old one',
   async (t) => {
-    const authority = await startAuthority(t);
+    const authority = await startFallibleServer(t);
     authority.otherwise = { active: true, sub: 'olga' };
     const { gateway, clock } = await start(t, {
       login: { ...loginIssuer(key), clock_skew: '0s' },
@@ -158,7 +163,7 @@ for (const [name, end] of Object.entries({
     gateway.admin('POST', '/v1/revoke', new URLSearchParams({ token }).toString(), FORM),
 })) {
   t.test(`V13 ${name} ends an opaque token at every opaque issuer, and asks none of them`, async (t) => {
-    const [a, b] = [await startAuthority(t), await startAuthority(t)];
+    const [a, b] = [await startFallibleServer(t), await startFallibleServer(t)];
     a.otherwise = b.otherwise = { active: true, sub: 'olga', jti: 'one', iss: 'https://as.example' };
     const { gateway } = await start(t, {
       login: loginIssuer(key),
@@ -178,7 +183,7 @@ for (const [name, end] of Object.entries({
   t.test(
     `V13 ${name} ends an opaque token that its server calls inactive, or says nothing about`,
     async (t) => {
-      const authority = await startAuthority(t);
+      const authority = await startFallibleServer(t);
       const { gateway, clock } = await start(t, {
         only: introspectedBy(authority, { negative_cache: '0s' }),
       });
@@ -197,7 +202,7 @@ for (const [name, end] of Object.entries({
   );
 
   t.test(`V13 ${name} ends a JWT that is not accepted yet`, async (t) => {
-    const authority = await startAuthority(t);
+    const authority = await startFallibleServer(t);
     authority.otherwise = { active: true };
     const { gateway, clock } = await start(t, {
       login: { ...loginIssuer(key), token_type: 'any', max_lifetime: '10m' },
@@ -239,7 +244,7 @@ t.test('V13 what can never pass is an error of the API, and no entry', async (t)
 });
 
 t.test('V13 I10 a text that no request can carry as its token is an error, and no entry', async (t) => {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   authority.otherwise = { active: true };
   const { gateway } = await start(t, { partner: introspectedBy(authority) });
   for (const token of [
@@ -269,7 +274,7 @@ t.test('V13 I10 a text that no request can carry as its token is an error, and n
 t.test(
   'D13 a JWT that is bound by its own cnf passes on no route, whatever its server leaves out',
   async (t) => {
-    const authority = await startAuthority(t);
+    const authority = await startFallibleServer(t);
     authority.otherwise = { active: true, sub: 'alice' };
     const { gateway } = await start(t, { partner: introspectedBy(authority, { jwt: true }) });
     const before = upstream.seen.length;
@@ -289,7 +294,7 @@ t.test(
 );
 
 t.test('V13 the issuer of a token is its iss or a configured name, and any other is an error', async (t) => {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   authority.otherwise = { active: true };
   const { gateway } = await start(t, {
     login: loginIssuer(key),
@@ -333,7 +338,7 @@ t.test('V13 the issuer of a token is its iss or a configured name, and any other
 });
 
 t.test('V12 a forged JWT cannot end the token of another by its jti or its subject', async (t) => {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   const { gateway } = await start(t, {
     login: loginIssuer(key),
     partner: introspectedBy(authority, { jwt: true }),
@@ -388,7 +393,7 @@ function spelling(random: SeededRandom, token: string): string {
 
 /** Says active of whatever it can read an identity from, like a server with a lenient decoder. */
 function lenient(
-  authority: Authority,
+  authority: FallibleServer,
   known: ReadonlySet<string>,
   members: () => Record<string, unknown>,
 ): void {
@@ -407,7 +412,7 @@ t.test(`J0 V12 in ${RUNS} runs no spelling of a revoked token passes on any rout
   t.comment(`SEED=${seed}`);
   const random = new SeededRandom(seed);
   const known = new Set<string>();
-  const [a, b] = [await startAuthority(t), await startAuthority(t)];
+  const [a, b] = [await startFallibleServer(t), await startFallibleServer(t)];
   lenient(a, known, () => random.of([{}, { sub: 'olga' }, { iss: 'https://as.example', client_id: 'app' }]));
   lenient(b, known, () => ({ exp: nowSeconds() + 300, jti: randomUUID() }));
   const limits = {
@@ -464,7 +469,7 @@ t.test(`J0 V12 in ${RUNS} runs no spelling of a revoked token passes on any rout
 });
 
 t.test('J0 a JWE is introspected in its one spelling', async (t) => {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   authority.otherwise = { active: true };
   const { gateway } = await start(t, { only: introspectedBy(authority) });
   const jwe = `${encode({ alg: 'dir', enc: 'A256GCM' })}..${encode('iv')}.${encode('text')}.${encode('tag')}`;

@@ -2,7 +2,11 @@
 import t, { type Test } from 'tap';
 import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts';
 import { configurationWarnings } from '../../src/config/warnings.ts';
-import { introspectedBy, startAuthority, validatedBy } from '../support/authority.ts';
+import {
+  introspectedBy,
+  startFallibleServer,
+  validatedBy,
+} from '../support/fallible-authorization-server.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { AUDIENCE, claimsOf, createKey, mint } from '../support/tokens.ts';
@@ -119,7 +123,7 @@ t.test('J18 a refresh or logout token with the type of an access token is still 
 });
 
 t.test('J18 introspection: what the response, or the JWT itself, says to be something else', async (t) => {
-  const authority = await startAuthority(t);
+  const authority = await startFallibleServer(t);
   const gateway = await startGateway(
     t,
     configurationOf({

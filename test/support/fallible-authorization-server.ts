@@ -1,4 +1,4 @@
-/** A server that validates opaque tokens, by RFC 7662 or as a validation service, and behaves as the test sets it. */
+/** An authorization server that fails as the test sets it: it judges opaque tokens, by RFC 7662 or as a validation service. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Test } from 'tap';
 import { startServer } from './upstream.ts';
@@ -6,7 +6,7 @@ import { startServer } from './upstream.ts';
 /** Its response for one token: the claims of an active one, a status, or what the function sends. */
 export type Behaviour = Record<string, unknown> | number | ((response: ServerResponse) => void);
 
-export interface Authority {
+export interface FallibleServer {
   readonly url: string;
   /** The tokens of the requests, in order. */
   readonly asked: string[];
@@ -19,7 +19,7 @@ export interface Authority {
   otherwise: Behaviour;
 }
 
-export async function startAuthority(t: Test): Promise<Authority> {
+export async function startFallibleServer(t: Test): Promise<FallibleServer> {
   let open = 0;
   const url = await startServer(t, (request, response) => {
     open++;
@@ -34,7 +34,7 @@ export async function startAuthority(t: Test): Promise<Authority> {
       respond(response, authority.tokens.get(token) ?? authority.otherwise);
     });
   });
-  const authority: Authority = {
+  const authority: FallibleServer = {
     url,
     asked: [],
     requests: [],
@@ -62,7 +62,7 @@ export function json(
 
 /** Configuration of an issuer that introspects at this server. */
 export const introspectedBy = (
-  { url }: Authority,
+  { url }: FallibleServer,
   changes: Record<string, unknown> = {},
   issuer: Record<string, unknown> = {},
 ): Record<string, unknown> => ({
@@ -72,7 +72,7 @@ export const introspectedBy = (
 
 /** Configuration of an issuer with this server as its validation service; its status and `active` decide. */
 export const validatedBy = (
-  { url }: Authority,
+  { url }: FallibleServer,
   changes: Record<string, unknown> = {},
   issuer: Record<string, unknown> = {},
 ): Record<string, unknown> => ({
