@@ -2,7 +2,11 @@
 import t, { type Test } from 'tap';
 import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts';
 import { configurationWarnings } from '../../src/config/warnings.ts';
-import { introspectedBy, startAuthority, type Authority } from '../support/authority.ts';
+import {
+  introspectedBy,
+  startFallibleServer,
+  type FallibleServer,
+} from '../support/fallible-authorization-server.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { AUDIENCE, claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
@@ -27,12 +31,12 @@ const routes = [
 
 interface Scene {
   readonly gateway: TestGateway;
-  readonly server: Authority;
+  readonly server: FallibleServer;
   readonly outcome: (path: string, token: string) => Promise<[number, string | undefined]>;
 }
 
 async function setUp(t: Test, introspection: Record<string, unknown> = {}): Promise<Scene> {
-  const server = await startAuthority(t);
+  const server = await startFallibleServer(t);
   server.otherwise = { active: true };
   const login = { ...loginIssuer(key), ...introspectedBy(server, introspection) };
   const gateway = await startGateway(t, { issuers: { login }, routes, ...shared });
@@ -64,7 +68,7 @@ t.test('I5 a fresh route asks for each request, and another route never', async 
 t.test('I5 nothing is kept: neither a good response, nor a refusal, nor a failure', async (t) => {
   const { server, outcome } = await setUp(t);
   const token = mint(key);
-  const story: [Authority['otherwise'], [number, string]][] = [
+  const story: [FallibleServer['otherwise'], [number, string]][] = [
     [{ active: true }, [200, 'ok']],
     [{ active: false }, [401, 'inactive']],
     [{ active: true }, [200, 'ok']],
@@ -193,7 +197,7 @@ t.test('I8 what one client may ask is bounded on fresh routes, too', async (t) =
 t.test(
   'two issuers for one provider still do the same: JWTs here, introspection with cache 0s there',
   async (t) => {
-    const server = await startAuthority(t);
+    const server = await startFallibleServer(t);
     server.otherwise = { active: true, sub: 'alice' };
     const asked = introspectedBy(
       server,
@@ -216,7 +220,7 @@ t.test(
 );
 
 t.test('what would be ignored is refused when the file is read', async (t) => {
-  const server = { url: 'http://127.0.0.1:1/introspect' } as Authority;
+  const server = { url: 'http://127.0.0.1:1/introspect' } as FallibleServer;
   const problemsOf = (login: object, auth: object, more: object = {}): readonly string[] => {
     try {
       const document = { issuers: { login, ...more }, routes: [route('r', auth as never)], ...shared };

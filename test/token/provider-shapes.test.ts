@@ -57,26 +57,24 @@ function refusedToken(shape: Shape, { header, changes, claims, opaque }: Refused
   return opaque ?? tokenOf(shape, claims ?? { ...shape.claims, ...changes }, header);
 }
 
+const KEY_SETS = ['discovery', 'jwks_url', 'jwks_file'];
+const SHARED = 'hmac_secret_file';
+
 /** The configuration of a page, with the keys and the upstream of the test. */
 async function startPage(t: Test, page: string, at: number, upstream: HttpUpstream): Promise<TestGateway> {
   const document = parse(blocksOf(page, 'yaml')[at] ?? '') as Record<string, unknown>;
   const issuers = Object.entries(rawOf(document['issuers'])).map(([name, issuer]) => {
-    const {
-      discovery: _,
-      jwks_url: __,
-      jwks_file: ___,
-      hmac_secret_file: shared,
-      ...rest
-    } = rawOf(issuer) as Record<string, unknown>;
-    const source =
-      shared === undefined
-        ? { jwks: { keys: Object.values(keys).map(({ jwk }) => jwk) } }
-        : { hmac_secret: SECRET };
-    return [name, { ...rest, ...source }];
+    const hasKeys = KEY_SETS.some((key) => key in rawOf(issuer));
+    const rest = Object.entries(rawOf(issuer)).filter(([key]) => ![...KEY_SETS, SHARED].includes(key));
+    const sources = {
+      ...(hasKeys ? { jwks: { keys: Object.values(keys).map(({ jwk }) => jwk) } } : {}),
+      ...(SHARED in rawOf(issuer) ? { hmac_secret: SECRET } : {}),
+    };
+    return [name, { ...Object.fromEntries(rest), ...sources }] as const;
   });
   return startGateway(t, {
     ...document,
-    issuers: Object.fromEntries(issuers) as Record<string, unknown>,
+    issuers: Object.fromEntries(issuers),
     upstreams: { orders: { targets: [upstream.url] } },
   });
 }

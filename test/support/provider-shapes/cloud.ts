@@ -125,6 +125,9 @@ const entraV1: Shape = {
   },
 };
 
+/** Of one of the tenants that the configuration names; the other tenant is one that it does not. */
+const entraTenants: Shape = { ...entraUser, what: 'a user of one of many tenants', configuration: 3 };
+
 const AUTH0 = 'https://acme.eu.auth0.com/';
 const AUTH0_CLIENT = 'K1AUPhZq8mRi0Q0pjhkfu1D7y6KjDQja';
 const AUTH0_USER = 'auth0|6553da60a54af58e29493993';
@@ -233,4 +236,12 @@ const okta: Shape = {
   },
 };
 
-export const CLOUD: readonly Shape[] = [entraUser, entraDaemon, entraV1, auth0, auth0Rfc9068, okta];
+export const CLOUD: readonly Shape[] = [
+  entraUser,
+  entraDaemon,
+  entraV1,
+  entraTenants,
+  auth0,
+  auth0Rfc9068,
+  okta,
+];

@@ -235,6 +235,11 @@ const supabaseShared: Shape = {
   header: { alg: 'HS256', typ: 'JWT' },
 };
 
+const supabaseBoth: readonly Shape[] = [
+  { ...supabase, what: 'a user, asymmetric key beside the secret', configuration: 2 },
+  { ...supabaseShared, what: 'a user, secret beside the keys', configuration: 2 },
+];
+
 export const WORKLOAD: readonly Shape[] = [
   googleUser,
   googleServiceAccount,
@@ -243,4 +248,5 @@ export const WORKLOAD: readonly Shape[] = [
   githubActions,
   supabase,
   supabaseShared,
+  ...supabaseBoth,
 ];
