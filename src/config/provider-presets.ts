@@ -48,8 +48,16 @@ export interface Preset {
  */
 export function presetOf(provider: Provider, issuer: Raw): Preset {
   const preset = PRESETS[provider](issuer);
-  return isOpaqueOnly(issuer) ? { claim_names: namesInResponses(preset.claim_names) } : preset;
+  if (!isOpaqueOnly(issuer)) return preset;
+  const names = { claim_names: namesInResponses(preset.claim_names) };
+  return issuer['introspection'] === undefined ? names : { ...IN_RESPONSES[provider], ...names };
 }
+
+/** What introspection responses about access tokens have, and those about other tokens have not. */
+const IN_RESPONSES: Partial<Readonly<Record<Provider, Omit<Preset, 'claim_names'>>>> = {
+  // It responds `active: true` about refresh and ID tokens as well, without saying what they are.
+  spring: { required_claims: ['token_type'] },
+};
 
 const KEY_SOURCES = ['discovery', 'jwks_url', 'jwks_file', 'jwks', 'hmac_secret', 'hmac_secret_file'];
 
@@ -191,7 +199,13 @@ const PRESETS: Readonly<Record<Provider, (issuer: Raw) => Preset>> = {
     token_type: 'any',
     required_claims: ['client_id', 'jti'],
     claims: { nonce: ABSENT },
-    claim_names: { client: ['client_id'], scopes: ['scp', 'scope'], ...noSession(issuer) },
+    // Its access tokens have the session that its logout tokens name only where the consent application adds it.
+    claim_names: {
+      client: ['client_id'],
+      scopes: ['scp', 'scope'],
+      session: ['ext.sid', 'sid'],
+      ...noSession(issuer),
+    },
   }),
   spring: (issuer) => ({
     token_type: 'any',

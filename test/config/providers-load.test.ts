@@ -173,6 +173,29 @@ t.test('J19 each provider wants to know for whom its tokens are', async (t) => {
   }
 });
 
+t.test('J18 responses of Spring must have the type that only those about access tokens have', async (t) => {
+  const asked = `
+provider: spring
+introspection: { url: https://auth.test/oauth2/introspect, client_id: gateway, client_secret: secret }
+audiences: [web]`;
+  t.strictSame(load(asked).issuers['login']?.required_claims, ['token_type']);
+  const own = load(`${asked}\nrequired_claims: [sub]`).issuers['login'];
+  t.strictSame(own?.required_claims, ['sub', 'token_type']);
+});
+
+t.test(
+  'V14 tokens of Hydra have the session of its logout tokens where the consent application adds it',
+  async (t) => {
+    const hydra = 'provider: hydra\nissuer: https://hydra.test\ndiscovery: true\naudiences: [api]';
+    const logout = 'backchannel_logout: { host: api.test, path: /logout, client_ids: [web] }';
+    const session = (lines: string): unknown => load(lines).issuers['login']?.claim_names.session;
+    t.strictSame(session(hydra), null, 'a revocation by session is refused where no logout can name one');
+    t.strictSame(session(`${hydra}\n${logout}`), ['ext.sid', 'sid']);
+    t.strictSame(warningsOf(`${hydra}\n${logout}\nrequired_claims: [ext.sid]`), []);
+    t.match(warningsOf(`${hydra}\n${logout}`), [/backchannel_logout/]);
+  },
+);
+
 t.test('J19 google wants a rule on whose account it is', async (t) => {
   const google = 'provider: google\nissuer: https://accounts.google.com\ndiscovery: true\naudiences: [a]';
   const cases: [string, boolean][] = [

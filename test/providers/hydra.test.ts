@@ -3,7 +3,7 @@ import t from 'tap';
 import { send } from '../support/client.ts';
 import { until } from '../support/gateway.ts';
 import { nowSeconds } from '../support/tokens.ts';
-import { startHydra } from './hydra/server.ts';
+import { API, startHydra } from './hydra/server.ts';
 import {
   configurationOf,
   createClients,
@@ -16,6 +16,7 @@ import {
 } from './hydra/shop.ts';
 import { commandLineAgrees } from './support/command-line.ts';
 import { Browser, claimsIn, headerOf, type Tokens } from './support/oauth-client.ts';
+import { configurationOfPage } from './support/page.ts';
 import { startScene } from './support/scene.ts';
 import { missing } from './support/toolchain.ts';
 
@@ -103,6 +104,35 @@ function plays(shop: Shop): void {
       await scene.passes(t, fresh, '/orders');
     },
   );
+
+  t.test('the configurations of its page work with a real Hydra as they stand', async (t) => {
+    const jwt = { 'https://hydra.example.com': url, 'https://api.example.com': API };
+    const web = await shop.login(WEB);
+    const scene = await startScene(t, configurationOfPage('hydra', 0, jwt));
+    t.equal((await scene.passes(t, web.access_token, '/orders'))['x-client-id'], WEB.id);
+    await scene.refuses(t, web.id_token ?? '', '/orders', ['wrong_audience', 'wrong_type', 'claim']);
+
+    const introspection = {
+      'https://hydra-admin.internal': shop.hydra.adminUrl,
+      'client_secret_file: hydra-client-secret': 'client_secret: none',
+      'https://api.example.com': API,
+    };
+    const opaque = await shop.login(OPAQUE);
+    const asking = await startScene(t, configurationOfPage('hydra', 1, introspection));
+    t.equal((await asking.passes(t, opaque.access_token, '/orders'))['x-client-id'], OPAQUE.id);
+    await asking.refuses(t, opaque.refresh_token ?? '', '/orders', 'wrong_type');
+
+    const sessions = { ...jwt, 'host: api.example.com': 'host: 127.0.0.1', '7f3a2c1e-web': WEB.id };
+    const listening = await startScene(t, configurationOfPage('hydra', 2, sessions));
+    await listening.passes(t, web.access_token, '/orders');
+    await listening.refuses(
+      t,
+      (await shop.service(WEB)).access_token,
+      '/orders',
+      'claim',
+      'it has no session',
+    );
+  });
 
   t.test('check --online reaches Hydra, and explain agrees with the gateway about its tokens', async (t) => {
     const [web, opaque] = [await shop.login(WEB), await shop.login(OPAQUE)];

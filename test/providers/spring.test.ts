@@ -8,6 +8,7 @@ import { configurationOf, PATHS, shopAt, type Shop } from './spring/shop.ts';
 import { commandLineAgrees } from './support/command-line.ts';
 import { createDpopKey } from './support/dpop.ts';
 import { claimsIn, headerOf, postAs } from './support/oauth-client.ts';
+import { configurationOfPage } from './support/page.ts';
 import { startScene } from './support/scene.ts';
 import { missing } from './support/toolchain.ts';
 
@@ -69,6 +70,27 @@ function plays(shop: Shop): void {
       }
     }
   });
+
+  t.test(
+    'the configurations of its page work with a real Spring Authorization Server as they stand',
+    async (t) => {
+      const web = await shop.login(WEB);
+      const first = configurationOfPage('spring', 0, { 'https://auth.example.com': shop.spring.url });
+      const scene = await startScene(t, first);
+      t.equal((await scene.passes(t, web.access_token, '/orders'))['x-client-id'], WEB.id);
+      await scene.refuses(t, web.id_token ?? '', '/orders', 'claim');
+      const third = configurationOfPage('spring', 2, {
+        'https://auth.example.com': shop.spring.url,
+        'client_id: gateway': `client_id: ${OPAQUE.id}`,
+        'client_secret_file: spring-client-secret': `client_secret: ${OPAQUE.secret}`,
+        'audiences: [web]': `audiences: [${OPAQUE.id}]`,
+      });
+      const asking = await startScene(t, third);
+      const opaque = await shop.login(OPAQUE);
+      t.equal((await asking.passes(t, opaque.access_token, '/orders'))['x-client-id'], OPAQUE.id);
+      await asking.refuses(t, opaque.refresh_token ?? '', '/orders', 'claim');
+    },
+  );
 
   t.test('check --online reaches Spring, and explain agrees with the gateway about its tokens', async (t) => {
     const [web, opaque] = [await shop.login(WEB), await shop.login(OPAQUE)];

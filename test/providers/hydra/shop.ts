@@ -63,10 +63,7 @@ export function shopAt(hydra: Hydra): Shop {
   };
 }
 
-/** Where the session is that the consent application adds to each token. */
-const HYDRA_SESSION = ['ext.sid'];
-
-/** The gateway: JWTs of Hydra on most routes, opaque tokens on /opaque. */
+/** The gateway, as docs/providers/hydra.md sets it up: JWTs of Hydra on most routes, opaque tokens on /opaque. */
 export function configurationOf(
   { hydra }: Shop,
   changes: Record<string, unknown> = {},
@@ -80,16 +77,15 @@ export function configurationOf(
   return {
     issuers: {
       login: {
+        provider: 'hydra',
         issuer: hydra.url,
         discovery: true,
         audiences: [API],
-        token_type: 'any',
-        required_claims: ['client_id'],
-        claim_names: { session: HYDRA_SESSION },
         backchannel_logout: { host: '127.0.0.1', path: LOGOUT_PATH, client_ids: [WEB.id] },
         ...changes,
       },
       opaque: {
+        provider: 'hydra',
         issuer: hydra.url,
         introspection: {
           url: `${hydra.adminUrl}/admin/oauth2/introspect`,
@@ -99,7 +95,6 @@ export function configurationOf(
           negative_cache: '0s',
         },
         audiences: [API],
-        claim_names: { session: HYDRA_SESSION },
       },
     },
     identity: { headers: { 'X-Roles': 'ext.roles' } },

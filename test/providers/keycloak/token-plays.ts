@@ -3,6 +3,7 @@ import type { Test } from 'tap';
 import { commandLineAgrees } from '../support/command-line.ts';
 import { createDpopKey } from '../support/dpop.ts';
 import { Browser, claimsIn, headerOf, postAs } from '../support/oauth-client.ts';
+import { configurationOfPage } from '../support/page.ts';
 import { startScene } from '../support/scene.ts';
 import * as realm from './realm.ts';
 import { configurationOf, PATHS, type Shop } from './shop.ts';
@@ -52,7 +53,7 @@ export function tokenPlays(t: Test, shop: Shop): void {
   });
 
   t.test('J1 with its RFC 9068 option, Keycloak’s tokens pass as at+jwt, and only they', async (t) => {
-    const strict = await startScene(t, configurationOf(shop, { token_type: 'at+jwt', required_claims: [] }));
+    const strict = await startScene(t, configurationOf(shop, { token_type: 'at+jwt' }));
     const option = (await shop.login(realm.RFC9068)).access_token;
     t.equal(headerOf(option)['typ'], 'at+jwt');
     const seen = await strict.passes(t, option, '/orders');
@@ -118,6 +119,32 @@ export function tokenPlays(t: Test, shop: Shop): void {
     t.match(claimsIn(tokens.access_token), { cnf: { jkt: key.thumbprint } });
     for (const path of ['/orders', '/all', '/light'])
       await scene.refuses(t, tokens.access_token, path, 'binding');
+  });
+
+  t.test('the configurations of its page work with a real Keycloak as they stand', async (t) => {
+    const first = configurationOfPage('keycloak', 0, {
+      'https://login.example.com/realms/acme': shop.issuer,
+      'host: api.example.com': 'host: 127.0.0.1',
+    });
+    const scene = await startScene(t, first);
+    const { access_token, id_token = '' } = await shop.login();
+    t.equal((await scene.passes(t, access_token, '/orders'))['x-client-id'], realm.WEB.id);
+    await scene.refuses(t, id_token, '/orders', 'wrong_type');
+    await scene.refuses(
+      t,
+      (await shop.service(realm.JOB)).access_token,
+      '/orders',
+      'claim',
+      'it has no session',
+    );
+    const second = configurationOfPage('keycloak', 1, {
+      'https://login.example.com/realms/acme': shop.issuer,
+      'client_secret_file: keycloak-client-secret': `client_secret: ${realm.API_CLIENT.secret}`,
+    });
+    const asking = await startScene(t, second);
+    const light = (await shop.login(realm.LIGHT)).access_token;
+    t.equal((await asking.passes(t, light, '/orders'))['x-client-id'], realm.LIGHT.id);
+    await asking.refuses(t, id_token, '/orders', ['wrong_type', 'inactive']);
   });
 
   t.test(

@@ -46,7 +46,7 @@ export function shopAt(spring: Spring): Shop {
   };
 }
 
-/** The gateway: JWTs of Spring on most routes, opaque tokens on /opaque, JWTs that Spring is asked about on /asked. */
+/** The gateway, as docs/providers/spring.md sets it up: JWTs of Spring on most routes, opaque tokens on /opaque, JWTs that Spring is asked about on /asked. */
 export function configurationOf(shop: Shop, changes: Record<string, unknown> = {}): Record<string, unknown> {
   const route = (name: string, auth: object): object => ({
     name,
@@ -55,6 +55,7 @@ export function configurationOf(shop: Shop, changes: Record<string, unknown> = {
     auth,
   });
   const introspected = (audience: string, more: object): object => ({
+    provider: 'spring',
     issuer: shop.spring.url,
     introspection: {
       url: shop.endpoint('/oauth2/introspect'),
@@ -65,20 +66,15 @@ export function configurationOf(shop: Shop, changes: Record<string, unknown> = {
       ...more,
     },
     audiences: [audience],
-    // Of what else Spring says `active: true`, only access tokens have one.
-    required_claims: ['token_type'],
-    claim_names: { session: null },
   });
   return {
     issuers: {
-      // Spring’s tokens name their client as the audience; ID tokens differ by what they lack.
       login: {
+        provider: 'spring',
         issuer: shop.spring.url,
         discovery: true,
         audiences: [WEB.id],
-        token_type: 'any',
-        required_claims: ['scope'],
-        claim_names: { client: 'aud', session: null },
+        claim_names: { client: 'aud' },
         ...changes,
       },
       opaque: introspected(OPAQUE.id, {}),
