@@ -86,7 +86,7 @@ function hasRule(issuer: Raw, names: Raw): boolean {
     ...pathsOf(names['scopes'], ['scope', 'scp']),
   ]);
   return Object.entries(rawOf(issuer['claims'])).some(
-    ([claim, rule]) => decisive.has(claim) && !(isRaw(rule) && rule['absent'] !== undefined),
+    ([claim, rule]) => decisive.has(claim) && rule !== null && !(isRaw(rule) && rule['absent'] !== undefined),
   );
 }
 

@@ -57,6 +57,21 @@ t.test('J3 a token of each listed tenant passes with its own iss, and services l
   }
 });
 
+t.test('J3 with tenants: any the rule decides: every tenant passes with it, and none without', async (t) => {
+  const gateway = await start(t, many({ tenants: 'any', claims: { azp: ['our-app'] } }));
+  for (const tenant of [A, STRANGER]) {
+    t.strictSame(await outcome(gateway, mint(key, claimsFor(tenant, { azp: 'our-app' }))), [200, 'ok']);
+    for (const azp of ['their-app', undefined, null])
+      t.strictSame(
+        await outcome(gateway, mint(key, claimsFor(tenant, { azp }))),
+        [401, 'claim'],
+        String(azp),
+      );
+  }
+  const odd = claimsFor('a_b', { azp: 'our-app' });
+  t.strictSame(await outcome(gateway, mint(key, odd)), [401, 'unknown_issuer'], 'that is no tenant');
+});
+
 t.test('J3 every other iss is refused', async (t) => {
   const gateway = await start(t);
   for (const iss of [

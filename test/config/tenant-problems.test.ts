@@ -59,6 +59,7 @@ t.test(
       { aud: ['x'] },
       { roles: { absent: true } },
       { scope: { absent: true } },
+      { azp: null },
       {},
     ])
       t.strictSame(pathsOf({ ...any, claims }), ['issuers.p.tenants'], JSON.stringify(claims));
