@@ -105,8 +105,8 @@ function otherIssuerText(url: string, found: unknown, issuer: string): string {
 function parsed(url: string, body: Buffer): unknown {
   try {
     return parseStrictJson(body);
-  } catch (error) {
-    throw new Error(`the response of ${shown(url)} is not strict JSON`, { cause: error });
+  } catch {
+    throw new Error(`the response of ${shown(url)} is not strict JSON`);
   }
 }
 

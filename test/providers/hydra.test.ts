@@ -3,7 +3,7 @@ import t from 'tap';
 import { send } from '../support/client.ts';
 import { until } from '../support/gateway.ts';
 import { nowSeconds } from '../support/tokens.ts';
-import { API, startHydra } from './hydra/server.ts';
+import { API, program, startHydra } from './hydra/server.ts';
 import {
   configurationOf,
   createClients,
@@ -18,11 +18,12 @@ import { commandLineAgrees } from './support/command-line.ts';
 import { Browser, claimsIn, headerOf, type Tokens } from './support/oauth-client.ts';
 import { configurationOfPage } from './support/page.ts';
 import { startScene } from './support/scene.ts';
+import { notInstalled } from './support/installed.ts';
 import { missing } from './support/toolchain.ts';
 
 const KEYS = '/keys/hydra.jwt.access-token';
 
-const skip = missing('Go');
+const skip = missing('Go') || notInstalled('Ory Hydra', program);
 if (skip) {
   t.test('Ory Hydra', { skip }, async () => undefined);
 } else {

@@ -3,12 +3,13 @@ import t from 'tap';
 import { keyPlays } from './keycloak/key-plays.ts';
 import { logoutPlays } from './keycloak/logout-plays.ts';
 import { createRealm } from './keycloak/realm.ts';
-import { startKeycloak } from './keycloak/server.ts';
+import { distribution, startKeycloak } from './keycloak/server.ts';
 import { shopAt } from './keycloak/shop.ts';
 import { tokenPlays } from './keycloak/token-plays.ts';
+import { notInstalled } from './support/installed.ts';
 import { missing } from './support/toolchain.ts';
 
-const skip = missing('Java', 'Maven');
+const skip = missing('Java', 'Maven') || notInstalled('Keycloak', distribution);
 if (skip) {
   t.test('Keycloak', { skip }, async () => undefined);
 } else {

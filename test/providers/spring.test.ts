@@ -3,16 +3,17 @@ import t from 'tap';
 import { send } from '../support/client.ts';
 import { until } from '../support/gateway.ts';
 import { nowSeconds } from '../support/tokens.ts';
-import { OPAQUE, startSpring, USER, WEB } from './spring/server.ts';
+import { jar, OPAQUE, startSpring, USER, WEB } from './spring/server.ts';
 import { configurationOf, PATHS, shopAt, type Shop } from './spring/shop.ts';
 import { commandLineAgrees } from './support/command-line.ts';
 import { createDpopKey } from './support/dpop.ts';
 import { claimsIn, headerOf, postAs } from './support/oauth-client.ts';
 import { configurationOfPage } from './support/page.ts';
 import { startScene } from './support/scene.ts';
+import { notInstalled } from './support/installed.ts';
 import { missing } from './support/toolchain.ts';
 
-const skip = missing('Java', 'Maven');
+const skip = missing('Java', 'Maven') || notInstalled('Spring Authorization Server', jar);
 if (skip) t.test('Spring Authorization Server', { skip }, async () => undefined);
 else plays(shopAt(await startSpring(t)));
 

@@ -17,7 +17,7 @@ export interface Hydra {
   readonly admin: <T = unknown>(method: string, path: string, body?: unknown) => Promise<T>;
 }
 
-function program(): string {
+export function program(): string {
   const sources = ['hydra/main.go', 'hydra/go.mod', 'hydra/go.sum'].map(sourceOf);
   const folder = installed('hydra', sources, (folder) => {
     const build = ['build', '-buildvcs=false', '-trimpath', '-tags', 'sqlite,json1', '-ldflags', '-s -w'];

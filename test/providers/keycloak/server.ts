@@ -18,7 +18,7 @@ export interface Keycloak {
   readonly admin: <T = unknown>(method: string, path: string, body?: unknown) => Promise<T>;
 }
 
-function distribution(): string {
+export function distribution(): string {
   const folder = installed(`keycloak-${VERSION}`, [], (folder) => {
     run(
       'mvn',

@@ -22,7 +22,7 @@ export const OPAQUE = client('opaque');
 export const USER = { name: 'alice', password: 'a password of the tests' };
 export const REDIRECT_URI = 'http://127.0.0.1/callback';
 
-function jar(): string {
+export function jar(): string {
   const sources = ['spring/pom.xml', 'spring/src/main/java/test/AuthorizationServer.java'].map(sourceOf);
   const folder = installed('spring', sources, (folder) => {
     run('mvn', ['-q', '-B', '-f', sources[0] ?? '', `-Dbuild.folder=${folder}`, 'package'], folder);

@@ -40,6 +40,22 @@ export function installed(
   return folder;
 }
 
+/**
+ * Installs now, so that a machine that cannot download or build it skips the tests, and says so.
+ *
+ * @returns the reason of a skipped test; false if it is installed
+ */
+export function notInstalled(name: string, install: () => unknown): string | false {
+  try {
+    install();
+    return false;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    console.error(text);
+    return `${name} cannot be downloaded or built here: ${text.split('\n', 1)[0]}`;
+  }
+}
+
 /** Runs a program to its end; throws what it printed if it fails. */
 export function run(
   command: string,
