@@ -3,7 +3,11 @@
  * upstream saw. Rules B3, B4, C9, I2.
  */
 import t, { type Test } from 'tap';
-import { introspectedBy, startFallibleServer, validatedBy } from '../support/fallible-authorization-server.ts';
+import {
+  introspectedBy,
+  startFallibleServer,
+  validatedBy,
+} from '../support/fallible-authorization-server.ts';
 import { send, type Response } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
