@@ -1,5 +1,6 @@
 /** Issuers of opaque tokens: who is asked about them, and by which policy their responses are judged. */
 import type { Configuration, IssuerConfiguration } from '../config/schema.ts';
+import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { Clock } from '../clock.ts';
 import { issuerIdentity } from './jwt-issuers.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
@@ -35,6 +36,7 @@ export function opaquePolicy(
     clockSkewSeconds: issuer.clock_skew / 1000,
     futureIatSeconds: issuer.future_iat / 1000,
     foreignIssuers: foreignIssuers(name, issuers, responses.url),
+    ownersOf: ownersOf(issuers),
     acceptsJwt: issuer.introspection?.jwt ?? false,
     prefix: issuer.token_prefix,
     cacheMs: responses.cache,
@@ -74,7 +76,27 @@ export function freshPolicy(
   };
 }
 
-/** Every `iss` of the issuers on other servers. */
+function ownersOf(issuers: Configuration['issuers']): OpaquePolicy['ownersOf'] {
+  const owners = Object.entries(issuers)
+    .filter(([, issuer]) => !isOpaqueIssuer(issuer))
+    .map(([name, issuer]) => ({
+      identity: issuerIdentity(name, issuer),
+      names: compileClaimNames(issuer.claim_names),
+    }));
+  return (iss) =>
+    owners
+      .filter(({ identity }) =>
+        iss === undefined
+          ? identity.withoutIss === true
+          : identity.withoutIss !== true && isIssOf(identity, iss),
+      )
+      .map(({ identity, names }) => ({ issuer: identity.issuer, names }));
+}
+
+/**
+ * Every `iss` of the issuers on other servers; and the names of those whose tokens have none, which stand for it: no server
+ * may call its tokens those of another issuer.
+ */
 function foreignIssuers(
   name: string,
   issuers: Configuration['issuers'],
@@ -83,7 +105,10 @@ function foreignIssuers(
   const others = Object.entries(issuers)
     .filter(([other, { issuer }]) => other !== name && issuer !== undefined && !sameOrigin(issuer, url))
     .map(([other, issuer]) => issuerIdentity(other, issuer));
-  return { has: (iss) => others.some((other) => isIssOf(other, iss)) };
+  const names = new Set(
+    Object.keys(issuers).filter((other) => other !== name && issuers[other]?.issuer === undefined),
+  );
+  return { has: (iss) => names.has(iss) || others.some((other) => isIssOf(other, iss)) };
 }
 
 /** One server may well issue JWTs and opaque tokens, under two names here. */

@@ -5,7 +5,7 @@
  */
 import { isNetwork } from '../http/client-address.ts';
 import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
-import { duplicateIssuers, issuerProblems, logoutProblems } from './issuer-problems.ts';
+import { duplicateIssuers, issuerNameProblems, issuerProblems, logoutProblems } from './issuer-problems.ts';
 import type { Problem } from './problem.ts';
 import { providerProblems } from './provider-problems.ts';
 import { isRaw, listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
@@ -24,6 +24,7 @@ export function referenceProblems(document: unknown): Problem[] {
         : [],
     ),
     ...duplicateIssuers(issuers),
+    ...issuerNameProblems(issuers),
     ...sharedTenants(issuers),
     ...logoutProblems(issuers, routes),
     ...routes.flatMap((route, index) => routeProblems(raw, rawOf(route), ['routes', index])),

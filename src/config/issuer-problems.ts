@@ -227,6 +227,19 @@ export function duplicateIssuers(issuers: Raw): Problem[] {
   });
 }
 
+/** The name of an issuer stands for its `iss` in revocations, and in X-Token-Issuer where its tokens have none. */
+export function issuerNameProblems(issuers: Raw): Problem[] {
+  return Object.entries(issuers).flatMap(([name, value]) => {
+    const { issuer } = rawOf(value);
+    const path = ['issuers', name, 'issuer'];
+    if (issuer === '*')
+      return [{ path, message: 'must not be *, which stands for every issuer; write the exact iss' }];
+    return typeof issuer === 'string' && issuer !== name && Object.hasOwn(issuers, issuer)
+      ? [{ path, message: `is the name of issuers.${issuer} too; give that one another name` }]
+      : [];
+  });
+}
+
 /** A logout endpoint stands before all routes: it must not hide one, nor another endpoint. */
 export function logoutProblems(issuers: Raw, routes: readonly unknown[]): Problem[] {
   const seen = new Map<string, string>();

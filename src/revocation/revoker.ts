@@ -147,7 +147,10 @@ export class Revoker {
    */
   #issuersOf({ issuer, kind }: RevocationTarget): readonly RevocableIssuer[] {
     const behind = issuersBehind(this.#parts.issuers, issuer);
-    if (behind.length > 0 && behind.every(({ unnamed }) => unnamed.has(kind))) {
+    // Beside an issuer whose `iss` this is, those whose tokens may have any do not decide what its tokens name.
+    const owners = behind.filter((each) => each.issuer !== undefined || each.template !== undefined);
+    const deciding = owners.length > 0 ? owners : behind;
+    if (deciding.length > 0 && deciding.every(({ unnamed }) => unnamed.has(kind))) {
       throw new RevocationRefused(
         `no token of this issuer names a ${kind} (claim_names.${kind} is null); revoke by something that its tokens name`,
       );

@@ -18,6 +18,12 @@ export function revocableClaims(paths: readonly string[]): RevocableClaim[] {
   return paths.map((path) => ({ path, levels: parseClaimPath(path) }));
 }
 
+/** How the revocation list names an issuer, and which claims of its tokens it looks at. */
+export interface IssuerNames {
+  readonly issuer: string;
+  readonly names: ClaimNames;
+}
+
 export interface TokenFacts {
   readonly issuerName: string;
   readonly issuer: string;
@@ -29,6 +35,8 @@ export interface TokenFacts {
   readonly otherIssuers?: readonly string[];
   /** The claims within a JWT that its server was asked about: they count for revocation beside the response's. */
   readonly ownClaims?: JsonObject | undefined;
+  /** The issuers that may have issued such a JWT: it has the names that it has on the routes that verify it. */
+  readonly owners?: readonly IssuerNames[] | undefined;
   readonly clockSkewSeconds: number;
   readonly revocableClaims: readonly RevocableClaim[];
 }
@@ -59,24 +67,27 @@ export function authenticToken(facts: TokenFacts): AuthenticToken {
 
 /** A token has one identity, whichever route looks at it: an entry for any of its names ends it (rule V12). */
 function revocableToken(facts: TokenFacts): RevocableToken {
-  const { issuer, claims, otherIssuers = [], ownClaims } = facts;
+  const { issuer, claims, names, otherIssuers = [], ownClaims, owners = [] } = facts;
   if (otherIssuers.length === 0 && ownClaims === undefined)
-    return new RevocableToken(revocableFacts(facts, issuer, claims));
+    return new RevocableToken(revocableFacts(facts, { issuer, names }, claims));
   const readings = ownClaims === undefined ? [claims] : [claims, ownClaims];
   const ownIssuer = ownClaims && textClaim(ownClaims, 'iss');
-  const issuers = new Set([issuer, ...otherIssuers, ...(ownIssuer === undefined ? [] : [ownIssuer])]);
-  const [first, ...others] = [...issuers].flatMap((name) =>
-    readings.map((reading) => revocableFacts(facts, name, reading)),
-  );
+  const own = ownIssuer === undefined ? [] : [ownIssuer];
+  const [first, ...others] = [
+    ...[...new Set([issuer, ...otherIssuers, ...own])].map((name) => ({ issuer: name, names })),
+    ...owners.flatMap((owner) =>
+      [owner.issuer, ...own].map((name) => ({ issuer: name, names: owner.names })),
+    ),
+  ].flatMap((by) => readings.map((reading) => revocableFacts(facts, by, reading)));
   return new RevocableToken(
-    first ?? revocableFacts(facts, issuer, claims),
+    first ?? revocableFacts(facts, { issuer, names }, claims),
     others.map((other) => new RevocableToken(other)),
   );
 }
 
 function revocableFacts(
-  { issuerName, names, digest, claims: told, ownClaims, clockSkewSeconds, revocableClaims }: TokenFacts,
-  issuer: string,
+  { issuerName, digest, claims: told, ownClaims, clockSkewSeconds, revocableClaims }: TokenFacts,
+  { issuer, names }: IssuerNames,
   claims: JsonObject,
 ): RevocableFacts {
   const expiresAt = earlier(numberOf(told['exp']), numberOf(ownClaims?.['exp']));

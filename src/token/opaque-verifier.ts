@@ -6,7 +6,7 @@
 import type { Clock } from '../clock.ts';
 import { GatewayError, invalidToken } from '../errors.ts';
 import { isIdentifier, namesAreTyped, type ClaimNames } from './claim-names.ts';
-import { authenticToken, type RevocableClaim } from './authentic-token.ts';
+import { authenticToken, type IssuerNames, type RevocableClaim } from './authentic-token.ts';
 import {
   AuthorizationServerGuard,
   type AuthorizationServerCallResult,
@@ -43,6 +43,8 @@ export interface OpaquePolicy {
   readonly futureIatSeconds: number;
   /** `iss` of the other issuers: an authorization server must not speak for them. */
   readonly foreignIssuers: { has(iss: string): boolean };
+  /** The issuers of JWTs that give this `iss`, or none: a JWT that is introspected is known by their names, too (rule V12). */
+  readonly ownersOf: (iss: string | undefined) => readonly IssuerNames[];
   /** JWTs that no JWT issuer of the route has issued are this authorization server's, too. */
   readonly acceptsJwt: boolean;
   /** Tokens that begin otherwise are not this issuer's. */
@@ -187,6 +189,7 @@ export class OpaqueVerifier {
       claims,
       names: claimNames,
       ownClaims: jwt?.claims,
+      owners: jwt && this.policy.ownersOf(stringClaim(jwt.claims, 'iss')),
       digest: jwt === undefined ? () => presented : () => signedContentDigest(jwt.content),
       clockSkewSeconds,
       revocableClaims,

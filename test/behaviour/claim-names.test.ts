@@ -221,3 +221,98 @@ t.test('check says what is wrong with claim_names, and what is risky', async (t)
   );
   t.notMatch(await check({ claim_names: { subject: 'oid' } }), /claim_names/);
 });
+
+t.test('V12 a JWT that another route introspects is ended by the names of its own issuer, too', async (t) => {
+  const server = await startFallibleServer(t);
+  server.otherwise = { active: true };
+  const template = 'https://idp.example.com/{tenant}/v2.0';
+  const ofTenant = {
+    iss: 'https://idp.example.com/t1/v2.0',
+    tid: 't1',
+    oid: 'o-1',
+    sess: 's-1',
+    app: 'shop',
+  };
+  const names = { subject: 'oid', client: 'app', session: 'sess', tenant: 'tid' };
+  const many = {
+    ...loginIssuer(key),
+    issuer: template,
+    tenants: ['t1'],
+    token_type: 'any',
+    claim_names: names,
+  };
+  const { issuer: _, ...keys } = loginIssuer(key);
+  const cases: [issuer: object, claims: Record<string, unknown>, by: object][] = [
+    [many, ofTenant, { issuer: 'home', subject: 'alice' }],
+    [many, ofTenant, { issuer: template, subject: 'o-1' }],
+    [many, ofTenant, { issuer: ofTenant.iss, subject: 'o-1' }],
+    [many, ofTenant, { issuer: ofTenant.iss, session: 's-1' }],
+    [many, ofTenant, { issuer: 'home', client: 'shop' }],
+    [{ ...loginIssuer(key), claim_names: names }, { oid: 'o-1' }, { issuer: 'home', subject: 'o-1' }],
+    [{ ...keys, no_iss: true }, { iss: undefined }, { issuer: 'home', subject: 'alice' }],
+  ];
+  for (const [issuer, claims, by] of cases) {
+    const gateway = await startGateway(t, {
+      ...configuration(),
+      issuers: { home: issuer, partner: introspectedBy(server, { jwt: true }) },
+      routes: [
+        { name: 'own', match: { path: '/own' }, upstream: 'u', auth: { issuers: ['home'] } },
+        { name: 'asked', match: { path: '/asked' }, upstream: 'u', auth: { issuers: ['partner'] } },
+      ],
+    });
+    const token = mint(key, claimsOf(claims));
+    const both = async (): Promise<number[]> => [
+      await statusOf(gateway, token, '/own'),
+      await statusOf(gateway, token, '/asked'),
+    ];
+    t.strictSame(await both(), [200, 200]);
+    t.equal((await gateway.admin('POST', '/v1/revocations', by)).status, 201);
+    t.strictSame(await both(), [401, 401], JSON.stringify(by));
+  }
+});
+
+t.test('V13 an issuer of opaque tokens does not make a revocation possible that ends nothing', async (t) => {
+  const server = await startFallibleServer(t);
+  const gateway = await startGateway(t, {
+    ...configuration(),
+    issuers: {
+      login: { ...loginIssuer(key), claim_names: { session: null } },
+      partner: introspectedBy(server),
+    },
+  });
+  const bySession = (issuer: string): Promise<Response> =>
+    gateway.admin('POST', '/v1/revocations', { issuer, session: 's' });
+  t.equal((await bySession('login')).status, 400);
+  t.equal((await bySession('partner')).status, 201, 'its own tokens may name one');
+});
+
+t.test('no server can call its tokens those of an issuer whose tokens have no iss', async (t) => {
+  const server = await startFallibleServer(t);
+  const { issuer: _, ...keys } = loginIssuer(key);
+  const gateway = await startGateway(t, {
+    ...configuration(),
+    issuers: {
+      home: { ...keys, no_iss: true },
+      second: introspectedBy(server, {}, { token_prefix: 'second_' }),
+      partner: introspectedBy(server),
+    },
+    routes: [{ name: 'r', match: {}, upstream: 'u', auth: { issuers: ['partner'] } }],
+  });
+  for (const iss of ['home', 'second']) {
+    server.tokens.set(`of-${iss}`, { active: true, sub: 'admin', iss });
+    t.equal(await statusOf(gateway, `of-${iss}`), 401, iss);
+  }
+  server.tokens.set('own', { active: true, sub: 'admin' });
+  t.equal(await statusOf(gateway, 'own'), 200);
+  t.equal(identity()[3], 'partner');
+});
+
+t.test('no issuer has the name of another one, or a star, as its iss', async (t) => {
+  const load = (issuers: object): Promise<TestGateway> =>
+    startGateway(t, { ...configuration(), issuers: { login: loginIssuer(key), ...issuers } });
+  for (const issuer of ['login', '*']) {
+    const issuers = { other: { ...loginIssuer(createKey('EdDSA')), issuer } };
+    await t.rejects(load(issuers), /issuers\.other\.issuer: /, issuer);
+  }
+  await load({ other: { ...loginIssuer(createKey('EdDSA')), issuer: 'other' } });
+});
