@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { parse } from 'yaml';
+import { parseConfiguration } from '../../src/config/load.ts';
 import { encodeClaim } from '../../src/token/encode-claim.ts';
 import {
   identityJson,
@@ -146,8 +148,22 @@ const HEADERS = {
   'X-User-Id': '%C3%A4lice',
   'X-Roles': 'admin,read%2Cwrite',
   'X-Tenant': 'eyJpZCI6ImFjbWUifQ',
+  'X-Scopes': 'orders:read orders%2Cwrite',
 };
-const READ = ['älice', ['admin', 'read,write'], 'acme'];
+t.test('the configuration in front of the examples sets the headers that they read', async (t) => {
+  const blocks = [...document.matchAll(/```yaml\n([^]*?)```/g)].map(([, text = '']) => text);
+  const { identity } = parse(blocks.at(-1) ?? '') as { identity: { headers: Record<string, string> } };
+  const routes = { routes: [{ name: 'a', match: {}, upstream: 'u', auth: { mode: 'none' } }] };
+  const upstreams = { u: { targets: ['http://127.0.0.1:3000'] } };
+  parseConfiguration(JSON.stringify({ identity, ...routes, upstreams }), 'identity.md', '/tmp', {});
+  t.strictSame(
+    ['X-User-Id', ...Object.keys(identity.headers), 'X-Scopes'],
+    Object.keys(HEADERS),
+    'besides the defaults',
+  );
+});
+
+const READ = ['älice', ['admin', 'read,write'], 'acme', ['orders:read', 'orders,write']];
 
 type Headers = Readonly<Record<string, string>>;
 const { 'X-User-Id': _user, ...ANONYMOUS } = HEADERS;
@@ -156,6 +172,7 @@ const REFUSED: readonly Headers[] = [
   ANONYMOUS,
   { ...HEADERS, 'X-User-Id': '' },
   { ...HEADERS, 'X-User-Id': 'alice,bob' },
+  { ...HEADERS, 'X-Scopes': 'orders:read, orders:write' },
   { ...HEADERS, 'X-Tenant': 'acme' },
   { ...HEADERS, 'X-Tenant': 'acme,globex' },
   ...[null, 7, 'acme', ['acme'], [{ id: 'acme' }]].map((tenant) => ({
@@ -164,9 +181,10 @@ const REFUSED: readonly Headers[] = [
   })),
   { ...HEADERS, 'X-Tenant': Buffer.from('['.repeat(5_000)).toString('base64url') },
 ];
+const { 'X-Scopes': _scopes, ...WITHOUT_SCOPES } = HEADERS;
 /** A refusal must not end the service: what comes behind is read. */
-const REQUESTS: readonly Headers[] = [HEADERS, ...REFUSED, HEADERS];
-const EXPECTED = [READ, ...REFUSED.map(() => null), READ];
+const REQUESTS: readonly Headers[] = [HEADERS, ...REFUSED, WITHOUT_SCOPES];
+const EXPECTED = [READ, ...REFUSED.map(() => null), [...READ.slice(0, 3), []]];
 
 /** Go compiles its own library for the first run: half a minute of two processors. It is kept, and not optimized. */
 const GO = {
@@ -227,14 +245,17 @@ func main() {
     program: (text) => {
       const [, imports = '', rest = ''] = /^([^]*?)\n\n([^]*)$/.exec(text) ?? [];
       const calls = REQUESTS.map((headers) =>
-        ['X-User-Id', 'X-Roles', 'X-Tenant'].map((name) => JSON.stringify(headers[name] ?? null)).join(', '),
+        Object.keys(HEADERS)
+          .map((name) => JSON.stringify(headers[name] ?? null))
+          .join(', '),
       );
       return `${imports}
 public class Main {
-  static String caller(String user, String roles, String tenant) {
+  static String caller(String user, String roles, String tenant, String scopes) {
     try {
       return "[\\"" + Identity.text(user) + "\\",[\\"" + String.join("\\",\\"", Identity.texts(roles)) + "\\"],"
-        + Identity.object(tenant).replaceAll(".*:(\\".*\\").*", "$1") + "]";
+        + Identity.object(tenant).replaceAll(".*:(\\".*\\").*", "$1")
+        + "," + Identity.scopes(scopes).stream().map(scope -> "\\"" + scope + "\\"").toList() + "]";
     } catch (Identity.Refused refused) {
       return "null";
     }
