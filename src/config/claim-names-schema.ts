@@ -2,17 +2,24 @@
 import { z } from 'zod';
 import { isClaimPath } from '../token/claims.ts';
 
-const path = z
-  .string()
-  .refine(isClaimPath, 'is no claim path; write names joined by dots, with "\\." for a dot in a name');
-const onePath = path.nullable();
+const NO_PATH = 'is no claim path; write names joined by dots, with "\\." for a dot in a name';
+const path = z.string().refine(isClaimPath, NO_PATH);
+
+/** @param why one path only, for a user who writes a list */
+const onePath = (why: string) =>
+  z
+    .string({
+      error: ({ input }) => (Array.isArray(input) ? `takes one claim path, ${why}; choose one` : undefined),
+    })
+    .refine(isClaimPath, NO_PATH)
+    .nullable();
 const paths = z
   .union([path, z.array(path).min(1, 'must name a claim; null says that there is none')])
   .nullable();
 
 export const claimNames = z
   .strictObject({
-    subject: onePath
+    subject: onePath('since a revocation must find the user by one id')
       .prefault('sub')
       .describe(
         'Claim with the user, or with the client that calls for itself: $subject. One path. Choose a claim that the issuer never gives to another user; an e-mail address or a user name can pass to another person.',
@@ -30,7 +37,7 @@ export const claimNames = z
     session: paths
       .prefault(['sid', 'session_id'])
       .describe('Claim with the login session: $session. A path, or a list of paths.'),
-    tenant: onePath
+    tenant: onePath('so that a tenant has one name')
       .prefault(null)
       .describe('Claim with the tenant (organization, directory): $tenant. One path.'),
   })

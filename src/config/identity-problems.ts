@@ -24,10 +24,14 @@ export function identityProblems(identity: Raw, path: Path): Problem[] {
 function valueProblems(text: unknown, path: Path): Problem[] {
   if (typeof text !== 'string' || isIdentityText(text)) return [];
   if (!text.startsWith('$')) return claimPathProblems(text, path);
+  const claim = text.slice(1);
+  const remedy = /^\w+(?:\.\w+)*$/.test(claim)
+    ? `to send the claim ${claim}, write ${claim} without the dollar; or use one of`
+    : 'use one of';
   return [
     {
       path,
-      message: `is no normalized claim; use one of ${NORMALIZED_NAMES}, or write "\\$" for a claim whose name begins with a dollar`,
+      message: `is no normalized claim; ${remedy} ${NORMALIZED_NAMES}, or write "\\$" for a claim whose name begins with a dollar`,
     },
   ];
 }

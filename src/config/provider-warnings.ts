@@ -1,4 +1,5 @@
 /** What is allowed in an issuer with a `provider`, but risky. Pure. Rules J18, J19. */
+import { unmatchable } from './provider-mismatches.ts';
 import { takenOut, type Provider } from './provider-presets.ts';
 import type { IssuerConfiguration } from './schema.ts';
 
@@ -8,6 +9,7 @@ export function providerWarnings(name: string, issuer: IssuerConfiguration): str
   if (provider === undefined) return [];
   const isShared = SHARED_AUDIENCES[provider];
   return [
+    ...unmatchable(provider, issuer).map((what) => `issuers.${name}: ${what}`),
     ...takenOut(provider, issuer).map(
       (what) =>
         `issuers.${name}: provider: ${provider} tells its access tokens from its other tokens by ${what}, which your keys take out; leave it in`,

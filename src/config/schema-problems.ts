@@ -1,6 +1,7 @@
 /** What the schema finds, in words that say what to do. Pure. */
 import type { z } from 'zod';
 import type { Problem } from './problem.ts';
+import { providerMeantBy } from './provider-aliases.ts';
 import type { Path } from './raw-document.ts';
 import { configurationSchema } from './schema.ts';
 import { nearest } from './suggest.ts';
@@ -39,10 +40,9 @@ export function problemsOf(issue: z.core.$ZodIssue): Problem[] {
 /** Of a closed list of words, the one that the user may have meant. */
 function meantInstead(issue: z.core.$ZodIssue): string {
   if (issue.code !== 'invalid_value' || typeof issue.input !== 'string') return 'change it';
-  const guess = nearest(
-    issue.input,
-    issue.values.filter((value) => typeof value === 'string'),
-  );
+  const alias = issue.path.at(-1) === 'provider' ? providerMeantBy(issue.input) : undefined;
+  const words = issue.values.filter((value) => typeof value === 'string');
+  const guess = alias ?? nearest(issue.input, words);
   return guess === undefined ? 'change it' : `did you mean ${guess}?`;
 }
 

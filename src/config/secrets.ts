@@ -37,8 +37,12 @@ class SecretFiles {
     this.#folder = folder;
   }
 
-  /** Where `KEY_file` is set in the holder, its `KEY` is the content of that file afterwards. */
-  resolve(holder: Record<string, unknown>, key: string, path: Path): void {
+  /**
+   * Where `KEY_file` is set in the holder, its `KEY` is the content of that file afterwards.
+   *
+   * @param isNewSecret the user makes it up, so that a missing file can be made by one command
+   */
+  resolve(holder: Record<string, unknown>, key: string, path: Path, isNewSecret = false): void {
     const fileKey = `${key}_file`;
     const file = holder[fileKey];
     if (typeof file !== 'string') return;
@@ -47,7 +51,7 @@ class SecretFiles {
       this.problems.push({ path: where, message: `${key} and ${fileKey} exclude each other; keep one` });
       return;
     }
-    const secret = this.#read(file, where);
+    const secret = this.#read(file, where, isNewSecret);
     if (secret !== undefined) holder[key] = secret;
   }
 
@@ -57,7 +61,7 @@ class SecretFiles {
   }
 
   /** Undefined where it cannot be read. */
-  #read(file: string, where: Path): string | undefined {
+  #read(file: string, where: Path, isNewSecret = false): string | undefined {
     try {
       // Editors and `echo` end a file with a line end that is not part of the secret.
       const secret = readFileSync(resolve(this.#folder, file), 'utf8').replace(/\r?\n$/, '');
@@ -65,9 +69,12 @@ class SecretFiles {
         this.problems.push({ path: where, message: 'the file is empty; put the secret into it' });
       return secret;
     } catch (error) {
+      const code = errorCode(error);
+      const create =
+        isNewSecret && code === 'ENOENT' ? 'create it (openssl rand -base64 32 > FILE)' : 'create it';
       this.problems.push({
         path: where,
-        message: `the file cannot be read (${errorCode(error)}); create it, or correct its name or permissions`,
+        message: `the file cannot be read (${code}); ${create}, or correct its name or permissions`,
       });
       return undefined;
     }
@@ -83,10 +90,10 @@ class SecretFiles {
 }
 
 function resolveAdminTokens(admin: Configuration['admin'], files: SecretFiles): void {
-  files.resolve(admin, 'token', ['admin']);
+  files.resolve(admin, 'token', ['admin'], true);
   admin.tokens?.forEach((token, index) => {
     const path = ['admin', 'tokens', index];
-    files.resolve(token, 'token', path);
+    files.resolve(token, 'token', path, true);
     if (token.token === undefined && token.token_file === undefined)
       files.problems.push({ path, message: 'has no token; add token_file' });
   });

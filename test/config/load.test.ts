@@ -372,7 +372,7 @@ t.test('secrets come from files, without the last line end; what is wrong with o
       return error instanceof ConfigurationError ? error.problems.join() : String(error);
     }
   };
-  t.match(problemOf(file), /:1:22: admin\.token_file: .*ENOENT/);
+  t.match(problemOf(file), /:1:22: admin\.token_file: .*ENOENT.*openssl rand/, 'and how to make one');
   t.match(problemOf(join(folder, 'none.yaml')), /ENOENT/);
 });
 

@@ -107,10 +107,13 @@ t.test('null takes a rule of the preset out, and check warns of it', async (t) =
   t.match(problemsOf(`${KEYCLOAK}\nclaims: { org: null }`), [/^7: claims\.org/], 'of no other');
 });
 
+/** Tokens of Auth0 have a slash at the end of `iss`. */
+const issuerOf = (provider: string): string => (provider === 'auth0' ? 'https://a.test/' : 'https://a.test');
+
 t.test('a preset alone is no reason for a warning', async (t) => {
   for (const provider of PROVIDERS) {
     const rules = 'claims: { sub: [a], repository_id: ["1"], role: [authenticated] }';
-    const lines = `provider: ${provider}\nissuer: https://a.test\ndiscovery: true\naudiences: [api]\n${rules}`;
+    const lines = `provider: ${provider}\nissuer: ${issuerOf(provider)}\ndiscovery: true\naudiences: [api]\n${rules}`;
     t.strictSame(warningsOf(lines), [], provider);
   }
 });
@@ -123,8 +126,35 @@ t.test('J19 check warns of audiences that the provider gives to all', async (t) 
     ['kubernetes', 'https://kubernetes.default.svc.cluster.local', 'claims: { sub: [a] }'],
   ];
   for (const [provider, audience, rules] of cases) {
-    const lines = `provider: ${provider}\nissuer: https://a.test\ndiscovery: true\n${rules}`;
+    const lines = `provider: ${provider}\nissuer: ${issuerOf(provider)}\ndiscovery: true\n${rules}`;
     t.match(warningsOf(`${lines}\naudiences: [api, ${audience}]`), [/audiences: .* give your API/], provider);
+  }
+});
+
+t.test('J19 check warns of an issuer or an audience that no token of the provider has', async (t) => {
+  const entra = 'https://login.microsoftonline.com';
+  const cases: [provider: string, issuer: string, says: RegExp | undefined, audience?: string][] = [
+    ['entra', `${entra}/common/v2.0`, /issuer: .*common/],
+    ['entra', `${entra}/organizations/v2.0`, /issuer: .*tenants/],
+    ['entra', 'https://sts.windows.net/common/', /issuer: .*common/],
+    ['entra', `${entra}/T/v2.0`, undefined],
+    ['entra', `${entra}/T/v2.0/`, /issuer: .*no slash/],
+    ['entra', 'https://sts.windows.net/T', /issuer: .*a slash/],
+    ['entra', 'https://sts.windows.net/T/', undefined, 'api://orders'],
+    ['entra', `${entra}/T/v2.0`, /audiences: api:\/\/orders .*client id/, 'api://orders'],
+    ['auth0', 'https://acme.eu.auth0.com', /issuer: .*a slash/],
+    ['auth0', 'https://acme.eu.auth0.com/', undefined],
+    ['keycloak', 'https://login.test/realms/a/', /issuer: .*no slash/],
+    ['keycloak', 'https://login.test/realms/a', undefined],
+    ['supabase', 'https://abc.supabase.co', /issuer: .*\/auth\/v1/],
+    ['supabase', 'https://abc.supabase.co/auth/v1', undefined],
+    ['supabase', 'https://auth.self-hosted.test', undefined],
+  ];
+  for (const [provider, issuer, says, audience = 'api'] of cases) {
+    const lines = `provider: ${provider}\nissuer: ${issuer}\ndiscovery: true\naudiences: ["${audience}"]`;
+    const warnings = warningsOf(lines);
+    t.equal(warnings.length, says ? 1 : 0, `${issuer} ${audience}: ${warnings.join()}`);
+    if (says) t.match(warnings, [says]);
   }
 });
 
@@ -300,6 +330,17 @@ t.test('problems stand where the user wrote, and say what a preset has set', asy
   t.match(problemsOf('provider: keycloack\nissuer: https://a.test\ndiscovery: true'), [
     /^3: provider: must be one of keycloak, entra.*; did you mean keycloak\?$/,
   ]);
+  const aliases = {
+    Azure: 'entra',
+    'azure-ad': 'entra',
+    github: 'github-actions',
+    aws: 'cognito',
+    gke: 'kubernetes',
+  };
+  for (const [name, provider] of Object.entries(aliases))
+    t.match(problemsOf(`provider: ${name}\nissuer: https://a.test\ndiscovery: true`), [
+      new RegExp(`^3: provider: must be one of .*; did you mean ${provider}\\?$`),
+    ]);
   t.match(problemsOf('provider: [keycloak]\nissuer: https://a.test\ndiscovery: true'), [/^3: provider/]);
   t.match(problemsOf('provider: toString\nissuer: https://a.test\ndiscovery: true'), [/^3: provider/]);
   t.match(problemsOf(`${KEYCLOAK}\naudience: [x]`), [/^7: audience: unknown key; did you mean audiences\?/]);
