@@ -144,7 +144,11 @@ export class AdminServer {
   #refusedHost({ headers }: IncomingMessage): AdminResponse | undefined {
     const { auth, hosts } = this.#parts;
     if (!auth.enabled)
-      return adminProblem(404, 'not_found', 'the admin API is off: no admin token is configured');
+      return adminProblem(
+        404,
+        'not_found',
+        'the admin API is off: no admin token is configured; set admin.token_file',
+      );
     return hostAllowed(headers.host, hosts)
       ? undefined
       : adminProblem(403, 'host_not_allowed', 'this Host may not use the admin API; add it to admin.hosts');

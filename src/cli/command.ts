@@ -43,7 +43,14 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
   try {
     parsed = parseArgs({ args: [...argv], options: command.options, allowPositionals: max > 0 });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+    if ('token-file' in command.options && argv.some((argument) => /^--token(?:=|$)/.test(argument)))
+      throw new UsageError(
+        'a token never stands on the command line, where every user can read it; use --token-file FILE, or - as FILE for standard input',
+      );
+    // Node adds how an argument that begins with a dash is written, which no command here takes.
+    throw new UsageError(
+      error instanceof Error ? (error.message.split(/\n|\. To specify/)[0] ?? '') : String(error),
+    );
   }
   if (parsed.positionals.length < min) throw new UsageError('an argument is missing');
   if (parsed.positionals.length > max)

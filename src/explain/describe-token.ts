@@ -59,7 +59,7 @@ export function refusedText(
     case 'wrong_type':
       return issuer && isOpaqueIssuer(issuer)
         ? 'it is a refresh, ID or logout token: the token itself, or token_type, token_use or typ of the response, says so'
-        : `${kindText(header, claims)}; token_type is ${issuer?.token_type ?? 'at+jwt'}`;
+        : `${kindText(header, claims)}; token_type is ${issuer?.token_type ?? 'at+jwt'}${plainJwtAdvice(header, claims, issuer)}`;
     case 'wrong_audience':
       return `${shown(claims, 'aud')}; audiences are ${issuer?.audiences?.join(', ') ?? 'any'}`;
     case 'bad_signature':
@@ -121,6 +121,19 @@ function kindText(header: JsonObject, claims: JsonObject): string {
   const typ = header['typ'] === undefined ? 'there is no typ' : `typ is ${textOf(header['typ'])}`;
   const named = kindClaimsOf(claims).map((name) => `, its claim ${name} is ${textOf(claims[name] ?? null)}`);
   return `${typ}${named.join('')}`;
+}
+
+/** What to do for a server that issues plain JWTs: its tokens say of themselves that they are nothing else. */
+function plainJwtAdvice(
+  header: JsonObject,
+  claims: JsonObject,
+  issuer: IssuerConfiguration | undefined,
+): string {
+  const { typ = 'JWT' } = header;
+  const isPlain = typeof typ === 'string' && typ.toUpperCase() === 'JWT' && kindClaimsOf(claims).length === 0;
+  return isPlain && issuer?.provider === undefined && issuer?.token_type === 'at+jwt'
+    ? '. If these are the access tokens of your server, set provider: where there is one for it, or else token_type: any, with required_claims that its ID tokens do not have'
+    : '';
 }
 
 const skewText = (issuer: IssuerConfiguration | undefined): string => `${(issuer?.clock_skew ?? 0) / 1000} s`;

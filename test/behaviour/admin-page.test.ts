@@ -310,7 +310,9 @@ t.test('A2 A3 who gets the page, and what it may do', async (t) => {
     routes: [{ name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' } }],
     upstreams: { u: { targets: ['http://127.0.0.1:1'] } },
   });
-  t.equal((await fetch(`${off.adminUrl}/`)).status, 404, 'without an admin token there is no page');
+  const none = await fetch(`${off.adminUrl}/`);
+  t.equal(none.status, 404, 'without an admin token there is no page');
+  t.match(await none.text(), /admin\.token_file/, 'and the response names the key that is missing');
 });
 
 t.test(

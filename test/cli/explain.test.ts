@@ -158,6 +158,11 @@ t.test('what is refused exits 3 and says why, with the response that the client 
     ],
     [
       ['GET', URL_OF_ORDERS],
+      mint(key, claimsOf(), { typ: 'JWT' }),
+      [/typ is "JWT"; token_type is at\+jwt.*provider:.*token_type: any.*required_claims/],
+    ],
+    [
+      ['GET', URL_OF_ORDERS],
       mint(key, claimsOf({ iss: ISSUER.replace('https', 'http') })),
       [/http or https differs/, /the route accepts login \(https:\/\/login\.example\.com\)/],
     ],
@@ -252,6 +257,12 @@ t.test('tokens do not belong on the command line; what is attackers’ text move
     code: 2,
     err: /--token-file/,
   });
+  for (const option of [['--token', 's3cret'], ['--token=s3cret']]) {
+    const { code, err } = await scene.explain(['GET', 'http://a/', ...option]);
+    t.equal(code, 2);
+    t.match(err, /--token-file/);
+    t.notMatch(err, /s3cret/);
+  }
   const { out } = await scene.explain(['GET', URL_OF_ORDERS], good({ aud: 'a\u001b[2J\u009b2J' }));
   t.match(out, /\\u001b\[2J\\u009b2J/);
   t.notMatch(out, /[\u001b\u009b]/);
