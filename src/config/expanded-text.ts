@@ -64,6 +64,11 @@ const HIDDEN = '(not shown)';
 const SECRET_KEY = /^(?:token|key|password|(?!has_key$).*_(?:secret|password|token|key))$/;
 /** Members of a JWK that are not public (RFC 7518 sections 6.2.2, 6.3.2, 6.4.1). */
 const PRIVATE_MEMBERS: ReadonlySet<unknown> = new Set(['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']);
+/**
+ * User names and passwords of URLs, wherever they stand in a text: a variable may stand for any part, and its default may be
+ * a whole URL. The URL Standard reads http: without slashes, and with backslashes, too.
+ */
+const USER_INFO = /(https?:[/\\]*|[/\\]{2})[^/?#]*@/gi;
 const VARIABLE_ONLY = /^\$\{[A-Za-z_][A-Za-z0-9_]*\}$/;
 
 /** The same with each secret replaced. A value that is nothing but a variable is none. */
@@ -74,7 +79,7 @@ function withoutSecrets(value: unknown, path: Path): unknown {
       Object.entries(value).map(([key, member]) => [key, withoutSecrets(member, [...path, key])]),
     );
   if (typeof value !== 'string' || VARIABLE_ONLY.test(value)) return value;
-  return isSecret(path) ? HIDDEN : value.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, `$1${HIDDEN}@`);
+  return isSecret(path) ? HIDDEN : value.replace(USER_INFO, `$1${HIDDEN}@`);
 }
 
 function isSecret(path: Path): boolean {

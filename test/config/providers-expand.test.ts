@@ -86,6 +86,29 @@ ${REST}`;
   t.match(expand(`log_key: \${LOG_KEY}\n${REST}`, { LOG_KEY: 'SECRET' }).text, 'log_key: ${LOG_KEY}');
 });
 
+t.test('A5 no password of a URL is printed, however the URL is put together', async (t) => {
+  for (const [written, shown] of [
+    ['${P:-http://user:SECRET@proxy.test:3128}', '${P:-http://(not shown)@proxy.test:3128}'],
+    ['${R:-redis://:SECRET@redis.test:6379/0}', '${R:-redis://(not shown)@redis.test:6379/0}'],
+    ['${SCHEME}://user:SECRET@h.test/', '${SCHEME}://(not shown)@h.test/'],
+    ['${SCHEME:-http:}//user:SECRET@h.test', '${SCHEME:-http:}//(not shown)@h.test'],
+    ['http://${U:-user}:${W:-SECRET}@h.test', 'http://(not shown)@h.test'],
+    ['http://${UW:-user:SECRET@}h.test', 'http://(not shown)@}h.test'],
+    ['http://${U:-user:SECRET@with@signs}@h.test', 'http://(not shown)@h.test'],
+    ['redis://user:\\SECRET@h.test', 'redis://(not shown)@h.test'],
+    ['HTTP:user:SECRET@h.test', 'HTTP:(not shown)@h.test'],
+    ['http:\\\\user:SECRET@h.test', 'http:\\\\(not shown)@h.test'],
+    ['${A:-http://u:SECRET@a.test/}${B:-http://u:SECRET@b.test/}', /a\.test.*b\.test/],
+    ['https://h.test/users/@all?to=a@b.test', 'https://h.test/users/@all?to=a@b.test'],
+    ['team@h.test', 'team@h.test'],
+  ] as const) {
+    const { document } = expand(JSON.stringify({ revocation: { store: written } }));
+    const { store } = (document as { revocation: { store: string } }).revocation;
+    t.notMatch(store, 'SECRET', written);
+    t.match(store, shown, written);
+  }
+});
+
 t.test('check --expand prints the configuration and nothing else on standard output', async (t) => {
   const folder = temporaryFolder(t);
   const file = join(folder, 'c.yaml');
