@@ -68,7 +68,7 @@ export class Issuers {
         this.#jwt.set(name, new JwtVerifier(policy, keys, parts.clock));
         if (source) {
           const server = serverVerifier(freshPolicy(name, issuers, claims), source, parts);
-          this.#fresh.set(name, { server, audiences: issuer.audiences });
+          this.#fresh.set(name, { server, audiences: issuer.audiences, claimRules: policy.claimRules });
         }
         const endpoint = logoutEndpoint(issuer, policy, keys, parts.clock);
         if (endpoint) this.#logoutEndpoints.push(endpoint);

@@ -6,8 +6,11 @@
 import type { Clock } from '../clock.ts';
 import { invalidToken, unavailable } from '../errors.ts';
 import { whenReady, type MaybePromise } from '../maybe-promise.ts';
+import { satisfies, type ClaimRule } from './claim-rules.ts';
+import { claimAt, scopesIn, textOf, type ClaimPath, type JsonObject } from './claims.ts';
 import { audienceOf } from './jwt-verifier.ts';
 import { readJwt } from './lexical-gate.ts';
+import type { ClaimNames } from './claim-names.ts';
 import type { OpaqueVerifier } from './opaque-verifier.ts';
 import { presentedDigest } from './token-digest.ts';
 import type { AuthenticToken, TokenCaller, TokenVerifier, Verification } from './token-verifier.ts';
@@ -17,6 +20,8 @@ export interface FreshSource {
   readonly server: OpaqueVerifier;
   /** As for the JWT; a response may leave `aud` out. */
   readonly audiences: readonly string[] | undefined;
+  /** As for the JWT (`issuers.NAME.claims`); a response may leave out what they look at. */
+  readonly claimRules: readonly ClaimRule[];
 }
 
 export class FreshTokenVerifier implements TokenVerifier {
@@ -49,6 +54,8 @@ export class FreshTokenVerifier implements TokenVerifier {
       throw invalidToken('expired', issuerName);
     const { token: told } = await source.server.verifyAlone(text, presentedDigest(text), jwt, caller);
     checkAudience(told, source.audiences);
+    checkCaller(token, told, source.server.policy.claimNames);
+    checkRules(token, told, source.claimRules);
     return { token: agreed(token, told), cache: 'miss' };
   }
 }
@@ -64,12 +71,41 @@ function checkAudience(
     throw invalidToken('wrong_audience', issuerName);
 }
 
+const SUB: ClaimPath = ['sub'];
+
+/** Every claim that names the subject or the client is compared, not only the one that counts: each may tell of another token. */
+function checkCaller(own: AuthenticToken, told: AuthenticToken, { subject, client }: ClaimNames): void {
+  const differsAt = (path: ClaimPath): boolean =>
+    differs(textOf(claimAt(own.claims, path)), textOf(claimAt(told.claims, path)));
+  if (differs(own.subject, told.subject) || [...subject, SUB].some(differsAt))
+    throw invalidToken('claim', own.issuerName, 'the introspection response names another subject');
+  if (differs(own.clientId, told.clientId) || client.some(differsAt))
+    throw invalidToken('claim', own.issuerName, 'the introspection response names another client');
+}
+
+/** Members of a response that say nothing of the claim with that name (RFC 7662 section 2.2). */
+const OF_THE_RESPONSE: ReadonlySet<string | undefined> = new Set(['active', 'token_type']);
+
+/** The rules of the issuer hold for what the response says, as far as it has the claims that they look at. */
+function checkRules(own: AuthenticToken, told: AuthenticToken, rules: readonly ClaimRule[]): void {
+  const claims = alike(own.claims, told.claims);
+  const isBroken = (rule: ClaimRule): boolean => {
+    const [name = ''] = rule.path;
+    const isTold = !OF_THE_RESPONSE.has(name) && (claimAt(claims, [name]) ?? null) !== null;
+    return isTold && !satisfies(rule, claims, '');
+  };
+  if (rules.some(isBroken))
+    throw invalidToken('claim', own.issuerName, 'the introspection response breaks a rule of the issuer');
+}
+
+/** The response with `scope` as the JWT has it: a response has text, where some JWTs have a list. */
+function alike({ scope: own }: JsonObject, told: JsonObject): JsonObject {
+  const { scope } = told;
+  return Array.isArray(own) && typeof scope === 'string' ? { ...told, scope: [...scopesIn(scope)] } : told;
+}
+
 /** What the token says, as far as its server still says so: the dates are the stricter ones, and every name of both is revoked. */
 function agreed(own: AuthenticToken, told: AuthenticToken): AuthenticToken {
-  if (differs(own.subject, told.subject))
-    throw invalidToken('claim', own.issuerName, 'the introspection response names another subject');
-  if (differs(own.clientId, told.clientId))
-    throw invalidToken('claim', own.issuerName, 'the introspection response names another client');
   const { expiresAt, notBefore, issuedAt, revocable, revocableBy } = told;
   return {
     ...own,
@@ -85,5 +121,5 @@ function agreed(own: AuthenticToken, told: AuthenticToken): AuthenticToken {
 
 /** A response may leave out what it has nothing new to say about (RFC 7662 section 2.2). */
 function differs(own: string | undefined, told: string | undefined): boolean {
-  return own !== undefined && told !== undefined && own !== told;
+  return own !== undefined && own !== '' && told !== undefined && told !== '' && own !== told;
 }

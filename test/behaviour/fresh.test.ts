@@ -35,10 +35,14 @@ interface Scene {
   readonly outcome: (path: string, token: string) => Promise<[number, string | undefined]>;
 }
 
-async function setUp(t: Test, introspection: Record<string, unknown> = {}): Promise<Scene> {
+async function setUp(
+  t: Test,
+  introspection: Record<string, unknown> = {},
+  more: Record<string, unknown> = {},
+): Promise<Scene> {
   const server = await startFallibleServer(t);
   server.otherwise = { active: true };
-  const login = { ...loginIssuer(key), ...introspectedBy(server, introspection) };
+  const login = { ...loginIssuer(key), ...more, ...introspectedBy(server, introspection) };
   const gateway = await startGateway(t, { issuers: { login }, routes, ...shared });
   return {
     gateway,
@@ -147,6 +151,66 @@ t.test('I3 both must agree: subject, client, issuer, audience, kind and binding'
   for (const [changes, reason] of refusals) {
     server.otherwise = { ...same, ...changes };
     t.strictSame(await outcome('/fresh', token), [401, reason], JSON.stringify(changes));
+  }
+});
+
+t.test('I3 every claim that names the subject or the client is compared', async (t) => {
+  const { server, outcome } = await setUp(
+    t,
+    {},
+    { claim_names: { subject: 'oid', client: ['azp', 'appid'] } },
+  );
+  const token = mint(key, claimsOf({ oid: 'o-1', azp: 'web', appid: 'app', client_id: 'web' }));
+  const same = { active: true, sub: 'alice', oid: 'o-1', azp: 'web', appid: 'app', client_id: 'web' };
+  for (const told of [same, { active: true }, { ...same, sub: undefined }, { ...same, appid: null }]) {
+    server.otherwise = told;
+    t.strictSame(await outcome('/fresh', token), [200, 'ok'], JSON.stringify(told));
+  }
+  for (const name of ['sub', 'oid', 'azp', 'appid', 'client_id'])
+    for (const told of [same, { active: true }]) {
+      server.otherwise = { ...told, [name]: 'other' };
+      t.strictSame(await outcome('/fresh', token), [401, 'claim'], name);
+    }
+});
+
+t.test('I3 the rules of the issuer hold for what the response says, as far as it says it', async (t) => {
+  const claims = {
+    tier: 'gold',
+    'realm.roles': 'admin',
+    blocked: { absent: true },
+    scope: 'orders:read',
+    token_type: 'access',
+  };
+  const { server, outcome } = await setUp(t, {}, { claims });
+  const token = mint(
+    key,
+    claimsOf({
+      tier: 'gold',
+      realm: { roles: ['admin'] },
+      scope: ['orders:read', 'x'],
+      token_type: 'access',
+    }),
+  );
+  for (const told of [
+    {},
+    { tier: null },
+    { tier: 'gold', realm: { roles: ['admin', 'user'] }, blocked: null },
+    { scope: 'x orders:read' },
+    { token_type: 'Bearer' },
+  ]) {
+    server.otherwise = { active: true, ...told };
+    t.strictSame(await outcome('/fresh', token), [200, 'ok'], JSON.stringify(told));
+  }
+  for (const told of [
+    { tier: 'bronze' },
+    { realm: { roles: [] } },
+    { realm: {} },
+    { blocked: true },
+    { scope: 'x' },
+  ]) {
+    server.otherwise = { active: true, ...told };
+    t.strictSame(await outcome('/fresh', token), [401, 'claim'], JSON.stringify(told));
+    t.strictSame(await outcome('/plain', token), [200, 'ok'], 'other routes do not ask');
   }
 });
 
