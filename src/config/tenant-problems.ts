@@ -50,8 +50,18 @@ export function tenantProblems(issuer: Raw, path: Path): Problem[] {
   ];
 }
 
-/** Each customer of the provider gives its users the names that it likes. */
-const NAMES_OF_USERS: ReadonlySet<unknown> = new Set(['email', 'upn', 'preferred_username']);
+/** Each customer of the provider gives its users the names that it likes, and says that it has verified them. */
+export const NAMES_OF_USERS: ReadonlySet<unknown> = new Set([
+  'email',
+  'email_verified',
+  'mail',
+  'name',
+  'preferred_username',
+  'unique_name',
+  'upn',
+  'username',
+  'verified_primary_email',
+]);
 
 function anyTenantProblems(issuer: Raw, path: Path): Problem[] {
   const names = rawOf(issuer['claim_names']);

@@ -11,6 +11,7 @@ import { issuerWarnings } from './issuer-warnings.ts';
 import type { LoadedConfiguration } from './load.ts';
 import type { Configuration } from './schema.ts';
 import { hasInlineSecret, secretFiles } from './secret-files.ts';
+import { tenantWarnings } from './tenant-warnings.ts';
 import { templateWarnings } from './template-warnings.ts';
 
 /** One line for each risk: what it is, what to do. */
@@ -19,6 +20,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...RULES.flatMap((rule) => rule(loaded.configuration)),
     ...issuerWarnings(loaded.configuration.issuers),
     ...claimRuleWarnings(loaded.configuration),
+    ...tenantWarnings(loaded.configuration),
     ...templateWarnings(loaded.configuration),
     ...unusedIntrospection(loaded.configuration),
     ...FILE_RULES.flatMap((rule) => rule(loaded)),

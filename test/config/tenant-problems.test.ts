@@ -72,8 +72,20 @@ t.test(
   },
 );
 
+const NAMES = [
+  'email',
+  'email_verified',
+  'mail',
+  'name',
+  'preferred_username',
+  'unique_name',
+  'upn',
+  'username',
+  'verified_primary_email',
+];
+
 t.test('J3 with tenants: any no name that a tenant chooses is the subject', async (t) => {
-  for (const subject of ['email', 'upn', 'preferred_username'])
+  for (const subject of NAMES)
     t.strictSame(
       pathsOf({ tenants: 'any', claims: { azp: ['app'] }, claim_names: { tenant: 'tid', subject } }),
       ['issuers.p.claim_names.subject'],
