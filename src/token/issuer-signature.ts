@@ -6,18 +6,17 @@ import { invalidToken, unavailable } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import { isHmac, SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './algorithms.ts';
 import type { JsonObject } from './claims.ts';
-import { isKeyFor, type TenantRule } from './issuer-template.ts';
+import { isKeyFor, type IssuerIdentity } from './issuer-template.ts';
 import { verifySignature } from './jws-signature.ts';
 import type { KeySet } from './key-set.ts';
 import type { JwsText } from './lexical-gate.ts';
 import type { TokenCaller } from './token-verifier.ts';
 import type { VerificationKey } from './verification-key.ts';
 
-export interface SigningPolicy {
+/** A key that names another issuer, or another of its tenants, signs for that one only. */
+export interface SigningPolicy extends IssuerIdentity {
   readonly issuerName: string;
   readonly algorithms: readonly SignatureAlgorithm[];
-  /** Of an issuer of many tenants: a key that names one of them signs for that one only. */
-  readonly tenants?: TenantRule | undefined;
 }
 
 /** The claims, of which nothing is verified, say for which tenant it is. */

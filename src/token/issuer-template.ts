@@ -96,16 +96,27 @@ export function isIssOf(
   return tenants === undefined ? iss === issuer : tenants.template.tenantOf(iss) !== undefined;
 }
 
-/** May a key that names this issuer, as some servers' JWKs do in `issuer`, have signed a token with this `iss`? */
+/**
+ * May a key that names this issuer, as some servers' JWKs do in `issuer`, have signed a token with this `iss`? Of an issuer with
+ * one `iss`, a key that names another issuer has not: a provider may publish the keys of all its tenants in one set.
+ */
 export function isKeyFor(
-  { tenants }: Pick<IssuerIdentity, 'tenants'>,
+  { issuer, withoutIss = false, tenants }: IssuerIdentity,
   keyIssuer: string | undefined,
   iss: JsonValue | undefined,
 ): boolean {
-  return (
-    tenants === undefined ||
-    keyIssuer === undefined ||
-    keyIssuer === iss ||
-    tenants.template.isNamedBy(keyIssuer)
-  );
+  if (keyIssuer === undefined) return true;
+  if (tenants !== undefined) return keyIssuer === iss || tenants.template.isNamedBy(keyIssuer);
+  return withoutIss || keyIssuer === issuer || !namesAnother(keyIssuer, issuer);
+}
+
+/** A URL without a placeholder: what is none is no issuer, and a template means all tenants. */
+const ONE_ISSUER = /^https?:\/\/[^{}]+$/i;
+/** Entra ID has several addresses for one tenant, and tokens of version 1.0 are signed with keys that name that of 2.0. */
+const TENANT_ID = /^https:\/\/[^/]+\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\/|$)/;
+
+function namesAnother(keyIssuer: string, issuer: string): boolean {
+  if (!ONE_ISSUER.test(keyIssuer)) return false;
+  const tenant = TENANT_ID.exec(issuer)?.[1];
+  return tenant === undefined || TENANT_ID.exec(keyIssuer)?.[1] !== tenant;
 }

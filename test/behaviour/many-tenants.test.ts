@@ -138,6 +138,50 @@ t.test('J3 one key under two issuers of a set serves both of them, and no third'
   t.strictSame(await outcome(gateway, mint(key, claimsFor(STRANGER))), [401, 'bad_signature']);
 });
 
+t.test('J3 of an issuer with one iss, too, a key that names another issuer does not sign', async (t) => {
+  const named = (issuer: unknown, kid: string): [SigningKey, object] => {
+    const signer = createKey('ES256', kid);
+    return [signer, { ...signer.jwk, issuer }];
+  };
+  const own = [
+    named(issuerOf(A), 'own'),
+    named(`${HOST}/{tenantid}/v2.0`, 'template'),
+    named(undefined, 'none'),
+    named(7, 'no text'),
+    named('the provider', 'no URL'),
+  ];
+  const others = [named(issuerOf(B), 'tenant'), named('https://other.example/v2.0', 'server')];
+  const jwks = { keys: [...own, ...others].map(([, jwk]) => jwk) };
+  const exact = { issuer: issuerOf(A), audiences: [AUDIENCE], jwks };
+  const gateway = await start(t, exact);
+  for (const [signer] of own)
+    t.strictSame(await outcome(gateway, mint(signer, claimsFor(A))), [200, 'ok'], signer.kid);
+  for (const [signer] of others) {
+    t.strictSame(await outcome(gateway, mint(signer, claimsFor(A))), [401, 'bad_signature'], signer.kid);
+    const nameless = mint(signer, claimsFor(A), { kid: undefined });
+    t.strictSame(await outcome(gateway, nameless), [401, 'bad_signature'], signer.kid);
+  }
+});
+
+t.test('J3 keys of Entra ID that name version 2.0 sign for version 1.0 of their tenant', async (t) => {
+  const iss = `https://sts.windows.test/${A}/`;
+  const [ofA, ofB] = [createKey('ES256', 'of-a'), createKey('ES256', 'of-b')];
+  const keys = [
+    { ...ofA.jwk, issuer: issuerOf(A) },
+    { ...ofB.jwk, issuer: issuerOf(B) },
+  ];
+  const gateway = await start(t, { issuer: iss, audiences: [AUDIENCE], jwks: { keys } });
+  t.strictSame(await outcome(gateway, mint(ofA, claimsFor(A, { iss }))), [200, 'ok']);
+  t.strictSame(await outcome(gateway, mint(ofB, claimsFor(A, { iss }))), [401, 'bad_signature']);
+});
+
+t.test('J3 a key says nothing of tokens without iss', async (t) => {
+  const jwks = { keys: [{ ...key.jwk, issuer: issuerOf(A) }] };
+  const routes = [{ name: 'r', match: {}, upstream: 'u', auth: { issuers: ['provider'] } }];
+  const gateway = await start(t, { no_iss: true, audiences: [AUDIENCE], jwks }, { routes });
+  t.strictSame(await outcome(gateway, mint(key, claimsOf({ iss: undefined }))), [200, 'ok']);
+});
+
 t.test('C5 the algorithms hold for every tenant', async (t) => {
   const gateway = await start(t);
   const pem = key.publicKey.export({ type: 'spki', format: 'pem' });
