@@ -122,23 +122,21 @@ export function tokenPlays(t: Test, shop: Shop): void {
   });
 
   t.test('the configurations of its page work with a real Keycloak as they stand', async (t) => {
-    const first = configurationOfPage('keycloak', 0, {
-      'https://login.example.com/realms/acme': shop.issuer,
-      'host: api.example.com': 'host: 127.0.0.1',
-    });
-    const scene = await startScene(t, first);
+    const issuer = { 'https://login.example.com/realms/acme': shop.issuer };
+    const scene = await startScene(t, configurationOfPage('keycloak', 0, issuer));
     const { access_token, id_token = '' } = await shop.login();
+    const service = (await shop.service(realm.JOB)).access_token;
     t.equal((await scene.passes(t, access_token, '/orders'))['x-client-id'], realm.WEB.id);
     await scene.refuses(t, id_token, '/orders', 'wrong_type');
-    await scene.refuses(
-      t,
-      (await shop.service(realm.JOB)).access_token,
-      '/orders',
-      'claim',
-      'it has no session',
-    );
+    const listening = configurationOfPage('keycloak', 2, {
+      ...issuer,
+      'host: api.example.com': 'host: 127.0.0.1',
+    });
+    const withLogout = await startScene(t, listening);
+    await withLogout.passes(t, access_token, '/orders');
+    await withLogout.refuses(t, service, '/orders', 'claim', 'it has no session');
     const second = configurationOfPage('keycloak', 1, {
-      'https://login.example.com/realms/acme': shop.issuer,
+      ...issuer,
       'client_secret_file: keycloak-client-secret': `client_secret: ${realm.API_CLIENT.secret}`,
     });
     const asking = await startScene(t, second);
