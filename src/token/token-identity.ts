@@ -63,19 +63,22 @@ export class TokenIdentifier {
 
   async #identifyJwt(jwt: JwtText): Promise<TokenIdentity> {
     const issuer = stringClaim(jwt.claims, 'iss');
-    const verifier = this.#jwtVerifiers.find((candidate) => candidate.hasIssued(issuer));
+    const verifiers = this.#jwtVerifiers.filter((candidate) => candidate.hasIssued(issuer));
     const isIntrospected = this.#opaqueVerifiers.some((candidate) => candidate.takesJwtOf(issuer));
-    if (!verifier && !isIntrospected) throw invalidToken('unknown_issuer');
+    if (verifiers.length === 0 && !isIntrospected) throw invalidToken('unknown_issuer');
     const endsAt = this.#endsAt(numberOf(jwt.claims['exp']));
-    try {
+    const refusals: GatewayError[] = [];
+    for (const verifier of verifiers) {
+      const verified = await verifiedOrRefused(verifier, jwt);
+      if (verified instanceof GatewayError) refusals.push(verified);
       // Its own jti, and not one that a server adds: every route knows the token by it. Without an iss it has no such name
       // that all routes know, and several issuers may have signed it.
-      if (verifier && verifier.policy.withoutIss !== true)
-        return { target: (await verifier.verify(jwt, OPERATOR)).token.revocable.target, endsAt };
-    } catch (error) {
-      if (!(error instanceof GatewayError)) throw error;
-      if (!isIntrospected && staysRefused(error, jwt)) throw error;
+      else if (verifier.policy.withoutIss !== true) return { target: verified.revocable.target, endsAt };
     }
+    const [refusal] = refusals;
+    const canNeverPass =
+      refusals.length === verifiers.length && refusals.every((error) => staysRefused(error, jwt));
+    if (refusal && canNeverPass && !isIntrospected) throw refusal;
     // Not by its jti: unverified, it could name the token of another.
     return { target: digestTarget(signedContentDigest(jwt.content)), endsAt };
   }
@@ -108,6 +111,18 @@ export class TokenIdentifier {
  */
 function staysRefused({ reason }: GatewayError, { keyId }: JwtText): boolean {
   return reason === 'wrong_type' || (reason === 'bad_signature' && keyId !== undefined);
+}
+
+async function verifiedOrRefused(
+  verifier: JwtVerifier,
+  jwt: JwtText,
+): Promise<AuthenticToken | GatewayError> {
+  try {
+    return (await verifier.verify(jwt, OPERATOR)).token;
+  } catch (error) {
+    if (error instanceof GatewayError) return error;
+    throw error;
+  }
 }
 
 /** Undefined where the server does not vouch for the token, or gives no response: the digest ends it all the same. */

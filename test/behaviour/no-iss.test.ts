@@ -2,6 +2,7 @@
 import t from 'tap';
 import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts';
 import { send } from '../support/client.ts';
+import { introspectedBy, startFallibleServer } from '../support/fallible-authorization-server.ts';
 import { loginIssuer, startGateway } from '../support/gateway.ts';
 import { AUDIENCE, claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
@@ -79,6 +80,46 @@ t.test('V11 V12 it is revoked by the configured name, and one token by its text'
   t.equal((await gateway.admin('POST', '/v1/revocations', body)).status, 201);
   t.strictSame(await outcome('/home', same ?? ''), [401, 'revoked']);
   t.strictSame(await outcome('/second', elsewhere), [200, 'ok'], 'the other issuer has another bob');
+});
+
+t.test('V13 what no issuer without iss can ever let pass is an error of the API, and no entry', async (t) => {
+  const size = gateway.instance.view.size;
+  const revoke = async (token: string): Promise<number> =>
+    (await gateway.admin('POST', '/v1/revocations', { token })).status;
+  for (const [what, token] of Object.entries({
+    forged: mint(createKey('ES256', key.kid), without()),
+    'of another type': mint(key, without(), { typ: 'logout+jwt', kid: key.kid }),
+  }))
+    t.equal(await revoke(token), 400, what);
+  t.equal(gateway.instance.view.size, size);
+  const elsewhere = mint(other, without({ jti: 'of-second' }));
+  const early = mint(key, without({ nbf: Math.floor(Date.now() / 1000) + 600, jti: 'early' }));
+  const unnamed = mint(createKey('ES256'), without(), { kid: undefined });
+  for (const token of [elsewhere, early, unnamed]) t.equal(await revoke(token), 201);
+  t.strictSame(
+    await outcome('/second', elsewhere),
+    [401, 'revoked'],
+    'one issuer takes it, and the other not',
+  );
+});
+
+t.test('V13 a forged token without iss that a server is asked about is ended, too', async (t) => {
+  const server = await startFallibleServer(t);
+  server.otherwise = { active: true };
+  const asked = await startGateway(
+    t,
+    configuration(
+      { home, partner: introspectedBy(server, { jwt: true, cache: '0s' }) },
+      route('home', ['home']),
+      route('asked', ['partner']),
+    ),
+  );
+  const token = mint(createKey('ES256', key.kid), without());
+  t.equal((await send(asked.url, '/asked', { token })).status, 200);
+  t.equal((await asked.admin('POST', '/v1/revocations', { token })).status, 201);
+  const before = upstream.seen.length;
+  t.equal((await send(asked.url, '/asked', { token })).status, 401);
+  t.equal(upstream.seen.length, before);
 });
 
 t.test('J3 a configuration that leaves a choice is refused', async (t) => {
