@@ -3,6 +3,7 @@ import { limitsAudience } from '../token/claim-rules.ts';
 import { takenOut } from './provider-presets.ts';
 import { providerWarnings } from './provider-warnings.ts';
 import type { IssuerConfiguration } from './schema.ts';
+import { NAMES_OF_USERS } from './tenant-problems.ts';
 
 type Rule = (name: string, issuer: IssuerConfiguration) => readonly string[];
 
@@ -70,11 +71,8 @@ const unclearKind: Rule = (name, issuer) => {
   ];
 };
 
-/** What an issuer may give to another person later. */
-const REASSIGNABLE: ReadonlySet<string> = new Set(['email', 'upn', 'preferred_username', 'username', 'name']);
-
 const reassignableSubject: Rule = (name, { claim_names }) =>
-  claim_names.subject !== null && REASSIGNABLE.has(claim_names.subject)
+  claim_names.subject !== null && NAMES_OF_USERS.has(claim_names.subject)
     ? [
         `issuers.${name}: claim_names.subject: ${claim_names.subject}: such a name can pass to another person, who is then taken for the first one; use sub, or another claim that the issuer never gives again`,
       ]

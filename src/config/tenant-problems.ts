@@ -50,7 +50,10 @@ export function tenantProblems(issuer: Raw, path: Path): Problem[] {
   ];
 }
 
-/** Each customer of the provider gives its users the names that it likes, and says that it has verified them. */
+/**
+ * Claims with a name that can pass to another person; where many tenants are accepted, each gives its users the names that
+ * it likes, and says that it has verified them.
+ */
 export const NAMES_OF_USERS: ReadonlySet<unknown> = new Set([
   'email',
   'email_verified',

@@ -1,6 +1,6 @@
 /**
  * The issuer of many tenants, whose tokens have an `iss` each: `https://login.example/{tenant}/v2.0`. And which `iss` an
- * issuer of any kind has given. Pure. Rule J3.
+ * issuer of any kind has given. Pure. Rules J3, J20.
  *
  * The placeholder is one whole segment of the path. What stands in its place is compared byte by byte, as `iss` always is.
  */
