@@ -100,7 +100,7 @@ t.test('J3 every other iss is refused', async (t) => {
 });
 
 t.test(
-  'J3 the tenant in iss is that of the claim: 401 for another, none, or one that is no text',
+  'J3 J20 the tenant in iss is that of the claim: 401 for another, none, or one that is no text',
   async (t) => {
     const gateway = await start(t);
     for (const tid of [B, undefined, '', null, [A], { a: A }, A.toUpperCase()])
@@ -109,7 +109,7 @@ t.test(
   },
 );
 
-t.test('J3 a key that names the issuer of one tenant signs for that tenant only', async (t) => {
+t.test('J3 J20 a key that names the issuer of one tenant signs for that tenant only', async (t) => {
   const ofA: SigningKey = createKey('ES256', 'key-of-a');
   const ofAll = createKey('ES256', 'key-of-all');
   const odd = createKey('ES256', 'odd');
@@ -138,7 +138,7 @@ t.test('J3 one key under two issuers of a set serves both of them, and no third'
   t.strictSame(await outcome(gateway, mint(key, claimsFor(STRANGER))), [401, 'bad_signature']);
 });
 
-t.test('J3 of an issuer with one iss, too, a key that names another issuer does not sign', async (t) => {
+t.test('J3 J20 of an issuer with one iss, too, a key that names another issuer does not sign', async (t) => {
   const named = (issuer: unknown, kid: string): [SigningKey, object] => {
     const signer = createKey('ES256', kid);
     return [signer, { ...signer.jwk, issuer }];
@@ -245,7 +245,7 @@ t.test('K4 metadata that names one tenant, or another template, gives no keys', 
   t.notOk(provider.asked.includes('/keys'), 'the keys were never asked for');
 });
 
-t.test('J3 keys that come from the disk still sign for the tenant that they name only', async (t) => {
+t.test('J3 J20 keys that come from the disk still sign for the tenant that they name only', async (t) => {
   const folder = temporaryFolder(t);
   const cache = join(folder, 'keys');
   let isDown = false;

@@ -78,7 +78,7 @@ t.test('ML-DSA', { skip: unavailable }, async (t) => {
     t.strictSame(await outcome(gateway, mint(ec)), [200, 'ok']);
   });
 
-  t.test('J5 it is no default, and one size does not stand for another', async (t) => {
+  t.test('J5 J21 it is no default, and one size does not stand for another', async (t) => {
     const [small, , large] = keys;
     if (!small || !large) throw new Error('no keys');
     const plain = await start(t, [small.jwk, ec.jwk]);

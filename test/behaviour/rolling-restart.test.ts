@@ -173,6 +173,7 @@ t.test('rolling restarts', { skip: noHaproxy || noOpenssl }, async (t) => {
         headers: { authorization, 'content-length': 20 * 1024 },
       });
       const responded = once(request, 'response') as Promise<[IncomingMessage]>;
+      // It is awaited below; until then a failure waits for that.
       responded.catch(() => undefined);
       for (let part = 0; part < 20; part++) {
         request.write(Buffer.alloc(1024));
