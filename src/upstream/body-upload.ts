@@ -13,16 +13,48 @@ export interface UploadListener {
   failed(error: Error): void;
 }
 
+/** Writes the bytes of a body in the framing of its message. */
+export interface BodyWriter {
+  /** @returns false if no more may come until resume() */
+  write(chunk: Buffer): boolean;
+  /** The body is whole. */
+  end(): void;
+}
+
+/** RFC 9112 section 6: by its announced length, or chunked. */
+export function http1BodyWriter(
+  socket: Socket,
+  { contentLength }: { contentLength: number | undefined },
+): BodyWriter {
+  if (contentLength !== undefined) return { write: (chunk) => socket.write(chunk), end: () => undefined };
+  return {
+    write(chunk) {
+      socket.cork();
+      socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+      socket.write(chunk);
+      const more = socket.write('\r\n', 'latin1');
+      socket.uncork();
+      return more;
+    },
+    end: () => socket.write('0\r\n\r\n', 'latin1'),
+  };
+}
+
 export class BodyUpload {
-  readonly #socket: Socket;
+  readonly #writer: BodyWriter;
   readonly #body: Readable;
-  /** Bytes left of a body whose length was announced; undefined if it is chunked. */
+  /** Bytes left of a body whose length was announced; undefined if it was not. */
   #left: number | undefined;
   readonly #listener: UploadListener;
   #isOver = false;
 
-  constructor(socket: Socket, body: Readable, contentLength: number | undefined, listener: UploadListener) {
-    this.#socket = socket;
+  constructor(
+    writer: BodyWriter,
+    body: Readable,
+    contentLength: number | undefined,
+    listener: UploadListener,
+  ) {
+    this.#writer = writer;
     this.#body = body;
     this.#left = contentLength;
     this.#listener = listener;
@@ -63,14 +95,8 @@ export class BodyUpload {
         this.#fail(new Error('the body is longer than announced'));
         return true;
       }
-      return this.#socket.write(chunk);
     }
-    this.#socket.cork();
-    this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-    this.#socket.write(chunk);
-    const more = this.#socket.write('\r\n', 'latin1');
-    this.#socket.uncork();
-    return more;
+    return this.#writer.write(chunk);
   }
 
   #finish(): void {
@@ -80,7 +106,7 @@ export class BodyUpload {
       return;
     }
     this.#isOver = true;
-    if (this.#left === undefined) this.#socket.write('0\r\n\r\n', 'latin1');
+    this.#writer.end();
     this.#listener.uploaded();
   }
 

@@ -2,26 +2,10 @@
  * The connections to one target: idle ones first, the most recently used before the others; new ones up to a
  * limit; beyond it requests wait in line.
  */
-import type { TlsClient } from '../tls/client-options.ts';
 import type { Deadlines, Deadline } from './deadlines.ts';
 import { ConnectTimeout } from './upstream-errors.ts';
 import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
-
-/** A request that needs a connection. */
-export interface Waiter {
-  /** The waiter must use the connection at once. */
-  connected(connection: UpstreamConnection): void;
-  /** No connection could be opened. */
-  unconnected(error: Error): void;
-}
-
-export interface PoolOptions {
-  /** http: or https: */
-  readonly origin: URL;
-  readonly tls: TlsClient;
-  readonly connections: number;
-  readonly connectTimeoutMs: number;
-}
+import type { LinkPool, PoolOptions, Waiter } from './upstream-link.ts';
 
 /** Idle connections are closed before the usual upstream would (Node: 5 s, nginx: 75 s): a request must not meet a closing one. */
 const IDLE_MS = 4_000;
@@ -49,7 +33,7 @@ class ConnectDeadline implements Deadline {
   }
 }
 
-export class ConnectionPool implements ConnectionOwner {
+export class ConnectionPool implements ConnectionOwner, LinkPool {
   readonly #options: PoolOptions;
   readonly #deadlines: Deadlines;
   readonly #idle: UpstreamConnection[] = [];
@@ -66,7 +50,6 @@ export class ConnectionPool implements ConnectionOwner {
     this.#deadlines = deadlines;
   }
 
-  /** Calls the waiter back, at once where a connection is idle. */
   acquire(waiter: Waiter): void {
     for (;;) {
       const connection = this.#idle.pop();
@@ -79,10 +62,7 @@ export class ConnectionPool implements ConnectionOwner {
     this.#open();
   }
 
-  /**
-   * As acquire, for a request that asks to switch protocols: the connection is new and serves no other request. It counts
-   * in no limit, since it may last for days.
-   */
+  /** It counts in no limit, since it may last for days. */
   acquireAlone(waiter: Waiter): void {
     const { origin, tls, connectTimeoutMs } = this.#options;
     const settle = (): boolean => {
@@ -105,7 +85,6 @@ export class ConnectionPool implements ConnectionOwner {
     this.#alone.set(waiter, connection);
   }
 
-  /** The waiter needs no connection any more. */
   leave(waiter: Waiter): void {
     this.#waiters.delete(waiter);
     const connection = this.#alone.get(waiter);
@@ -114,7 +93,6 @@ export class ConnectionPool implements ConnectionOwner {
     connection.abandon();
   }
 
-  /** Closes what has been idle for too long. */
   sweep(): void {
     const nowMs = this.#deadlines.nowMs;
     for (let index = this.#idle.length - 1; index >= 0; index--) {

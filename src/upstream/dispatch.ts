@@ -9,13 +9,11 @@ import { hasField } from '../http/field-list.ts';
 import { BEARER_PROTOCOL } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Balancer, Weighted } from './balancer.ts';
-import type { ConnectionPool, Waiter } from './connection-pool.ts';
 import type { ResponseSink, Forwarding } from './forwarder.ts';
 import type { Deadlines, Deadline } from './deadlines.ts';
-import { writeRequestHead } from './request-writer.ts';
 import type { TargetHealth } from './target-health.ts';
-import type { ConnectionUser, UpstreamConnection } from './upstream-connection.ts';
 import { isConnectionError, upstreamFailure } from './upstream-errors.ts';
+import type { LinkPool, LinkUser, UpstreamLink, Waiter } from './upstream-link.ts';
 
 /** One server that requests go to. */
 export interface Target extends Weighted {
@@ -23,7 +21,7 @@ export interface Target extends Weighted {
   readonly origin: string;
   /** Its own Host. */
   readonly host: string;
-  readonly pool: ConnectionPool;
+  readonly pool: LinkPool;
   readonly health: TargetHealth;
 }
 
@@ -40,7 +38,7 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
 const PROGRESS_BYTES = 1024;
 
 /** One object for a request, instead of a handful of closures. */
-export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
+export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   deadlineMs = Infinity;
   index = -1;
   readonly #outbound: OutboundRequest;
@@ -49,7 +47,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
   readonly #upstream: Upstream;
   readonly #deadlines: Deadlines;
   #target: Target | undefined;
-  #connection: UpstreamConnection | undefined;
+  #link: UpstreamLink | undefined;
   #triesLeft: number;
   /** A try is in flight. */
   #trying = false;
@@ -98,17 +96,17 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
   pause(): void {
     this.#isPaused = true;
     this.#expectMore();
-    this.#connection?.pause();
+    this.#link?.pause();
   }
 
   resume(): void {
     this.#isPaused = false;
     this.#expectMore();
-    this.#connection?.resume();
+    this.#link?.resume();
   }
 
   onTimeout(): void {
-    const isClients = this.#isPaused || (this.#isUploading && this.#connection?.congested !== true);
+    const isClients = this.#isPaused || (this.#isUploading && this.#link?.congested !== true);
     if (!isClients) this.#target?.health.failed();
     this.#letGo();
     this.#sink.fail(isClients ? REQUEST_TIMEOUT : upstreamTimeout());
@@ -121,24 +119,15 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
     this.#sink.fail(refusal);
   }
 
-  connected(connection: UpstreamConnection): void {
-    this.#connection = connection;
-    const { method, contentLength, upgrade } = this.#outbound;
+  connected(link: UpstreamLink): void {
+    this.#link = link;
+    const outbound = this.#outbound;
     // While a body is on its way up, the wait for the response has not begun.
     if (this.#body !== undefined) {
       this.#isUploading = true;
       this.#expectMore();
     }
-    connection.send(
-      {
-        method,
-        head: writeRequestHead(this.#outbound, this.#target?.host ?? ''),
-        body: this.#body,
-        contentLength,
-        upgrade,
-      },
-      this,
-    );
+    link.send({ outbound, host: outbound.host ?? this.#target?.host ?? '', body: this.#body }, this);
   }
 
   unconnected(error: Error): void {
@@ -209,10 +198,10 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
 
   /** Nothing waits for the response any more: closing the connection tells the upstream. */
   #letGo(): void {
-    const connection = this.#connection;
+    const link = this.#link;
     this.#target?.pool.leave(this);
     this.#settle();
-    connection?.abandon();
+    link?.abandon();
   }
 
   /** This try is over. */
@@ -220,7 +209,7 @@ export class Dispatch implements ConnectionUser, Waiter, Forwarding, Deadline {
     if (!this.#trying) return;
     this.#trying = false;
     this.#deadlines.end(this);
-    this.#connection = undefined;
+    this.#link = undefined;
     if (this.#target) this.#target.inFlight--;
   }
 }

@@ -4,7 +4,8 @@
 import type { Clock } from '../clock.ts';
 import type { TlsClient } from '../tls/client-options.ts';
 import type { TargetHealth } from './target-health.ts';
-import { UpstreamConnection, type ConnectionOwner, type ConnectionUser } from './upstream-connection.ts';
+import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
+import type { LinkUser, UpstreamRequest } from './upstream-link.ts';
 
 export interface HealthCheckPolicy {
   readonly path: string;
@@ -69,11 +70,11 @@ export class HealthCheck {
   async #ask(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const owner: ConnectionOwner = {
-      connected: (made) => made.send({ ...NO_BODY, method: 'GET', head: this.#requestHead() }, user),
+      connected: (made) => made.send(this.#request(), user),
       released: () => undefined,
       closed: () => resolve(false),
     };
-    const user: ConnectionUser = {
+    const user: LinkUser = {
       ...IGNORED,
       begin: ({ status }) => resolve(status < 400),
       failed: () => resolve(false),
@@ -88,16 +89,22 @@ export class HealthCheck {
     return passes;
   }
 
-  #requestHead(): string {
+  #request(): UpstreamRequest {
     const { pathname, search } = new URL(this.#policy.path, this.#origin);
-    return (
-      `GET ${pathname}${search} HTTP/1.1\r\nhost: ${this.#origin.host}\r\n` +
-      'user-agent: sallyport-health\r\nconnection: close\r\n\r\n'
-    );
+    return {
+      host: this.#origin.host,
+      body: undefined,
+      outbound: {
+        method: 'GET',
+        target: `${pathname}${search}`,
+        headers: ['user-agent', 'sallyport-health', 'connection', 'close'],
+        hasBody: false,
+        contentLength: undefined,
+        upgrade: undefined,
+      },
+    };
   }
 }
-
-const NO_BODY = { body: undefined, contentLength: undefined, upgrade: undefined };
 
 const nothing = (): void => undefined;
 /** Of a response only the status counts. */

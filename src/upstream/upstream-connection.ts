@@ -2,43 +2,14 @@
  * One HTTP/1.1 connection to an upstream: a request goes out, its response comes in, then the next. A connection in
  * any doubtful state is closed, not used again. Rules H4, H15, H17, C18, C19, C20.
  */
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import type { Readable } from 'node:stream';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import { BrokenResponse, type ResponseHead, type ResponseHeaders } from '../http/response-head.ts';
 import type { TlsClient } from '../tls/client-options.ts';
 import { ResponseReader, type ResponseListener } from './response-reader.ts';
-import { BodyUpload } from './body-upload.ts';
-
-/** What goes out on a connection. */
-export interface UpstreamRequest {
-  readonly method: string;
-  /** Request line and fields, as latin1, with the empty line at the end. */
-  readonly head: string;
-  readonly body: Readable | undefined;
-  /** Undefined: the body is chunked. */
-  readonly contentLength: number | undefined;
-  /** The protocol that it asks to switch to, in lower case. */
-  readonly upgrade: string | undefined;
-}
-
-/** The sender of a request, which gets its response. */
-export interface ConnectionUser extends Omit<ResponseListener, 'switched'> {
-  /** The upstream has switched protocols: the connection is the user's now. It is paused. */
-  switched(head: ResponseHead, socket: Socket, early: Buffer): void;
-  /** This many more bytes of the body have come from the client. */
-  uploading(bytes: number): void;
-  /** The whole request has been sent; the wait for the response begins. */
-  uploaded(): void;
-  /** Everything that came in one read has been handed over. */
-  received(): void;
-  /**
-   * The connection ended with an unfinished request or response. Nothing follows.
-   *
-   * @param heard a byte of a response had come
-   */
-  failed(error: Error, heard: boolean): void;
-}
+import { BodyUpload, http1BodyWriter } from './body-upload.ts';
+import { openSocket } from './open-socket.ts';
+import { writeRequestHead } from './request-writer.ts';
+import type { LinkUser, UpstreamLink, UpstreamRequest } from './upstream-link.ts';
 
 /** Hears of the states of a connection. */
 export interface ConnectionOwner {
@@ -58,31 +29,11 @@ export class ConnectionEnded extends Error {
 /** For one read. One for all connections: its bytes are used up before the next read. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** @param read undefined: the socket delivers its bytes by events, as users of a switched protocol expect */
-function openSocket(origin: URL, tls: TlsClient, read: ((bytes: number) => boolean) | undefined): Socket {
-  const isTls = origin.protocol === 'https:';
-  const host = origin.hostname.replace(/^\[|\]$/g, '');
-  const options = {
-    host,
-    port: origin.port === '' ? (isTls ? 443 : 80) : Number(origin.port),
-    noDelay: true,
-    ...(read && { onread: { buffer: READ_BUFFER, callback: read } }),
-  };
-  if (!isTls) return connectTcp(options);
-  // A name for SNI and the certificate; an address is checked against the certificate, but never sent (RFC 6066).
-  return connectTls({
-    ...options,
-    ALPNProtocols: ['http/1.1'],
-    ...(isIP(host) === 0 && { servername: host }),
-    ...tls,
-  });
-}
-
-export class UpstreamConnection implements ResponseListener {
+export class UpstreamConnection implements UpstreamLink, ResponseListener {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #reader = new ResponseReader(this);
-  #user: ConnectionUser | undefined;
+  #user: LinkUser | undefined;
   #upload: BodyUpload | undefined;
   /** A byte of the response to the current request has come. */
   #heard = false;
@@ -107,7 +58,12 @@ export class UpstreamConnection implements ResponseListener {
       this.#read(READ_BUFFER.subarray(0, bytes));
       return true;
     };
-    this.#socket = openSocket(origin, tls, maySwitch ? undefined : readShared);
+    this.#socket = openSocket(
+      origin,
+      tls,
+      'http/1.1',
+      maySwitch ? undefined : { buffer: READ_BUFFER, callback: readShared },
+    );
     if (maySwitch) this.#socket.on('data', this.#read);
     this.#socket.on(origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
       this.#isConnected = true;
@@ -124,24 +80,23 @@ export class UpstreamConnection implements ResponseListener {
     return this.#isConnected && !this.#isClosed && this.#user === undefined && !this.#socket.destroyed;
   }
 
-  send(request: UpstreamRequest, user: ConnectionUser): void {
+  send(request: UpstreamRequest, user: LinkUser): void {
     this.#user = user;
     this.#heard = false;
-    this.#reader.expect(request.method, request.upgrade);
-    if (request.body === undefined) {
-      this.#socket.write(request.head, 'latin1');
+    const { outbound, host, body } = request;
+    this.#reader.expect(outbound.method, outbound.upgrade);
+    this.#socket.write(writeRequestHead(outbound, host), 'latin1');
+    if (body === undefined) {
       user.uploaded();
       return;
     }
-    this.#socket.write(request.head, 'latin1');
-    this.#upload = new BodyUpload(this.#socket, request.body, request.contentLength, {
+    this.#upload = new BodyUpload(http1BodyWriter(this.#socket, outbound), body, outbound.contentLength, {
       uploading: (bytes) => user.uploading(bytes),
       uploaded: () => user.uploaded(),
       failed: (error) => this.close(error),
     });
   }
 
-  /** The upstream reads no more of a request for now. */
   get congested(): boolean {
     return this.#socket.writableNeedDrain;
   }
@@ -160,7 +115,6 @@ export class UpstreamConnection implements ResponseListener {
     this.#socket.destroy();
   }
 
-  /** Its user has gone: ends the connection without a call back. */
   abandon(): void {
     this.#user = undefined;
     this.#socket.destroy();

@@ -1,0 +1,78 @@
+/**
+ * One way to a target that carries one request at a time: an HTTP/1.1 connection between two of its requests, or a stream
+ * of an HTTP/2 connection; and where such ways come from.
+ */
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import type { OutboundRequest } from '../stages/rewrite-headers.ts';
+import type { TlsClient } from '../tls/client-options.ts';
+import type { ResponseListener } from './response-reader.ts';
+import type { ResponseHead } from '../http/response-head.ts';
+
+/** What goes out. */
+export interface UpstreamRequest {
+  readonly outbound: Pick<
+    OutboundRequest,
+    'method' | 'target' | 'headers' | 'hasBody' | 'contentLength' | 'upgrade'
+  >;
+  readonly host: string;
+  readonly body: Readable | undefined;
+}
+
+/** The sender of a request, which gets its response. */
+export interface LinkUser extends Omit<ResponseListener, 'switched'> {
+  /** The upstream has switched protocols: the connection is the user's now. It is paused. */
+  switched(head: ResponseHead, socket: Socket, early: Buffer): void;
+  /** This many more bytes of the body have come from the client. */
+  uploading(bytes: number): void;
+  /** The whole request has been sent; the wait for the response begins. */
+  uploaded(): void;
+  /** Everything that came in one read has been handed over. */
+  received(): void;
+  /**
+   * The link ended with an unfinished request or response. Nothing follows.
+   *
+   * @param heard a byte of a response had come
+   */
+  failed(error: Error, heard: boolean): void;
+}
+
+export interface UpstreamLink {
+  send(request: UpstreamRequest, user: LinkUser): void;
+  /** The upstream reads no more of the request for now. */
+  readonly congested: boolean;
+  /** No more of the response, for now. */
+  pause(): void;
+  resume(): void;
+  /** Its user has gone: ends the request without a call back, so that the upstream is told. */
+  abandon(): void;
+}
+
+/** A request that needs a link. */
+export interface Waiter {
+  /** The waiter must use the link at once. */
+  connected(link: UpstreamLink): void;
+  /** No connection could be opened. */
+  unconnected(error: Error): void;
+}
+
+/** The links to one target. */
+export interface LinkPool {
+  /** Calls the waiter back, at once where a link is free. */
+  acquire(waiter: Waiter): void;
+  /** As acquire, for a request that asks to switch protocols: the connection is new and serves no other request. */
+  acquireAlone(waiter: Waiter): void;
+  /** The waiter needs no link any more. */
+  leave(waiter: Waiter): void;
+  /** Closes what has been idle for too long. */
+  sweep(): void;
+  close(): void;
+}
+
+export interface PoolOptions {
+  readonly origin: URL;
+  readonly tls: TlsClient;
+  /** Largest number of connections. */
+  readonly connections: number;
+  readonly connectTimeoutMs: number;
+}
