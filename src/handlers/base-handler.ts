@@ -97,7 +97,13 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
       isHead: request.method === 'HEAD',
       closes,
       headers: [...this.#corsHeaders(), ...this.connection.commonHeaders],
+      grpcType: this.grpcType,
     });
+  }
+
+  /** The media type of a request of gRPC that is to be refused as gRPC does. */
+  protected get grpcType(): string | undefined {
+    return undefined;
   }
 
   /** Is the response that is sent now the last one on its connection? Then nothing behind it is served. */

@@ -5,6 +5,8 @@
 import type { Duplex } from 'node:stream';
 import { RequestBody } from '../server/request-body.ts';
 import { invalidToken, type GatewayError } from '../errors.ts';
+import { fieldPairs } from '../http/field-list.ts';
+import { GrpcStatus, grpcStatusFields, grpcTypeOf } from '../http/grpc-response.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';
 import type { LiveStream, LiveStreams } from './live-streams.ts';
 import type { LogoutEndpoint, LogoutHandler } from './logout-handler.ts';
@@ -23,6 +25,8 @@ interface ProxyParts extends HandlerParts {
   readonly logouts: LogoutHandler;
 }
 type ProxySite = HandlerSite & ProxyParts;
+
+const TOKEN_ENDED = 'The token has been revoked or has expired.';
 
 /** The site of a listener that forwards. */
 export function proxySite(parts: ProxyParts): HandlerSite {
@@ -87,12 +91,28 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
   }
 
   lasts(isStream: boolean): void {
-    this.#watch(isStream, () => this.response.destroy());
+    this.#watch(isStream, () => this.#endResponse());
   }
 
   refusal(): GatewayError | undefined {
     const token = this.#bindingToken();
     return token && this.site.streams.ends(token) ? invalidToken('revoked', token.issuerName) : undefined;
+  }
+
+  protected override get grpcType(): string | undefined {
+    return grpcTypeOf(this.request.rawHeaders);
+  }
+
+  /** Its token has ended. A client of gRPC is told why; any other must see that the response is not whole. */
+  #endResponse(): void {
+    const { response } = this;
+    if (this.grpcType?.startsWith('application/grpc-web') !== false) {
+      response.destroy();
+      return;
+    }
+    this.#writer?.clientGone();
+    response.addTrailers(fieldPairs(grpcStatusFields(GrpcStatus.unauthenticated, TOKEN_ENDED)));
+    response.end();
   }
 
   /** The token that the request ends with. On a report-only route revocation refuses nothing and ends nothing. */

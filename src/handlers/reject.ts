@@ -4,7 +4,8 @@
  */
 import type { ClientResponse } from '../server/exchange.ts';
 import type { GatewayError } from '../errors.ts';
-import { problemResponse } from '../http/problem.ts';
+import { grpcRefusal } from '../http/grpc-response.ts';
+import { problemResponse, type ProblemResponse } from '../http/problem.ts';
 
 /** A body up to this size is read and discarded, so that the connection stays usable; beyond it the connection ends. */
 const DISCARDABLE_BODY_BYTES = 64 * 1024;
@@ -22,6 +23,8 @@ export interface Refused {
   readonly closes: boolean;
   /** Names and values in turn, besides those of the refusal. */
   readonly headers: readonly string[];
+  /** The media type of a request of gRPC, whose clients read nothing but the status of gRPC. */
+  readonly grpcType: string | undefined;
 }
 
 /** @returns how many bytes the body of the response has */
@@ -30,9 +33,16 @@ export function reject(response: ClientResponse, error: GatewayError, refused: R
     response.destroy();
     return 0;
   }
-  const { status, headers: own, body } = problemResponse(error, refused.realm, refused.requestId);
+  const { status, headers: own, body } = refusalOf(error, refused);
   const headers = [...own, ...refused.headers];
   response.writeHead(status, refused.closes ? [...headers, 'connection', 'close'] : headers);
-  response.end(refused.isHead ? undefined : body);
-  return refused.isHead ? 0 : Buffer.byteLength(body);
+  const isEmpty = refused.isHead || body === '';
+  response.end(isEmpty ? undefined : body);
+  return isEmpty ? 0 : Buffer.byteLength(body);
+}
+
+function refusalOf(error: GatewayError, { realm, requestId, grpcType }: Refused): ProblemResponse {
+  return grpcType === undefined
+    ? problemResponse(error, realm, requestId)
+    : { status: 200, headers: grpcRefusal(error, grpcType, realm, requestId), body: '' };
 }

@@ -122,9 +122,10 @@ export class ResponseWriter implements ResponseSink {
     const hasTrailers = trailers.length > 0;
     if (hasTrailers) this.#response.addTrailers(fieldPairs(trailers));
     const chunk = this.#firstChunk;
-    if (this.#headHeld && chunk !== undefined && !hasTrailers) {
+    if (this.#headHeld && !hasTrailers) {
       this.#headHeld = false;
-      // As a string it joins the head in a single write to the socket; as a buffer it would cost a writev.
+      // As a string it joins the head in a single write to the socket; as a buffer it would cost a writev. Without a
+      // body, the head of HTTP/2 ends the stream, as gRPC needs it where there are only trailers.
       this.#response.end(chunk, 'latin1');
       return;
     }

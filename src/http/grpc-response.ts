@@ -1,0 +1,59 @@
+/**
+ * The gateway's own refusals to gRPC clients: HTTP 200 with the status of gRPC, which is all that such clients read. Pure.
+ * gRPC over HTTP/2, section "Responses" (trailers-only); gRPC-Web sends the same fields as headers.
+ */
+import type { GatewayError } from '../errors.ts';
+import { bearerChallenge } from './challenge.ts';
+import { fieldValues, type FieldList } from './field-list.ts';
+import { mediaTypeOf } from './media-type.ts';
+
+/** Status codes of gRPC. */
+export const GrpcStatus = {
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  unauthenticated: 16,
+} as const;
+type GrpcStatus = (typeof GrpcStatus)[keyof typeof GrpcStatus];
+
+const BY_HTTP_STATUS: Readonly<Record<number, GrpcStatus>> = {
+  401: GrpcStatus.unauthenticated,
+  403: GrpcStatus.permissionDenied,
+  404: GrpcStatus.unimplemented,
+  429: GrpcStatus.resourceExhausted,
+  502: GrpcStatus.unavailable,
+  503: GrpcStatus.unavailable,
+  504: GrpcStatus.unavailable,
+};
+
+const GRPC_TYPE = /^application\/grpc(?:-web(?:-text)?)?(?:\+[a-z0-9.-]+)?$/;
+
+/** The media type of a request of gRPC or gRPC-Web; undefined for any other request. */
+export function grpcTypeOf(fields: FieldList): string | undefined {
+  const type = mediaTypeOf(fieldValues(fields, 'content-type'));
+  return GRPC_TYPE.test(type) ? type : undefined;
+}
+
+/** The header fields of a refusal, without a body. Of gRPC they are a response that has only trailers. */
+export function grpcRefusal(error: GatewayError, type: string, realm: string, requestId: string): string[] {
+  const headers = [
+    'content-type',
+    type,
+    'cache-control',
+    'no-store',
+    'x-request-id',
+    requestId,
+    ...grpcStatusFields(BY_HTTP_STATUS[error.status] ?? GrpcStatus.internal, error.title),
+    ...error.headers,
+  ];
+  if (error.challenge) headers.push('www-authenticate', bearerChallenge(realm, error.challenge));
+  if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds));
+  return headers;
+}
+
+/** @param message fixed text: printable ASCII without `%`, which needs no encoding */
+export function grpcStatusFields(status: GrpcStatus, message: string): readonly string[] {
+  return ['grpc-status', String(status), 'grpc-message', message];
+}
