@@ -13,7 +13,7 @@
  * 5. authorize          stages/authorize.ts
  * 6. sign assertion     stages/sign-assertion.ts
  * 7. rewrite headers    stages/rewrite-headers.ts     only where this gateway forwards the request itself
- *    forward            upstream/http1-forwarder.ts   after: handlers/proxy-handler.ts
+ *    forward            upstream/upstream-forwarder.ts   after: handlers/proxy-handler.ts
  *    respond            handlers/response-writer.ts
  *
  * Rules with a letter and a number, such as B4, are in docs/security-rules.md.

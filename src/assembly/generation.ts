@@ -9,7 +9,7 @@ import type { AdminParts } from '../admin/server.ts';
 import { assertionSigner } from './assertion-signer.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { listenerTls, strictTransportSecurity, tlsClientOptions } from '../config/tls-schema.ts';
+import { listenerTls, strictTransportSecurity } from '../config/tls-schema.ts';
 import { decisionSite } from '../handlers/decision-handler.ts';
 import { Gateway } from '../gateway.ts';
 import { TrustedPeers } from '../http/client-address.ts';
@@ -36,7 +36,8 @@ import type { Tracing } from '../telemetry/trace-context.ts';
 import type { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { TokenCaches } from '../token/token-caches.ts';
-import { Http1Forwarder, type UpstreamOptions } from '../upstream/http1-forwarder.ts';
+import { allUpstreamOptions } from './upstream-options.ts';
+import { UpstreamForwarder } from '../upstream/upstream-forwarder.ts';
 import { redirectSite } from '../handlers/redirect-handler.ts';
 import { proxySite } from '../handlers/proxy-handler.ts';
 import type { HandlerSite } from '../handlers/base-handler.ts';
@@ -65,7 +66,7 @@ export class Generation {
   readonly policy: Policy;
   readonly caches: TokenCaches;
   readonly issuers: Issuers;
-  readonly forwarder: Http1Forwarder;
+  readonly forwarder: UpstreamForwarder;
   readonly #lasting: Lasting;
   readonly #signer: JwtAssertionSigner | undefined;
   readonly #gateway: Gateway;
@@ -123,8 +124,8 @@ export class Generation {
       logoutObserver(metrics, log.logger),
     );
     // Last, since it begins to ask its targets how they are.
-    this.forwarder = new Http1Forwarder(
-      upstreamOptions(configuration),
+    this.forwarder = new UpstreamForwarder(
+      allUpstreamOptions(configuration),
       clock,
       upstreamObserver(metrics, log.logger),
       () => view.revision + lasting.streams.revision,
@@ -223,30 +224,5 @@ function requestObserver(
     configuration.access_log ? (exchange) => accessLog.write(exchange) : undefined,
     tracing,
     (error) => refusals.refused(error),
-  );
-}
-
-function upstreamOptions({ upstreams }: LoadedConfiguration['configuration']): Map<string, UpstreamOptions> {
-  return new Map(
-    Object.entries(upstreams).map(([name, upstream]) => [
-      name,
-      {
-        targets: upstream.targets.map((target) =>
-          typeof target === 'string' ? { url: target, weight: 1 } : target,
-        ),
-        balance: upstream.balance,
-        connections: upstream.connections,
-        connectTimeoutMs: upstream.connect_timeout,
-        tls: tlsClientOptions(upstream.tls ?? {}),
-        health: upstream.health && {
-          path: upstream.health.path,
-          intervalMs: upstream.health.interval,
-          timeoutMs: upstream.health.timeout,
-          healthyAfter: upstream.health.healthy_after,
-          unhealthyAfter: upstream.health.unhealthy_after,
-        },
-        eject: upstream.eject && { errors: upstream.eject.errors, forMs: upstream.eject.for },
-      },
-    ]),
   );
 }

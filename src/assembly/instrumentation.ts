@@ -7,7 +7,7 @@ import type { LogoutObserver } from '../handlers/logout-handler.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { UpstreamObserver } from '../upstream/http1-forwarder.ts';
+import type { UpstreamObserver } from '../upstream/upstream-forwarder.ts';
 import type { HealthChange } from '../upstream/target-health.ts';
 import { CACHE_NAMES, type TokenCaches } from '../token/token-caches.ts';
 

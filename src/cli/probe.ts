@@ -2,15 +2,18 @@
  * `check --online`: does everything that the configuration names respond?
  */
 import { randomUUID } from 'node:crypto';
-import { connect } from 'node:net';
 import { fetchIssuerKeys } from '../assembly/issuer-key-sets.ts';
 import { algorithmsOf } from '../assembly/key-sets.ts';
 import { signersOf, tokenStatusSource } from '../assembly/opaque-issuers.ts';
 import { serverAccess } from '../assembly/server-access.ts';
+import { upstreamOptions } from '../assembly/upstream-options.ts';
 import { systemClock } from '../clock.ts';
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
+import type { TargetUrl } from '../http/target-url.ts';
+import type { TlsClient } from '../tls/client-options.ts';
+import { openLink } from '../upstream/open-link.ts';
 import { redisLocation } from '../config/redis-location.ts';
 import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
 import { describeError } from '../telemetry/logger.ts';
@@ -40,12 +43,10 @@ export async function probe(
     ...Object.entries(issuers).flatMap(([name, issuer]) =>
       probeIssuer(name, issuer, client.through(serverAccess(issuer, loaded.folder))),
     ),
-    ...Object.entries(upstreams).flatMap(([name, { targets }]) =>
-      targets.map((target) => {
-        const url = typeof target === 'string' ? target : target.url;
-        return attempt(`upstream ${name} ${url}`, () => connectTo(url));
-      }),
-    ),
+    ...Object.entries(upstreams).flatMap(([name, upstream]) => {
+      const { targets, tls } = upstreamOptions(upstream);
+      return targets.map(({ url }) => attempt(`upstream ${name} ${url.text}`, () => connectTo(url, tls)));
+    }),
     ...(location ? [redis(location)] : []),
   ]);
 }
@@ -104,20 +105,21 @@ async function askInVain(authority: TokenStatusSource): Promise<string> {
   return 'responds';
 }
 
-async function connectTo(url: string): Promise<string> {
-  const { hostname, port, protocol } = new URL(url);
+/** A connection in the protocol of the target: TCP, TLS, the SETTINGS of HTTP/2. */
+async function connectTo(target: TargetUrl, tls: TlsClient): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const socket = connect({
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: Number(port) || (protocol === 'https:' ? 443 : 80),
+  const attempt = openLink(target, tls, {
+    connected: () => resolve(target.isHttp2 ? 'reached, HTTP/2' : 'reached'),
+    closed: (error) => reject(error ?? new Error('the connection was closed')),
   });
-  socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(new Error('no connection in time')));
-  socket.once('connect', () => resolve('reached'));
-  socket.once('error', reject);
+  const cancel = systemClock.after(CONNECT_TIMEOUT_MS, () =>
+    attempt.close(new Error('no connection in time')),
+  );
   try {
     return await promise;
   } finally {
-    socket.destroy();
+    cancel();
+    attempt.close(new Error('the check is over'));
   }
 }
 

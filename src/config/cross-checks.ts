@@ -42,6 +42,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ...Object.entries(rawOf(raw['upstreams'])).flatMap(([name, upstream]) =>
       upstreamTlsProblems(rawOf(upstream), ['upstreams', name, 'tls']),
     ),
+    ...upgradeProblems(raw),
     ...decisionProblems(raw),
     ...redirectProblems(raw),
     ...networkProblems(raw),
@@ -65,18 +66,38 @@ function storeTlsProblems({ tls, store }: Raw): Problem[] {
 }
 
 function upstreamTlsProblems({ tls, targets }: Raw, path: Path): Problem[] {
-  const spoken = listOf(targets).some((target) =>
-    textOf(typeof target === 'string' ? target : rawOf(target)['url']).startsWith('https:'),
-  );
+  const spoken = targetUrls({ targets }).some((url) => /^(?:https|h2):/i.test(url));
   return tls === undefined || spoken
     ? []
     : [
         {
           path,
           atKey: true,
-          message: 'has no meaning without a target that is https://; use that, or remove it',
+          message: 'has no meaning without a target that is https:// or h2://; use that, or remove it',
         },
       ];
+}
+
+/** HTTP/2 has no Upgrade (RFC 9113 section 8.6). */
+function upgradeProblems(raw: Raw): Problem[] {
+  const upstreams = rawOf(raw['upstreams']);
+  return listOf(raw['routes']).flatMap((route, index): Problem[] => {
+    const { upgrade, upstream } = rawOf(route);
+    const isHttp2 = targetUrls(rawOf(upstreams[textOf(upstream)])).some((url) => /^h2c?:/i.test(url));
+    return upgrade === undefined || !isHttp2
+      ? []
+      : [
+          {
+            path: ['routes', index, 'upgrade'],
+            atKey: true,
+            message: `the upstream ${textOf(upstream)} has a target that speaks HTTP/2, which has no Upgrade; give this route an upstream with http:// or https:// targets`,
+          },
+        ];
+  });
+}
+
+function targetUrls({ targets }: Raw): string[] {
+  return listOf(targets).map((target) => textOf(typeof target === 'string' ? target : rawOf(target)['url']));
 }
 
 /** Sending clients to https is for those that come without it. */

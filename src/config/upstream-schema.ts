@@ -1,12 +1,12 @@
 /** The shape of `upstreams` in the configuration file. Pure. */
 import { z } from 'zod';
-import { httpUrl, positiveCount, positiveDuration, routePath } from './scalars.ts';
+import { readTargetUrl } from '../http/target-url.ts';
+import { positiveCount, positiveDuration, routePath } from './scalars.ts';
 import { tlsClient } from './tls-schema.ts';
 
-const targetUrl = httpUrl.refine(
-  (url) => new URL(url).pathname === '/' && new URL(url).search === '',
-  'must be scheme, host and port only; use rewrite.add_prefix for a path',
-);
+const TARGET_URL =
+  'must be an http://, https://, h2c:// or h2:// URL of scheme, host and port only; use rewrite.add_prefix for a path';
+const targetUrl = z.string(TARGET_URL).refine((url) => readTargetUrl(url) !== undefined, TARGET_URL);
 
 export const upstream = z.strictObject({
   targets: z
@@ -21,11 +21,13 @@ export const upstream = z.strictObject({
               .describe('Share of the requests: a target of weight 2 gets twice as many as one of weight 1.'),
           }),
         ],
-        'must be an http:// or https:// URL of scheme, host and port only, or { url, weight }',
+        'must be an http://, https://, h2c:// or h2:// URL of scheme, host and port only, or { url, weight }',
       ),
     )
     .min(1)
-    .describe('Servers of the upstream: URLs of scheme, host and port, or { url, weight }.'),
+    .describe(
+      'Servers of the upstream: URLs of scheme, host and port, or { url, weight }. http and https: HTTP/1.1. h2c: HTTP/2 without TLS. h2: HTTP/2 over TLS. gRPC servers need one of the last two.',
+    ),
   balance: z
     .enum(['round_robin', 'least_requests'], 'must be round_robin or least_requests')
     .prefault('round_robin')
@@ -68,6 +70,11 @@ export const upstream = z.strictObject({
     .prefault(128)
     .describe(
       'Largest number of connections from this process to each target. Further requests wait. Raise it for slow responses, up to what the target can bear.',
+    ),
+  streams: positiveCount
+    .prefault(100)
+    .describe(
+      'Largest number of requests at the same time on one connection to an h2c:// or h2:// target, at most what the target allows. Where all connections are full, another is opened, up to connections.',
     ),
   connect_timeout: positiveDuration
     .prefault('5s')

@@ -183,7 +183,12 @@ export function readResponseHead(text: string, method: string): ResponseHead {
 export function readTrailers(text: string): ResponseHeaders {
   if (text === '') return NO_HEADERS;
   if (BROKEN_TEXT.test(text)) throw new BrokenResponse('a byte that no trailer may have');
-  return withoutFields(new Fields(text, 0).passed, NOT_IN_TRAILERS);
+  return trailerFields(new Fields(text, 0).passed);
+}
+
+/** The fields that may be in trailers. */
+export function trailerFields(fields: FieldList): ResponseHeaders {
+  return withoutFields(fields, NOT_IN_TRAILERS);
 }
 
 export const NO_HEADERS: ResponseHeaders = [];

@@ -40,28 +40,41 @@ export function http1BodyWriter(
   };
 }
 
+/** A larger body is not sent again where an upstream has refused its stream. */
+const MAX_REPLAY_BYTES = 64 * 1024;
+
 export class BodyUpload {
   readonly #writer: BodyWriter;
   readonly #body: Readable;
   /** Bytes left of a body whose length was announced; undefined if it was not. */
   #left: number | undefined;
   readonly #listener: UploadListener;
+  /** What was sent, while it may have to be sent again; undefined once it is too much for that. */
+  #sent: Buffer[] | undefined;
+  #sentBytes = 0;
   #isOver = false;
+  #hasFailed = false;
 
+  /** @param replay what an earlier upload of this body has sent: it goes out first, and what is sent is kept, up to a limit */
   constructor(
     writer: BodyWriter,
     body: Readable,
     contentLength: number | undefined,
     listener: UploadListener,
+    replay?: readonly Buffer[],
   ) {
     this.#writer = writer;
     this.#body = body;
     this.#left = contentLength;
     this.#listener = listener;
-    body.on('data', (chunk: Buffer) => this.#send(chunk));
-    body.on('end', () => this.#finish());
-    body.on('error', (error) => this.#fail(error));
-    if (body.destroyed) this.#fail(body.errored ?? new Error('the body was closed'));
+    if (replay) this.#sent = [];
+    for (const chunk of replay ?? []) this.#send(chunk);
+    body.on('data', this.#send);
+    body.on('end', this.#finish);
+    body.on('error', this.#fail);
+    if (body.readableEnded) this.#finish();
+    else if (body.destroyed) this.#fail(body.errored ?? new Error('the body was closed'));
+    else if (replay) body.resume();
   }
 
   /** The upstream can take more. */
@@ -81,10 +94,30 @@ export class BodyUpload {
     return true;
   }
 
-  #send(chunk: Buffer): void {
+  /**
+   * Stops sending, and leaves the body to another upload.
+   *
+   * @returns what was sent; undefined where that is too much to be sent again, or the body has broken off
+   */
+  reclaim(): readonly Buffer[] | undefined {
+    if (this.#sent === undefined || this.#hasFailed) return undefined;
+    this.#isOver = true;
+    this.#body.pause();
+    this.#body.off('data', this.#send).off('end', this.#finish).off('error', this.#fail);
+    return this.#sent;
+  }
+
+  readonly #send = (chunk: Buffer): void => {
     if (this.#isOver) return;
+    this.#keep(chunk);
     this.#listener.uploading(chunk.length);
     if (!this.#write(chunk)) this.#body.pause();
+  };
+
+  #keep(chunk: Buffer): void {
+    this.#sentBytes += chunk.length;
+    if (this.#sentBytes > MAX_REPLAY_BYTES) this.#sent = undefined;
+    this.#sent?.push(chunk);
   }
 
   #write(chunk: Buffer): boolean {
@@ -99,7 +132,7 @@ export class BodyUpload {
     return this.#writer.write(chunk);
   }
 
-  #finish(): void {
+  readonly #finish = (): void => {
     if (this.#isOver) return;
     if (this.#left !== undefined && this.#left > 0) {
       this.#fail(new Error('the body is shorter than announced'));
@@ -108,11 +141,12 @@ export class BodyUpload {
     this.#isOver = true;
     this.#writer.end();
     this.#listener.uploaded();
-  }
+  };
 
-  #fail(error: Error): void {
+  readonly #fail = (error: Error): void => {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#hasFailed = true;
     this.#listener.failed(error);
-  }
+  };
 }

@@ -2,8 +2,8 @@
  * The connections to one target: idle ones first, the most recently used before the others; new ones up to a
  * limit; beyond it requests wait in line.
  */
-import type { Deadlines, Deadline } from './deadlines.ts';
-import { ConnectTimeout } from './upstream-errors.ts';
+import { ConnectDeadline } from './connect-deadline.ts';
+import type { Deadlines } from './deadlines.ts';
 import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
 import type { LinkPool, PoolOptions, Waiter } from './upstream-link.ts';
 
@@ -11,27 +11,6 @@ import type { LinkPool, PoolOptions, Waiter } from './upstream-link.ts';
 const IDLE_MS = 4_000;
 /** How much earlier to close than an upstream that says when it closes. */
 const EARLIER_MS = 1_000;
-
-/** Ends an attempt to connect that takes too long. */
-class ConnectDeadline implements Deadline {
-  readonly deadlineMs: number;
-  index = -1;
-  readonly #connection: UpstreamConnection;
-
-  constructor(connection: UpstreamConnection, deadlineMs: number) {
-    this.#connection = connection;
-    this.deadlineMs = deadlineMs;
-  }
-
-  onTimeout(): void {
-    this.#connection.close(new ConnectTimeout());
-  }
-
-  /** A connection serves any token. */
-  reconsider(): void {
-    return undefined;
-  }
-}
 
 export class ConnectionPool implements ConnectionOwner, LinkPool {
   readonly #options: PoolOptions;

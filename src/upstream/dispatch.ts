@@ -11,6 +11,7 @@ import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Balancer, Weighted } from './balancer.ts';
 import type { ResponseSink, Forwarding } from './forwarder.ts';
 import type { Deadlines, Deadline } from './deadlines.ts';
+import { StreamRefused } from './stream-errors.ts';
 import type { TargetHealth } from './target-health.ts';
 import { isConnectionError, upstreamFailure } from './upstream-errors.ts';
 import type { LinkPool, LinkUser, UpstreamLink, Waiter } from './upstream-link.ts';
@@ -37,6 +38,8 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
 /** A body of which less than this comes in `timeouts.idle` counts as stalled (rule H19). */
 const PROGRESS_BYTES = 1024;
 
+const NOTHING: readonly Buffer[] = [];
+
 /** One object for a request, instead of a handful of closures. */
 export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   deadlineMs = Infinity;
@@ -49,6 +52,8 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   #target: Target | undefined;
   #link: UpstreamLink | undefined;
   #triesLeft: number;
+  /** What an upstream that refused the stream had taken of the body; undefined before that. */
+  #replay: readonly Buffer[] | undefined;
   /** A try is in flight. */
   #trying = false;
   /** A response has begun. */
@@ -127,7 +132,15 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
       this.#isUploading = true;
       this.#expectMore();
     }
-    link.send({ outbound, host: outbound.host ?? this.#target?.host ?? '', body: this.#body }, this);
+    link.send(
+      {
+        outbound,
+        host: outbound.host ?? this.#target?.host ?? '',
+        body: this.#body,
+        replay: this.#replay ?? NOTHING,
+      },
+      this,
+    );
   }
 
   unconnected(error: Error): void {
@@ -180,16 +193,26 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   }
 
   failed(error: Error, heard: boolean): void {
+    if (error instanceof StreamRefused && this.#replay === undefined) {
+      this.#settle();
+      this.#replay = error.replay;
+      this.#again();
+      return;
+    }
     this.#target?.health.failed();
     this.#settle();
     // An upstream that has sent a byte of a response has acted on the request (rule C28).
     if (this.#triesLeft > 0 && !heard && isConnectionError(error)) {
       this.#triesLeft--;
-      this.#upstream.countRetry();
-      this.send();
+      this.#again();
       return;
     }
     this.#sink.fail(upstreamFailure(error));
+  }
+
+  #again(): void {
+    this.#upstream.countRetry();
+    this.send();
   }
 
   #expectMore(): void {

@@ -1,6 +1,6 @@
 /**
  * The interface for sending a request to an upstream and receiving its response, as a stream both ways. The adapter is
- * http1-forwarder.ts.
+ * upstream-forwarder.ts.
  */
 import type { Duplex, Readable } from 'node:stream';
 import type { GatewayError } from '../errors.ts';

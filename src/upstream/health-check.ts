@@ -2,10 +2,11 @@
  * Checks a target again and again. Several equal results in a row decide, so that one lost packet does not.
  */
 import type { Clock } from '../clock.ts';
+import type { TargetUrl } from '../http/target-url.ts';
 import type { TlsClient } from '../tls/client-options.ts';
 import type { TargetHealth } from './target-health.ts';
-import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
-import type { LinkUser, UpstreamRequest } from './upstream-link.ts';
+import { openLink } from './open-link.ts';
+import type { LinkUser, UpstreamLink, UpstreamRequest } from './upstream-link.ts';
 
 export interface HealthCheckPolicy {
   readonly path: string;
@@ -20,7 +21,7 @@ const JITTER = 0.1;
 
 export class HealthCheck {
   readonly #policy: HealthCheckPolicy;
-  readonly #origin: URL;
+  readonly #target: TargetUrl;
   readonly #tls: TlsClient;
   readonly #health: TargetHealth;
   readonly #clock: Clock;
@@ -29,13 +30,19 @@ export class HealthCheck {
   #others = 0;
   #cancelNext: () => void = () => undefined;
   /** The connection of the check in flight. */
-  #connection: UpstreamConnection | undefined;
+  #attempt: ReturnType<typeof openLink> | undefined;
   #isClosed = false;
 
   /** Begins to check. */
-  constructor(policy: HealthCheckPolicy, origin: URL, tls: TlsClient, health: TargetHealth, clock: Clock) {
+  constructor(
+    policy: HealthCheckPolicy,
+    target: TargetUrl,
+    tls: TlsClient,
+    health: TargetHealth,
+    clock: Clock,
+  ) {
     this.#policy = policy;
-    this.#origin = origin;
+    this.#target = target;
     this.#tls = tls;
     this.#health = health;
     this.#clock = clock;
@@ -45,7 +52,7 @@ export class HealthCheck {
   close(): void {
     this.#isClosed = true;
     this.#cancelNext();
-    this.#connection?.close(new Error('the gateway stops'));
+    this.#attempt?.close(new Error('the gateway stops'));
   }
 
   async #check(): Promise<void> {
@@ -69,31 +76,35 @@ export class HealthCheck {
   /** 2xx and 3xx pass. The reader is that of requests: what is no valid response to them fails here, too. */
   async #ask(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const owner: ConnectionOwner = {
-      connected: (made) => made.send(this.#request(), user),
-      released: () => undefined,
-      closed: () => resolve(false),
-    };
     const user: LinkUser = {
       ...IGNORED,
       begin: ({ status }) => resolve(status < 400),
       failed: () => resolve(false),
     };
-    const connection = new UpstreamConnection(this.#origin, this.#tls, owner);
-    this.#connection = connection;
+    let link: UpstreamLink | undefined;
+    const attempt = openLink(this.#target, this.#tls, {
+      connected: (made) => {
+        link = made;
+        made.send(this.#request(), user);
+      },
+      closed: () => resolve(false),
+    });
+    this.#attempt = attempt;
     const cancel = this.#clock.after(this.#policy.timeoutMs, () => resolve(false));
     const passes = await promise;
     cancel();
-    this.#connection = undefined;
-    connection.abandon();
+    this.#attempt = undefined;
+    link?.abandon();
+    attempt.close(new Error('the check is over'));
     return passes;
   }
 
   #request(): UpstreamRequest {
-    const { pathname, search } = new URL(this.#policy.path, this.#origin);
+    const { pathname, search } = new URL(this.#policy.path, this.#target.origin);
     return {
-      host: this.#origin.host,
+      host: this.#target.origin.host,
       body: undefined,
+      replay: [],
       outbound: {
         method: 'GET',
         target: `${pathname}${search}`,

@@ -3,14 +3,9 @@ import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:
 import { connect as connectTls } from 'node:tls';
 import type { TlsClient } from '../tls/client-options.ts';
 
-/** Is this the URL of a target that is reached by TLS? */
-export function isTlsTarget({ protocol }: URL): boolean {
-  return protocol === 'https:' || protocol === 'h2:';
-}
-
 /** @param onread undefined: the socket delivers its bytes by events, as users of a switched protocol expect */
 export function openSocket(origin: URL, tls: TlsClient, protocol: string, onread?: OnReadOpts): Socket {
-  const isTls = isTlsTarget(origin);
+  const isTls = origin.protocol === 'https:';
   const host = origin.hostname.replace(/^\[|\]$/g, '');
   const options = {
     host,

@@ -83,18 +83,26 @@ export class UpstreamConnection implements UpstreamLink, ResponseListener {
   send(request: UpstreamRequest, user: LinkUser): void {
     this.#user = user;
     this.#heard = false;
-    const { outbound, host, body } = request;
+    const { outbound, host, body, replay } = request;
     this.#reader.expect(outbound.method, outbound.upgrade);
     this.#socket.write(writeRequestHead(outbound, host), 'latin1');
     if (body === undefined) {
       user.uploaded();
       return;
     }
-    this.#upload = new BodyUpload(http1BodyWriter(this.#socket, outbound), body, outbound.contentLength, {
-      uploading: (bytes) => user.uploading(bytes),
+    const listener = {
+      uploading: (bytes: number) => user.uploading(bytes),
       uploaded: () => user.uploaded(),
-      failed: (error) => this.close(error),
-    });
+      failed: (error: Error) => this.close(error),
+    };
+    this.#upload = new BodyUpload(
+      http1BodyWriter(this.#socket, outbound),
+      body,
+      outbound.contentLength,
+      listener,
+      // Nothing of this connection is sent again, but a stream of HTTP/2 may have been refused before.
+      replay.length > 0 ? replay : undefined,
+    );
   }
 
   get congested(): boolean {

@@ -17,6 +17,8 @@ export interface UpstreamRequest {
   >;
   readonly host: string;
   readonly body: Readable | undefined;
+  /** What of the body a stream has taken that the upstream refused; it goes out once more, in front of the rest. */
+  readonly replay: readonly Buffer[];
 }
 
 /** The sender of a request, which gets its response. */
@@ -70,9 +72,12 @@ export interface LinkPool {
 }
 
 export interface PoolOptions {
+  /** http: or https: */
   readonly origin: URL;
   readonly tls: TlsClient;
   /** Largest number of connections. */
   readonly connections: number;
+  /** Of HTTP/2: largest number of requests at the same time on one connection. */
+  readonly streams: number;
   readonly connectTimeoutMs: number;
 }

@@ -8,6 +8,7 @@ export const FRAME = {
   headers: 1,
   resetStream: 3,
   settings: 4,
+  pushPromise: 5,
   ping: 6,
   goAway: 7,
   windowUpdate: 8,

@@ -1,13 +1,16 @@
 /**
- * Forwards over HTTP/1.1: a keep-alive pool for each target, one request at a time on a connection.
+ * Forwards over HTTP/1.1, one request at a time on a connection, or over HTTP/2, many on one: a pool for each target.
  * Rules H10, H13, H15. docs/decisions/upstream-client.md says why Sallyport has its own client.
  */
 import type { Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { upstreamUnreachable } from '../errors.ts';
+import type { TargetUrl } from '../http/target-url.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import { Balancer, type Balance } from './balancer.ts';
 import { ConnectionPool } from './connection-pool.ts';
+import { Http2Pool } from './http2-pool.ts';
+import type { LinkPool } from './upstream-link.ts';
 import { Dispatch, type Target, type Upstream } from './dispatch.ts';
 import type { ResponseSink, Forwarder, Forwarding } from './forwarder.ts';
 import { HealthCheck, type HealthCheckPolicy } from './health-check.ts';
@@ -16,10 +19,12 @@ import { TargetHealth, type EjectPolicy, type HealthChange } from './target-heal
 import type { TlsClient } from '../tls/client-options.ts';
 
 export interface UpstreamOptions {
-  readonly targets: readonly { readonly url: string; readonly weight: number }[];
+  readonly targets: readonly { readonly url: TargetUrl; readonly weight: number }[];
   readonly balance: Balance;
   /** Per target. */
   readonly connections: number;
+  /** Of HTTP/2: at the same time on one connection. */
+  readonly streams: number;
   readonly connectTimeoutMs: number;
   readonly tls: TlsClient;
   readonly health: HealthCheckPolicy | undefined;
@@ -35,9 +40,9 @@ export interface UpstreamObserver {
 /** How often idle connections are checked. */
 const SWEEP_MS = 500;
 
-export class Http1Forwarder implements Forwarder {
+export class UpstreamForwarder implements Forwarder {
   readonly #upstreams: ReadonlyMap<string, Upstream>;
-  readonly #pools: ConnectionPool[] = [];
+  readonly #pools: LinkPool[] = [];
   readonly #checks: HealthCheck[] = [];
   readonly #deadlines: Deadlines;
   readonly #clock: Clock;
@@ -93,17 +98,17 @@ export class Http1Forwarder implements Forwarder {
   }
 
   #openTargets(name: string, options: UpstreamOptions, observer: UpstreamObserver): Target[] {
-    const { connections, connectTimeoutMs, tls, eject, health: checks } = options;
+    const { tls, eject, health: checks } = options;
     return options.targets.map(({ url, weight }) => {
-      const origin = new URL(url);
-      const pool = new ConnectionPool({ origin, tls, connections, connectTimeoutMs }, this.#deadlines);
+      const { origin, isHttp2, text } = url;
+      const pool = new (isHttp2 ? Http2Pool : ConnectionPool)({ ...options, origin }, this.#deadlines);
       this.#pools.push(pool);
       const health = new TargetHealth(eject, this.#clock, (change) =>
-        observer.healthChanged(name, origin.origin, change),
+        observer.healthChanged(name, text, change),
       );
-      if (checks) this.#checks.push(new HealthCheck(checks, origin, tls, health, this.#clock));
+      if (checks) this.#checks.push(new HealthCheck(checks, url, tls, health, this.#clock));
       return {
-        origin: origin.origin,
+        origin: text,
         host: origin.host,
         weight,
         inFlight: 0,

@@ -1,0 +1,40 @@
+/** What the configuration says of upstreams, for the forwarder. Pure. */
+import type { Configuration } from '../config/schema.ts';
+import { readTargetUrl, type TargetUrl } from '../http/target-url.ts';
+import { tlsClientOptions } from '../config/tls-schema.ts';
+import type { UpstreamOptions } from '../upstream/upstream-forwarder.ts';
+
+export function allUpstreamOptions({ upstreams }: Configuration): Map<string, UpstreamOptions> {
+  return new Map(Object.entries(upstreams).map(([name, upstream]) => [name, upstreamOptions(upstream)]));
+}
+
+export function upstreamOptions(upstream: Configuration['upstreams'][string]): UpstreamOptions {
+  const { health, eject } = upstream;
+  return {
+    targets: upstream.targets.map((target) =>
+      typeof target === 'string'
+        ? { url: targetUrl(target), weight: 1 }
+        : { url: targetUrl(target.url), weight: target.weight },
+    ),
+    balance: upstream.balance,
+    connections: upstream.connections,
+    streams: upstream.streams,
+    connectTimeoutMs: upstream.connect_timeout,
+    tls: tlsClientOptions(upstream.tls ?? {}),
+    health: health && {
+      path: health.path,
+      intervalMs: health.interval,
+      timeoutMs: health.timeout,
+      healthyAfter: health.healthy_after,
+      unhealthyAfter: health.unhealthy_after,
+    },
+    eject: eject && { errors: eject.errors, forMs: eject.for },
+  };
+}
+
+/** The configuration has validated it. */
+function targetUrl(text: string): TargetUrl {
+  const target = readTargetUrl(text);
+  if (!target) throw new TypeError(`${text} is no URL of a target`);
+  return target;
+}

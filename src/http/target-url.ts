@@ -1,0 +1,30 @@
+/** The URL of a server that requests are forwarded to: scheme, host and port; the scheme says which protocol it speaks. Pure. */
+
+export interface TargetUrl {
+  /** Where it is: http: or https:, for TCP or TLS. */
+  readonly origin: URL;
+  readonly isHttp2: boolean;
+  /** Scheme, host and port, for people and metrics. */
+  readonly text: string;
+}
+
+/** `h2c`: HTTP/2 over TCP, by prior knowledge; `h2`: HTTP/2 over TLS (RFC 9113 section 3). */
+const TRANSPORTS: Readonly<Record<string, string>> = {
+  http: 'http',
+  https: 'https',
+  h2c: 'http',
+  h2: 'https',
+};
+
+/** Undefined for anything but scheme, host and port. */
+export function readTargetUrl(text: string): TargetUrl | undefined {
+  const [, scheme = '', rest = ''] = /^([a-z0-9]+)(:\/\/.*)$/is.exec(text) ?? [];
+  const name = scheme.toLowerCase();
+  const transport = Object.hasOwn(TRANSPORTS, name) ? TRANSPORTS[name] : undefined;
+  if (transport === undefined || !URL.canParse(transport + rest)) return undefined;
+  const origin = new URL(transport + rest);
+  const { username, password, pathname, search, hash } = origin;
+  if (username !== '' || password !== '' || pathname !== '/' || search !== '' || hash !== '')
+    return undefined;
+  return { origin, isHttp2: name.startsWith('h2'), text: `${name}://${origin.host}` };
+}

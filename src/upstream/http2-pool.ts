@@ -1,0 +1,143 @@
+/**
+ * The HTTP/2 connections to one target: streams share few of them; another is opened where all are full, up to a limit;
+ * beyond it requests wait in line.
+ */
+import { ConnectDeadline } from './connect-deadline.ts';
+import type { Deadlines } from './deadlines.ts';
+import { Http2Link } from './http2-link.ts';
+import { Http2Session, type SessionOwner } from './http2-session.ts';
+import type { LinkPool, PoolOptions, Waiter } from './upstream-link.ts';
+
+/** A peer that ends an idle connection says so by GOAWAY, and what it has not looked at is sent again: no need to hurry. */
+const IDLE_MS = 60_000;
+
+export class Http2Pool implements LinkPool, SessionOwner {
+  readonly #options: PoolOptions;
+  readonly #deadlines: Deadlines;
+  /** Those that may take streams. */
+  readonly #sessions: Http2Session[] = [];
+  /** Those that take no new ones; they count in no limit, since their streams may last for days. */
+  readonly #draining = new Set<Http2Session>();
+  readonly #connecting = new Map<Http2Session, ConnectDeadline>();
+  /** First come, first served. A Set, so that leaving needs no search. */
+  readonly #waiters = new Set<Waiter>();
+  #isClosed = false;
+
+  constructor(options: PoolOptions, deadlines: Deadlines) {
+    this.#options = options;
+    this.#deadlines = deadlines;
+  }
+
+  acquire(waiter: Waiter): void {
+    const session = this.#sessions.find(({ hasRoom }) => hasRoom);
+    if (session) {
+      waiter.connected(new Http2Link(session));
+      return;
+    }
+    this.#waiters.add(waiter);
+    this.#open();
+  }
+
+  /** The configuration allows no route to switch protocols at such a target. */
+  acquireAlone(waiter: Waiter): void {
+    waiter.unconnected(new Error('HTTP/2 has no Upgrade'));
+  }
+
+  leave(waiter: Waiter): void {
+    this.#waiters.delete(waiter);
+  }
+
+  sweep(): void {
+    const nowMs = this.#deadlines.nowMs;
+    for (const session of [...this.#sessions]) {
+      if (session.streams === 0 && nowMs - session.idleSinceMs >= IDLE_MS) session.retire();
+      if (!session.isResting) continue;
+      session.isResting = false;
+      this.#serve(session);
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    const error = new Error('the gateway stops');
+    for (const session of [...this.#sessions, ...this.#draining, ...this.#connecting.keys()])
+      session.close(error);
+    this.#failAll(error);
+  }
+
+  connected(session: Http2Session): void {
+    this.#endDeadline(session);
+    session.idleSinceMs = this.#deadlines.nowMs;
+    this.#sessions.push(session);
+    this.#serve(session);
+    this.#open();
+  }
+
+  released(session: Http2Session): void {
+    session.idleSinceMs = this.#deadlines.nowMs;
+    this.#serve(session);
+  }
+
+  draining(session: Http2Session): void {
+    this.#forget(session);
+    this.#draining.add(session);
+    this.#open();
+  }
+
+  closed(session: Http2Session, error: Error | undefined): void {
+    this.#endDeadline(session);
+    this.#forget(session);
+    this.#draining.delete(session);
+    // All have waited for this attempt, and may try another target, unless another session can still serve them.
+    if (error !== undefined && this.#sessions.length === 0) this.#failAll(error);
+    else if (error !== undefined) this.#failFirst(error);
+    this.#open();
+  }
+
+  #forget(session: Http2Session): void {
+    const at = this.#sessions.indexOf(session);
+    if (at >= 0) this.#sessions.splice(at, 1);
+  }
+
+  #failAll(error: Error): void {
+    // A copy: a waiter that fails may come back, for its next try.
+    for (const waiter of [...this.#waiters]) {
+      this.#waiters.delete(waiter);
+      waiter.unconnected(error);
+    }
+  }
+
+  #failFirst(error: Error): void {
+    const [first] = this.#waiters;
+    if (!first) return;
+    this.#waiters.delete(first);
+    first.unconnected(error);
+  }
+
+  /** As many waiters as the session has room for. */
+  #serve(session: Http2Session): void {
+    for (const waiter of this.#waiters) {
+      if (!session.hasRoom) return;
+      this.#waiters.delete(waiter);
+      waiter.connected(new Http2Link(session));
+    }
+  }
+
+  /** One attempt to connect at a time: what waits may all find room on the next session. */
+  #open(): void {
+    const { origin, tls, connections, connectTimeoutMs, streams } = this.#options;
+    if (this.#isClosed || this.#waiters.size === 0 || this.#connecting.size > 0) return;
+    if (this.#sessions.length >= connections || this.#sessions.some(({ isShut }) => isShut)) return;
+    const session = new Http2Session(origin, tls, streams, this);
+    const deadline = new ConnectDeadline(session, this.#deadlines.deadlineAfter(connectTimeoutMs));
+    this.#connecting.set(session, deadline);
+    this.#deadlines.begin(deadline);
+  }
+
+  #endDeadline(session: Http2Session): void {
+    const deadline = this.#connecting.get(session);
+    if (!deadline) return;
+    this.#connecting.delete(session);
+    this.#deadlines.end(deadline);
+  }
+}

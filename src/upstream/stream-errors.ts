@@ -1,0 +1,25 @@
+/** How an HTTP/2 stream to an upstream can end without a whole response. */
+
+/** The upstream reset it (RFC 9113 section 6.4). */
+export class StreamReset extends Error {
+  override readonly name = 'StreamReset';
+  /** RFC 9113 section 7. */
+  readonly resetCode: number;
+
+  constructor(code: number) {
+    super(`the upstream reset the stream (code ${code})`);
+    this.resetCode = code;
+  }
+}
+
+/** The upstream has not looked at the request, and says so (RFC 9113 section 8.7): it may be sent again, whatever its method. */
+export class StreamRefused extends Error {
+  override readonly name = 'StreamRefused';
+  /** What it had taken of the body. */
+  readonly replay: readonly Buffer[];
+
+  constructor(replay: readonly Buffer[]) {
+    super('the upstream refused the stream');
+    this.replay = replay;
+  }
+}
