@@ -72,7 +72,7 @@ export class Http2Sessions {
         socket.destroy();
         return;
       }
-      if (!stream.endAfterHeaders && !uploads.admit(stream, headers['content-length'])) return;
+      if (!stream.endAfterHeaders && !uploads.admit(stream, headers)) return;
       const isIntact = fields === undefined || fields === rawHeaders.length / 2;
       const request = new Http2Request(stream, rawHeaders, isIntact);
       const response = new Http2Response(stream, request, this.#limits().idleTimeoutMs);

@@ -6,8 +6,14 @@
  * the memory that a client can fill. They add up to at most 128 times 64 KiB, as if none had grown: while the client may
  * use the large window, few streams can have a body, and a stream beyond them is refused unread.
  */
-import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Clock } from '../clock.ts';
+import { grpcTypeOf } from '../http/grpc-response.ts';
 
 /** Bytes that one client may send before the gateway reads them. */
 export const CONNECTION_WINDOW_BYTES = 1024 * 1024;
@@ -41,10 +47,9 @@ export class UploadWindow {
   /**
    * Counts a stream with a body that has begun.
    *
-   * @param length the value of Content-Length; undefined if absent
    * @returns false if the stream was refused; its client may try again (RFC 9113 section 8.7)
    */
-  admit(stream: ServerHttp2Stream, length: string | undefined): boolean {
+  admit(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
     if (this.#mayBeLarge && this.#uploads >= LARGE_UPLOADS) {
       // An error without a listener ends the process.
       stream.on('error', () => undefined);
@@ -54,7 +59,7 @@ export class UploadWindow {
     this.#uploads++;
     stream.once('close', () => this.#uploads--);
     if (this.#uploads > 1) this.#shrink();
-    else if (length === undefined || !(Number(length) <= SMALL_WINDOW_BYTES)) this.#grow();
+    else if (mayBeLarge(headers)) this.#grow();
     return true;
   }
 
@@ -84,4 +89,9 @@ export class UploadWindow {
       if (this.#uploads > 1) this.#shrink();
     });
   }
+}
+
+/** Calls of gRPC come many at a time, each of small messages: as large uploads, most of them would be refused. */
+function mayBeLarge({ 'content-length': length, 'content-type': type = '' }: IncomingHttpHeaders): boolean {
+  return !(Number(length) <= SMALL_WINDOW_BYTES) && grpcTypeOf(['content-type', type]) === undefined;
 }
