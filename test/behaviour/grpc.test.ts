@@ -4,6 +4,7 @@ import t from 'tap';
 import { noOpenssl } from '../support/certificates.ts';
 import { until } from '../support/gateway.ts';
 import { callStream, callUnary, key, same, startGrpc, withToken } from '../support/grpc.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { claimsOf, mint } from '../support/tokens.ts';
 
 const UNARY = '/test.Echo/unary';
@@ -109,5 +110,48 @@ t.test(
     t.equal(await ended, status.UNAUTHENTICATED);
     await until(() => cancelled.length === 1);
     t.pass('the upstream is told');
+  },
+);
+
+t.test(
+  '2,000 mixed calls, some cancelled, with a reload in between: no wrong response',
+  { skip: noOpenssl },
+  async (t) => {
+    const seed = Date.now() % 1_000_000;
+    t.comment(`seed ${seed}`);
+    const random = new SeededRandom(seed);
+    const { client, gateway } = await startGrpc(t);
+    const metadata = withToken(mint(key));
+    const wrong: string[] = [];
+    let done = 0;
+    const one = async (): Promise<void> => {
+      const text = `${random.below(1e9)}`.repeat(1 + random.below(200));
+      const kind = random.below(5);
+      if (kind === 4) {
+        const call = client.makeBidiStreamRequest('/test.Echo/both', same, same, metadata);
+        call.on('error', () => undefined).on('data', () => call.cancel());
+        call.write(Buffer.from(text));
+        await new Promise((resolve) => call.on('status', resolve));
+        return;
+      }
+      const { code, body } =
+        kind === 0
+          ? await callUnary(client, UNARY, metadata, text)
+          : await callStream(
+              client,
+              `/test.Echo/${random.of(['both', 'up'])}`,
+              metadata,
+              (text.match(/.{1,37}/g) ?? []).map((part) => Buffer.from(part)),
+            );
+      if (code !== 0 || body !== text) wrong.push(`${kind}: ${code}`);
+    };
+    const worker = async (): Promise<void> => {
+      while (done < 2_000) {
+        if (++done === 1_000) await gateway.instance.reload(gateway.loaded);
+        await one();
+      }
+    };
+    await Promise.all(Array.from({ length: 20 }, worker));
+    t.strictSame(wrong, []);
   },
 );

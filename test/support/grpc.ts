@@ -131,9 +131,7 @@ export async function startGrpc(
     },
     { folder },
   );
-  const client = new Client(`127.0.0.1:${gateway.port}`, credentials.createSsl(readFileSync(authority.ca)), {
-    'grpc.enable_retries': 0,
-  });
+  const client = new Client(`127.0.0.1:${gateway.port}`, credentials.createSsl(readFileSync(authority.ca)));
   t.teardown(() => client.close());
   return { gateway, client, seen, cancelled };
 }
