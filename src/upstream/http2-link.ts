@@ -14,6 +14,8 @@ import type { LinkUser, UpstreamLink, UpstreamRequest } from './upstream-link.ts
 /** Never put into the table of the compression, from which others' requests could learn them (RFC 7541 section 7.1). */
 const SENSITIVE = ['authorization', 'cookie', 'proxy-authorization'];
 
+const STREAMS_ALIVE = Symbol('streamsAlive');
+
 export class Http2Link implements UpstreamLink {
   readonly #session: Http2Session;
   #stream: ClientHttp2Stream | undefined;
@@ -88,6 +90,7 @@ export class Http2Link implements UpstreamLink {
 
   #listen(stream: ClientHttp2Stream): void {
     noteEndOfStream(stream, () => (this.#isWhole = true));
+    Object.assign(stream, { [STREAMS_ALIVE]: this.#session.streamsAlive });
     stream.on('headers', (_, __, raw: readonly string[]) =>
       this.#take(raw, (head) => this.#user?.informational(head)),
     );

@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { TlsClient } from '../tls/client-options.ts';
 import { openSocket } from './open-socket.ts';
+import { collectAfter, nativePart, type StreamsAlive } from './native-session.ts';
 import { MAX_HEAD_BYTES } from './response-reader.ts';
 import { ConnectionEnded } from './upstream-connection.ts';
 
@@ -51,6 +52,8 @@ export class Http2Session {
   readonly #socket: Socket;
   readonly #owner: SessionOwner;
   readonly #maxStreams: number;
+  #native: unknown;
+  #streamsAlive: StreamsAlive = {};
   #error: Error | undefined;
   #isConnected = false;
   /** GOAWAY has come, or it is closed: no new stream. */
@@ -78,6 +81,7 @@ export class Http2Session {
     this.#session = connect(origin, { ...OPTIONS, createConnection: () => socket });
     if (isTls) socket.once('secureConnect', () => this.#checkProtocol(socket as TLSSocket));
     this.#session.once('connect', () => {
+      this.#native = nativePart(this.#session);
       // A peer of another protocol may have ended it in this moment.
       if (!this.#session.destroyed) this.#session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     });
@@ -112,6 +116,11 @@ export class Http2Session {
   get error(): Error | undefined {
     if (!this.#isClosed && !this.#session.destroyed) return undefined;
     return this.#error ?? new ConnectionEnded('the upstream closed the connection');
+  }
+
+  /** Each stream must refer to it. */
+  get streamsAlive(): StreamsAlive {
+    return this.#streamsAlive;
   }
 
   /** The peer has said that it did not look at this stream. */
@@ -182,6 +191,9 @@ export class Http2Session {
     this.#isClosed = true;
     this.#isEnding = true;
     this.#socket.destroy();
+    collectAfter(this.#streamsAlive, this.#native);
+    this.#native = undefined;
+    this.#streamsAlive = {};
     this.#owner.closed(this, this.#opened === 0 ? this.error : undefined);
   }
 }

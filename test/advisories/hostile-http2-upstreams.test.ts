@@ -6,6 +6,9 @@ import { createServer as createTlsServer } from 'node:https';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t, { type Test } from 'tap';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
 import { startGateway, until, type TestGateway } from '../support/gateway.ts';
@@ -383,6 +386,30 @@ t.test('C28 a GET is asked for again only where the connection ended without a b
     );
   }
 });
+
+t.test(
+  'G2 a session that broke within a header block never ends the process when it is collected',
+  async (t) => {
+    const { gateway, behaves } = await setUp(t);
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const floods: Behaviour[] = ['CONTINUATION without end', 'empty CONTINUATION without end'].map(
+      (name) => BEFORE_RESPONSE[name]?.[0] ?? right,
+    );
+    for (let round = 0; round < 3; round++) {
+      for (const flood of floods) {
+        behaves(flood);
+        for (let count = 0; count < 2; count++) t.equal(await ask(gateway, { method: 'POST' }), 502);
+        behaves(right);
+        t.equal(await ask(gateway), 'whole');
+      }
+      collect();
+      // Finalizers run in a task of their own.
+      await setImmediate();
+      collect();
+    }
+  },
+);
 
 t.test('H15 C19 what breaks off within a body is a broken message', async (t) => {
   const { gateway, behaves, state } = await setUp(t);
