@@ -21,8 +21,11 @@ export interface Http2Limits {
 
 /** At a time, on one connection. */
 const CONCURRENT_STREAMS = 128;
-/** Streams that a client may reset, or make nghttp2 reset (rules H20, C17): at once, and per second. */
-const RESETS = { burst: 200, aSecond: 33 };
+/**
+ * Streams that a client may reset, or make nghttp2 reset (rules H20, C17): at once, and per second. A client of gRPC
+ * resets each call that it cancels or whose deadline ends, and a proxy in front does so for all of its clients.
+ */
+const RESETS = { burst: 500, aSecond: 100 };
 /** No real client sends more field lines than this. Up to it they are counted, and too many are refused with 431. */
 const FIELD_LINES = 2_000;
 /** Between the GOAWAY that asks for no new streams and the one that refuses them. */
