@@ -1,9 +1,13 @@
 /**
- * Who may use the admin API: a bearer token, compared in constant time; wrong tries are throttled. Rules A1, A2.
+ * Who may use the admin API: the holder of an admin token, compared in constant time, or of a token of the issuer in
+ * `admin.auth`; wrong tries are throttled. Rules A1, A2.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isAddress } from '../http/client-address.ts';
 import type { Clock } from '../clock.ts';
+import { GatewayError } from '../errors.ts';
+import type { Caller, Role } from './caller.ts';
+import type { IssuerSignIn } from './issuer-sign-in.ts';
 
 export interface AdminToken {
   readonly name: string;
@@ -11,8 +15,10 @@ export interface AdminToken {
 }
 
 export type AdminCaller =
-  | { readonly outcome: 'known'; readonly name: string }
-  | { readonly outcome: 'missing' | 'wrong' }
+  | { readonly outcome: 'known'; readonly caller: Caller }
+  | { readonly outcome: 'missing' }
+  /** `reason` says what is wrong with a token of the issuer. */
+  | { readonly outcome: 'wrong'; readonly reason: string | undefined }
   | { readonly outcome: 'throttled'; readonly retryAfterSeconds: number };
 
 /** Wrong tries an address has at once, and how fast they come back. */
@@ -29,19 +35,30 @@ interface Allowance {
 export class AdminAuth {
   readonly #tokens: readonly { readonly name: string; readonly digest: Buffer }[];
   readonly #clock: Clock;
+  readonly #signIn: IssuerSignIn | undefined;
   readonly #allowances = new Map<string, Allowance>();
 
-  constructor(tokens: readonly AdminToken[], clock: Clock) {
+  /** @param signIn undefined: only admin tokens are accepted */
+  constructor(tokens: readonly AdminToken[], clock: Clock, signIn?: IssuerSignIn) {
     this.#tokens = tokens.map(({ name, token }) => ({ name, digest: sha256(token) }));
     this.#clock = clock;
+    this.#signIn = signIn;
   }
 
   get enabled(): boolean {
-    return this.#tokens.length > 0;
+    return this.#tokens.length > 0 || this.#signIn !== undefined;
   }
 
-  /** @param authorization every Authorization line of the request */
-  identify(authorization: readonly string[], address: string): AdminCaller {
+  /** The scope that a token of the issuer needs for this; undefined where none is enough. */
+  scopeFor(role: Role): string | undefined {
+    return this.#signIn?.scopeFor(role);
+  }
+
+  /**
+   * @param authorization every Authorization line of the request
+   * @throws GatewayError 503 where the keys of the issuer or the revocation list are unavailable
+   */
+  async identify(authorization: readonly string[], address: string): Promise<AdminCaller> {
     const waitSeconds = this.#waitSeconds(address);
     if (waitSeconds > 0) return { outcome: 'throttled', retryAfterSeconds: waitSeconds };
     const [line] = authorization;
@@ -52,9 +69,24 @@ export class AdminAuth {
     let name: string | undefined;
     // Every token is compared, and each by its digest: the time tells nothing of where they differ.
     for (const known of this.#tokens) if (timingSafeEqual(known.digest, digest)) name = known.name;
-    if (name !== undefined) return { outcome: 'known', name };
-    this.#spend(address);
-    return { outcome: 'wrong' };
+    if (name !== undefined)
+      return {
+        outcome: 'known',
+        caller: { name, address, role: 'operate', source: name, expiresAt: undefined },
+      };
+    const signedIn = await this.#identifyByIssuer(line, address);
+    if (signedIn.outcome === 'wrong') this.#spend(address);
+    return signedIn;
+  }
+
+  async #identifyByIssuer(line: string, address: string): Promise<AdminCaller> {
+    if (!this.#signIn) return { outcome: 'wrong', reason: undefined };
+    try {
+      return { outcome: 'known', caller: await this.#signIn.identify(line, address) };
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.status >= 500) throw error;
+      return { outcome: 'wrong', reason: error.reason };
+    }
   }
 
   #waitSeconds(address: string): number {

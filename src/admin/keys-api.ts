@@ -4,7 +4,7 @@ import { keyIds, type KeyRefresh, type KeyRefreshOutcome } from './key-refresh.t
 import type { AuditLog } from '../telemetry/audit-log.ts';
 import type { RemoteKeySet } from '../token/remote-key-set.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
-import type { Caller } from './revocations-api.ts';
+import type { Caller } from './caller.ts';
 
 export interface KeysApiParts {
   readonly issuers: Configuration['issuers'];

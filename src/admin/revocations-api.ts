@@ -11,10 +11,11 @@ import {
 } from '../revocation/revoker.ts';
 import { claimTargetValue, targetId, type RevocationTarget } from '../revocation/revocation-target.ts';
 import type { RevocationEntry, RevocationStore } from '../revocation/revocation-store.ts';
-import type { AuditLog } from '../telemetry/audit-log.ts';
+import type { AuditEvent, AuditLog } from '../telemetry/audit-log.ts';
 import { claimText } from '../token/claim-texts.ts';
 import { parseStrictJson, RawNumber } from '../token/strict-json.ts';
 import { unpresentableText } from '../token/token-text.ts';
+import type { Caller } from './caller.ts';
 import type { EntryJson, PreviewJson, RevokedJson, TargetJson } from './entry-json.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import { effectOf } from './revocation-effect.ts';
@@ -22,12 +23,6 @@ import { effectOf } from './revocation-effect.ts';
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 1_000;
 const MAX_REASON_CHARACTERS = 500;
-
-/** Who asks, and from where. */
-export interface Caller {
-  readonly name: string;
-  readonly address: string;
-}
 
 const targetText = z
   .string()
@@ -158,7 +153,7 @@ export class RevocationsApi {
   async undo(id: string, caller: Caller): Promise<AdminResponse> {
     const entry = await this.#parts.store.find(id);
     if (!entry || !(await this.#parts.revoker.undo(id))) return notFound();
-    this.#parts.audit.write({ action: 'undo', by: caller.name, from: caller.address, entry, changed: true });
+    this.#parts.audit.write({ action: 'undo', ...auditCaller(caller), entry, changed: true });
     return { status: 204 };
   }
 
@@ -210,12 +205,15 @@ export class RevocationsApi {
   #audit(outcome: RevocationOutcome, caller: Caller): void {
     this.#parts.audit.write({
       action: 'revoke',
-      by: caller.name,
-      from: caller.address,
+      ...auditCaller(caller),
       entry: outcome.entry,
       changed: outcome.changed,
     });
   }
+}
+
+function auditCaller({ name, address, source }: Caller): Pick<AuditEvent, 'by' | 'from' | 'source'> {
+  return { by: name, from: address, source };
 }
 
 function outcomeJson(outcome: RevocationOutcome): RevokedJson {

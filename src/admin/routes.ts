@@ -3,7 +3,8 @@ import { isJson } from '../http/media-type.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import type { KeysApi } from './keys-api.ts';
 import { pageResponses } from './page-files.ts';
-import type { Caller, RevocationsApi } from './revocations-api.ts';
+import type { Caller, Role } from './caller.ts';
+import type { RevocationsApi } from './revocations-api.ts';
 
 /** Whether the gateway should get requests. */
 export interface Readiness {
@@ -40,16 +41,16 @@ export type BodyType = (mediaType: string) => boolean;
 
 type Handler<R> = (parts: RouteParts, request: R) => AdminResponse | Promise<AdminResponse>;
 
-/** Which checks come first: `open`, none; `host`, the Host; `token`, the Host, then the token. */
-export type Access = 'open' | 'host' | 'token';
+/** Which checks come first: `open`, none; `host`, the Host; a role, the Host, the token and what it may do. */
+export type Access = 'open' | 'host' | Role;
 
 /** GET stands for HEAD, too. */
 type Method = 'GET' | 'POST' | 'DELETE';
 type Path = string | RegExp;
 
 export type Route =
-  | readonly [Method, Path, needs: Exclude<Access, 'token'>, body: undefined, Handler<OpenRequest>]
-  | readonly [Method, Path, needs: 'token', body: BodyType | undefined, Handler<ApiRequest>];
+  | readonly [Method, Path, needs: Exclude<Access, Role>, body: undefined, Handler<OpenRequest>]
+  | readonly [Method, Path, needs: Role, body: BodyType | undefined, Handler<ApiRequest>];
 
 const REVOCATION = /^\/v1\/revocations\/([A-Za-z0-9_-]{1,64})$/;
 const KEYS_REFRESH = /^\/v1\/issuers\/([A-Za-z0-9._-]{1,64})\/keys\/refresh$/;
@@ -73,6 +74,11 @@ const publicKeys: Handler<OpenRequest> = (parts) =>
     ? adminProblem(404, 'not_found', 'no assertion keys are configured')
     : { status: 200, headers: { 'cache-control': 'max-age=60' }, body: parts.publicKeys };
 
+/** Who is signed in, so that a page shows what it may do. */
+const session: Handler<ApiRequest> = (_, { caller }) => ({
+  status: 200,
+  body: { name: caller.name, role: caller.role, expires_at: caller.expiresAt ?? null },
+});
 const status: Handler<ApiRequest> = (parts) => ({ status: 200, body: parts.status() });
 const list: Handler<ApiRequest> = ({ revocations }, { query }) => revocations.list(query);
 const create: Handler<ApiRequest> = ({ revocations }, { body, caller }) => revocations.create(body, caller);
@@ -88,18 +94,20 @@ const ROUTES: readonly Route[] = [
   ['GET', '/metrics', 'open', undefined, metrics],
   ['GET', '/.well-known/sallyport/jwks.json', 'open', undefined, publicKeys],
   ...[...pageResponses()].map(([path, file]): Route => ['GET', path, 'host', undefined, () => file]),
-  ['GET', '/v1/status', 'token', undefined, status],
-  ['GET', '/v1/revocations', 'token', undefined, list],
-  ['POST', '/v1/revocations', 'token', isJson, create],
-  ['GET', REVOCATION, 'token', undefined, show],
-  ['DELETE', REVOCATION, 'token', undefined, undo],
-  ['POST', '/v1/revoke', 'token', isForm, revoke],
-  ['POST', KEYS_REFRESH, 'token', undefined, refreshKeys],
+  ['GET', '/v1/session', 'read', undefined, session],
+  ['GET', '/v1/status', 'read', undefined, status],
+  ['GET', '/v1/revocations', 'read', undefined, list],
+  ['POST', '/v1/revocations', 'revoke', isJson, create],
+  ['GET', REVOCATION, 'read', undefined, show],
+  ['DELETE', REVOCATION, 'revoke', undefined, undo],
+  ['POST', '/v1/revoke', 'revoke', isForm, revoke],
+  ['POST', KEYS_REFRESH, 'operate', undefined, refreshKeys],
 ];
 
 /** What the path of a request leads to. */
 export interface Destination {
-  readonly access: Access;
+  /** What a path needs before it is known which methods it has. */
+  readonly access: 'open' | 'host' | 'token';
   readonly name: string;
   /** One for each method; empty where nothing is at this path. */
   readonly routes: readonly Route[];
@@ -110,7 +118,7 @@ export function destinationOf(path: string): Destination {
   const [, at, access] = routes[0] ?? [];
   return {
     // What the API has, and what it lacks, is only for those with a token.
-    access: access ?? (path.startsWith('/v1/') ? 'token' : 'open'),
+    access: path.startsWith('/v1/') ? 'token' : access === 'host' ? 'host' : 'open',
     name: at instanceof RegExp ? (at.exec(path)?.[1] ?? '') : '',
     routes,
   };

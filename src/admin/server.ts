@@ -12,8 +12,8 @@ import { describeError, type Logger } from '../telemetry/logger.ts';
 import { ListenerCertificates, type ListenerTls } from '../tls/server-certificates.ts';
 import { hostAllowed, type AdminAuth } from './admin-auth.ts';
 import { readBody } from '../server/read-body.ts';
+import { mayAct, type Caller, type Role } from './caller.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
-import type { Caller } from './revocations-api.ts';
 import { destinationOf, routeFor, type BodyType, type RouteParts } from './routes.ts';
 
 export interface AdminParts extends RouteParts {
@@ -120,7 +120,7 @@ export class AdminServer {
     );
   }
 
-  /** The order of the checks: Host, token, path and method, content type, size of the body. */
+  /** The order of the checks: Host, token, path and method, role, content type, size of the body. */
   async #respond(request: IncomingMessage): Promise<AdminResponse> {
     const url = URL.parse(request.url ?? '/', 'http://admin.invalid');
     if (!url) return adminProblem(400, 'malformed_request', 'this is no request target');
@@ -128,14 +128,15 @@ export class AdminServer {
     const { access, name } = destination;
     const refused = access === 'open' ? undefined : this.#refusedHost(request);
     if (refused) return refused;
-    const caller = access === 'token' ? this.#identify(request) : undefined;
+    const caller = access === 'token' ? await this.#identify(request) : undefined;
     if (caller && 'status' in caller) return caller;
     const route = routeFor(destination, request.method ?? '');
     if ('status' in route) return route;
     const query = url.searchParams;
     const [, , needs, accepts, handle] = route;
-    if (needs !== 'token') return handle(this.#parts, { query, name });
+    if (needs === 'open' || needs === 'host') return handle(this.#parts, { query, name });
     if (!caller) throw new TypeError('a route of the API was reached without a token');
+    if (!mayAct(caller, needs)) return this.#forbidden(needs);
     const body = accepts ? await acceptedBody(request, accepts) : Buffer.alloc(0);
     return Buffer.isBuffer(body) ? handle(this.#parts, { query, name, caller, body }) : body;
   }
@@ -147,7 +148,7 @@ export class AdminServer {
       return adminProblem(
         404,
         'not_found',
-        'the admin API is off: no admin token is configured; set admin.token_file',
+        'the admin API is off: no admin token is configured; set admin.token_file, or admin.auth',
       );
     return hostAllowed(headers.host, hosts)
       ? undefined
@@ -155,22 +156,38 @@ export class AdminServer {
   }
 
   /** Who presents an admin token; else the refusal. */
-  #identify(request: IncomingMessage): Caller | AdminResponse {
+  async #identify(request: IncomingMessage): Promise<Caller | AdminResponse> {
     const { auth, logger } = this.#parts;
     const address = request.socket.remoteAddress ?? '';
-    const identified = auth.identify(fieldValues(request.rawHeaders, 'authorization'), address);
-    if (identified.outcome === 'known') return { name: identified.name, address };
+    const identified = await auth.identify(fieldValues(request.rawHeaders, 'authorization'), address);
+    if (identified.outcome === 'known') return identified.caller;
     if (identified.outcome === 'throttled') {
       return adminProblem(429, 'throttled', 'too many wrong admin tokens from this address', {
         'retry-after': String(identified.retryAfterSeconds),
       });
     }
-    if (identified.outcome === 'wrong') logger.warn({ from: address }, 'a wrong admin token was presented');
+    const reason = identified.outcome === 'wrong' ? identified.reason : undefined;
+    if (identified.outcome === 'wrong')
+      logger.warn({ from: address, reason }, 'a wrong admin token was presented');
     return adminProblem(
       401,
       'unauthorized',
-      'the admin API needs the admin token as Authorization: Bearer TOKEN',
+      `the admin API needs the admin token as Authorization: Bearer TOKEN${reason === undefined ? '' : `; this token was refused (${reason})`}`,
       { 'www-authenticate': 'Bearer realm="sallyport admin"' },
+    );
+  }
+
+  #forbidden(role: Role): AdminResponse {
+    const scope = this.#parts.auth.scopeFor(role);
+    return adminProblem(
+      403,
+      'insufficient_scope',
+      scope === undefined
+        ? `this needs the role ${role}, which no scope gives: sign in with an admin token`
+        : `this needs the role ${role}: get a token with the scope ${scope}`,
+      {
+        'www-authenticate': `Bearer realm="sallyport admin", error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`,
+      },
     );
   }
 }

@@ -3,6 +3,7 @@
  * one.
  */
 import { AdminAuth } from '../admin/admin-auth.ts';
+import { IssuerSignIn } from '../admin/issuer-sign-in.ts';
 import { KeysApi } from '../admin/keys-api.ts';
 import { RevocationsApi } from '../admin/revocations-api.ts';
 import type { AdminParts } from '../admin/server.ts';
@@ -35,6 +36,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracing } from '../telemetry/trace-context.ts';
 import type { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
+import { parseClaimPath } from '../token/claims.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { allUpstreamOptions } from './upstream-options.ts';
 import { UpstreamForwarder } from '../upstream/upstream-forwarder.ts';
@@ -170,6 +172,25 @@ export class Generation {
       : proxySite({ ...shared, forwarder: this.forwarder, streams, logouts: this.#logouts });
   }
 
+  get #signIn(): IssuerSignIn | undefined {
+    const { admin, limits } = this.loaded.configuration;
+    const { auth } = admin;
+    const verifier = auth && this.issuers.verifierFor(auth.issuer, auth.audience);
+    if (!auth || !verifier) return undefined;
+    const { clock, view } = this.#lasting;
+    return new IssuerSignIn(
+      {
+        scopes: auth.scopes,
+        nameClaim: parseClaimPath(auth.name_claim),
+        verifier,
+        revocations: view,
+        maxViewAgeMs: this.policy.maxViewAgeMs,
+        tokenBytes: limits.token_bytes,
+      },
+      clock,
+    );
+  }
+
   /** What the admin listener needs of the configuration. */
   get adminParts(): Pick<AdminParts, 'auth' | 'hosts' | 'revocations' | 'keys' | 'publicKeys' | 'tls'> {
     const { admin, revocation } = this.loaded.configuration;
@@ -178,7 +199,7 @@ export class Generation {
       ...(admin.tokens ?? []).map(({ name, token = '' }) => ({ name, token })),
     ];
     return {
-      auth: new AdminAuth(tokens, this.#lasting.clock),
+      auth: new AdminAuth(tokens, this.#lasting.clock, this.#signIn),
       hosts: admin.hosts,
       tls: admin.tls && listenerTls(admin.tls),
       revocations: new RevocationsApi({

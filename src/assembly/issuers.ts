@@ -136,6 +136,15 @@ export class Issuers {
     );
   }
 
+  /** Accepts JWTs of one issuer for another audience than that of the routes; undefined where it issues no JWTs. */
+  verifierFor(name: string, audience: string): TokenVerifier | undefined {
+    const jwt = this.#jwt.get(name);
+    if (!jwt) return undefined;
+    const verifier = new JwtVerifier({ ...jwt.policy, audiences: [audience] }, jwt.keys, this.#clock);
+    const knownIssuers = this.#revocable.filter((known) => known.name === name);
+    return new RouteTokenVerifier(`admin ${audience}`, this.#caches, [verifier], [], knownIssuers);
+  }
+
   /** By what a token of any issuer is revoked, whatever route it is meant for and however old it is. */
   identify(token: string, issuerName: string | undefined): Promise<TokenIdentity> {
     return new TokenIdentifier([...this.#jwt.values()], [...this.#opaque.values()]).identify(

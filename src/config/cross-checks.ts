@@ -3,6 +3,7 @@
  * collide, routes that tie. Works on the raw document, so that it finds its problems even where the schema
  * has found others, and everything is reported in one go. Pure.
  */
+import { adminAuthProblems } from './admin-problems.ts';
 import { isNetwork } from '../http/client-address.ts';
 import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
 import { duplicateIssuers, issuerNameProblems, issuerProblems, logoutProblems } from './issuer-problems.ts';
@@ -23,6 +24,7 @@ export function referenceProblems(document: unknown): Problem[] {
         ? [...issuerProblems(issuer, ['issuers', name]), ...providerProblems(issuer, ['issuers', name])]
         : [],
     ),
+    ...adminAuthProblems(rawOf(raw['admin']), issuers),
     ...duplicateIssuers(issuers),
     ...issuerNameProblems(issuers),
     ...sharedTenants(issuers),

@@ -1,5 +1,6 @@
 /** The shape of `listeners` and `admin` in the configuration file: sockets, and what is served there. Pure. */
 import { z } from 'zod';
+import { adminAuth } from './admin-auth-schema.ts';
 import { DIALECTS } from '../http/original-request.ts';
 import { name, port, text } from './scalars.ts';
 import { tlsListener, tlsServer } from './tls-schema.ts';
@@ -87,6 +88,7 @@ export const admin = z
       .describe(
         'Several named admin tokens instead of one. Use them to see who made a change, and to withdraw one token alone.',
       ),
+    auth: adminAuth.optional(),
     hosts: z
       .array(text)
       .prefault([])

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { isCollection, isMap, isScalar, type Document, type Scalar } from 'yaml';
 import type { z } from 'zod';
+import { adminTokenProblems } from './admin-problems.ts';
 import { visible } from './escape-control.ts';
 import { atProvider, expandProviders } from './expand-providers.ts';
 import { interpolate, retype } from './interpolate.ts';
@@ -82,6 +83,7 @@ export function parseConfiguration(
   const secretProblems = [
     ...resolveSecrets(parsed.data, folder),
     ...resolveProxies(parsed.data, environment),
+    ...adminTokenProblems(parsed.data.admin),
   ];
   if (secretProblems.length > 0)
     throw new ConfigurationError(secretProblems.map(lineOf), namedFiles(raw, folder));

@@ -5,6 +5,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isOriginPattern } from '../http/cors.ts';
 import { isLoopback } from '../http/loopback.ts';
+import { shortAdminTokens } from './admin-problems.ts';
 import { claimRuleWarnings } from './claim-rule-warnings.ts';
 import { isOpaqueIssuer } from './issuer-schema.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
@@ -18,6 +19,7 @@ import { templateWarnings } from './template-warnings.ts';
 export function configurationWarnings(loaded: LoadedConfiguration): string[] {
   return [
     ...RULES.flatMap((rule) => rule(loaded.configuration)),
+    ...shortAdminTokens(loaded.configuration),
     ...issuerWarnings(loaded.configuration.issuers),
     ...claimRuleWarnings(loaded.configuration),
     ...tenantWarnings(loaded.configuration),
@@ -66,7 +68,9 @@ const decisionsForNone: Rule = ({ listeners }) =>
     );
 
 const plaintextAdmin: Rule = ({ admin }) =>
-  (admin.token !== undefined || admin.tokens !== undefined) && !admin.tls && !isLoopback(admin.host)
+  (admin.token !== undefined || admin.tokens !== undefined || admin.auth !== undefined) &&
+  !admin.tls &&
+  !isLoopback(admin.host)
     ? [
         `admin: ${admin.host}:${admin.port} is plaintext beyond loopback: the admin token can be read on the way; add admin.tls`,
       ]

@@ -108,7 +108,7 @@ export class LogoutHandler {
         reason: 'logged out',
       });
       const { entry, changed } = outcome;
-      this.#audit.write({ action: 'revoke', by, from, entry, changed });
+      this.#audit.write({ action: 'revoke', by, from, source: by, entry, changed });
     }
   }
 }

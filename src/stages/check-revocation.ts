@@ -40,7 +40,7 @@ const RETRY_AFTER_SECONDS = 1;
 export function checkRevocation(
   revocations: Revocations,
   verified: VerifiedToken,
-  route: Route,
+  route: Pick<Route, 'whenStale'>,
   maxViewAgeMs: number,
 ): UnrevokedToken {
   const { token } = verified;

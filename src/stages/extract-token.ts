@@ -40,16 +40,33 @@ export function extractToken(head: RequestHead, route: Route, maxBytes: number):
   if (route.mode === 'none') return ANONYMOUS;
   // A token in a URL ends up in logs, histories and Referer: refused, so that no client comes to rely on it.
   if (head.query !== '' && hasAccessToken(head.query)) throw INVALID_AUTHORIZATION;
-  const [credentials, second] = allCredentials(head, route);
+  return takeToken(allCredentials(head, route), route, maxBytes);
+}
+
+/** What of a route says which credentials it takes. */
+export type CredentialRules = Pick<Route, 'mode' | 'mayHaveBars'>;
+
+/**
+ * The token among the credentials of a request.
+ *
+ * @param all each is the value of an Authorization line
+ * @throws GatewayError as extractToken
+ */
+export function takeToken(
+  all: readonly string[],
+  { mode, mayHaveBars }: CredentialRules,
+  maxBytes: number,
+): PresentedToken {
+  const [credentials, second] = all;
   if (credentials === undefined) {
-    if (route.mode === 'optional') return ANONYMOUS;
+    if (mode === 'optional') return ANONYMOUS;
     throw MISSING_TOKEN;
   }
   if (second !== undefined) throw INVALID_AUTHORIZATION;
   const { scheme, token } = splitCredentials(credentials);
   if (scheme === undefined) throw INVALID_AUTHORIZATION;
   if (scheme !== 'bearer') throw MISSING_TOKEN;
-  if (token === undefined || !isTokenText(token, route.mayHaveBars)) throw INVALID_AUTHORIZATION;
+  if (token === undefined || !isTokenText(token, mayHaveBars)) throw INVALID_AUTHORIZATION;
   if (token.length > maxBytes)
     throw invalidToken('too_large', undefined, `it is longer than limits.token_bytes (${maxBytes})`);
   return new PresentedToken(token);

@@ -31,7 +31,7 @@ const ANONYMOUS = new VerifiedToken(undefined);
 export function verifyToken(
   verifiers: ReadonlyMap<string, TokenVerifier>,
   presented: PresentedToken,
-  route: Route,
+  route: Pick<Route, 'issuerSet'>,
   caller: TokenCaller,
   nowMs: number,
 ): MaybePromise<VerifiedToken> {

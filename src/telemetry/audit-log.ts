@@ -9,6 +9,8 @@ export interface AuditEvent {
   readonly action: 'revoke' | 'undo';
   readonly by: string;
   readonly from: string;
+  /** How it signed in, by a name of the configuration; for the metric. */
+  readonly source: string;
   readonly entry: Pick<RevocationEntry, 'id' | 'target' | 'issuedBefore' | 'reason'>;
   /** Did the list change: by a new entry, by a later cutoff or expiry of a known entry, or by its removal? */
   readonly changed: boolean;
@@ -29,16 +31,16 @@ export interface KeysAuditEvent {
 
 export class AuditLog {
   readonly #logger: Logger;
-  readonly #changed: (action: AuditEvent['action'], by: string) => void;
+  readonly #changed: (action: AuditEvent['action'], source: string) => void;
 
-  /** @param changed is told of each change; `by` is a name of the configuration */
-  constructor(logger: Logger, changed: (action: AuditEvent['action'], by: string) => void) {
+  /** @param changed is told of each change; `source` is a name of the configuration */
+  constructor(logger: Logger, changed: (action: AuditEvent['action'], source: string) => void) {
     this.#logger = logger;
     this.#changed = changed;
   }
 
-  write({ action, by, from, entry, changed }: AuditEvent): void {
-    if (changed) this.#changed(action, by);
+  write({ action, by, from, source, entry, changed }: AuditEvent): void {
+    if (changed) this.#changed(action, source);
     this.#logger.info(
       {
         audit: {

@@ -332,11 +332,14 @@ t.test(
       'realm: "${R:-default}"\nadmin: { port: "${P}", token: ${T} }\n'
         .replace('"${P}"', '9')
         .replace('${T}', '"${T}"') + minimal;
-    t.match(parse(text, { T: '12345' }), { realm: 'default', admin: { port: 9, token: '12345' } });
+    t.match(parse(text, { T: '1234567890123456' }), {
+      realm: 'default',
+      admin: { port: 9, token: '1234567890123456' },
+    });
     const block = `listeners:\n  - port: \${PORT}\n    reuse_port: \${REUSE:-true}\nadmin:\n  token: \${T}\n${minimal}`;
-    t.match(parse(block, { PORT: '81', T: '0123' }), {
+    t.match(parse(block, { PORT: '81', T: '0123456789012345' }), {
       listeners: [{ port: 81, reuse_port: true }],
-      admin: { token: '0123' },
+      admin: { token: '0123456789012345' },
     });
     t.match(parse(`realm: a$\${b}\n${minimal}`), { realm: 'a${b}' });
     t.match(
@@ -357,11 +360,11 @@ t.test('JSON is read as well', async (t) => {
 
 t.test('secrets come from files, without the last line end; what is wrong with one is said', async (t) => {
   const folder = temporaryFolder(t);
-  writeFileSync(join(folder, 'token'), 's3cret\n', { mode: 0o644 });
+  writeFileSync(join(folder, 'token'), 's3cret-of-the-admin\n', { mode: 0o644 });
   const file = join(folder, 'c.yaml');
   writeFileSync(file, `admin: { token_file: token }\n${minimal}`);
   const loaded = loadConfiguration(file, {});
-  t.equal(loaded.configuration.admin.token, 's3cret');
+  t.equal(loaded.configuration.admin.token, 's3cret-of-the-admin');
   t.ok(configurationWarnings(loaded).some((line) => line.includes('can be read by every user')));
   writeFileSync(file, `admin: { token_file: missing }\n${minimal}`);
   const problemOf = (path: string): string => {
@@ -379,7 +382,7 @@ t.test('secrets come from files, without the last line end; what is wrong with o
 t.test('what is risky is said', async (t) => {
   const text = `issuers: { i: { issuer: https://i, jwks_url: "http://i/j", allow_http: true, max_lifetime: 48h } }
 revocation: { when_stale: allow }
-admin: { host: 0.0.0.0, token: abc }
+admin: { host: 0.0.0.0, token: abcdefghijklmnop }
 listeners: [{ port: 80 }, { port: 81, serve: decisions, dialect: request }]
 routes:
   - { name: a, match: {}, upstream: u, auth: { report_only: true } }
@@ -395,6 +398,7 @@ ${UPSTREAMS}`;
   for (const risk of [
     /listeners: .*plaintext beyond loopback/,
     /admin: .*plaintext beyond loopback/,
+    /admin\.token: .*fewer than 32/,
     /memory:/,
     /when_stale: allow/,
     /allow_http/,

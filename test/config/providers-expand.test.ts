@@ -65,7 +65,7 @@ t.test(
 
 t.test('A5 no secret that stands in the file is printed', async (t) => {
   const secrets = `
-admin: { tokens: [{ name: a, token: SECRET-1 }] }
+admin: { tokens: [{ name: a, token: SECRET-1-of-the-test }] }
 log_key: SECRET-2
 revocation: { store: "rediss://user:SECRET-3@redis.test:6379/0", tls: { key: SECRET-4 } }
 issuers:
