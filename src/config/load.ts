@@ -19,6 +19,7 @@ import { configurationSchema, type Configuration } from './schema.ts';
 import { problemsOf } from './schema-problems.ts';
 import { resolveSecrets } from './secrets.ts';
 import { parseYaml } from './parse-yaml.ts';
+import { withinForm } from './union-issues.ts';
 
 export { ConfigurationError };
 
@@ -69,7 +70,7 @@ export function parseConfiguration(
   const raw = expandProviders(own);
   const unset = unresolved.map(({ offset, message }) => ({ place: at(offset), message }));
   const found = [
-    ...(parsed.success ? [] : parsed.error.issues.flatMap(problemsOf)),
+    ...(parsed.success ? [] : parsed.error.issues.flatMap(withinForm).flatMap(problemsOf)),
     ...referenceProblems(raw),
   ].map((problem) => lineOf(atProvider(problem, own, raw)));
   const problems = [
@@ -99,7 +100,7 @@ function parseRetyping(
     configurationSchema.safeParse(expandProviders(document.toJS()), { reportInput: true });
   const first = parse();
   if (first.success || plainScalars.size === 0) return first;
-  for (const issue of first.error.issues) {
+  for (const issue of first.error.issues.flatMap(withinForm)) {
     const node = document.getIn(issue.path as Path, true);
     if (isScalar(node) && plainScalars.has(node) && typeof node.value === 'string')
       node.value = retype(node.value);

@@ -82,7 +82,10 @@ function unwrap(schema: unknown): unknown {
   let current = schema;
   for (;;) {
     const { innerType, options } = definitionOf(current);
-    const inner = innerType ?? options?.find((option) => (option as { shape?: object }).shape !== undefined);
+    const inner =
+      innerType ??
+      options?.find((option) => (option as { shape?: object }).shape !== undefined) ??
+      options?.find((option) => definitionOf(option).element !== undefined);
     if (inner === undefined) return current;
     current = inner;
   }
