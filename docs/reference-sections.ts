@@ -174,6 +174,20 @@ routes:
 `,
   },
   {
+    title: 'routes: several upstreams',
+    keys: ['routes[].upstream[]', 'routes[].sticky'],
+    example: `
+routes:
+  - name: carts
+    match: { path_prefix: /carts }
+    upstream:
+      - { name: orders-next, claims: { beta: true } }
+      - { name: orders, weight: 95 }
+      - { name: orders-next, weight: 5 }
+    sticky: subject
+`,
+  },
+  {
     title: 'routes: auth',
     keys: ['routes[].auth'],
     example: `
@@ -225,6 +239,9 @@ upstreams:
     health: { path: /healthz }
     eject: { errors: 5, for: 30s }
     tls: { ca_file: internal-ca.crt }
+  orders-next:
+    targets: [https://orders-next.internal:8443]
+    eject: {}
 `,
   },
 ];

@@ -1,5 +1,5 @@
 /**
- * The pipeline of a request, in one straight line: Gateway.decide, of which Gateway.permit is steps 1 to 6. The order is
+ * The pipeline of a request, in one straight line: Gateway.decide, of which Gateway.permit is all but steps 6 and 8. The order is
  * security, so it is code and not data. Each step returns a value that only that step can make, and the next step asks for
  * it: forwarding without an AuthorizedRequest does not compile.
  *
@@ -11,8 +11,9 @@
  * 3. verify token       stages/verify-token.ts        the only step that may wait
  * 4. check revocation   stages/check-revocation.ts
  * 5. authorize          stages/authorize.ts
- * 6. sign assertion     stages/sign-assertion.ts
- * 7. rewrite headers    stages/rewrite-headers.ts     only where this gateway forwards the request itself
+ * 6. choose upstream    stages/choose-upstream.ts     only where this gateway forwards the request itself
+ * 7. sign assertion     stages/sign-assertion.ts
+ * 8. rewrite headers    stages/rewrite-headers.ts     only where this gateway forwards the request itself
  *    forward            upstream/upstream-forwarder.ts   after: handlers/proxy-handler.ts
  *    respond            handlers/response-writer.ts
  *
@@ -24,8 +25,9 @@ import { allowsPreflight, preflightHeaders, preflightMethod } from './http/cors.
 import type { RequestHead } from './http/request-head.ts';
 import { orElse, whenReady, type MaybePromise } from './maybe-promise.ts';
 import type { Policy, Route } from './policy.ts';
-import { authorize, passReported } from './stages/authorize.ts';
+import { authorize, passReported, type AuthorizedRequest } from './stages/authorize.ts';
 import { checkRevocation, type Revocations, type UnrevokedToken } from './stages/check-revocation.ts';
+import { chooseUpstream } from './stages/choose-upstream.ts';
 import { extractToken } from './stages/extract-token.ts';
 import { matchRoute, RouteTable } from './stages/match-route.ts';
 import {
@@ -56,6 +58,8 @@ export interface GatewayParts {
   readonly signer: AssertionSigner | undefined;
   readonly observer: Observer;
   readonly clock: Clock;
+  /** From 0 to below 1; default: Math.random. It shares requests out by weight; no secret depends on it. */
+  readonly random?: () => number;
 }
 
 export class Gateway {
@@ -104,15 +108,23 @@ export class Gateway {
   }
 
   /**
-   * May this request pass, and as what does the upstream get it? For a listener that forwards: permit and the step after
-   * it. Nothing has been sent anywhere but to the authorization servers that the route names.
+   * May this request pass, and which upstream gets it, as what? For a listener that forwards. Nothing has been sent anywhere
+   * but to the authorization servers that the route names.
    *
    * @throws GatewayError, at once or later
    */
   decide(head: RequestHead, request: RequestContext, exchange: Exchange): MaybePromise<OutboundRequest> {
-    return whenReady(this.permit(head, request, exchange), (asserted) => {
+    const { signer, clock, random = Math.random } = this.#parts;
+    return whenReady(this.#authorized(head, request, exchange), (authorized) => {
+      exchange.enter('choose_upstream');
+      const upstream = chooseUpstream(authorized, head.path, random);
+      exchange.upstream = upstream;
+
+      exchange.enter('sign_assertion');
+      const asserted = signAssertion(signer, authorized, upstream, clock);
+
       exchange.enter('rewrite_headers');
-      return rewriteHeaders(head, asserted, request, this.policy.name, request.connection);
+      return rewriteHeaders(head, asserted, upstream, request, this.policy.name, request.connection);
     });
   }
 
@@ -122,12 +134,25 @@ export class Gateway {
    * @throws GatewayError, at once or later
    */
   permit(head: RequestHead, request: RequestContext, exchange: Exchange): MaybePromise<AssertedRequest> {
-    const { policy, verifiers, revocations, signer, observer, clock } = this.#parts;
+    const { signer, clock } = this.#parts;
+    return whenReady(this.#authorized(head, request, exchange), (authorized) => {
+      exchange.enter('sign_assertion');
+      return signAssertion(signer, authorized, undefined, clock);
+    });
+  }
+
+  /** Steps 1 to 5. */
+  #authorized(
+    head: RequestHead,
+    request: RequestContext,
+    exchange: Exchange,
+  ): MaybePromise<AuthorizedRequest> {
+    const { policy, verifiers, revocations, observer, clock } = this.#parts;
     const nowMs = clock.nowMs();
     const route = this.#matchRoute(head, request, exchange);
     let unrevoked: UnrevokedToken | undefined;
 
-    const line = (): MaybePromise<AssertedRequest> => {
+    const line = (): MaybePromise<AuthorizedRequest> => {
       exchange.enter('extract_token');
       const presented = extractToken(head, route, policy.tokenBytes);
 
@@ -141,9 +166,7 @@ export class Gateway {
         exchange.enter('authorize');
         const authorized = authorize(route, unrevoked, head.path);
         observer.authorized(exchange, unrevoked);
-
-        exchange.enter('sign_assertion');
-        return signAssertion(signer, authorized, nowMs);
+        return authorized;
       });
     };
     if (!route.reportOnly) return line();
@@ -152,8 +175,7 @@ export class Gateway {
     return orElse(line, (error) => {
       if (!(error instanceof GatewayError) || error.reason === undefined) throw error;
       observer.reported(exchange, error);
-      exchange.enter('sign_assertion');
-      return signAssertion(signer, passReported(route, unrevoked), nowMs);
+      return passReported(route, unrevoked);
     });
   }
 

@@ -41,10 +41,35 @@ export interface Alternative {
   readonly claims: readonly ClaimRule[];
 }
 
+/** Several upstreams of one route. Rules come first, in order; the weights share the callers that fit none. */
+export interface TrafficSplit {
+  readonly rules: readonly SplitRule[];
+  /** At least one, each with a weight above 0. */
+  readonly shares: readonly SplitShare[];
+  /** Of the weights. */
+  readonly total: number;
+  /** The same subject goes to the same upstream. */
+  readonly sticky: boolean;
+  /** Every upstream that a request may go to, once. */
+  readonly names: readonly string[];
+}
+
+/** An upstream for the callers whose claims fit all of these rules. */
+export interface SplitRule {
+  readonly name: string;
+  readonly claims: readonly ClaimRule[];
+}
+
+export interface SplitShare {
+  readonly name: string;
+  readonly weight: number;
+}
+
 export interface Route {
   readonly name: string;
   readonly match: RouteMatch;
-  readonly upstream: string;
+  /** A name: every request goes there. */
+  readonly upstream: string | TrafficSplit;
   readonly mode: 'required' | 'optional' | 'none';
   /** Configured names; only tokens of these issuers are accepted. */
   readonly issuers: readonly string[];

@@ -10,6 +10,7 @@ import { IdentityContract, type IdentityHeader } from '../identity/identity-head
 import { parseIdentityText } from '../identity/identity-value.ts';
 import type { Policy, Route, RouteMatch, ScopeRule } from '../policy.ts';
 import { compileClaimRules } from '../token/claim-rules.ts';
+import { compileUpstream } from './compile-upstream.ts';
 
 export function compilePolicy(configuration: Configuration): Policy {
   const { identity, limits } = configuration;
@@ -60,7 +61,7 @@ function compileRoute(
   return {
     name: route.name,
     match,
-    upstream: route.upstream,
+    upstream: compileUpstream(route, template),
     mode: auth.mode,
     ...compileIssuers(auth, configuration),
     scopes: compileScopes(auth.scopes),

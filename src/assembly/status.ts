@@ -1,5 +1,5 @@
 /** The JSON of GET /v1/status: what this gateway serves, and how its parts are. docs/reference.md, "Admin listener". */
-import { accessText, matchText } from '../config/describe-route.ts';
+import { accessText, matchText, upstreamText } from '../config/describe-route.ts';
 import { VERSION } from '../version.ts';
 import type { CertificateStatus } from './certificate-watch.ts';
 import type { Generation, Lasting } from './generation.ts';
@@ -26,7 +26,7 @@ export function statusJson({ generation, lasting, uptimeMs, ready, certificates 
       match: matchText(route),
       mode: route.auth.mode,
       access: accessText(route),
-      upstream: route.upstream,
+      upstream: upstreamText(route),
     })),
     issuers: Object.entries(loaded.configuration.issuers).map(([name, { issuer = null }]) => {
       const keys = issuers.remoteKeySets.get(name);

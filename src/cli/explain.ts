@@ -145,5 +145,12 @@ function verdict({
     fail_open: 'It passes unchecked, since the revocation list is too old and the route says to allow that',
   };
   const condition = stages.some(({ outcome }) => outcome === 'assumed') ? ', if the signature is good' : '';
-  return `${passes[decision] ?? 'It passes'}${condition}. The upstream ${upstream.name} gets:`;
+  return `${passes[decision] ?? 'It passes'}${condition}. ${receiverText(upstream)} gets:`;
+}
+
+/** Where chance decides, all that may get the request: they get it alike. */
+function receiverText({ name, chosen_by, shares }: NonNullable<Explanation['upstream']>): string {
+  return chosen_by === 'weight' && shares.length > 1
+    ? `One of the upstreams ${shares.map((each) => each.name).join(', ')}`
+    : `The upstream ${name}`;
 }

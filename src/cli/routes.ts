@@ -1,5 +1,6 @@
 import { identityNames, routeIdentityMap } from '../config/identity-map.ts';
-import { accessText, matchText } from '../config/describe-route.ts';
+import { accessText, matchText, upstreamText } from '../config/describe-route.ts';
+import { upstreamEntries } from '../config/route-upstream-schema.ts';
 import type { Configuration, RouteConfiguration } from '../config/schema.ts';
 import {
   CONFIG_OPTION,
@@ -32,7 +33,7 @@ export function routeTable(configuration: Configuration): string {
     ...configuration.routes.map((route) => [
       route.name,
       matchText(route),
-      route.upstream,
+      upstreamText(route),
       accessText(route),
       route.auth.mode === 'none' ? '-' : Object.keys(routeIdentityMap(configuration, route)).join(', '),
     ]),
@@ -47,6 +48,7 @@ function contractOf(route: RouteConfiguration, configuration: Configuration): ob
     route: route.name,
     match: route.match,
     upstream: route.upstream,
+    ...(route.sticky ? { sticky: route.sticky } : {}),
     mode: auth.mode,
     report_only: auth.report_only,
     // Only then does every request have a caller.
@@ -64,7 +66,7 @@ function contractOf(route: RouteConfiguration, configuration: Configuration): ob
           assertion: {
             header: assertion.header,
             issuer: configuration.name,
-            audience: route.upstream,
+            audience: typeof route.upstream === 'string' ? route.upstream : audiencesOf(route),
             lifetime_seconds: assertion.lifetime / 1000,
             claims: assertion.claims,
           },
@@ -72,4 +74,9 @@ function contractOf(route: RouteConfiguration, configuration: Configuration): ob
       : {}),
     forward_authorization: route.identity.forward_authorization ?? forward_authorization,
   };
+}
+
+/** Each upstream finds its own name in `aud`. */
+function audiencesOf({ upstream }: RouteConfiguration): string[] {
+  return [...new Set(upstreamEntries(upstream).map(({ name }) => name))];
 }

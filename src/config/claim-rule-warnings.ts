@@ -1,5 +1,6 @@
 /** Claim rules that are allowed, but fit more than they seem to. Pure. */
 import type { ClaimRuleSetting } from '../token/claim-rules.ts';
+import { upstreamEntries } from './route-upstream-schema.ts';
 import type { Configuration } from './schema.ts';
 
 /** One line for each risk: what it is, what to do. */
@@ -8,10 +9,13 @@ export function claimRuleWarnings({ issuers, routes }: Configuration): string[] 
     ...Object.entries(issuers).flatMap(([name, { claims }]) =>
       openPrefixes(claims, `issuers.${name}.claims`),
     ),
-    ...routes.flatMap(({ name, auth }) => [
+    ...routes.flatMap(({ name, auth, upstream }) => [
       ...openPrefixes(auth.claims, `routes: ${name} auth.claims`),
       ...(auth.any_of ?? []).flatMap(({ claims }, index) =>
         openPrefixes(claims, `routes: ${name} auth.any_of[${index}].claims`),
+      ),
+      ...upstreamEntries(upstream).flatMap(({ claims = {} }, index) =>
+        openPrefixes(claims, `routes: ${name} upstream[${index}].claims`),
       ),
     ]),
   ];

@@ -11,6 +11,7 @@ import type { Problem } from './problem.ts';
 import { providerProblems } from './provider-problems.ts';
 import { isRaw, listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
+import { namedUpstreams } from './route-upstream-problems.ts';
 import { sharedTenants } from './tenant-problems.ts';
 
 /** Every problem with references and combinations in a configuration of any shape. */
@@ -84,15 +85,17 @@ function upstreamTlsProblems({ tls, targets }: Raw, path: Path): Problem[] {
 function upgradeProblems(raw: Raw): Problem[] {
   const upstreams = rawOf(raw['upstreams']);
   return listOf(raw['routes']).flatMap((route, index): Problem[] => {
-    const { upgrade, upstream } = rawOf(route);
-    const isHttp2 = targetUrls(rawOf(upstreams[textOf(upstream)])).some((url) => /^h2c?:/i.test(url));
-    return upgrade === undefined || !isHttp2
+    const { upgrade } = rawOf(route);
+    const name = namedUpstreams(rawOf(route), [])
+      .map(([name]) => textOf(name))
+      .find((name) => targetUrls(rawOf(upstreams[name])).some((url) => /^h2c?:/i.test(url)));
+    return upgrade === undefined || name === undefined
       ? []
       : [
           {
             path: ['routes', index, 'upgrade'],
             atKey: true,
-            message: `the upstream ${textOf(upstream)} has a target that speaks HTTP/2, which has no Upgrade; give this route an upstream with http:// or https:// targets`,
+            message: `the upstream ${name} has a target that speaks HTTP/2, which has no Upgrade; give this route an upstream with http:// or https:// targets`,
           },
         ];
   });

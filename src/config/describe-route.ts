@@ -24,6 +24,29 @@ export function accessText({ auth }: RouteConfiguration): string {
   return `${auth.report_only ? 'report only: ' : ''}${auth.mode === 'optional' ? 'anonymous, or ' : ''}token${rules.length > 0 ? ` with ${rules.join(', ')}` : ''}`;
 }
 
+/** Where its requests go. */
+export function upstreamText({ upstream, sticky }: RouteConfiguration): string {
+  if (typeof upstream === 'string') return upstream;
+  const rules = upstream
+    .filter(({ weight }) => weight !== 0)
+    .flatMap(({ name, claims }) =>
+      claims ? [`${name} if ${ruleTexts({ scopes: [], claims }).join(', ')}`] : [],
+    );
+  const shared = upstream.flatMap(({ name, weight = 1, claims }) => (claims ? [] : [{ name, weight }]));
+  return `${[...rules, sharesText(shared)].join('; ')}${sticky === undefined ? '' : ', sticky'}`;
+}
+
+/** Each with its share, those too that are taken out by the weight 0. */
+export function sharesText(shares: readonly { readonly name: string; readonly weight: number }[]): string {
+  if (shares.length === 1) return shares[0]?.name ?? '';
+  const total = shares.reduce((sum, { weight }) => sum + weight, 0);
+  return shares.map(({ name, weight }) => `${name} ${percentText(weight / total)}`).join(', ');
+}
+
+function percentText(share: number): string {
+  return `${Number((100 * share).toPrecision(3))} %`;
+}
+
 function ruleTexts({ scopes, claims }: Pick<RouteConfiguration['auth'], 'scopes' | 'claims'>): string[] {
   const { all = [], any = [] } = Array.isArray(scopes) ? { all: scopes } : scopes;
   return [

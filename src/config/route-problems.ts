@@ -9,6 +9,7 @@ import { routeRuleProblems } from './claim-rule-problems.ts';
 import { hostHeaderProblems, pathProblems } from './path-problems.ts';
 import type { Problem } from './problem.ts';
 import { isRaw, listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
+import { namedUpstreams, routeUpstreamProblems } from './route-upstream-problems.ts';
 import { nearest } from './suggest.ts';
 import { templateProblems } from './template-problems.ts';
 
@@ -23,7 +24,7 @@ export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
       message: `"${name}" is not in ${what}; ${guess === undefined ? `add it there${names.length > 0 ? ` (there are: ${names.join(', ')})` : ''}` : `did you mean ${guess}?`}`,
     });
   };
-  known('upstreams', route['upstream'], [...path, 'upstream']);
+  for (const [name, place] of namedUpstreams(route, path)) known('upstreams', name, place);
   const auth = rawOf(route['auth']);
   listOf(auth['issuers']).forEach((name, index) =>
     known('issuers', name, [...path, 'auth', 'issuers', index]),
@@ -34,6 +35,7 @@ export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
     ...webSocketProblems(route, path),
     ...corsProblems(route, path),
     ...routeRuleProblems(route, path),
+    ...routeUpstreamProblems(route, path),
     ...templateProblems(route, path),
     ...rewriteProblems(route, path),
     ...pathProblems(route, path),

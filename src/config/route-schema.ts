@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { routeClaimRules } from './claim-rule-schema.ts';
 import { hostPattern } from './host-scalars.ts';
+import { routeUpstream, sticky } from './route-upstream-schema.ts';
 import {
   count,
   duration,
@@ -120,7 +121,14 @@ export const route = z.strictObject({
   match: match.describe(
     'Which requests the route serves. The most specific route wins, as in the Kubernetes Gateway API.',
   ),
-  upstream: name.describe('Upstream that its requests are forwarded to: a key of upstreams.'),
+  upstream: routeUpstream.describe(
+    'Upstream that its requests are forwarded to: a key of upstreams. Or a list of upstreams, to share requests by weight or to choose by claims, as for a canary. A retry stays with the upstream that was chosen; where that is down, no other takes over.',
+  ),
+  sticky: sticky
+    .optional()
+    .describe(
+      'subject: requests of one subject (of one client, where the token has no subject) go to the same upstream of those with a weight, through every gateway and restart; new weights move as few subjects as possible. Absent: each request is shared out by itself. Set it where the versions of a service differ for users.',
+    ),
   auth: auth.prefault({}),
   when_stale: whenStale.optional().describe('Overrides revocation.when_stale for this route.'),
   paths: z

@@ -1,6 +1,7 @@
 /** Paths with variables that another route serves in a spelling beside them, without their rule. Pure. Rule C10. */
 import { segmentsOf, variableIn } from '../http/path-template.ts';
 import type { ClaimRuleSetting } from '../token/claim-rules.ts';
+import { upstreamEntries } from './route-upstream-schema.ts';
 import type { Configuration, RouteConfiguration } from './schema.ts';
 
 /**
@@ -17,7 +18,7 @@ export function templateWarnings({ routes }: Configuration): string[] {
     const deepest = Math.max(-1, ...depths);
     return below
       .filter((_, index) => deepest >= 0 && depths[index] === deepest)
-      .filter((other) => other.upstream === route.upstream && !comparesVariable(other))
+      .filter((other) => sharesUpstream(route, other) && !comparesVariable(other))
       .map(
         ({ name }) =>
           `routes: ${name} serves ${beside} without the rule of ${route.name}, and sends it to the same upstream, which may take it for ${path}; use path_prefix in ${route.name}`,
@@ -31,6 +32,11 @@ function comparesVariable({ auth }: RouteConfiguration): boolean {
 
 function namesVariable(setting: ClaimRuleSetting): boolean {
   return typeof setting === 'object' && 'path' in setting;
+}
+
+function sharesUpstream(route: RouteConfiguration, other: RouteConfiguration): boolean {
+  const names = upstreamEntries(other.upstream).map(({ name }) => name);
+  return upstreamEntries(route.upstream).some(({ name }) => names.includes(name));
 }
 
 function sharesHost({ match: { hosts } }: RouteConfiguration, { match }: RouteConfiguration): boolean {

@@ -6,6 +6,7 @@ import { headerAlias } from '../http/header-names.ts';
 import type { ClaimRuleSetting } from '../token/claim-rules.ts';
 import { routeIdentityMap } from './identity-map.ts';
 import type { Configuration, IssuerConfiguration } from './schema.ts';
+import { upstreamEntries } from './route-upstream-schema.ts';
 import { NAMES_OF_USERS } from './tenant-problems.ts';
 
 /** One line for each risk: what it is, what to do. */
@@ -43,6 +44,9 @@ function namesOfAnyTenant(configuration: Configuration, issuer: string): string[
       ...namesIn(route.auth.claims, `routes: ${route.name} auth.claims`),
       ...(route.auth.any_of ?? []).flatMap(({ claims }, index) =>
         namesIn(claims, `routes: ${route.name} auth.any_of[${index}].claims`),
+      ),
+      ...upstreamEntries(route.upstream).flatMap(({ claims = {} }, index) =>
+        namesIn(claims, `routes: ${route.name} upstream[${index}].claims`),
       ),
     ]),
     ...(accepting.length === 0 ? [] : assertedNames(configuration)),

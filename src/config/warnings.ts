@@ -10,6 +10,7 @@ import { claimRuleWarnings } from './claim-rule-warnings.ts';
 import { isOpaqueIssuer } from './issuer-schema.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
 import type { LoadedConfiguration } from './load.ts';
+import { routeUpstreamWarnings } from './route-upstream-warnings.ts';
 import type { Configuration } from './schema.ts';
 import { hasInlineSecret, secretFiles } from './secret-files.ts';
 import { tenantWarnings } from './tenant-warnings.ts';
@@ -22,6 +23,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...shortAdminTokens(loaded.configuration),
     ...issuerWarnings(loaded.configuration.issuers),
     ...claimRuleWarnings(loaded.configuration),
+    ...routeUpstreamWarnings(loaded.configuration),
     ...tenantWarnings(loaded.configuration),
     ...templateWarnings(loaded.configuration),
     ...unusedIntrospection(loaded.configuration),

@@ -44,7 +44,8 @@ export function notPermittedText(route: Route, token: AuthenticToken, path: stri
   return [...lacks, ...(asksForScopes ? [scopesText(token)] : [])].join('; ');
 }
 
-function lackTexts({ scopes, claims }: Alternative, token: AuthenticToken, path: string): string[] {
+/** What the token lacks of these scopes and rules. */
+export function lackTexts({ scopes, claims }: Alternative, token: AuthenticToken, path: string): string[] {
   return [
     ...scopeLacks(scopes, token),
     ...claims.filter((rule) => !satisfies(rule, token.claims, path)).map((rule) => failedText(rule, token)),

@@ -11,6 +11,7 @@ import type { RevocationEntry } from '../revocation/revocation-store.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { JwtText } from '../token/lexical-gate.ts';
+import { choiceOf, type Choice } from './describe-choice.ts';
 import { notPermittedText, permittedText } from './describe-permission.ts';
 import type { KnownRevocations } from './known-revocations.ts';
 import { jwtOf, refusedText, verifiedText } from './describe-token.ts';
@@ -61,15 +62,36 @@ export class StageWords {
           : 'there is nothing to revoke';
       case 'authorize':
         return token ? permittedText(route) : 'no permission is needed here';
+      case 'choose_upstream': {
+        const choice = this.#choice();
+        return choice ? `${choice.name}, ${choice.text}${this.#elsewhereText()}` : '';
+      }
       case 'sign_assertion':
         return loaded.configuration.identity.assertion && token
-          ? `an assertion for ${route?.upstream} is signed`
+          ? `an assertion for ${this.#choice()?.name} is signed`
           : 'no assertion is made';
       case 'rewrite_headers':
         return outbound
-          ? `${outbound.method} ${outbound.target} goes to ${outbound.route.upstream}; ${this.#identityText(outbound)}`
+          ? `${outbound.method} ${outbound.target} goes to ${this.#choice()?.name}; ${this.#identityText(outbound)}`
           : '';
     }
+  }
+
+  #choice(): Choice | undefined {
+    const { exchange, outbound } = this.#seen;
+    const { route, head, upstream, decision } = exchange;
+    if (!route || !head || upstream === undefined) return undefined;
+    const token = outbound ? outbound.token : decision?.decision === 'report' ? undefined : exchange.token;
+    return choiceOf(route, token, head.path, upstream);
+  }
+
+  /** A list is for listeners that forward. */
+  #elsewhereText(): string {
+    const { loaded, exchange } = this.#seen;
+    const decides = loaded.configuration.listeners.some(({ serve }) => serve === 'decisions');
+    return decides && typeof exchange.route?.upstream === 'object'
+      ? '; where a listener serves decisions, the proxy that asks chooses'
+      : '';
   }
 
   /** Of the stage that has refused the request. */

@@ -20,6 +20,7 @@ import { Observer } from '../telemetry/observer.ts';
 import { RouteTable } from '../stages/match-route.ts';
 import type { ClientEnd, OutboundRequest } from '../stages/rewrite-headers.ts';
 import { newRequestId } from '../telemetry/trace-context.ts';
+import { choiceOf } from './describe-choice.ts';
 import {
   decided,
   logoutExplanation,
@@ -197,11 +198,15 @@ export class DryRun {
   }
 
   /** A header that is a key for its holder is not printed. */
-  #upstream({ route, method, target, host, headers }: OutboundRequest): Explanation['upstream'] {
+  #upstream(outbound: OutboundRequest): Explanation['upstream'] {
+    const { route, token, head, upstream, method, target, host, headers } = outbound;
+    const { name, by, shares } = choiceOf(route, token, head.path, upstream);
     const { assertion } = this.#parts.loaded.configuration.identity;
     const secret = new Set(['authorization', ...(assertion ? [headerAlias(assertion.header)] : [])]);
     return {
-      name: route.upstream,
+      name,
+      chosen_by: by,
+      shares,
       method,
       target,
       host: host ?? null,

@@ -80,6 +80,8 @@ export async function explain(
       signer: assertionSigner(loaded, clock),
       observer,
       clock,
+      // No dice: where chance decides, the explanation has the shares.
+      random: () => 0,
     });
     const { logoutEndpoints } = issuers;
     const run = new DryRun({

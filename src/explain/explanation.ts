@@ -2,6 +2,7 @@
 import type { AuthReason, GatewayError } from '../errors.ts';
 import { fieldPairs } from '../http/field-list.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
+import type { Choice } from './describe-choice.ts';
 import type { NearRoute } from './nearest-routes.ts';
 
 export const STAGES: readonly StageName[] = [
@@ -11,6 +12,7 @@ export const STAGES: readonly StageName[] = [
   'verify_token',
   'check_revocation',
   'authorize',
+  'choose_upstream',
   'sign_assertion',
   'rewrite_headers',
 ];
@@ -38,6 +40,8 @@ export interface Explanation {
   readonly answer: { readonly headers: readonly Line[]; readonly body: string } | null;
   readonly upstream: {
     readonly name: string;
+    readonly chosen_by: Choice['by'];
+    readonly shares: Choice['shares'];
     readonly method: string;
     readonly target: string;
     /** The client's, where the route preserves it; null: the target's own. */

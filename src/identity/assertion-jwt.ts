@@ -44,7 +44,7 @@ export interface ReusableAssertion {
 }
 
 export class JwtAssertionSigner {
-  readonly reusable = new TokenMemo(() => new Map<string, ReusableAssertion>());
+  readonly reusable = new TokenMemo(() => new Map<string | readonly string[], ReusableAssertion>());
   readonly #policy: AssertionPolicy;
   readonly #keys: readonly SigningKey[];
   readonly #clock: Clock;
@@ -79,7 +79,7 @@ export class JwtAssertionSigner {
     return first;
   }
 
-  sign(token: AuthenticToken, audience: string): ReusableAssertion {
+  sign(token: AuthenticToken, audience: string | readonly string[]): ReusableAssertion {
     const { header, issuer, lifetimeSeconds, claims } = this.#policy;
     const nowMs = this.#clock.nowMs();
     const issuedAt = Math.floor(nowMs / 1000);

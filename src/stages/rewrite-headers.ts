@@ -1,5 +1,5 @@
 /**
- * Seventh stage: the request as the upstream gets it. Pure. docs/reference.md, "What the upstream gets"; RFC 9110 section 7.6.
+ * Eighth stage: the request as the upstream gets it. Pure. docs/reference.md, "What the upstream gets"; RFC 9110 section 7.6.
  * Rules H1, H9, H13, H14, F1, C1 to C3.
  */
 import { LOOP, UPGRADE_REFUSED } from '../errors.ts';
@@ -10,6 +10,7 @@ import { readProtocols } from '../http/websocket-protocol.ts';
 import type { Route } from '../policy.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { AuthorizedRequest } from './authorize.ts';
+import type { ChosenUpstream } from './choose-upstream.ts';
 import type { AssertedRequest } from './sign-assertion.ts';
 
 /** What the gateway knows about the client's end of the connection. */
@@ -30,6 +31,8 @@ class OutboundRequest {
   /** The request as it came. */
   readonly head: RequestHead;
   readonly route: Route;
+  /** Every try goes there. */
+  readonly upstream: ChosenUpstream;
   /** Whose request it is; undefined where the caller is anonymous. */
   readonly token: AuthenticToken | undefined;
   readonly requestId: string;
@@ -51,6 +54,7 @@ class OutboundRequest {
   constructor(
     head: RequestHead,
     { route, token }: AuthorizedRequest,
+    upstream: ChosenUpstream,
     requestId: string,
     target: string,
     headers: string[],
@@ -59,6 +63,7 @@ class OutboundRequest {
   ) {
     this.head = head;
     this.route = route;
+    this.upstream = upstream;
     this.token = token;
     this.requestId = requestId;
     this.method = head.method;
@@ -81,6 +86,7 @@ export type { OutboundRequest };
 export function rewriteHeaders(
   head: RequestHead,
   asserted: AssertedRequest,
+  upstream: ChosenUpstream,
   ids: ExchangeIds,
   name: string,
   client: ClientEnd,
@@ -118,6 +124,7 @@ export function rewriteHeaders(
   return new OutboundRequest(
     head,
     asserted.authorized,
+    upstream,
     ids.requestId,
     target,
     headers,

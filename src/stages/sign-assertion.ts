@@ -1,18 +1,23 @@
 /**
- * Sixth stage: a signed assertion about the caller, for upstreams that verify one. It is signed once for a token and an
+ * Seventh stage: a signed assertion about the caller, for upstreams that verify one. It is signed once for a token and an
  * upstream, and used again within its life.
  */
+import type { Clock } from '../clock.ts';
 import type { ReusableAssertion } from '../identity/assertion-jwt.ts';
 import type { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { AuthorizedRequest } from './authorize.ts';
+import type { ChosenUpstream } from './choose-upstream.ts';
+
+/** Whom an assertion is for: the upstream that gets the request, or each that may get it. */
+type Audience = string | readonly string[];
 
 /** Signs assertions (RFC 7519) about callers. */
 export interface AssertionSigner {
-  /** What was signed for a token, by upstream. */
-  readonly reusable: TokenMemo<Map<string, ReusableAssertion>>;
-  /** @param audience the name of the upstream */
-  sign(token: AuthenticToken, audience: string): ReusableAssertion;
+  /** What was signed for a token, by audience. */
+  readonly reusable: TokenMemo<Map<Audience, ReusableAssertion>>;
+  /** @param audience names of upstreams */
+  sign(token: AuthenticToken, audience: Audience): ReusableAssertion;
 }
 
 /** An authorized request with everything that the gateway says about its caller. */
@@ -31,19 +36,26 @@ export type { AssertedRequest };
 
 const NONE: readonly string[] = [];
 
-/** @param signer undefined where no assertion is configured */
+/**
+ * @param signer undefined where no assertion is configured
+ * @param chosen undefined where another proxy forwards the request: which of the route's upstreams it asks is up to it, so
+ *               the assertion is for each of them
+ */
 export function signAssertion(
   signer: AssertionSigner | undefined,
   authorized: AuthorizedRequest,
-  nowMs: number,
+  chosen: ChosenUpstream | undefined,
+  clock: Clock,
 ): AssertedRequest {
   const { token, route } = authorized;
   if (!signer || !token) return new AssertedRequest(authorized, NONE);
-  const byUpstream = signer.reusable.of(token);
-  let reusable = byUpstream.get(route.upstream);
-  if (!reusable || nowMs >= reusable.reusableUntilMs) {
-    reusable = signer.sign(token, route.upstream);
-    byUpstream.set(route.upstream, reusable);
+  const { upstream } = route;
+  const audience = chosen ?? (typeof upstream === 'string' ? upstream : upstream.names);
+  const byAudience = signer.reusable.of(token);
+  let reusable = byAudience.get(audience);
+  if (!reusable || clock.nowMs() >= reusable.reusableUntilMs) {
+    reusable = signer.sign(token, audience);
+    byAudience.set(audience, reusable);
   }
   return new AssertedRequest(authorized, reusable.headers);
 }

@@ -36,6 +36,7 @@ export class AccessLog {
     line += `,"route":"${exchange.routeName}","method":${quoted(exchange.method)}`;
     if (head) line += `,"path":${quoted(head.path)}`;
     line += `,"status":${exchange.status},"duration_ms":${rounded(exchange.durationMs)}`;
+    if (isChosen(exchange)) line += `,"upstream_name":"${exchange.upstream}"`;
     if (exchange.target !== undefined) line += `,"upstream":${quoted(exchange.target)}`;
     if (exchange.upstreamMs !== undefined) line += `,"upstream_ms":${rounded(exchange.upstreamMs)}`;
     line += `,"bytes_in":${exchange.bytesIn},"bytes_out":${exchange.bytesOut},"client_ip":${quoted(exchange.clientIp)}`;
@@ -71,6 +72,11 @@ export class AccessLog {
   #hash(text: string): string {
     return createHmac('sha256', this.#key).update(text).digest('base64url').slice(0, HASH_CHARACTERS);
   }
+}
+
+/** Where the route has one upstream, its name says no more than the route's. */
+function isChosen({ route, upstream }: Exchange): boolean {
+  return upstream !== undefined && typeof route?.upstream === 'object';
 }
 
 /**

@@ -24,6 +24,7 @@ export type StageName =
   | 'verify_token'
   | 'check_revocation'
   | 'authorize'
+  | 'choose_upstream'
   | 'sign_assertion'
   | 'rewrite_headers';
 
@@ -54,6 +55,8 @@ export class Exchange {
   /** What the upstream's connection said, or what exactly is wrong with a token; for the log only. */
   failureCause: string | undefined;
   status = 0;
+  /** Its name, chosen for this request. */
+  upstream: string | undefined;
   target: string | undefined;
   forwardedAtMs: number | undefined;
   upstreamMs: number | undefined;

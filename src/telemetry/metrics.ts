@@ -67,6 +67,11 @@ export class Metrics {
     ['upstream'],
     REQUEST_SECONDS,
   );
+  readonly routeUpstreamRequests = this.#counter(
+    'sallyport_route_upstream_requests_total',
+    'Requests of routes with a list of upstreams, by the one that was chosen, and by the status that the client got.',
+    ['route', 'upstream', 'code'],
+  );
   readonly decisions = this.#counter(
     'sallyport_auth_decisions_total',
     'Authentication and authorization decisions.',

@@ -17,7 +17,16 @@ interface RouteMetrics {
   readonly requests: Map<string, CounterChild>;
   /** By issuer, decision and reason. */
   readonly decisions: Map<string, CounterChild>;
+  /** Of the route's only upstream. */
   readonly upstreamSeconds: HistogramChild | undefined;
+  /** Of each upstream of its list that has got a request. */
+  readonly byUpstream: Map<string, UpstreamMetrics>;
+}
+
+interface UpstreamMetrics {
+  readonly seconds: HistogramChild;
+  /** By status. */
+  readonly requests: Map<number, CounterChild>;
 }
 
 /** Counts exchanges and hands them to the log. Children of metrics are held, so that counting is an addition. */
@@ -121,8 +130,23 @@ export class Observer {
       this.#metrics.requests.child(exchange.routeName, method, exchange.status),
     ).value++;
     if (exchange.upstreamMs !== undefined) metrics.upstreamSeconds?.observe(exchange.upstreamMs / 1000);
+    if (exchange.forwardedAtMs !== undefined && typeof exchange.route?.upstream === 'object')
+      this.#endOfChosen(exchange, metrics.byUpstream);
     exchange.trace?.end?.(exchange);
     this.#log?.(exchange);
+  }
+
+  #endOfChosen(
+    { upstream = '', upstreamMs, status, routeName }: Exchange,
+    byUpstream: RouteMetrics['byUpstream'],
+  ): void {
+    const { seconds, requests } = held(byUpstream, upstream, () => ({
+      seconds: this.#metrics.upstreamSeconds.child(upstream),
+      requests: new Map<number, CounterChild>(),
+    }));
+    held(requests, status, () => this.#metrics.routeUpstreamRequests.child(routeName, upstream, status))
+      .value++;
+    if (upstreamMs !== undefined) seconds.observe(upstreamMs / 1000);
   }
 
   #detailed(exchange: Exchange, error: GatewayError): void {
@@ -145,12 +169,14 @@ export class Observer {
       overhead: this.#metrics.overheadSeconds.child(routeName),
       requests: new Map(),
       decisions: new Map(),
-      upstreamSeconds: route && this.#metrics.upstreamSeconds.child(route.upstream),
+      upstreamSeconds:
+        typeof route?.upstream === 'string' ? this.#metrics.upstreamSeconds.child(route.upstream) : undefined,
+      byUpstream: new Map(),
     }));
   }
 }
 
-function held<T>(map: Map<string, T>, key: string, make: () => T): T {
+function held<K, T>(map: Map<K, T>, key: K, make: () => T): T {
   let value = map.get(key);
   if (value === undefined) {
     value = make();

@@ -81,10 +81,10 @@ class SpanPair implements TraceContext {
     this.#server.end();
   }
 
-  #endClient({ target, method, status, failure, route }: Exchange): void {
+  #endClient({ target, method, status, failure, upstream }: Exchange): void {
     const client = this.#client;
     if (!client?.isRecording()) return;
-    client.updateName(`${method} ${route?.upstream ?? 'upstream'}`);
+    client.updateName(`${method} ${upstream ?? 'upstream'}`);
     client.setAttributes(
       defined({
         'http.request.method': method,

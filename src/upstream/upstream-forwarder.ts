@@ -69,7 +69,7 @@ export class UpstreamForwarder implements Forwarder {
   }
 
   forward(outbound: OutboundRequest, body: Readable | undefined, sink: ResponseSink): Forwarding {
-    const upstream = this.#upstreams.get(outbound.route.upstream);
+    const upstream = this.#upstreams.get(outbound.upstream);
     if (!upstream) throw upstreamUnreachable();
     const dispatch = new Dispatch(outbound, body, sink, upstream, this.#deadlines);
     dispatch.send();

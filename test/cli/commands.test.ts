@@ -257,6 +257,24 @@ t.test('routes, schema and init', async (t) => {
     { route: 'orders', identity_headers: { 'X-User-Id': 'sub' } },
     { route: 'health', mode: 'none' },
   ]);
+  const upstream = [
+    { name: 'a', weight: 9 },
+    { name: 'b', weight: 1 },
+  ];
+  const split = join(folder, 'split.json');
+  writeFileSync(join(folder, 'identity.jwk'), '{}');
+  writeFileSync(
+    split,
+    JSON.stringify({
+      issuers: { i: { issuer: 'https://i', hmac_secret: 's'.repeat(64), algorithms: ['HS256'] } },
+      identity: { assertion: { key_file: 'identity.jwk' } },
+      routes: [{ name: 'r', match: {}, upstream, sticky: 'subject' }],
+      upstreams: { a: { targets: ['http://a:1'] }, b: { targets: ['http://b:1'] } },
+    }),
+  );
+  t.match(JSON.parse((await sallyport(['routes', '-c', split, '--json'])).out), [
+    { route: 'r', upstream, sticky: 'subject', assertion: { audience: ['a', 'b'] } },
+  ]);
   t.match(JSON.parse((await sallyport(['schema'])).out), { title: 'Sallyport configuration' });
   t.match(await sallyportProcess(['init'], { cwd: folder }), { code: 0 });
   t.equal(readFileSync(join(folder, 'sallyport.yaml'), 'utf8'), readFileSync(STARTER, 'utf8'));

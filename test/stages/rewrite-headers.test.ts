@@ -2,6 +2,7 @@
 import t from 'tap';
 import type { Route } from '../../src/policy.ts';
 import type { AuthorizedRequest } from '../../src/stages/authorize.ts';
+import type { ChosenUpstream } from '../../src/stages/choose-upstream.ts';
 import { rewriteHeaders, type OutboundRequest } from '../../src/stages/rewrite-headers.ts';
 import type { AssertedRequest } from '../../src/stages/sign-assertion.ts';
 import { fieldList, fieldValues, headOf, outcome, type HeadInput } from '../support/heads.ts';
@@ -17,7 +18,7 @@ interface Given {
   readonly identity?: readonly string[];
   readonly assertion?: readonly string[];
   readonly trusted?: boolean;
-  readonly ids?: Parameters<typeof rewriteHeaders>[2];
+  readonly ids?: Parameters<typeof rewriteHeaders>[3];
 }
 
 function rewritten(input: HeadInput, given: Given = {}): OutboundRequest {
@@ -26,7 +27,8 @@ function rewritten(input: HeadInput, given: Given = {}): OutboundRequest {
   const vouched = { authorized: authorized as unknown as AuthorizedRequest, assertion: fieldList(assertion) };
   const head = headOf({ identity: IDENTITY, ...input });
   const client = { peer: '192.0.2.7', peerIsTrusted: trusted };
-  return rewriteHeaders(head, vouched as unknown as AssertedRequest, ids, 'gw', client);
+  const upstream = 'u' as ChosenUpstream;
+  return rewriteHeaders(head, vouched as unknown as AssertedRequest, upstream, ids, 'gw', client);
 }
 
 /** What the gateway itself adds to every request. */
