@@ -431,6 +431,22 @@ const UPSTREAMS: Board = {
         queries: { '{{upstream}}': sum('upstream', rate('sallyport_upstream_retries_total')) },
       },
       {
+        title: 'Versions of a route',
+        asks: 'Does a canary get its share?',
+        unit: 'reqps',
+        queries: {
+          '{{route}} {{upstream}}': sum('route, upstream', rate('sallyport_route_upstream_requests_total')),
+        },
+      },
+      {
+        title: 'Versions of a route: 5xx',
+        asks: 'Does a canary fail?',
+        unit: 'percentunit',
+        queries: {
+          '{{route}} {{upstream}}': `${sum('route, upstream', rate('sallyport_route_upstream_requests_total', 'code=~"5.."'))} / ${sum('route, upstream', rate('sallyport_route_upstream_requests_total'))}`,
+        },
+      },
+      {
         title: '502 and 504',
         asks: 'What do clients see?',
         unit: 'reqps',

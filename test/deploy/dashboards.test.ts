@@ -105,7 +105,15 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
           upstream: 'shop',
           auth: { report_only: true, issuers: ['login'] },
         },
-        { name: 'broken', match: { path_prefix: '/broken' }, upstream: 'broken', auth: { mode: 'none' } },
+        {
+          name: 'broken',
+          match: { path_prefix: '/broken' },
+          upstream: [
+            { name: 'broken', weight: 1 },
+            { name: 'shop', weight: 0 },
+          ],
+          auth: { mode: 'none' },
+        },
       ],
       upstreams: {
         shop: { targets: [upstream.url] },
