@@ -55,7 +55,7 @@ t.test('the configuration on the first screen has 12 lines and is valid', async 
   const [text = ''] = blocks('yaml');
   t.equal(text.trimEnd().split('\n').length, 12);
   const folder = temporaryFolder(t);
-  writeFileSync(join(folder, 'admin-token'), 'x');
+  writeFileSync(join(folder, 'admin-token'), ADMIN_TOKEN);
   t.match(parseConfiguration(text, 'README.md', folder, {}), { routes: [{ name: 'orders' }] });
 });
 
@@ -146,7 +146,7 @@ t.test('the examples of the reference are one valid configuration', { skip: noOp
   const authority = certificateAuthority(folder, 'internal-ca');
   for (const name of ['api', 'other']) authority.issue(name, 'DNS:localhost');
   writeFileSync(join(folder, 'clients-ca.crt'), readFileSync(authority.ca));
-  for (const file of namedFiles(document, folder)) if (!existsSync(file)) writeFileSync(file, 'a secret');
+  for (const file of namedFiles(document, folder)) if (!existsSync(file)) writeFileSync(file, 'a secret of the tests');
   t.match(parseConfiguration(JSON.stringify(document), 'reference.md', folder, {}), { name: 'edge-gateway' });
 });
 
