@@ -9,6 +9,8 @@ import type { RevocationsApi } from './revocations-api.ts';
 /** Whether the gateway should get requests. */
 export interface Readiness {
   readonly ready: boolean;
+  /** Some routes respond with 503, though the gateway is ready. */
+  readonly degraded: boolean;
   /** One line for each thing that was asked, for `?verbose`. */
   readonly report: readonly string[];
 }
@@ -59,9 +61,11 @@ const isForm: BodyType = (mediaType) => mediaType === 'application/x-www-form-ur
 const livez: Handler<OpenRequest> = () => ({ status: 200, body: 'ok\n' });
 
 const readyz: Handler<OpenRequest> = (parts, { query }) => {
-  const { ready, report } = parts.readiness();
-  const lines = query.has('verbose') ? `${report.join('\n')}\n` : '';
-  return { status: ready ? 200 : 503, body: `${lines}${ready ? 'ok' : 'not ready'}\n` };
+  const { ready, degraded, report } = parts.readiness();
+  const status = ready ? 200 : 503;
+  const verdict = ready ? 'ok' : 'not ready';
+  if (!query.has('verbose')) return { status, body: `${verdict}\n` };
+  return { status, body: `${report.join('\n')}\n${ready && degraded ? 'degraded' : verdict}\n` };
 };
 
 const metrics: Handler<OpenRequest> = async (parts) => {

@@ -16,7 +16,7 @@ import { InFlight } from '../handlers/in-flight-limiter.ts';
 import { KeyRefresh } from '../admin/key-refresh.ts';
 import { KeyReports } from './key-reports.ts';
 import { Listener } from '../server/listener.ts';
-import { ListenError, type ListenAddress } from '../server/listen-error.ts';
+import { openAddress } from './open-address.ts';
 import { LiveStreams } from '../handlers/live-streams.ts';
 import type { Policy } from '../policy.ts';
 import { exposeGauges, reportStore } from './instrumentation.ts';
@@ -29,7 +29,9 @@ import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { VERSION } from '../version.ts';
+import { readinessOf } from './readiness.ts';
 import { statusJson } from './status.ts';
+import { StoreReports } from './store-reports.ts';
 
 /** A gateway that is ready to start. */
 export class Instance {
@@ -41,6 +43,7 @@ export class Instance {
   readonly #lasting: Lasting;
   readonly #startedAtMs: number;
   readonly #certificates: CertificateWatch;
+  readonly #storeReports: StoreReports;
   #generation: Generation;
   /** One reload after the other. */
   #reloading: Promise<unknown> = Promise.resolve();
@@ -87,7 +90,7 @@ export class Instance {
       metrics: () => this.metrics.text(),
       logger: log.logger,
     });
-    this.#report();
+    this.#storeReports = this.#report();
   }
 
   /** Builds what outlives a reload. */
@@ -121,7 +124,7 @@ export class Instance {
   }
 
   /** Exposes the gauges, and logs when the revocation list comes and goes. */
-  #report(): void {
+  #report(): StoreReports {
     const { metrics, view, inFlight } = this;
     const { store, log, clock, keyReports } = this.#lasting;
     const revocation = (): Configuration['revocation'] => this.#generation.loaded.configuration.revocation;
@@ -136,8 +139,9 @@ export class Instance {
       certificateEnds: (set) => this.#certificates.ends(set),
       droppedLogLines: () => log.dropped?.() ?? 0,
     });
-    reportStore(view, metrics, log.logger, clock, revocation);
+    reportStore(view, metrics, log.logger, clock);
     reportUnlistedClaims(store, view, log.logger, () => revocation().claims);
+    return new StoreReports({ view, logger: log.logger, clock, revocation, policy: () => this.policy });
   }
 
   get policy(): Policy {
@@ -152,6 +156,7 @@ export class Instance {
    */
   async start(): Promise<boolean> {
     this.view.start();
+    this.#storeReports.start();
     const keys = this.#generation.issuers.start().then(() => (this.#keysPending = false));
     this.#listening = this.#listen();
     await this.#listening;
@@ -251,27 +256,22 @@ export class Instance {
     await Promise.all(this.listeners.map((listener) => listener.drain(delayMs, drain)));
     issuers.stop();
     this.#certificates.stop();
+    this.#storeReports.stop();
     await this.view.stop();
     forwarder.close();
     await Promise.all([this.admin.close(), this.#lasting.store.close(), this.#lasting.client.close()]);
   }
 
   get readiness(): Readiness {
-    const listLoaded = this.view.ageMs !== Infinity;
-    const isAwaitingKeys = this.#isAwaitingKeys();
-    const keys = [...this.#generation.issuers.remoteKeySets].map(
-      ([name, { available }]) =>
-        `${available ? '[+]' : '[-]'} keys of ${name}${available ? '' : ': not fetched'}`,
-    );
-    return {
-      ready: listLoaded && !this.#keysPending && !isAwaitingKeys && !this.#draining,
-      report: [
-        '[+] configuration',
-        `${listLoaded ? '[+]' : '[-]'} revocation list${this.view.connected ? '' : ': the store is unavailable'}`,
-        ...keys,
-        ...(this.#draining ? ['[-] draining'] : []),
-      ],
-    };
+    return readinessOf({
+      policy: this.policy,
+      viewAgeMs: this.view.ageMs,
+      storeConnected: this.view.connected,
+      keys: this.#generation.issuers.remoteKeySets,
+      keysPending: this.#keysPending,
+      awaitsKeys: this.#isAwaitingKeys(),
+      draining: this.#draining,
+    });
   }
 
   /** Once it has ended, a later loss of keys does not make the gateway unready: all replicas would go at once. */
@@ -283,14 +283,5 @@ export class Instance {
       passedMs >= longestMs ||
       [...this.#generation.issuers.remoteKeySets.values()].every(({ available }) => available);
     return !this.#keysAwaited;
-  }
-}
-
-/** @throws ListenError that names the key of the configuration */
-async function openAddress(address: ListenAddress, open: () => Promise<void>): Promise<void> {
-  try {
-    await open();
-  } catch (error) {
-    throw new ListenError(address, error);
   }
 }

@@ -1,6 +1,5 @@
 /** What the parts of a gateway tell of themselves, as metrics and log lines. */
 import type { Clock } from '../clock.ts';
-import type { Configuration } from '../config/schema.ts';
 import type { IssuerObserver } from './issuer-observer.ts';
 import type { KeyReports } from './key-reports.ts';
 import type { LogoutObserver } from '../handlers/logout-handler.ts';
@@ -155,26 +154,8 @@ function exposeView(metrics: Metrics, { view, maxViewAgeMs }: Measured): void {
   );
 }
 
-/** Says when the revocation list comes and goes, and how late its news are. */
-export function reportStore(
-  view: RevocationView,
-  metrics: Metrics,
-  logger: Logger,
-  clock: Clock,
-  policy: () => Configuration['revocation'],
-): void {
-  view.on('loaded', () => logger.info({ entries: view.size }, 'the revocation list is loaded'));
-  view.on('lost', (error) => {
-    const { max_view_age, when_stale } = policy();
-    const then = when_stale === 'deny' ? 'routes that ask for a token answer 503' : 'requests pass unchecked';
-    const loaded = view.ageMs !== Infinity;
-    logger.error(
-      { error: describeError(error), list_loaded: loaded },
-      loaded
-        ? `the revocation store is unavailable; the local view serves for ${max_view_age / 1000} s, then ${then}`
-        : `the revocation store is unavailable and no list is loaded yet; the gateway is not ready, and until the store answers ${then}`,
-    );
-  });
+/** Says when the store had lost entries, and counts how late its news are. */
+export function reportStore(view: RevocationView, metrics: Metrics, logger: Logger, clock: Clock): void {
   view.on('restored', (marks) =>
     logger.warn({ entries: marks }, 'the revocation store had lost entries, and was given them back'),
   );

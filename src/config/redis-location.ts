@@ -1,5 +1,5 @@
 /**
- * Where the configuration says that Redis is. Pure.
+ * Where the configuration says that the revocation list is kept. Pure.
  */
 import type { RedisLocation } from '../revocation/redis-connection.ts';
 import type { Configuration } from './schema.ts';
@@ -31,4 +31,17 @@ export function redisLocation({
     sentinel_password: sentinelPassword,
   } = store;
   return { ...login, sentinels, name, db, sentinelUsername, sentinelPassword };
+}
+
+const REDIS_PORT = '6379';
+
+/** Where the list is kept, for people: host and port, or the file; never a password. */
+export function storeAddress({ store }: Pick<Configuration['revocation'], 'store'>): string {
+  if (typeof store !== 'string')
+    return 'cluster' in store
+      ? `cluster ${store.cluster.join(', ')}`
+      : `${store.name} of sentinels ${store.sentinels.join(', ')}`;
+  if (!/^rediss?:/.test(store)) return store;
+  const { hostname, port } = new URL(store);
+  return `${hostname}:${port || REDIS_PORT}`;
 }

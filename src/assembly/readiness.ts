@@ -1,0 +1,81 @@
+/**
+ * Whether the gateway should get requests, and what it cannot serve: /readyz. A loss of the store or of keys does not make a
+ * gateway unready that was ready before, since all replicas would go at once; the report names the routes that respond with
+ * 503 because of it. Pure.
+ */
+import type { Readiness } from '../admin/routes.ts';
+import type { Policy } from '../policy.ts';
+import { namesText, routesThatNeedKeysOf, routesThatRefuseStale } from './unserved-routes.ts';
+
+export interface ReadinessFacts {
+  readonly policy: Policy;
+  /** Of the local view; Infinity before a list was loaded. */
+  readonly viewAgeMs: number;
+  readonly storeConnected: boolean;
+  /** By issuer: are its keys there? */
+  readonly keys: ReadonlyMap<string, { readonly available: boolean }>;
+  /** Some keys have not been asked for once. */
+  readonly keysPending: boolean;
+  /** The keys of every issuer must be there first (`readiness.require_keys`). */
+  readonly awaitsKeys: boolean;
+  readonly draining: boolean;
+}
+
+/** One line of the report. */
+interface Finding {
+  readonly good: boolean;
+  readonly text: string;
+  /** Routes that respond with 503 because of it. */
+  readonly refusing: readonly string[];
+}
+
+export function readinessOf(facts: ReadinessFacts): Readiness {
+  const { viewAgeMs, keysPending, awaitsKeys, draining } = facts;
+  const findings = [
+    { good: true, text: 'configuration', refusing: [] },
+    listFinding(facts),
+    ...[...facts.keys].map(([issuer, { available }]) => keysFinding(issuer, available, facts.policy)),
+    ...(draining ? [{ good: false, text: 'draining', refusing: [] }] : []),
+  ];
+  return {
+    ready: viewAgeMs !== Infinity && !keysPending && !awaitsKeys && !draining,
+    degraded: findings.some(({ refusing }) => refusing.length > 0),
+    report: findings.map(lineOf),
+  };
+}
+
+function lineOf({ good, text, refusing }: Finding): string {
+  const consequence = refusing.length > 0 ? `; 503 on ${namesText(refusing)}` : '';
+  return `${good ? '[+]' : '[-]'} ${text}${consequence}`;
+}
+
+function listFinding({ policy, viewAgeMs, storeConnected }: ReadinessFacts): Finding {
+  const store = storeConnected ? '' : ', and the store is unavailable';
+  const refusing = routesThatRefuseStale(policy);
+  if (viewAgeMs === Infinity) return { good: false, text: `revocation list: not loaded${store}`, refusing };
+  const limitSeconds = policy.maxViewAgeMs / 1000;
+  if (viewAgeMs > policy.maxViewAgeMs) {
+    const ageSeconds = Math.round(viewAgeMs / 1000);
+    return {
+      good: false,
+      text: `revocation list: ${ageSeconds} s old, above revocation.max_view_age (${limitSeconds} s)${store}`,
+      refusing,
+    };
+  }
+  return {
+    good: true,
+    text: storeConnected
+      ? 'revocation list'
+      : `revocation list: the store is unavailable; the local view serves until it is ${limitSeconds} s old`,
+    refusing: [],
+  };
+}
+
+function keysFinding(issuer: string, available: boolean, policy: Policy): Finding {
+  if (available) return { good: true, text: `keys of ${issuer}`, refusing: [] };
+  return {
+    good: false,
+    text: `keys of ${issuer}: unavailable`,
+    refusing: routesThatNeedKeysOf(issuer, policy),
+  };
+}
