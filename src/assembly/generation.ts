@@ -32,6 +32,7 @@ import { Observer } from '../telemetry/observer.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
 import type { Log } from '../telemetry/logger.ts';
+import type { RefusalLines } from '../telemetry/refusal-lines.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Tracing } from '../telemetry/trace-context.ts';
 import type { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
@@ -53,6 +54,7 @@ export interface Lasting {
   readonly metrics: Metrics;
   readonly inFlight: InFlight;
   readonly log: Log;
+  readonly refusalLines: RefusalLines;
   readonly clock: Clock;
   /** For the hashes in the log, where none is configured. */
   readonly randomLogKey: string;
@@ -235,9 +237,16 @@ export class Generation {
 /** Counts and logs requests as this configuration asks. */
 function requestObserver(
   { configuration }: LoadedConfiguration,
-  { metrics, log, clock, randomLogKey, tracing }: Lasting,
+  { metrics, log, refusalLines, clock, randomLogKey, tracing }: Lasting,
 ): Observer {
-  const accessLog = new AccessLog(log.write, configuration.log_key ?? randomLogKey, clock);
+  const accessLog = new AccessLog({
+    write: log.write,
+    key: configuration.log_key ?? randomLogKey,
+    clock,
+    refusals: refusalLines,
+    refusalsASecond: configuration.log.refusals,
+    sample: configuration.log.sample,
+  });
   const refusals = new RefusalReports(log.logger, clock);
   return new Observer(
     metrics,

@@ -25,6 +25,7 @@ import { EntryRenewal } from '../revocation/entry-renewal.ts';
 import { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Log } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
+import { RefusalLines } from '../telemetry/refusal-lines.ts';
 import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
@@ -109,6 +110,12 @@ export class Instance {
       metrics,
       inFlight,
       log,
+      refusalLines: new RefusalLines(clock, ({ level, route, reason }, leftOut) =>
+        log.logger[level](
+          { route, reason, left_out: leftOut },
+          'refused requests that have no line of their own',
+        ),
+      ),
       clock,
       randomLogKey: randomBytes(32).toString('base64url'),
       tracing,
@@ -257,6 +264,7 @@ export class Instance {
     issuers.stop();
     this.#certificates.stop();
     this.#storeReports.stop();
+    this.#lasting.refusalLines.flush();
     await this.view.stop();
     forwarder.close();
     await Promise.all([this.admin.close(), this.#lasting.store.close(), this.#lasting.client.close()]);

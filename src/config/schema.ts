@@ -113,6 +113,24 @@ const caches = z
   })
   .describe('Sizes of the local caches. What does not fit is checked again.');
 
+const log = z
+  .strictObject({
+    sample: z
+      .number('must be a number from 0 to 1')
+      .min(0)
+      .max(1)
+      .prefault(1)
+      .describe(
+        'Share of the successful requests whose lines are written, chosen at random: 0.01 is one in a hundred, 0 none. Requests that were refused, failed, or got a 4xx or 5xx, and audit lines, are never left out by it. Lower it where lines of successful requests cost more than they tell; metrics count every request.',
+      ),
+    refusals: count
+      .prefault(100)
+      .describe(
+        'How many refused requests of each reason and route are written in a second; one line a second says how many more there were. 0: all. It keeps a flood of bad tokens from filling the log. Raise it if you need the line of every refusal.',
+      ),
+  })
+  .describe('Which requests get a line in the log.');
+
 const readiness = z
   .strictObject({
     require_keys: positiveDuration
@@ -177,6 +195,7 @@ export const configurationSchema = z.strictObject({
     .describe(
       'Writes one JSON line for each request to standard output. Set it to false if metrics are enough.',
     ),
+  log: log.prefault({}),
   log_key: text
     .optional()
     .describe(

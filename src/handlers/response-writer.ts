@@ -76,6 +76,7 @@ export class ResponseWriter implements ResponseSink {
 
   sentTo(target: string): void {
     this.#exchange.target = target;
+    this.#exchange.tries += 1;
   }
 
   informational(status: number, headers: ResponseHeaders): void {
@@ -88,6 +89,7 @@ export class ResponseWriter implements ResponseSink {
     this.#begun = true;
     this.#headHeld = true;
     this.#exchange.status = status;
+    this.#exchange.upstreamStatus = status;
     this.#headers = headers;
     const { route, head } = this.#request;
     const theirs = route.cors ? withCors(headers, route.cors, head) : headers;
@@ -151,6 +153,7 @@ export class ResponseWriter implements ResponseSink {
   }
 
   tunnel(headers: ResponseHeaders, upstream: Duplex, early: Buffer): void {
+    this.#exchange.upstreamStatus = 101;
     this.#hooks.upstreamEnded();
     this.#hooks.tunnel([...headers, ...this.#ours(headers)], upstream, early);
   }

@@ -1,55 +1,94 @@
 /**
- * One line a request (docs/reference.md, "Log"). Subjects and token ids appear as HMACs with the
- * fleet's key: one person has the same hash on every gateway, and the hash does not tell who it is.
+ * One line a request (docs/reference.md, "Log"): of refused requests the first few of a kind, of successful ones a share,
+ * where the configuration says so. Subjects and token ids appear as hashes (log-hash.ts).
  *
- * The line is written here, in pino's format and to the same destination: pino's own way through a nested object with
+ * The line is put together here, in pino's format and for the same destination: pino's own way through a nested object with
  * redaction costs as much CPU as all the rest of a request. Rules A5, A6.
  */
-import { createHmac } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Exchange } from './exchange.ts';
+import { fieldValue } from '../http/field-list.ts';
+import type { RequestHead } from '../http/request-head.ts';
 import { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
+import type { AuthDecision, Exchange } from './exchange.ts';
+import { logHash } from './log-hash.ts';
+import { millisecondsText, quoted, quotedUpTo } from './log-text.ts';
+import { namedByToken } from './named-by-token.ts';
+import type { Refusal, RefusalLines } from './refusal-lines.ts';
 
-const HASH_CHARACTERS = 16;
+/** Longest parts of a line that clients choose, in characters; the path is bounded by `limits.uri_bytes`. */
+const MAX_METHOD = 32;
+const MAX_AGENT = 256;
+const MAX_NAME = 256;
+
+const PROTOCOLS: Readonly<Record<string, string>> = { '1.0': 'HTTP/1.0', '1.1': 'HTTP/1.1', '2.0': 'HTTP/2' };
+
+export interface AccessLogOptions {
+  /** Takes one line with its line end, ASCII. */
+  readonly write: (line: string) => void;
+  /** Of the hashes. */
+  readonly key: string;
+  readonly clock: Clock;
+  /** Bounds the lines of refusals. */
+  readonly refusals: RefusalLines;
+  /** How many refusals of a reason and route are written in a second; 0: all. */
+  readonly refusalsASecond: number;
+  /** Which share of the successful requests is written: 0 to 1. */
+  readonly sample: number;
+  /** From 0 to 1, as Math.random. */
+  readonly random?: () => number;
+}
 
 export class AccessLog {
   readonly #write: (line: string) => void;
   readonly #key: string;
   readonly #clock: Clock;
+  readonly #refusals: RefusalLines;
+  readonly #refusalsASecond: number;
+  readonly #sample: number;
+  readonly #random: () => number;
+  /** Says that a line stands for others as well; empty where every request has its own. */
+  readonly #sampleText: string;
   readonly #tokenTexts = new TokenMemo((token) => this.#aboutToken(token));
   #timeMs = 0;
   #timeText = '';
 
-  /** @param key of the HMACs */
-  constructor(write: (line: string) => void, key: string, clock: Clock) {
+  constructor(options: AccessLogOptions) {
+    const { write, key, clock, refusals, refusalsASecond, sample, random = Math.random } = options;
     this.#write = write;
     this.#key = key;
     this.#clock = clock;
+    this.#refusals = refusals;
+    this.#refusalsASecond = refusalsASecond;
+    this.#sample = sample;
+    this.#random = random;
+    this.#sampleText = sample < 1 ? `,"sample":${sample}` : '';
   }
 
+  /** Writes the line of a request that has ended, unless there are too many of its kind. */
   write(exchange: Exchange): void {
-    const { head, decision, token, trace } = exchange;
+    if (isRefused(exchange)) {
+      if (this.#refusals.admits(refusalOf(exchange), this.#refusalsASecond)) this.#writeLine(exchange, '');
+    } else if (this.#sample >= 1 || !isSuccess(exchange)) this.#writeLine(exchange, '');
+    else if (this.#random() < this.#sample) this.#writeLine(exchange, this.#sampleText);
+  }
+
+  #writeLine(exchange: Exchange, sampleText: string): void {
+    const { head, decision, trace } = exchange;
     // Quoted: what clients wrote. The rest is ours and needs no escape.
-    let line = `{"level":"info","time":"${this.#time()}","request_id":"${exchange.requestId}"`;
+    let line = `{"level":"${levelOf(exchange)}","time":"${this.#time()}","request_id":"${exchange.requestId}"`;
     if (trace) line += `,"trace_id":"${trace.traceId}"`;
-    line += `,"route":"${exchange.routeName}","method":${quoted(exchange.method)}`;
-    if (head) line += `,"path":${quoted(head.path)}`;
-    line += `,"status":${exchange.status},"duration_ms":${rounded(exchange.durationMs)}`;
-    if (isChosen(exchange)) line += `,"upstream_name":"${exchange.upstream}"`;
-    if (exchange.target !== undefined) line += `,"upstream":${quoted(exchange.target)}`;
-    if (exchange.upstreamMs !== undefined) line += `,"upstream_ms":${rounded(exchange.upstreamMs)}`;
+    line += `,"route":"${exchange.routeName}","method":${quotedUpTo(exchange.method, MAX_METHOD)}`;
+    if (head) line += headText(head);
+    line += `,"status":${exchange.status},"duration_ms":${millisecondsText(exchange.durationMs)}`;
+    if (exchange.upstream !== undefined) line += upstreamText(exchange, exchange.upstream);
     line += `,"bytes_in":${exchange.bytesIn},"bytes_out":${exchange.bytesOut},"client_ip":${quoted(exchange.clientIp)}`;
-    if (decision) {
-      line += `,"auth":{"decision":"${decision.decision}","reason":"${decision.reason}"`;
-      if (exchange.issuerName !== undefined) line += `,"issuer":"${exchange.issuerName}"`;
-      if (token) line += this.#tokenTexts.of(token);
-      if (exchange.cache !== undefined) line += `,"cache":"${exchange.cache}"`;
-      line += '}';
-    }
+    const agent = head && fieldValue(head.rawHeaders, 'user-agent');
+    if (agent !== undefined) line += `,"user_agent":${quotedUpTo(agent, MAX_AGENT)}`;
+    if (decision) line += this.#authText(exchange, decision);
     if (exchange.failure !== undefined) line += `,"error":"${exchange.failure}"`;
     if (exchange.failureCause !== undefined) line += `,"cause":${quoted(exchange.failureCause)}`;
-    this.#write(`${line},"msg":"request"}\n`);
+    this.#write(`${line}${sampleText},"msg":"request"}\n`);
   }
 
   #time(): string {
@@ -61,35 +100,75 @@ export class AccessLog {
     return this.#timeText;
   }
 
+  #authText(exchange: Exchange, { decision, reason }: AuthDecision): string {
+    const { head, route, token, issuerName, cache } = exchange;
+    let text = `,"auth":{"decision":"${decision}","reason":"${reason}"`;
+    if (issuerName !== undefined) text += `,"issuer":"${issuerName}"`;
+    if (token) text += this.#tokenTexts.of(token);
+    if (cache !== undefined) text += `,"cache":"${cache}"`;
+    if (reason === 'ok') return `${text}}`;
+    if (reason === 'insufficient_scope' && token)
+      text += `,"missing_scope":${quotedUpTo(missingScope(exchange.neededScope, token), MAX_NAME)}`;
+    const unknown = head && route && namedByToken(head, route, reason);
+    if (unknown) text += `,"${unknown.member}":${quotedUpTo(unknown.value, MAX_NAME)}`;
+    return `${text}}`;
+  }
+
   #aboutToken({ clientId, subject, revocable }: AuthenticToken): string {
     let text = '';
     if (clientId !== undefined) text += `,"client_id":${quoted(clientId)}`;
-    if (subject !== undefined) text += `,"sub_hash":"${this.#hash(subject)}"`;
-    text += `,"jti_hash":"${this.#hash(revocable.target.value)}"`;
+    if (subject !== undefined) text += `,"sub_hash":"${logHash(this.#key, subject)}"`;
+    text += `,"jti_hash":"${logHash(this.#key, revocable.target.value)}"`;
     return text;
   }
-
-  #hash(text: string): string {
-    return createHmac('sha256', this.#key).update(text).digest('base64url').slice(0, HASH_CHARACTERS);
-  }
 }
 
-/** Where the route has one upstream, its name says no more than the route's. */
-function isChosen({ route, upstream }: Exchange): boolean {
-  return upstream !== undefined && typeof route?.upstream === 'object';
+/** The gateway refused it before it was sent anywhere. */
+function isRefused({ failure, tries }: Exchange): boolean {
+  return failure !== undefined && tries === 0;
 }
 
-/**
- * JSON leaves the C1 controls, DEL and the Unicode line ends as they are; terminals and log shippers do not, so
- * they are escaped too.
- */
-function quoted(text: string): string {
-  return JSON.stringify(text).replace(
-    /[\u007f-\u009f\u2028\u2029]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+function refusalOf(exchange: Exchange): Refusal {
+  const { routeName, decision, failure = '' } = exchange;
+  const reason = decision === undefined || decision.reason === 'ok' ? failure : decision.reason;
+  return { route: routeName, reason, level: levelOf(exchange) };
 }
 
-function rounded(milliseconds: number): number {
-  return Math.round(milliseconds * 1000) / 1000;
+/** The client has its whole response, nothing failed, and revocation and permissions were checked and found good. */
+function isSuccess({ status, failure, decision }: Exchange): boolean {
+  if (failure !== undefined || status >= FIRST_ERROR) return false;
+  return decision === undefined || decision.decision === 'allow';
+}
+
+const FIRST_ERROR = 400;
+const FIRST_SERVER_ERROR = 500;
+
+/** A warning: a 5xx that the gateway made, or a response that its upstream broke off. An upstream's own 5xx is none. */
+function levelOf({ failure, status }: Exchange): Refusal['level'] {
+  if (failure === undefined) return 'info';
+  return status >= FIRST_SERVER_ERROR || failure.startsWith('upstream_') ? 'warn' : 'info';
+}
+
+/** readHost has let nothing into the authority that would need an escape. */
+function headText({ scheme, authority, path, httpVersion }: RequestHead): string {
+  const protocol = PROTOCOLS[httpVersion] ?? 'other';
+  return `,"scheme":"${scheme}","host":"${authority}","path":${quoted(path)},"protocol":"${protocol}"`;
+}
+
+/** The names of the configuration, and what the upstream did. */
+function upstreamText({ target, tries, upstreamStatus, upstreamMs }: Exchange, upstream: string): string {
+  let text = `,"upstream":"${upstream}"`;
+  if (target !== undefined) text += `,"target":${quoted(target)}`;
+  if (upstreamStatus !== undefined) text += `,"upstream_status":${upstreamStatus}`;
+  if (upstreamMs !== undefined) text += `,"upstream_ms":${millisecondsText(upstreamMs)}`;
+  if (tries > 1) text += `,"retries":${tries - 1}`;
+  return text;
+}
+
+/** The scopes that the route needs and the token lacks; names of the configuration. */
+function missingScope(needed: string | undefined, { scopes }: AuthenticToken): string {
+  return (needed ?? '')
+    .split(' ')
+    .filter((scope) => !scopes.has(scope))
+    .join(' ');
 }

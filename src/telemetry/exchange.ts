@@ -54,10 +54,17 @@ export class Exchange {
   failure: string | undefined;
   /** What the upstream's connection said, or what exactly is wrong with a token; for the log only. */
   failureCause: string | undefined;
+  /** The scopes that the route needs, separated by spaces, where the token lacks one. */
+  neededScope: string | undefined;
   status = 0;
   /** Its name, chosen for this request. */
   upstream: string | undefined;
+  /** As the configuration writes it. */
   target: string | undefined;
+  /** How often the request was sent to a target. */
+  tries = 0;
+  /** Undefined where the upstream has sent no response. */
+  upstreamStatus: number | undefined;
   forwardedAtMs: number | undefined;
   upstreamMs: number | undefined;
   durationMs = 0;

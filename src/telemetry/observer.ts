@@ -150,6 +150,7 @@ export class Observer {
   }
 
   #detailed(exchange: Exchange, error: GatewayError): void {
+    exchange.neededScope = error.challenge?.scope;
     if (error.detail === undefined) return;
     exchange.failureCause = error.detail;
     this.#refused?.(error);

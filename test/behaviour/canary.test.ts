@@ -270,7 +270,7 @@ t.test(
     await until(() => failing.log.filter(({ msg }) => msg === 'request').length === 5);
     const lines = failing.log.filter(({ msg }) => msg === 'request');
     t.strictSame(
-      lines.map(({ upstream_name, status }) => [upstream_name, status]),
+      lines.map(({ upstream, status }) => [upstream, status]),
       [...Array<unknown>(4).fill(['next', 502]), ['stable', 200]],
     );
   },
@@ -290,7 +290,7 @@ t.test('log, metrics and status name the upstreams of a list', async (t) => {
   await until(() => telling.log.filter(({ msg }) => msg === 'request').length === 3);
   const lines = telling.log.filter(({ msg }) => msg === 'request');
   t.strictSame(
-    lines.map(({ upstream_name }) => upstream_name),
+    lines.map(({ upstream }) => upstream),
     ['next', undefined, undefined],
     'a route with one upstream has its name in the configuration, and a refused request has none',
   );
