@@ -118,7 +118,7 @@ export class Generation {
       keepSeconds: configuration.revocation.keep / 1000,
       clock,
     });
-    this.#audit = new AuditLog(log.logger, (action, by) => {
+    this.#audit = new AuditLog(log.audit, (action, by) => {
       metrics.revocationChanges.child(action, by).value++;
     });
     this.#logouts = new LogoutHandler(

@@ -2,30 +2,73 @@
  * Writes the log to a file descriptor, many lines with one write. The memory that waiting lines use is bounded, and so
  * is the time that the end of the process waits for them: a full disk, a reader that is gone and one that does not read
  * cost lines, which are counted, and nothing else. (The writer that comes with pino waits for all three without limit.)
+ *
+ * Audit lines are the exception: they wait in front of all others, are written at once, and are never dropped while the
+ * process lives.
  */
 import { write, writeSync } from 'node:fs';
+import { systemClock, type Clock } from '../clock.ts';
+import type { LineKind } from '../telemetry/logger.ts';
 
-/** A block is written when it has about this size, in characters. */
-const BLOCK_CHARACTERS = 8 * 1024;
-/** What may wait, in characters: about 20 000 requests. Lines beyond that are dropped. */
+/** The largest block that is written at once, unless one line is larger. Lines are ASCII: characters are bytes. */
+const BLOCK_CHARACTERS = 64 * 1024;
+/** What may wait, in characters: about 12 000 requests. Further lines of requests are dropped. */
 const WAITING_CHARACTERS = 8 * 1024 * 1024;
+/** Other lines have this much more: requests must not crowd out what explains them. */
+const EVENT_CHARACTERS = 1024 * 1024;
+/** A reader that was busy is tried again after this time. */
+const RETRY_MS = 5;
 /** At the end of the process: how often, and how far apart, a reader that is busy is tried. Half a second in all. */
 const LAST_TRIES = 50;
 const LAST_PAUSE_MS = 10;
 
+const STANDARD_ERROR = 2;
+
+/** Whole lines that are written together. */
+interface Block {
+  text: string;
+  lines: number;
+}
+
+export interface LogWriterOptions {
+  readonly clock?: Clock;
+  /**
+   * The size of a block. Where several processes write to one pipe: 4096 (PIPE_BUF), up to which a write is never mixed
+   * with others.
+   */
+  readonly blockCharacters?: number;
+  /**
+   * Is told once how many lines were dropped, when most of what waited has been written. Its own line may be written from
+   * there.
+   */
+  readonly drained?: (dropped: number) => void;
+}
+
 export class LogWriter {
   readonly #fd: number;
-  /** Whole lines that no write has taken. */
-  #waiting = '';
-  #waitingLines = 0;
+  readonly #clock: Clock;
+  readonly #blockCharacters: number;
+  readonly #drained: ((dropped: number) => void) | undefined;
+  /** Audit lines that no write has taken. */
+  #audit = '';
+  /** Oldest first; the last one grows. */
+  readonly #blocks: Block[] = [];
+  /** In #blocks. */
+  #characters = 0;
   /** What a write has taken and the system has not: it goes on there, so that no line is cut. */
-  #block: Buffer | undefined;
-  #blockLines = 0;
+  #current: { bytes: Buffer; readonly lines: number; readonly auditText: string } | undefined;
   #isWriting = false;
+  #isToRetry = false;
   #dropped = 0;
+  /** Of those, the ones that `drained` has not been told of. */
+  #untold = 0;
 
-  constructor(fd: number) {
+  constructor(fd: number, options: LogWriterOptions = {}) {
+    const { clock = systemClock, blockCharacters = BLOCK_CHARACTERS, drained } = options;
     this.#fd = fd;
+    this.#clock = clock;
+    this.#blockCharacters = blockCharacters;
+    this.#drained = drained;
   }
 
   /** Lines that were dropped so far. */
@@ -33,70 +76,114 @@ export class LogWriter {
     return this.#dropped;
   }
 
-  /** Takes one line with its line end. Never throws. */
-  write(line: string): void {
-    if (this.#waiting.length + line.length > WAITING_CHARACTERS) {
-      this.#dropped++;
+  /** Takes one line with its line end, ASCII. Never throws. */
+  write(line: string, kind: LineKind = 'event'): void {
+    if (kind === 'audit') {
+      this.#audit += line;
+      this.flush();
       return;
     }
-    this.#waiting += line;
-    this.#waitingLines++;
-    if (this.#waiting.length >= BLOCK_CHARACTERS && !this.#isWriting && !this.#block) this.flush();
+    const limit = kind === 'request' ? WAITING_CHARACTERS : WAITING_CHARACTERS + EVENT_CHARACTERS;
+    if (this.#characters + line.length > limit) {
+      this.#dropped++;
+      this.#untold++;
+      return;
+    }
+    const last = this.#blocks.at(-1);
+    if (last !== undefined && last.text.length + line.length <= this.#blockCharacters) {
+      last.text += line;
+      last.lines++;
+    } else this.#blocks.push({ text: line, lines: 1 });
+    this.#characters += line.length;
+    if (this.#characters >= this.#blockCharacters && !this.#current) this.flush();
   }
 
   /** Begins to write what waits; also what could not be written before. Never throws. */
   flush(): void {
     if (this.#isWriting) return;
-    const block = this.#nextBlock();
-    if (!block) return;
+    const bytes = this.#nextBytes();
+    if (!bytes) return;
     this.#isWriting = true;
-    write(this.#fd, block, (error, written) => {
+    write(this.#fd, bytes, (error, written) => {
       this.#isWriting = false;
-      this.#written(error, written);
-      if (!error && (this.#block ?? this.#waiting.length >= BLOCK_CHARACTERS)) this.flush();
+      if (error) {
+        if (isBusy(error)) this.#retry();
+        return;
+      }
+      this.#written(written);
+      if (this.#current ?? (this.#audit !== '' || this.#characters >= this.#blockCharacters)) this.flush();
     });
   }
 
-  /** Writes what waits before it returns, or drops it. For the end of the process. Never throws. */
+  /**
+   * Writes what waits before it returns, or drops it; audit lines that cannot be written go to standard error. For the end
+   * of the process. Never throws.
+   */
   flushSync(): void {
     // What the system is writing just now is not written a second time.
-    if (this.#isWriting) this.#block = undefined;
+    if (this.#isWriting) this.#current = undefined;
     for (let tries = 0; tries < LAST_TRIES;) {
-      const block = this.#nextBlock();
-      if (!block) return;
+      const bytes = this.#nextBytes();
+      if (!bytes) return;
       try {
-        this.#written(null, writeSync(this.#fd, block));
+        this.#written(writeSync(this.#fd, bytes));
       } catch (error) {
         if (!isBusy(error)) break;
         tries++;
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_PAUSE_MS);
       }
     }
-    this.#dropped += this.#blockLines + this.#waitingLines;
-    this.#block = undefined;
-    this.#waiting = '';
-    this.#waitingLines = this.#blockLines = 0;
+    this.#giveUp();
   }
 
-  #nextBlock(): Buffer | undefined {
-    if (!this.#block && this.#waiting !== '') {
-      this.#block = Buffer.from(this.#waiting);
-      this.#blockLines = this.#waitingLines;
-      this.#waiting = '';
-      this.#waitingLines = 0;
+  #giveUp(): void {
+    const audit = (this.#current?.auditText ?? '') + this.#audit;
+    try {
+      if (audit !== '') writeSync(STANDARD_ERROR, audit);
+    } catch {
+      // Neither output can be written.
     }
-    return this.#block;
+    this.#dropped += this.#blocks.reduce((sum, { lines }) => sum + lines, this.#current?.lines ?? 0);
+    this.#current = undefined;
+    this.#blocks.length = this.#characters = 0;
+    this.#audit = '';
   }
 
-  /** After an error the block stays, for the next flush: the disk may have room again by then. */
-  #written(error: NodeJS.ErrnoException | null, written: number): void {
-    if (error ?? !this.#block) return;
-    if (written < this.#block.length) {
-      this.#block = this.#block.subarray(written);
+  /** The reader is slow: what it takes is found out by trying. */
+  #retry(): void {
+    if (this.#isToRetry) return;
+    this.#isToRetry = true;
+    this.#clock.after(RETRY_MS, () => {
+      this.#isToRetry = false;
+      this.flush();
+    });
+  }
+
+  #nextBytes(): Buffer | undefined {
+    if (this.#current) return this.#current.bytes;
+    const auditText = this.#audit;
+    this.#audit = '';
+    const block = auditText === '' ? this.#blocks.shift() : { text: auditText, lines: 0 };
+    if (!block) return undefined;
+    if (auditText === '') this.#characters -= block.text.length;
+    // Latin-1: ASCII is that, too, and it is only copied.
+    this.#current = { bytes: Buffer.from(block.text, 'latin1'), lines: block.lines, auditText };
+    return this.#current.bytes;
+  }
+
+  /** After an error the bytes stay, for the next flush: the disk may have room again by then. */
+  #written(written: number): void {
+    if (!this.#current) return;
+    if (written < this.#current.bytes.length) {
+      this.#current.bytes = this.#current.bytes.subarray(written);
       return;
     }
-    this.#block = undefined;
-    this.#blockLines = 0;
+    this.#current = undefined;
+    if (this.#untold > 0 && this.#characters < WAITING_CHARACTERS / 2) {
+      const dropped = this.#untold;
+      this.#untold = 0;
+      this.#drained?.(dropped);
+    }
   }
 }
 

@@ -2,14 +2,27 @@
  * The log: JSON lines on standard output by pino, readable lines on a terminal. Tokens, secrets and raw
  * subjects never enter it; pino's redaction stands behind that as a second net. Rules A5, A6.
  */
-import { pino, type DestinationStream, type Logger } from 'pino';
+import { pino, type Logger } from 'pino';
+import { asciiJson } from './log-text.ts';
 
 export type { Logger } from 'pino';
 
-/** Where lines go, and the logger that writes them there. */
+/**
+ * What a line is about, for a destination that cannot write all of them: lines of requests are dropped first, then those of
+ * events; audit lines never, and they are written at once.
+ */
+export type LineKind = 'request' | 'event' | 'audit';
+
+export interface LogDestination {
+  /** @param line of JSON with its line end, ASCII */
+  write(line: string, kind: LineKind): void;
+}
+
+/** Where lines go, and the loggers that write them there. */
 export interface Log {
   readonly logger: Logger;
-  /** One line of JSON with its line end. */
+  readonly audit: Logger;
+  /** The line of one request, with its line end. */
   readonly write: (line: string) => void;
   /** How many lines were dropped because they could not be written. Absent: no line is ever dropped. */
   readonly dropped?: () => number;
@@ -21,8 +34,16 @@ const REDACTED = ['token', 'authorization', 'headers', 'client_secret'].flatMap(
   `*.${name}`,
 ]);
 
-export function createLog(destination: DestinationStream): Log {
-  const logger = pino(
+export function createLog(destination: LogDestination): Log {
+  return {
+    logger: loggerFor(destination, 'event'),
+    audit: loggerFor(destination, 'audit'),
+    write: (line) => destination.write(line, 'request'),
+  };
+}
+
+function loggerFor(destination: LogDestination, kind: LineKind): Logger {
+  return pino(
     {
       base: null,
       messageKey: 'msg',
@@ -30,9 +51,8 @@ export function createLog(destination: DestinationStream): Log {
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: REDACTED, censor: '[redacted]' },
     },
-    destination,
+    { write: (line) => destination.write(asciiJson(line), kind) },
   );
-  return { logger, write: (line) => destination.write(line) };
 }
 
 /** The part of an error that may be logged: its code and fixed text, and those of its causes. */

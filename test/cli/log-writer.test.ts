@@ -1,0 +1,97 @@
+/** What happens to log lines whose reader is slow, stops, and goes on. A FIFO is a pipe that the test can open at both ends. */
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { LogWriter, type LogWriterOptions } from '../../src/cli/log-writer.ts';
+import { until } from '../support/gateway.ts';
+import { temporaryFolder } from '../support/process.ts';
+
+function start(t: Test, options: LogWriterOptions = {}) {
+  const file = join(temporaryFolder(t), 'pipe');
+  execFileSync('mkfifo', [file]);
+  const fd = openSync(file, constants.O_RDWR | constants.O_NONBLOCK);
+  t.teardown(() => closeSync(fd));
+  const writer = new LogWriter(fd, options);
+  const buffer = Buffer.alloc(64 * 1024);
+  const chunks: string[] = [];
+  /** Reads until this text comes; then all that was read. */
+  const readUntil = async (awaited: string): Promise<string> => {
+    await until(() => {
+      writer.flush();
+      try {
+        chunks.push(buffer.toString('latin1', 0, readSync(fd, buffer)));
+      } catch {
+        return false;
+      }
+      // It may have come in two pieces.
+      return chunks.slice(-2).join('').includes(awaited);
+    });
+    return chunks.join('');
+  };
+  return { writer, readUntil };
+}
+
+const PADDING = 'x'.repeat(4_000);
+const line = (number: number): string => `${JSON.stringify({ number, PADDING })}\n`;
+const END = '{"end":1}\n';
+
+/** The lines, parsed: a line that is cut or mixed with another throws. */
+const parsed = (text: string): Record<string, unknown>[] =>
+  text
+    .split('\n')
+    .slice(0, -1)
+    .map((each) => JSON.parse(each) as Record<string, unknown>);
+
+t.test(
+  'a reader that stops: lines beyond the bound are dropped, audit lines are not, and it is told',
+  async (t) => {
+    const told: number[] = [];
+    const { writer, readUntil } = start(t, { drained: (dropped) => told.push(dropped) });
+    const REQUESTS = 2_500;
+    const AUDITS = 300;
+    for (let number = 0; number < REQUESTS; number++) writer.write(line(number), 'request');
+    const { dropped } = writer;
+    t.ok(dropped > 0 && dropped < REQUESTS / 2, `${dropped}`);
+    for (let audit = 0; audit < AUDITS; audit++)
+      writer.write(`{"audit":${audit},"PADDING":"${PADDING}"}\n`, 'audit');
+    writer.write(END, 'event');
+    t.equal(writer.dropped, dropped, 'there is room for what explains it');
+    t.strictSame(told, [], 'not while it lasts');
+    const lines = parsed(await readUntil(END));
+    t.strictSame(told, [dropped], 'once');
+    const of = (name: string): unknown[] => lines.flatMap((each) => each[name] ?? []);
+    t.equal(of('number').length, REQUESTS - dropped);
+    t.strictSame(
+      of('audit'),
+      Array.from({ length: AUDITS }, (_, audit) => audit),
+      'each, in their order',
+    );
+  },
+);
+
+t.test('an audit line does not wait for others, and goes out before them', async (t) => {
+  const { writer, readUntil } = start(t);
+  writer.write(line(1), 'request');
+  writer.write('{"audit":1}\n', 'audit');
+  t.match(await readUntil('\n'), /^\{"audit":1\}\n/);
+});
+
+t.test('a reader that is slow gets every line whole', async (t) => {
+  const { writer, readUntil } = start(t);
+  const LINES = 200;
+  for (let number = 0; number < LINES; number++) writer.write(line(number), 'request');
+  writer.write(END, 'request');
+  t.strictSame(
+    parsed(await readUntil(END)).flatMap(({ number }) => number ?? []),
+    Array.from({ length: LINES }, (_, number) => number),
+  );
+  t.equal(writer.dropped, 0);
+});
+
+t.test('at the end of the process nothing waits for a reader that has stopped', async (t) => {
+  const { writer } = start(t);
+  for (let number = 0; number < 100; number++) writer.write(line(number), 'request');
+  writer.flushSync();
+  t.ok(writer.dropped > 0);
+});
