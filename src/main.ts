@@ -9,6 +9,8 @@ const SUPPORTED = [
 ];
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 
+// What process lists show.
+process.title = 'sallyport';
 if (SUPPORTED.some((version) => version.major === major && minor >= version.minor)) {
   // Ends the process where its exit listeners have run, before Node takes its environment apart: there Node 24 now and then
   // waits for ever, at full load, for a request of a socket that has been closed.

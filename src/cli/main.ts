@@ -14,6 +14,7 @@ import { revocations } from './revocations.ts';
 import { revoke } from './revoke.ts';
 import { routes } from './routes.ts';
 import { run } from './run.ts';
+import { tellStartFailure } from './start-failure.ts';
 import { schema } from './schema.ts';
 import { unrevoke } from './unrevoke.ts';
 
@@ -56,20 +57,24 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await command.run(parseArguments(command, rest));
   } catch (error) {
-    if (error instanceof UsageError) {
-      printError(`sallyport ${command.name}: ${error.message}; see "sallyport ${command.name} --help"`);
-      return 2;
-    }
-    if (error instanceof ConfigurationError) {
-      for (const problem of error.problems) printError(problem);
-      return 1;
-    }
-    if (error instanceof CommandFailed) {
-      printError(`sallyport ${command.name}: ${error.message}`);
-      return 1;
-    }
-    throw error;
+    const failure = failureOf(error, command);
+    if (!failure) throw error;
+    const tell = command === run ? tellStartFailure : printError;
+    for (const problem of failure.problems) tell(problem);
+    return failure.code;
   }
+}
+
+/** What to say and to exit with; undefined for a bug. */
+function failureOf(
+  error: unknown,
+  { name }: Command,
+): { code: number; problems: readonly string[] } | undefined {
+  if (error instanceof UsageError)
+    return { code: 2, problems: [`sallyport ${name}: ${error.message}; see "sallyport ${name} --help"`] };
+  if (error instanceof ConfigurationError) return { code: 1, problems: error.problems };
+  if (error instanceof CommandFailed) return { code: 1, problems: [`sallyport ${name}: ${error.message}`] };
+  return undefined;
 }
 
 /**

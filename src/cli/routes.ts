@@ -26,16 +26,36 @@ export const routes: Command = {
   },
 };
 
+/** What is shown of a route. */
+interface RouteRow {
+  readonly name: string;
+  readonly match: string;
+  readonly upstream: string;
+  readonly access: string;
+  /** The identity headers that the upstream gets. */
+  readonly headers: readonly string[];
+}
+
+export function routeRows(configuration: Configuration): RouteRow[] {
+  return configuration.routes.map((route) => ({
+    name: route.name,
+    match: matchText(route),
+    upstream: upstreamText(route),
+    access: accessText(route),
+    headers: route.auth.mode === 'none' ? [] : Object.keys(routeIdentityMap(configuration, route)),
+  }));
+}
+
 /** Route, match, upstream, who may pass, headers injected. */
 export function routeTable(configuration: Configuration): string {
   return table([
     ['ROUTE', 'MATCH', 'UPSTREAM', 'WHO MAY PASS', 'HEADERS'],
-    ...configuration.routes.map((route) => [
-      route.name,
-      matchText(route),
-      upstreamText(route),
-      accessText(route),
-      route.auth.mode === 'none' ? '-' : Object.keys(routeIdentityMap(configuration, route)).join(', '),
+    ...routeRows(configuration).map(({ name, match, upstream, access, headers }) => [
+      name,
+      match,
+      upstream,
+      access,
+      headers.length === 0 ? '-' : headers.join(', '),
     ]),
   ]);
 }

@@ -1,13 +1,15 @@
 import { Instance } from '../assembly/instance.ts';
 import { systemClock } from '../clock.ts';
 import { loadTracing } from '../telemetry/trace-context.ts';
+import type { LoadedConfiguration } from '../config/load.ts';
 import { configurationWarnings } from '../config/warnings.ts';
 import { Reloader } from '../assembly/reloader.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import { CommandFailed, CONFIG_OPTION, configurationOf, print, printError, type Command } from './command.ts';
 import { openLog } from './log-output.ts';
 import { npmParentEnded } from './npm-parent.ts';
-import { routeTable } from './routes.ts';
+import { watchProcess } from './process-log.ts';
+import { routeRows, routeTable } from './routes.ts';
 import { awaitTermination } from './termination.ts';
 
 export const run: Command = {
@@ -21,14 +23,15 @@ export const run: Command = {
       awaitTermination(systemClock),
       npmParentEnded(systemClock).then(() => 'the end of the npm that started it'),
     ]);
-    const { log, flush } = await openLog();
+    const { log, flush, isTerminal } = await openLog();
     const { logger } = log;
+    watchProcess(logger, flush);
     const tracing = await loadTracing();
     const loaded = configurationOf(args);
     const instance = new Instance(loaded, log, systemClock, tracing);
     const reloader = new Reloader(instance, loaded, () => configurationOf(args), logger, systemClock);
-    print(routeTable(loaded.configuration));
-    for (const warning of configurationWarnings(loaded)) printError(`warning: ${warning}`);
+    if (isTerminal) introduceToPeople(loaded);
+    else introduceToCollectors(loaded, logger);
     // A gateway that waits for keys or for its store must be as easy to stop as any other.
     const started = start(instance, reloader, logger);
     const hangUp = (): void => void reloader.reload('SIGHUP');
@@ -60,4 +63,17 @@ async function start(instance: Instance, reloader: Reloader, logger: Logger): Pr
   reloader.start();
   await instance.ready();
   logger.info('ready');
+}
+
+function introduceToPeople(loaded: LoadedConfiguration): void {
+  print(routeTable(loaded.configuration));
+  for (const warning of configurationWarnings(loaded)) printError(`warning: ${warning}`);
+}
+
+/** The same as lines of the log: a line for each route, since collectors cut long ones. */
+function introduceToCollectors(loaded: LoadedConfiguration, logger: Logger): void {
+  for (const { name, ...about } of routeRows(loaded.configuration))
+    logger.info({ route: name, ...about }, 'route');
+  for (const warning of configurationWarnings(loaded))
+    logger.warn({ warning }, 'the configuration has a weakness');
 }

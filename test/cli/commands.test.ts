@@ -96,7 +96,7 @@ t.test('check: valid, invalid, strict, online', async (t) => {
   });
   t.match(
     await sallyportProcess(['run', '-c', file]),
-    { code: 1, err: /nonsense: unknown key/ },
+    { code: 1, out: /nonsense: unknown key/, err: '' },
     'a broken configuration never starts',
   );
   const open = join(folder, 'open.yaml');
@@ -153,12 +153,12 @@ t.test('run says why it cannot start', async (t) => {
     file,
     `listeners: [{ host: 127.0.0.1, port: ${taken} }]\nadmin: { port: 0 }\ntimeouts: { drain_delay: 10m }\n${rest}`,
   );
-  t.match(await sallyportProcess(['run', '-c', file]), { code: 1, err: /EADDRINUSE/ }, 'and at once');
+  t.match(await sallyportProcess(['run', '-c', file]), { code: 1, out: /EADDRINUSE/ }, 'and at once');
   writeFileSync(file, `revocation: { store: "sqlite:missing/folder/list.sqlite" }\n${rest}`);
-  t.match(await sallyportProcess(['run', '-c', file]), { code: 1, err: /cannot be opened/ });
+  t.match(await sallyportProcess(['run', '-c', file]), { code: 1, out: /cannot be opened/ });
   t.match(await sallyportProcess(['run', '-c', join(folder, 'none.yaml')]), {
     code: 1,
-    err: /cannot be read/,
+    out: /cannot be read/,
   });
 });
 
