@@ -29,6 +29,7 @@ export async function startServers(usualPorts: boolean): Promise<DemoServers> {
   const file = join(folder, 'demo.json');
   const configuration = demoConfiguration(issuer.url, factory.url, await port(8080), await port(9090));
   writeFileSync(join(folder, 'admin-token'), adminToken, { mode: 0o600 });
+  writeFileSync(join(folder, 'log-key'), randomBytes(32).toString('base64url'), { mode: 0o600 });
   writeFileSync(file, JSON.stringify(configuration, null, 2));
   // The terminal is for the story: the access log is discarded.
   const instance = new Instance(loadConfiguration(file), createLog({ write: () => undefined }));
@@ -51,6 +52,7 @@ export async function startServers(usualPorts: boolean): Promise<DemoServers> {
 function demoConfiguration(issuer: string, factory: string, port: number, adminPort: number): object {
   return {
     realm: 'cookie factory',
+    log_key_file: 'log-key',
     listeners: [{ host: '127.0.0.1', port }],
     admin: { port: adminPort, token_file: 'admin-token' },
     issuers: {

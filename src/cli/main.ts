@@ -8,6 +8,7 @@ import { CommandFailed, parseArguments, print, printError, UsageError, type Comm
 import { decode } from './decode.ts';
 import { demo } from './demo.ts';
 import { explain } from './explain.ts';
+import { hash } from './hash.ts';
 import { init } from './init.ts';
 import { keys } from './keys.ts';
 import { revocations } from './revocations.ts';
@@ -28,6 +29,7 @@ const COMMANDS: readonly Command[] = [
   unrevoke,
   keys,
   routes,
+  hash,
   schema,
   init,
   demo,

@@ -199,12 +199,12 @@ export const configurationSchema = z.strictObject({
   log_key: text
     .optional()
     .describe(
-      'Key of the HMACs that replace subjects and token ids in the log. Set the same key on every gateway to compare their logs. Prefer log_key_file, which keeps it out of this file.',
+      'Key of the HMACs that replace subjects and token ids in the log. Set the same key on every gateway to compare their logs; sallyport hash computes the same hashes. Prefer log_key_file, which keeps it out of this file.',
     ),
   log_key_file: text
     .optional()
     .describe(
-      'File that contains the log key. Without a key, each start takes a random one, and hashes differ between gateways.',
+      'File that contains the log key, mode 0600. A new key counts from the reload on. Without a key, each start takes a random one: hashes differ between gateways, and sallyport hash cannot compute them.',
     ),
 });
 

@@ -16,7 +16,7 @@ import {
 export function resolveSecrets(configuration: Configuration, folder: string): Problem[] {
   const files = new SecretFiles(folder);
   const { listeners, admin, issuers, revocation, upstreams } = configuration;
-  files.resolve(configuration, 'log_key', []);
+  files.resolve(configuration, 'log_key', [], true);
   resolveAdminTokens(admin, files);
   for (const [name, issuer] of Object.entries(issuers)) resolveIssuer(issuer, ['issuers', name], files);
   resolveStore(revocation.store, files);

@@ -117,6 +117,15 @@ const credentialsOfMany: Rule = ({ routes }) =>
       : [],
   );
 
+const MIN_LOG_KEY_CHARACTERS = 16;
+
+const guessableLogKey: Rule = ({ log_key }) =>
+  log_key !== undefined && log_key.length < MIN_LOG_KEY_CHARACTERS
+    ? [
+        `log_key: a key of fewer than ${MIN_LOG_KEY_CHARACTERS} characters can be guessed from the log, and subjects with it; make one with openssl rand -base64 32`,
+      ]
+    : [];
+
 const RULES: readonly Rule[] = [
   plaintextListeners,
   laxFields,
@@ -126,6 +135,7 @@ const RULES: readonly Rule[] = [
   failsOpen,
   reportsOnly,
   credentialsOfMany,
+  guessableLogKey,
 ];
 
 const writableKeyFolders: FileRule = (loaded) =>

@@ -218,6 +218,12 @@ t.test('sub_hash is HMAC-SHA-256 with log_key, its first 16 characters in base64
   const { gateway, token } = await start(t, { log_key: 'fleet' });
   await send(gateway.url, '/orders/200', { token });
   const [line] = await lines(gateway, 1);
-  const hash = createHmac('sha256', 'fleet').update('alice').digest('base64url').slice(0, 16);
-  t.equal(line?.auth?.['sub_hash'], hash);
+  const hashBy = (key: string): string =>
+    createHmac('sha256', key).update('alice').digest('base64url').slice(0, 16);
+  t.equal(line?.auth?.['sub_hash'], hashBy('fleet'));
+  const { configuration } = gateway.loaded;
+  await gateway.instance.reload({ ...gateway.loaded, configuration: { ...configuration, log_key: 'new' } });
+  await send(gateway.url, '/orders/200', { token });
+  const [, later] = await lines(gateway, 2);
+  t.equal(later?.auth?.['sub_hash'], hashBy('new'), 'a new key counts from a reload on');
 });

@@ -2,9 +2,9 @@
 import t from 'tap';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ADMIN_TOKEN, loginIssuer, startGateway } from '../support/gateway.ts';
+import { ADMIN_TOKEN, loginIssuer, startGateway, until } from '../support/gateway.ts';
 import { sallyport } from '../support/command.ts';
 import { MAIN, sallyportProcess, temporaryFolder } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
@@ -23,6 +23,7 @@ const COMMANDS = [
   'unrevoke',
   'keys',
   'routes',
+  'hash',
   'schema',
   'init',
   'demo',
@@ -49,6 +50,8 @@ t.test('help and usage: every command has --help; what is wrong usage exits 2', 
     ['keys', 'refresh'],
     ['keys', 'list', 'login'],
     ['revoke', '-c', STARTER],
+    ['hash', '-c', STARTER],
+    ['hash', '-c', STARTER, '--subject', 'a', '--token-id', 'b'],
   ];
   for (const { code, err, out } of await Promise.all(wrong.map((args) => sallyport(args)))) {
     t.equal(code, 2);
@@ -277,9 +280,48 @@ t.test('routes, schema and init', async (t) => {
   ]);
   t.match(JSON.parse((await sallyport(['schema'])).out), { title: 'Sallyport configuration' });
   t.match(await sallyportProcess(['init'], { cwd: folder }), { code: 0 });
-  t.equal(readFileSync(join(folder, 'sallyport.yaml'), 'utf8'), readFileSync(STARTER, 'utf8'));
+  t.equal(
+    readFileSync(join(folder, 'sallyport.yaml'), 'utf8'),
+    readFileSync(STARTER, 'utf8').replace('# log_key_file', 'log_key_file'),
+  );
+  const keyFile = join(folder, 'sallyport-log-key');
+  t.equal(statSync(keyFile).mode & 0o777, 0o600);
+  const key = readFileSync(keyFile, 'utf8');
   t.match(await sallyportProcess(['init'], { cwd: folder }), { code: 1, err: /exists already/ });
+  const other = join(folder, 'other.yaml');
+  t.match(await sallyport(['init', other]), { code: 0 });
+  t.equal(readFileSync(keyFile, 'utf8'), key, 'a key that is there stays');
   t.match(await sallyportProcess(['check'], { cwd: folder }), { code: 0 }, 'sallyport.yaml is the default');
+  t.match(await sallyport(['hash', '-c', other, '--subject', 'alice']), { code: 0, out: /^[\w-]{16}\n$/ });
+});
+
+t.test('hash prints what the log shows, and exits 1 where no key is set', async (t) => {
+  const upstream = await startUpstream(t);
+  const key = createKey();
+  const folder = temporaryFolder(t);
+  const configuration = {
+    log_key_file: 'key',
+    issuers: { login: loginIssuer(key) },
+    routes: [{ name: 'r', match: {}, upstream: 'u' }],
+    upstreams: { u: { targets: [upstream.url] } },
+  };
+  writeFileSync(join(folder, 'key'), `${'k'.repeat(32)}\n`, { mode: 0o600 });
+  const gateway = await startGateway(t, configuration, { folder });
+  await send(gateway.url, '/', { token: mint(key, claimsOf({ sub: 'zoë@example.com', jti: 'one' })) });
+  await until(() => gateway.log.some(({ msg }) => msg === 'request'));
+  const { auth } = gateway.log.at(-1) as { auth: { sub_hash: string; jti_hash: string } };
+  const file = join(folder, 'c.json');
+  writeFileSync(file, JSON.stringify(configuration));
+  t.match(await sallyport(['hash', '-c', file, '--subject', 'zoë@example.com']), {
+    code: 0,
+    out: `${auth.sub_hash}\n`,
+  });
+  const asJson = await sallyport(['hash', '-c', file, '--token-id', 'one', '--json']);
+  t.strictSame(JSON.parse(asJson.out), { jti_hash: auth.jti_hash });
+  writeFileSync(file, JSON.stringify({ ...configuration, log_key_file: undefined }));
+  t.match(await sallyport(['hash', '-c', file, '--subject', 'a']), { code: 1, out: '', err: /log_key_file/ });
+  writeFileSync(file, JSON.stringify({ ...configuration, log_key_file: undefined, log_key: 'short' }));
+  t.match(await sallyport(['check', '-c', file, '--strict']), { code: 1, err: /log_key: .* guessed/ });
 });
 
 t.test('the demo plays its story', async (t) => {
