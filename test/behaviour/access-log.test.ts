@@ -1,5 +1,6 @@
 /** The line of a request: what it says, at which level, and which requests get none. Rules A5, A6. */
 import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { send, sendRaw } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
@@ -14,10 +15,17 @@ interface Line extends Record<string, unknown> {
   readonly auth?: Record<string, unknown>;
 }
 
+/** Members of all lines of this file, with a dot before those of `auth`. */
+const members = new Set<string>();
+
 /** The lines of requests, once there are so many. */
 async function lines(gateway: TestGateway, count: number, from = 0): Promise<Line[]> {
   const found = (): Line[] => gateway.log.slice(from).filter(({ msg }) => msg === 'request');
   await until(() => found().length >= count);
+  for (const line of found()) {
+    for (const member of Object.keys(line)) members.add(member);
+    for (const member of Object.keys(line.auth ?? {})) members.add(`auth.${member}`);
+  }
   return found();
 }
 
@@ -226,4 +234,17 @@ t.test('sub_hash is HMAC-SHA-256 with log_key, its first 16 characters in base64
   await send(gateway.url, '/orders/200', { token });
   const [, later] = await lines(gateway, 2);
   t.equal(later?.auth?.['sub_hash'], hashBy('new'), 'a new key counts from a reload on');
+});
+
+t.test('every member of a line is in the reference', async (t) => {
+  const reference = readFileSync(new URL('../../docs/reference.md', import.meta.url), 'utf8');
+  const [section = ''] = /^## Log$[^]*/m.exec(reference) ?? [];
+  const documented = new Set(
+    [...section.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, names = '']) =>
+      [...names.matchAll(/`([\w.]+)`/g)].map(([, name = '']) => name),
+    ),
+  );
+  t.ok(members.size > 20);
+  const undocumented = [...members].filter((name) => !documented.has(name));
+  t.strictSame(undocumented.sort(), ['auth', 'msg', 'time']);
 });
