@@ -20,7 +20,7 @@ import type { KeyReports } from './key-reports.ts';
 import type { KeyRefresh } from '../admin/key-refresh.ts';
 import type { ListenerOptions } from '../server/listener.ts';
 import type { LiveStreams } from '../handlers/live-streams.ts';
-import { LogoutHandler } from '../handlers/logout-handler.ts';
+import { LogoutHandler, type LogoutObserver } from '../handlers/logout-handler.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from '../policy.ts';
 import { RefusalReports } from './refusal-reports.ts';
@@ -125,7 +125,7 @@ export class Generation {
       this.issuers.logoutEndpoints,
       this.#revoker,
       this.#audit,
-      logoutObserver(metrics, log.logger),
+      logouts(loaded, lasting),
     );
     // Last, since it begins to ask its targets how they are.
     this.forwarder = new UpstreamForwarder(
@@ -232,6 +232,16 @@ export class Generation {
     this.issuers.stop(current.issuers);
     this.forwarder.close();
   }
+}
+
+/** Counts and logs logouts as this configuration asks. */
+function logouts(
+  { configuration }: LoadedConfiguration,
+  { metrics, log, refusalLines }: Lasting,
+): LogoutObserver {
+  return logoutObserver(metrics, log.logger, (refusal) =>
+    refusalLines.admits(refusal, configuration.log.refusals),
+  );
 }
 
 /** Counts and logs requests as this configuration asks. */

@@ -6,6 +6,7 @@ import type { LogoutObserver } from '../handlers/logout-handler.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Refusal } from '../telemetry/refusal-lines.ts';
 import type { UpstreamObserver } from '../upstream/upstream-forwarder.ts';
 import type { HealthChange } from '../upstream/target-health.ts';
 import { CACHE_NAMES, type TokenCaches } from '../token/token-caches.ts';
@@ -26,14 +27,20 @@ export function issuerObserver(metrics: Metrics, logger: Logger, keys: KeyReport
   };
 }
 
-export function logoutObserver(metrics: Metrics, logger: Logger): LogoutObserver {
+/** @param admits whether a refusal may have a line: anyone can send logout tokens that are refused */
+export function logoutObserver(
+  metrics: Metrics,
+  logger: Logger,
+  admits: (refusal: Refusal) => boolean,
+): LogoutObserver {
   return {
     accepted: (issuer) => {
       metrics.backchannelLogouts.child(issuer, 'accepted').value++;
     },
     refused: (issuer, reason, from) => {
       metrics.backchannelLogouts.child(issuer, reason).value++;
-      logger.warn({ issuer, reason, client_ip: from }, 'a back-channel logout was refused');
+      if (admits({ route: `logout endpoint of ${issuer}`, reason, level: 'warn' }))
+        logger.warn({ issuer, reason, client_ip: from }, 'a back-channel logout was refused');
     },
   };
 }

@@ -319,3 +319,23 @@ t.test('oidc-provider sends a logout', async (t) => {
   t.equal(await status(), 401);
   t.match(await entries(gateway), [{ target: { session: 'sid-of-alice' }, reason: 'logged out' }]);
 });
+
+t.test(
+  'a flood of bad logout tokens has log.refusals warnings a second, and one line with the rest',
+  async (t) => {
+    const clock = new ManualClock();
+    const gateway = await startGateway(
+      t,
+      { ...configuration(loginIssuer(key)), log: { refusals: 2 } },
+      { clock },
+    );
+    for (let sent = 0; sent < 5; sent++) t.equal((await post(gateway, 'logout_token=bad')).status, 400);
+    t.equal(gateway.log.filter(({ msg }) => msg === 'a back-channel logout was refused').length, 2);
+    clock.advance(1_000);
+    t.ok(gateway.log.some(({ left_out, reason }) => left_out === 3 && reason === 'malformed'));
+    t.equal(
+      await gateway.metric('sallyport_backchannel_logouts_total{issuer="login",result="malformed"}'),
+      5,
+    );
+  },
+);

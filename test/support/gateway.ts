@@ -43,10 +43,11 @@ export function loginIssuer(...keys: readonly SigningKey[]): Record<string, unkn
   return { issuer: ISSUER, jwks: { keys: keys.map(({ jwk }) => jwk) }, audiences: [AUDIENCE] };
 }
 
-/** A configuration on free ports of loopback, with the admin token of the tests. */
+/** A configuration on free ports of loopback, with the admin token of the tests and a line for every request. */
 export function withTestPorts(configuration: Record<string, unknown>): Record<string, unknown> {
   return {
     listeners: [{ host: '127.0.0.1', port: 0 }],
+    log: { refusals: 0 },
     ...configuration,
     admin: { port: 0, token: ADMIN_TOKEN, ...(configuration['admin'] as object | undefined) },
   };
@@ -64,7 +65,15 @@ export async function startGateway(
   const log: Record<string, unknown>[] = [];
   const instance = new Instance(
     loaded,
-    createLog({ write: (line: string) => void log.push(JSON.parse(line) as Record<string, unknown>) }),
+    createLog({
+      write(line, kind) {
+        const parsed = JSON.parse(line) as Record<string, unknown>;
+        log.push(parsed);
+        // For the whole test run.
+        if ((parsed['msg'] === 'audit') !== (kind === 'audit'))
+          throw new Error('an audit line may be dropped');
+      },
+    }),
     clock,
     tracing,
   );
