@@ -10,6 +10,7 @@ import type { AdminParts } from '../admin/server.ts';
 import { assertionSigner } from './assertion-signer.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
+import { offeredOverTls, protocolsOf } from '../config/listener-protocols.ts';
 import { listenerTls, strictTransportSecurity } from '../config/tls-schema.ts';
 import { decisionSite } from '../handlers/decision-handler.ts';
 import { Gateway } from '../gateway.ts';
@@ -136,14 +137,17 @@ export class Generation {
     );
   }
 
-  listenerOptions({ host, port, reuse_port, tls }: ListenerConfiguration): ListenerOptions {
+  listenerOptions(listener: ListenerConfiguration): ListenerOptions {
+    const { host, port, reuse_port, tls } = listener;
     const { limits, timeouts } = this.loaded.configuration;
     return {
       host,
       port,
       reusePort: reuse_port,
-      tls: tls && listenerTls(tls, tls.protocols),
-      countsFields: tls?.http2_strict_fields === true,
+      tls: tls && listenerTls(tls, offeredOverTls(listener)),
+      protocols: protocolsOf(listener),
+      // Without TLS the clients of HTTP/2 are mostly proxies, for which the fields must be counted.
+      countsFields: tls?.http2_strict_fields ?? true,
       strictTransportSecurity: tls && strictTransportSecurity(tls),
       uriBytes: limits.uri_bytes,
       headerBytes: limits.header_bytes,

@@ -24,6 +24,13 @@ export const listener = z
       .describe(
         'TLS for this listener, with HTTP/2 or HTTP/1.1 over it. Set it unless a TLS proxy stands in front. A reload loads changed certificates.',
       ),
+    protocols: z
+      .array(z.enum(['h2', 'h2c', 'http/1.1'], 'must be h2, h2c or http/1.1'))
+      .min(1)
+      .optional()
+      .describe(
+        'Protocols that clients may speak. With tls: h2 and http/1.1, chosen in the handshake (ALPN), the preferred one first. Without: http/1.1, and h2c, which is HTTP/2 in plaintext by prior knowledge, told apart by the first bytes of a connection. Default: [h2, http/1.1] with tls, [http/1.1] without. Add h2c for gRPC clients and for proxies that speak HTTP/2 without TLS to the gateway.',
+      ),
     serve: z
       .enum(['decisions', 'redirect'], 'must be decisions or redirect, or absent')
       .optional()

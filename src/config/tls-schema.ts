@@ -93,8 +93,8 @@ export const tlsListener = tlsServer.extend({
   protocols: z
     .array(z.enum(PROTOCOLS, 'must be h2 or http/1.1'))
     .min(1)
-    .prefault([...PROTOCOLS])
-    .describe('Protocols that are offered over TLS (ALPN), the preferred one first.'),
+    .optional()
+    .describe('The same as protocols beside tls, by its older name; use that one.'),
   http2_strict_fields: z
     .boolean()
     .prefault(true)

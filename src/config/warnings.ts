@@ -9,6 +9,7 @@ import { shortAdminTokens } from './admin-problems.ts';
 import { claimRuleWarnings } from './claim-rule-warnings.ts';
 import { isOpaqueIssuer } from './issuer-schema.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
+import { offeredOverTls } from './listener-protocols.ts';
 import type { LoadedConfiguration } from './load.ts';
 import { routeUpstreamWarnings } from './route-upstream-warnings.ts';
 import type { Configuration } from './schema.ts';
@@ -55,7 +56,9 @@ const plaintextListeners: Rule = ({ listeners }) =>
 
 const laxFields: Rule = ({ listeners }) =>
   listeners
-    .filter(({ tls }) => tls?.http2_strict_fields === false && tls.protocols.includes('h2'))
+    .filter(
+      (listener) => listener.tls?.http2_strict_fields === false && offeredOverTls(listener).includes('h2'),
+    )
     .map(
       ({ host, port }) =>
         `listeners: ${host}:${port} has http2_strict_fields: false: an HTTP/2 request is served without its malformed fields, which a proxy in front may have read; remove the line`,

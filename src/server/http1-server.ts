@@ -21,8 +21,9 @@ import {
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
 import type { ListenerCertificates } from '../tls/server-certificates.ts';
 import type { Connection } from './connection.ts';
+import { PrefaceWatch, type ListenerProtocol } from './http2-preface.ts';
 import { Http1Request } from './http1-request.ts';
-import { Http1Response } from './http1-response.ts';
+import { Http1Response, responseOn } from './http1-response.ts';
 import type { RequestHandler, Site } from './request-handler.ts';
 import { openTunnel } from './tunnel.ts';
 import { WaitingClient } from './waiting-client.ts';
@@ -48,8 +49,14 @@ export interface Http1ServerParts {
   readonly connections: ClientConnections;
   /** Undefined: plaintext. */
   readonly certificates: ListenerCertificates | undefined;
-  /** Takes over a connection whose client chose HTTP/2 in its handshake. */
-  readonly acceptHttp2: (socket: TLSSocket, connection: Connection) => void;
+  /** What clients may speak. */
+  readonly protocols: readonly ListenerProtocol[];
+  /**
+   * Takes over a connection whose client chose HTTP/2 in its handshake, or began with it.
+   *
+   * @param withinMs the time for its first request; undefined: all of the headers' timeout
+   */
+  readonly acceptHttp2: (socket: Socket, connection: Connection, withinMs?: number) => void;
   readonly clock: Clock;
 }
 
@@ -62,6 +69,8 @@ export class Http1Server {
   readonly tunnels = new Set<Duplex>();
   /** While true, each response ends its connection. */
   draining = false;
+  /** Connections in plaintext that have not yet shown what they speak. */
+  #prefaces: PrefaceWatch | undefined;
   readonly #parts: Http1ServerParts;
   readonly #connections: ClientConnections;
 
@@ -77,6 +86,7 @@ export class Http1Server {
     this.node.maxHeadersCount = 0;
     this.applyLimits();
     if (certificates) this.#chooseProtocol();
+    else if (parts.protocols.includes('h2c')) this.#lookForHttp2();
     else this.node.on('connection', (socket: Socket) => this.#connections.add(socket, false));
     this.#listenForRequests();
   }
@@ -100,8 +110,43 @@ export class Http1Server {
       const multiplexed = socket.alpnProtocol === 'h2';
       const connection = this.#connections.add(socket, multiplexed);
       if (multiplexed) this.#parts.acceptHttp2(socket, connection);
-      else serveHttp1?.call(this.node, socket);
+      // A client without ALPN gets HTTP/1.1, unless the listener does not speak it.
+      else if (this.#parts.protocols.includes('http/1.1')) serveHttp1?.call(this.node, socket);
+      else socket.destroy();
     });
+  }
+
+  /** In plaintext a client of HTTP/2 says so with its first bytes. */
+  #lookForHttp2(): void {
+    const { protocols, limits, acceptHttp2, clock } = this.#parts;
+    const [serveHttp1] = this.node.listeners('connection');
+    this.node.removeAllListeners('connection');
+    const http2 = (socket: Socket, withinMs?: number): void => {
+      // A client that sends no more reads no more, as over TLS.
+      socket.allowHalfOpen = false;
+      acceptHttp2(socket, this.#connections.add(socket, true), withinMs);
+    };
+    if (!protocols.includes('http/1.1')) {
+      this.node.on('connection', (socket: Socket) => http2(socket));
+      return;
+    }
+    const http1 = (socket: Socket): void => {
+      this.#connections.add(socket, false);
+      serveHttp1?.call(this.node, socket);
+      socket.resume();
+    };
+    const refuse = (error: GatewayError) => (socket: Socket) =>
+      this.#refuseBytes(socket, this.#connections.add(socket, false), error);
+    const outcomes = { http1, http2, late: refuse(REQUEST_TIMEOUT), cut: refuse(MALFORMED_REQUEST) };
+    const prefaces = new PrefaceWatch(outcomes, clock);
+    this.#prefaces = prefaces;
+    this.node.on('connection', (socket: Socket) => prefaces.watch(socket, limits().headersTimeoutMs));
+  }
+
+  /** Ends the connections that wait for a request: part of a drain, after the server was closed. */
+  endIdle(): void {
+    this.#prefaces?.end();
+    this.node.closeIdleConnections();
   }
 
   #listenForRequests(): void {
@@ -204,9 +249,14 @@ export class Http1Server {
       socket.destroy();
       return;
     }
-    const { limits, site, clock } = this.#parts;
+    this.#refuseBytes(socket, connection, refusalOf(error, this.#parts.limits().uriBytes));
+  }
+
+  /** Responds to bytes that are no request, and ends their connection. */
+  #refuseBytes(socket: Duplex, connection: ClientConnection, error: GatewayError): void {
+    const { site, clock } = this.#parts;
     connection.closing = true;
-    socket.end(site().refusalText(refusalOf(error, limits().uriBytes), connection));
+    socket.end(site().refusalText(error, connection));
     clock.after(LINGER_MS, () => socket.destroy());
   }
 }
@@ -225,21 +275,6 @@ function nodeOptions(tunnels: boolean): ServerOptions<typeof Http1Request, typeo
     IncomingMessage: Http1Request,
     ServerResponse: Http1Response,
   };
-}
-
-/** An ordinary response on a socket that Node has handed over, for a request that opens no tunnel. */
-function responseOn(request: Http1Request, socket: Duplex): Http1Response {
-  const response = new Http1Response(request);
-  response.shouldKeepAlive = false;
-  response.assignSocket(socket as Socket);
-  // Node passes this on only for sockets that its server still owns.
-  socket.on('drain', () => response.emit('drain'));
-  response.on('finish', () => {
-    response.detachSocket(socket as Socket);
-    (socket as Socket).destroySoon();
-    response.emit('close');
-  });
-  return response;
 }
 
 function refusalOf(error: ParserError, uriBytes: number): GatewayError {

@@ -49,15 +49,19 @@ export class Http2Sessions {
     this.#clock = clock;
   }
 
-  /** Takes over a connection that chose h2. */
-  accept(socket: Duplex, connection: Connection): void {
+  /**
+   * Takes over a connection that chose h2, or began with its preface.
+   *
+   * @param withinMs the time for its first request
+   */
+  accept(socket: Duplex, connection: Connection, withinMs: number = this.#limits().headersTimeoutMs): void {
     const limits = this.#limits();
     const counter = limits.countsFields ? new FieldCounter() : undefined;
     const transport = counter ? tapped(socket, (bytes) => counter.read(bytes)) : socket;
     const session = performServerHandshake(transport, sessionOptions(limits));
     this.#sessions.set(socket, session);
     // A client that negotiates h2 but sends no request is treated like one that does not send its headers in time.
-    const cancel = this.#clock.after(limits.headersTimeoutMs, () => socket.destroy());
+    const cancel = this.#clock.after(withinMs, () => socket.destroy());
     session.once('stream', cancel);
     // The socket, not the session: a session that was told to close waits for its client for ever.
     socket.once('close', () => {
@@ -77,7 +81,7 @@ export class Http2Sessions {
       }
       if (!stream.endAfterHeaders && !uploads.admit(stream, headers)) return;
       const isIntact = fields === undefined || fields === rawHeaders.length / 2;
-      const request = new Http2Request(stream, rawHeaders, isIntact);
+      const request = new Http2Request(stream, rawHeaders, isIntact, connection.scheme);
       const response = new Http2Response(stream, request, this.#limits().idleTimeoutMs);
       this.#serve(request, response, connection);
     });

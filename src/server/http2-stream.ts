@@ -23,10 +23,16 @@ export class Http2Request implements ClientRequest {
   /**
    * @param rawHeaders names and values in turn, as they came
    * @param isIntact no field was dropped on the way
+   * @param scheme of the connection
    */
-  constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[], isIntact: boolean) {
+  constructor(
+    stream: ServerHttp2Stream,
+    rawHeaders: readonly string[],
+    isIntact: boolean,
+    scheme: 'http' | 'https',
+  ) {
     this.#stream = stream;
-    const { pseudo, fields, isTrimmed } = separated(rawHeaders);
+    const { pseudo, fields, isTrimmed } = separated(rawHeaders, scheme);
     this.method = pseudo.get(':method') ?? '';
     const path = pseudo.get(':path') ?? '';
     // An empty target is refused as malformed; so is a request with an impossible field (rule C27).
@@ -62,7 +68,10 @@ const DISCARD_MS = 2_000;
 const NOT_IN_HTTP2: ReadonlySet<string> = new Set(['connection', 'http2-settings']);
 
 /** Separates pseudo-header fields. `:authority` passes as Host; a Host field that differs passes as a second one. */
-function separated(rawHeaders: readonly string[]): {
+function separated(
+  rawHeaders: readonly string[],
+  scheme: 'http' | 'https',
+): {
   pseudo: Map<string, string>;
   fields: string[];
   /** No value begins or ends with white space, which RFC 9113 section 8.2.1 forbids. */
@@ -80,8 +89,8 @@ function separated(rawHeaders: readonly string[]): {
       pseudo.set(name, value);
       if (name === ':authority') fields.push('host', value);
     } else if (name === 'host') {
-      // Two that differ stay two, and the request is refused (rule H7). HTTP/2 is served over TLS only.
-      if (!isSameHost(pseudo.get(':authority') ?? '', value, 'https')) fields.push(name, value);
+      // Two that differ stay two, and the request is refused (rule H7).
+      if (!isSameHost(pseudo.get(':authority') ?? '', value, scheme)) fields.push(name, value);
     } else if (name === 'cookie' && cookieAt >= 0) {
       // Split only to compress better (RFC 9113 section 8.2.3).
       fields[cookieAt] = `${fields[cookieAt]}; ${value}`;

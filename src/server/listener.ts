@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ClientConnections, type ConnectionPolicy } from './client-connections.ts';
 import type { Clock } from '../clock.ts';
 import { CHECK_INTERVAL_MS, Http1Server, type Http1Limits } from './http1-server.ts';
+import type { ListenerProtocol } from './http2-preface.ts';
 import { Http2Sessions, type Http2Limits } from './http2-sessions.ts';
 import { ListenerCertificates, type ListenerTls } from '../tls/server-certificates.ts';
 import type { Site } from './request-handler.ts';
@@ -16,6 +17,7 @@ export interface ListenerOptions extends Http1Limits, Http2Limits {
   readonly reusePort: boolean;
   /** Undefined: plaintext. */
   readonly tls: ListenerTls | undefined;
+  readonly protocols: readonly ListenerProtocol[];
   /** Value of Strict-Transport-Security; undefined: it is not sent. */
   readonly strictTransportSecurity: string | undefined;
 }
@@ -51,7 +53,8 @@ export class Listener {
       site: () => this.#site,
       connections: this.#connections,
       certificates: this.#certificates,
-      acceptHttp2: (socket, connection) => this.#http2.accept(socket, connection),
+      protocols: options.protocols,
+      acceptHttp2: (socket, connection, withinMs) => this.#http2.accept(socket, connection, withinMs),
       clock,
     });
   }
@@ -105,7 +108,7 @@ export class Listener {
     let done = false;
     void closed.then(() => (done = true));
     while (!(done && tunnels.size === 0) && this.#clock.monotonicMs() < deadlineMs) {
-      server.closeIdleConnections();
+      this.#http1.endIdle();
       const step = pause(DRAIN_STEP_MS);
       await Promise.race([step, closed.then(() => (tunnels.size === 0 ? undefined : step))]);
     }
