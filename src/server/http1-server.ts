@@ -121,11 +121,8 @@ export class Http1Server {
     const { protocols, limits, acceptHttp2, clock } = this.#parts;
     const [serveHttp1] = this.node.listeners('connection');
     this.node.removeAllListeners('connection');
-    const http2 = (socket: Socket, withinMs?: number): void => {
-      // A client that sends no more reads no more, as over TLS.
-      socket.allowHalfOpen = false;
+    const http2 = (socket: Socket, withinMs?: number): void =>
       acceptHttp2(socket, this.#connections.add(socket, true), withinMs);
-    };
     if (!protocols.includes('http/1.1')) {
       this.node.on('connection', (socket: Socket) => http2(socket));
       return;

@@ -7,6 +7,7 @@
 const PREFACE_BYTES = 24;
 const FRAME_HEAD_BYTES = 9;
 const HEADERS = 1;
+const PRIORITY_FRAME = 2;
 const CONTINUATION = 9;
 const END_HEADERS = 4;
 const PADDED = 8;
@@ -83,7 +84,11 @@ export class FieldCounter {
     const [type, flags] = [byte(head, 3), byte(head, 4)];
     if (type !== HEADERS && type !== CONTINUATION) {
       this.#skip = length;
-      return true;
+      // Priorities of the connection itself: RFC 9113 section 6.3 wants its end, and nghttp2 ignores them.
+      return (
+        type !== PRIORITY_FRAME ||
+        ((byte(head, 5) & 0x7f) | byte(head, 6) | byte(head, 7) | byte(head, 8)) !== 0
+      );
     }
     this.#endsBlock = (flags & END_HEADERS) !== 0;
     this.#padding = 0;

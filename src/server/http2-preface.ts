@@ -11,7 +11,7 @@ export type ListenerProtocol = 'h2' | 'h2c' | 'http/1.1';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
-/** What becomes of a new connection. Each gets it with every byte still to be read. */
+/** What happens to a new connection. Each gets it with every byte still to be read. */
 export interface PrefaceOutcomes {
   /** Its bytes are not the preface. The socket is paused. */
   readonly http1: (socket: Socket) => void;

@@ -93,16 +93,32 @@ t.test('HTTP/2 connections', { skip: noOpenssl }, async (t) => {
     },
   );
 
-  t.test('a listener whose protocols lack h2 does not negotiate it', async (t) => {
-    const { gateway } = await startHttp2(t, { tls: { protocols: ['http/1.1'] } });
-    const socket = connectTls({
-      host: '127.0.0.1',
-      port: gateway.port,
-      rejectUnauthorized: false,
-      ALPNProtocols: ['h2', 'http/1.1'],
+  t.test('a listener negotiates the protocols that it names, and speaks no other', async (t) => {
+    const negotiated = async (port: number, ...ALPNProtocols: string[]): Promise<string | false | null> => {
+      const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols });
+      await once(socket, 'secureConnect');
+      socket.destroy();
+      return socket.alpnProtocol;
+    };
+    const speaking = (...protocols: string[]): Record<string, unknown> => ({
+      listeners: [
+        { host: '127.0.0.1', port: 0, protocols, tls: { cert_file: 'server.crt', key_file: 'server.key' } },
+      ],
     });
-    await once(socket, 'secureConnect');
-    t.equal(socket.alpnProtocol, 'http/1.1');
-    socket.destroy();
+    for (const options of [{ tls: { protocols: ['http/1.1'] } }, { more: speaking('http/1.1') }]) {
+      const { gateway } = await startHttp2(t, options);
+      t.equal(await negotiated(gateway.port, 'h2', 'http/1.1'), 'http/1.1');
+    }
+    const { gateway, send } = await startHttp2(t, { more: speaking('h2') });
+    t.equal((await send({ ':path': '/open' })).status, 200);
+    t.equal(await negotiated(gateway.port, 'http/1.1', 'h2'), 'h2');
+    await t.rejects(negotiated(gateway.port, 'http/1.1'));
+    const silent = connectTls({ host: '127.0.0.1', port: gateway.port, rejectUnauthorized: false });
+    let received = '';
+    silent.on('data', (chunk) => (received += String(chunk)));
+    silent.on('error', () => undefined);
+    silent.write('GET /open HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    await once(silent, 'close');
+    t.equal(received, '', 'a client that chooses nothing gets no HTTP/1.1');
   });
 });

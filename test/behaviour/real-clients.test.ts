@@ -29,6 +29,8 @@ interface Scene {
   readonly authority: Certificates;
   readonly plain: TestGateway;
   readonly tls: TestGateway;
+  /** HTTP/2 in plaintext, and HTTP/1.1. */
+  readonly h2c: TestGateway;
   readonly upstream: HttpUpstream;
 }
 
@@ -55,6 +57,7 @@ async function setUp(t: Test, more: Record<string, unknown> = {}): Promise<Scene
     authority,
     upstream,
     plain: await start({}),
+    h2c: await start({ protocols: ['h2c', 'http/1.1'] }),
     tls: await start({ tls: { cert_file: 'server.crt', key_file: 'server.key' } }),
   };
 }
@@ -62,7 +65,7 @@ async function setUp(t: Test, more: Record<string, unknown> = {}): Promise<Scene
 const authorization = `authorization: Bearer ${token}`;
 
 t.test('curl', { skip: noOpenssl || missing('curl', '--version', 'curl') }, async (t) => {
-  const { plain, tls, authority, upstream } = await setUp(t);
+  const { plain, tls, h2c, authority, upstream } = await setUp(t);
   const curl = async (...args: readonly string[]): Promise<string> =>
     (
       await execute('curl', [
@@ -92,6 +95,17 @@ t.test('curl', { skip: noOpenssl || missing('curl', '--version', 'curl') }, asyn
     t.equal(upstream.seen.length, before);
   });
 
+  t.test('with protocols: [h2c, http/1.1] it is served, and HTTP/1.1 on the same port', async (t) => {
+    const prior = ['--http2-prior-knowledge', '-H', authorization];
+    t.equal(await curl(...prior, `${h2c.url}/a`), 'ok\n200 2');
+    t.equal(await curl(...prior, '-d', 'body', `${h2c.url}/a`), 'ok\n200 2');
+    t.equal(upstream.seen.at(-1)?.body, 'body');
+    t.match(await curl('--http2-prior-knowledge', h2c.url), /missing_token.*\n401 2$/s);
+    t.equal(await curl('--http1.1', '-H', authorization, `${h2c.url}/a`), 'ok\n200 1.1');
+    // An offer in Upgrade is dropped all the same (rule C13).
+    t.equal(await curl('--http2', '-H', authorization, `${h2c.url}/a`), 'ok\n200 1.1');
+  });
+
   t.test('over TLS: HTTP/2, HTTP/1.1, an upload that waits, a refusal', async (t) => {
     const ca = ['--cacert', authority.ca, '-H', authorization];
     t.equal(await curl('--http2', ...ca, `${https}/a`), 'ok\n200 2');
@@ -116,7 +130,7 @@ t.test(
   'nghttp and h2load',
   { skip: noOpenssl || missing('h2load', '--version', 'nghttp2-client') },
   async (t) => {
-    const { tls, upstream } = await setUp(t);
+    const { tls, h2c, upstream } = await setUp(t);
     const url = `https://127.0.0.1:${tls.port}/a`;
     const { stdout } = await execute('nghttp', ['-v', '-H', authorization, url]);
     t.match(stdout, /:status: 200/);
@@ -126,6 +140,20 @@ t.test(
     t.match(load.stdout, /5000 succeeded, 0 failed, 0 errored, 0 timeout/);
     t.match(load.stdout, /status codes: 5000 2xx, 0 3xx, 0 4xx, 0 5xx/);
     t.equal(upstream.seen.length - before, 5_000);
+    const plain = await execute('h2load', [
+      '-n',
+      '5000',
+      '-c',
+      '5',
+      '-m',
+      '50',
+      '-H',
+      authorization,
+      `${h2c.url}/a`,
+    ]);
+    t.match(plain.stdout, /status codes: 5000 2xx, 0 3xx, 0 4xx, 0 5xx/);
+    t.match(plain.stdout, /Application protocol: h2c/);
+    t.equal(upstream.seen.length - before, 10_000);
   },
 );
 

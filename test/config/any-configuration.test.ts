@@ -18,7 +18,7 @@ const whole = {
   name: 'gw',
   realm: 'r',
   listeners: [
-    { host: '127.0.0.1', port: 8080, reuse_port: true },
+    { host: '127.0.0.1', port: 8080, reuse_port: true, protocols: ['h2c', 'http/1.1'] },
     { port: 8081, serve: 'decisions', dialect: 'original', trusted_peers: ['10.0.0.0/8'] },
     { port: 8082, serve: 'redirect', https_port: 8443 },
   ],

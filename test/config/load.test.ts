@@ -233,6 +233,27 @@ const invalid: Record<string, [string, RegExp]> = {
     `listeners: [{ port: 1, serve: decisions, dialect: x }]\n${minimal}`,
     /must be forwarded, original, original_url or request/,
   ],
+  'h2c on a listener with TLS': [
+    `listeners: [{ port: 1, protocols: [h2c], tls: { cert_file: c, key_file: k } }]\n${minimal}`,
+    /listeners\[0\]\.protocols: .*write h2/,
+  ],
+  'h2 on a listener without TLS': [
+    `listeners: [{ port: 1, protocols: [h2, http/1.1] }]\n${minimal}`,
+    /listeners\[0\]\.protocols: .*needs tls/,
+  ],
+  'protocols in two places': [
+    `listeners: [{ port: 1, protocols: [h2], tls: { protocols: [h2], cert_file: c, key_file: k } }]\n${minimal}`,
+    /listeners\[0\]\.tls\.protocols: .*remove it/,
+  ],
+  'a protocol twice': [
+    `listeners: [{ port: 1, protocols: [h2c, h2c] }]\n${minimal}`,
+    /names a protocol twice/,
+  ],
+  'no protocol at all': [`listeners: [{ port: 1, protocols: [] }]\n${minimal}`, /listeners\[0\]\.protocols/],
+  'a protocol that no listener speaks': [
+    `listeners: [{ port: 1, protocols: [h3] }]\n${minimal}`,
+    /must be h2, h2c or http\/1\.1/,
+  ],
   'a trusted proxy in a form that is read in two ways': [`trusted_proxies: [10.1.2]\n${minimal}`, /network/],
   'a trusted peer that is no network': [
     `listeners: [{ port: 1, serve: decisions, dialect: request, trusted_peers: [nginx] }]\n${minimal}`,

@@ -77,3 +77,9 @@ t.test('what cannot be counted ends the connection', async (t) => {
   t.ok(read(block(0x82), block(0x82)), 'trailers are not counted as a request');
   t.equal(new FieldCounter().take(1), undefined);
 });
+
+t.test('priorities of the connection itself end it, those of streams are skipped', async (t) => {
+  const priority = (stream: number): Buffer => Buffer.concat([PREFACE, frame(2, 0, stream, Buffer.alloc(5))]);
+  t.equal(new FieldCounter().read(priority(0)), false, 'RFC 9113 section 6.3');
+  t.equal(new FieldCounter().read(priority(256)), true);
+});

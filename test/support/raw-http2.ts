@@ -1,6 +1,7 @@
 /** An HTTP/2 client that sends raw frames (RFC 9113), so that tests can send what no correct client sends. */
 import { once } from 'node:events';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect as connectPlain, type Socket } from 'node:net';
+import { connect } from 'node:tls';
 import type { Test } from 'tap';
 
 export const FRAME = {
@@ -16,7 +17,7 @@ export const FRAME = {
 } as const;
 export const END_STREAM = 1;
 export const END_HEADERS = 4;
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 export interface Frame {
   readonly type: number;
@@ -82,11 +83,13 @@ export function requestBlock(method: string, path: string, ...fields: readonly s
 
 export class RawHttp2 {
   readonly frames: Frame[] = [];
-  readonly #socket: TLSSocket;
+  readonly #socket: Socket;
   #rest: Buffer = Buffer.alloc(0);
   closed = false;
+  /** All bytes that came, where they are no frames. */
+  text = '';
 
-  private constructor(socket: TLSSocket) {
+  private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on('error', () => undefined);
     socket.on('close', () => (this.closed = true));
@@ -102,6 +105,21 @@ export class RawHttp2 {
     await once(socket, 'secureConnect');
     client.send(Buffer.from(PREFACE), frame(FRAME.settings, 0, 0, settings));
     return client;
+  }
+
+  /** A client in plaintext that has sent nothing yet. */
+  static async connectPlain(t: Test, port: number): Promise<RawHttp2> {
+    const socket = connectPlain(port, '127.0.0.1');
+    t.teardown(() => socket.destroy());
+    const client = new RawHttp2(socket);
+    socket.setNoDelay(true);
+    await once(socket, 'connect');
+    return client;
+  }
+
+  /** Sends nothing more. */
+  end(): void {
+    this.#socket.end();
   }
 
   send(...frames: readonly Buffer[]): void {
@@ -123,6 +141,7 @@ export class RawHttp2 {
   }
 
   #read(chunk: Buffer): void {
+    this.text += chunk.toString('latin1');
     this.#rest = Buffer.concat([this.#rest, chunk]);
     while (this.#rest.length >= 9) {
       const end = 9 + this.#rest.readUIntBE(0, 3);
