@@ -8,6 +8,7 @@ import {
   ServerCredentials,
   status,
   type ServerDuplexStream,
+  type ServerOptions,
   type ServerReadableStream,
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -49,9 +50,14 @@ export interface GrpcScene {
   readonly cancelled: string[];
 }
 
-/** The server alone, without TLS. */
-async function startGrpcServer(t: Test, seen: Metadata[], cancelled: string[]): Promise<string> {
-  const server = new Server();
+/** The server alone, without TLS; its target. */
+export async function startGrpcServer(
+  t: Test,
+  seen: Metadata[] = [],
+  cancelled: string[] = [],
+  options: ServerOptions = {},
+): Promise<string> {
+  const server = new Server(options);
   server.addService(SERVICE, implementation(seen, cancelled));
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
@@ -71,6 +77,7 @@ function implementation(seen: Metadata[], cancelled: string[]) {
       call.sendMetadata(initial);
       const trailers = new Metadata();
       trailers.set('x-trailer-bin', Buffer.from([0, 1, 255]));
+      for (const tag of call.metadata.get('x-echo-bin')) trailers.add('x-echo-bin', tag);
       respond(null, call.request, trailers);
     },
     up(call: ServerReadableStream<Buffer, Buffer>, respond: sendUnaryData<Buffer>) {

@@ -1,4 +1,4 @@
-/** Are the programs there that a real authorization server needs to be built and run? */
+/** Are the programs there that a real authorization server, or another peer, needs to be built and run? */
 import { spawnSync } from 'node:child_process';
 
 interface Program {
@@ -12,6 +12,7 @@ interface Program {
 const PROGRAMS = {
   Java: { name: 'java', arguments: ['-version'], version: /version "(\d+)(?:\.(\d+))?/, atLeast: [17, 0] },
   Maven: { name: 'mvn', arguments: ['--version'], version: /Apache Maven (\d+)\.(\d+)/, atLeast: [3, 6] },
+  Python: { name: 'python3', arguments: ['--version'], version: /Python (\d+)\.(\d+)/, atLeast: [3, 9] },
   Go: { name: 'go', arguments: ['version'], version: /go version go(\d+)\.(\d+)/, atLeast: [1, 26] },
 } satisfies Record<string, Program>;
 
@@ -20,7 +21,7 @@ export function missing(...names: (keyof typeof PROGRAMS)[]): string | false {
   const lacking = names.filter((name) => !isThere(PROGRAMS[name]));
   if (lacking.length === 0) return false;
   const wanted = lacking.map((name) => `${name} ${PROGRAMS[name].atLeast.join('.')} or later`);
-  return `${wanted.join(' and ')} must be installed for this authorization server`;
+  return `${wanted.join(' and ')} must be installed for this test`;
 }
 
 function isThere(program: Program): boolean {
