@@ -232,8 +232,12 @@ export class Http2Response implements ClientResponse {
   /** The whole response has been sent. */
   #responseComplete(): void {
     this.#over();
-    if (this.#request.complete || this.destroyed) return;
     const stream = this.#stream;
+    if (this.#request.complete || this.destroyed) {
+      // Until its body was read to the end, Node keeps a stream and counts it in the streams at a time (rule H20).
+      stream.resume();
+      return;
+    }
     let bytesLeft = DISCARDABLE_BODY_BYTES;
     const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), DISCARD_MS);
     stream.on('close', () => clearTimeout(timer));

@@ -267,3 +267,17 @@ t.test('a decision listener speaks it, and a trusted proxy says what its clients
     'x-forwarded-for': '10.0.0.1, 127.0.0.1',
   });
 });
+
+t.test(
+  'H20 streams end with their responses, so that a connection serves any number of failed uploads',
+  async (t) => {
+    const { ask } = await start(t, { more: { upstreams: { u: { targets: ['http://127.0.0.1:1'] } } } });
+    const statuses = new Map<number, number>();
+    // More than the streams that a connection may have at a time.
+    for (let round = 0; round < 300; round++) {
+      const { status } = await ask('/open', { ':method': 'POST' }, 'body');
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+    t.strictSame([...statuses], [[502, 300]]);
+  },
+);
