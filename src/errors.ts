@@ -144,6 +144,14 @@ export const HEADERS_TOO_LARGE = fixed(
   'The header section of the request is larger than allowed.',
   CLOSES,
 );
+/** On a listener that serves gRPC: the request is none of gRPC, or came by HTTP/1.1. */
+export const NOT_GRPC = fixed(415, 'not_grpc', 'This listener serves gRPC over HTTP/2.');
+export const UNKNOWN_CALL = fixed(404, 'unknown_call', 'This listener does not serve this method of gRPC.');
+export const COMPRESSED_MESSAGE = fixed(
+  415,
+  'compressed_message',
+  'The listener reads no compressed messages.',
+);
 /** On a decision listener: the other proxy did not send the original request's headers once and complete. */
 export const UNCLEAR_ORIGINAL = fixed(
   400,

@@ -65,6 +65,8 @@ t.test('a package that does outside work is imported in one place only', async (
     ioredis: /^revocation\/redis-connection\.ts$/,
     '@prometheus-io/client': /^telemetry\/metrics\.ts$/,
     '@opentelemetry/api': /^telemetry\/spans\.ts$/,
+    '@bufbuild/protobuf': /^$/,
+    '@bufbuild/protobuf/wire': /^http\/protobuf\.ts$/,
     undici: /^(?:token\/authorization-server-client|cli\/admin-client)\.ts$/,
     'node:sqlite': /^revocation\/sqlite-store\.ts$/,
     'lru-cache': /^token\/token-caches\.ts$/,

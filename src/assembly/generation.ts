@@ -13,6 +13,7 @@ import type { LoadedConfiguration } from '../config/load.ts';
 import { offeredOverTls, protocolsOf } from '../config/listener-protocols.ts';
 import { listenerTls, strictTransportSecurity } from '../config/tls-schema.ts';
 import { decisionSite } from '../handlers/decision-handler.ts';
+import { extAuthzSite } from '../handlers/ext-authz-handler.ts';
 import { Gateway } from '../gateway.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { InFlightLimiter, type InFlight } from '../handlers/in-flight-limiter.ts';
@@ -62,6 +63,8 @@ export interface Lasting {
   readonly tracing: Tracing;
   readonly keyRefresh: KeyRefresh;
   readonly keyReports: KeyReports;
+  /** Is the gateway ready, as /readyz has it? */
+  readonly isReady: () => boolean;
 }
 
 export type ListenerConfiguration = LoadedConfiguration['configuration']['listeners'][number];
@@ -159,7 +162,7 @@ export class Generation {
 
   /** Who receives the requests of a listener. */
   site({ serve, dialect, trusted_peers, https_port }: ListenerConfiguration): HandlerSite {
-    const { streams, log, clock } = this.#lasting;
+    const { streams, log, clock, isReady } = this.#lasting;
     const shared = {
       gateway: this.#gateway,
       limiter: this.#limiter,
@@ -168,14 +171,16 @@ export class Generation {
       clock,
     };
     if (serve === 'redirect') return redirectSite({ ...shared, httpsPort: https_port ?? 443 });
-    return serve === 'decisions'
-      ? decisionSite({
-          ...shared,
-          dialect: dialect ?? 'request',
-          askers: new TrustedPeers(trusted_peers ?? []),
-          publicKeys: this.#signer?.publicKeys,
-        })
-      : proxySite({ ...shared, forwarder: this.forwarder, streams, logouts: this.#logouts });
+    if (serve !== 'decisions')
+      return proxySite({ ...shared, forwarder: this.forwarder, streams, logouts: this.#logouts });
+    const deciding = {
+      ...shared,
+      askers: new TrustedPeers(trusted_peers ?? []),
+      publicKeys: this.#signer?.publicKeys,
+    };
+    return dialect === 'ext_authz'
+      ? extAuthzSite({ ...deciding, isReady })
+      : decisionSite({ ...deciding, dialect: dialect ?? 'request' });
   }
 
   get #signIn(): IssuerSignIn | undefined {

@@ -127,6 +127,7 @@ export class Instance {
         logger: log.logger,
       }),
       keyReports: new KeyReports(metrics, log.logger, clock),
+      isReady: () => this.readiness.ready,
     };
   }
 

@@ -136,7 +136,7 @@ function decisionProblems(raw: Raw): Problem[] {
             {
               path: ['listeners', index],
               message:
-                'serves decisions, but has no dialect; add dialect: forwarded (Traefik, Caddy), original (nginx), original_url (ingress-nginx) or request (Envoy)',
+                'serves decisions, but has no dialect; add dialect: forwarded (Traefik, Caddy), original (nginx), original_url (ingress-nginx), request (Envoy by HTTP) or ext_authz (Envoy by gRPC)',
             },
           ]
         : [];

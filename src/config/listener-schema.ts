@@ -43,10 +43,10 @@ export const listener = z
         'Port in the redirects of a redirect listener, as clients see it. Default: 443. Change it if clients reach the TLS listener at another port.',
       ),
     dialect: z
-      .enum(DIALECTS, 'must be forwarded, original, original_url or request')
+      .enum(DIALECTS, 'must be forwarded, original, original_url, request or ext_authz')
       .optional()
       .describe(
-        'Where a decision listener finds the original request; choose the one of your proxy. forwarded: X-Forwarded-Method, -Proto, -Host and -Uri (Traefik, Caddy). original: X-Original-Method, X-Original-URI and Host (nginx). original_url: X-Original-Method and X-Original-URL (ingress-nginx, which leaves a client’s own X-Original-URI in place: never use original with it). request: the request line and Host (Envoy).',
+        'Where a decision listener finds the original request; choose the one of your proxy. forwarded: X-Forwarded-Method, -Proto, -Host and -Uri (Traefik, Caddy). original: X-Original-Method, X-Original-URI and Host (nginx). original_url: X-Original-Method and X-Original-URL (ingress-nginx, which leaves a client’s own X-Original-URI in place: never use original with it). request: the request line and Host (Envoy, by HTTP). ext_authz: a message of gRPC, envoy.service.auth.v3.Authorization/Check (Envoy, Istio, Envoy Gateway): prefer it there to request, since it also removes the headers that a client may have forged.',
       ),
     trusted_peers: z
       .array(text)

@@ -81,14 +81,9 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
   }
 
   fail(thrown: unknown): void {
-    const { observer, logger, gateway, refusalFor } = this.site;
     const { exchange, request, requestId } = this;
-    if (!(thrown instanceof GatewayError))
-      logger.error({ request_id: requestId, err: thrown }, 'a bug: please report it with this stack');
-    const error = refusalFor(thrown instanceof GatewayError ? thrown : INTERNAL_ERROR);
-    if (error.source === 'upstream' && error.cause !== undefined)
-      exchange.failureCause = describeError(error.cause);
-    observer.failed(exchange, error);
+    const { gateway } = this.site;
+    const error = this.failed(thrown);
     this.responseComplete();
     const closes = this.endsConnection(error.close || this.response.headersSent);
     exchange.bytesOut += reject(this.response, error, {
@@ -96,9 +91,22 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
       requestId,
       isHead: request.method === 'HEAD',
       closes,
-      headers: [...this.#corsHeaders(), ...this.connection.commonHeaders],
+      headers: [...this.corsHeaders(), ...this.connection.commonHeaders],
       grpcType: this.grpcType,
     });
+  }
+
+  /** Counts and logs a refusal. Returns it as the clients of this listener get it. */
+  protected failed(thrown: unknown): GatewayError {
+    const { observer, logger, refusalFor } = this.site;
+    const { exchange, requestId } = this;
+    if (!(thrown instanceof GatewayError))
+      logger.error({ request_id: requestId, err: thrown }, 'a bug: please report it with this stack');
+    const error = refusalFor(thrown instanceof GatewayError ? thrown : INTERNAL_ERROR);
+    if (error.source === 'upstream' && error.cause !== undefined)
+      exchange.failureCause = describeError(error.cause);
+    observer.failed(exchange, error);
+    return error;
   }
 
   /** The media type of a request of gRPC that is to be refused as gRPC does. */
@@ -133,7 +141,7 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
   }
 
   /** Without them, a browser's script could not even see that it was refused. */
-  #corsHeaders(): readonly string[] {
+  protected corsHeaders(): readonly string[] {
     const cors = this.#route?.cors;
     return cors && this.#head ? corsHeaders(cors, this.#head) : [];
   }
@@ -151,8 +159,15 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
     };
   }
 
-  /** @param proxies peers that are believed about the client's address; undefined where this peer is not */
-  protected readHead(raw: RawHead, proxies: TrustedPeers | undefined): RequestHead {
+  /**
+   * @param proxies peers that are believed about the client's address; undefined where this peer is not
+   * @param peer who sent the request: another proxy may have said so
+   */
+  protected readHead(
+    raw: RawHead,
+    proxies: TrustedPeers | undefined,
+    peer = this.connection.peer,
+  ): RequestHead {
     const { gateway, observer, limiter } = this.site;
     const { exchange } = this;
     const head = readHead(raw, gateway.policy.headerTable, gateway.policy.headLimits);
@@ -162,7 +177,7 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
     this.requestId = head.requestId ?? this.requestId;
     exchange.requestId = this.requestId;
     this.trace = observer.headRead(exchange, head);
-    if (proxies) this.clientIp = clientAddress(this.connection.peer, forwardedForChain(head), proxies);
+    if (proxies) this.clientIp = clientAddress(peer, forwardedForChain(head), proxies);
     exchange.clientIp = this.clientIp;
     limiter.check();
     return head;

@@ -7,13 +7,13 @@ import { asForbidden, PEER_NOT_TRUSTED } from '../errors.ts';
 import type { TrustedPeers } from '../http/client-address.ts';
 import { HeaderKind } from '../http/header-names.ts';
 import type { RequestHead } from '../http/request-head.ts';
-import { namesOriginal, originalRequest, type Dialect } from '../http/original-request.ts';
+import { namesOriginal, originalRequest, type HttpDialect } from '../http/original-request.ts';
 import { whenReady } from '../maybe-promise.ts';
 import type { AssertedRequest } from '../stages/sign-assertion.ts';
 import { commonSite, BaseHandler, type HandlerSite, type HandlerParts } from './base-handler.ts';
 
 interface DecisionParts extends HandlerParts {
-  readonly dialect: Dialect;
+  readonly dialect: HttpDialect;
   /** Proxies that may ask. */
   readonly askers: TrustedPeers;
   /** The JWK Set of the assertion keys; undefined where none are configured. */
@@ -33,10 +33,15 @@ export function decisionSite(parts: DecisionParts): HandlerSite {
   return site;
 }
 
-const OF_NGINX: ReadonlySet<Dialect> = new Set(['original', 'original_url']);
+const OF_NGINX: ReadonlySet<HttpDialect> = new Set(['original', 'original_url']);
 const NOT_STORED = ['cache-control', 'no-store'];
 /** Where the public keys of assertions are, here and on the admin listener. */
-const KEYS_PATH = '/.well-known/sallyport/jwks.json';
+export const KEYS_PATH = '/.well-known/sallyport/jwks.json';
+
+/** The response that has the public keys of assertions: status, fields and body. */
+export function keysResponse(publicKeys: object): [status: number, headers: readonly string[], body: string] {
+  return [200, ['content-type', 'application/jwk-set+json', ...NOT_STORED], JSON.stringify(publicKeys)];
+}
 
 class DecisionHandler extends BaseHandler<DecisionSite> {
   serve(): void {
@@ -46,11 +51,7 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
       const asking = this.rawHead(false);
       // Only a request that asks for no decision: the key set must never be taken for one.
       if (publicKeys && asking.target === KEYS_PATH && !namesOriginal(asking, dialect)) {
-        this.respond(
-          200,
-          ['content-type', 'application/jwk-set+json', ...NOT_STORED],
-          JSON.stringify(publicKeys),
-        );
+        this.respond(...keysResponse(publicKeys));
         return;
       }
       if (!askers.has(this.connection.peer)) throw PEER_NOT_TRUSTED;

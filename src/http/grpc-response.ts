@@ -9,6 +9,9 @@ import { mediaTypeOf } from './media-type.ts';
 
 /** Status codes of gRPC. */
 export const GrpcStatus = {
+  ok: 0,
+  deadlineExceeded: 4,
+  notFound: 5,
   permissionDenied: 7,
   resourceExhausted: 8,
   unimplemented: 12,
@@ -16,7 +19,7 @@ export const GrpcStatus = {
   unavailable: 14,
   unauthenticated: 16,
 } as const;
-type GrpcStatus = (typeof GrpcStatus)[keyof typeof GrpcStatus];
+export type GrpcStatus = (typeof GrpcStatus)[keyof typeof GrpcStatus];
 
 const BY_HTTP_STATUS: Readonly<Record<number, GrpcStatus>> = {
   401: GrpcStatus.unauthenticated,

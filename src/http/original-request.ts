@@ -12,11 +12,14 @@ import { singleHeader, type RawHead } from './request-head.ts';
  * `original`: X-Original-Method, X-Original-URI and Host (nginx); `original_url`: X-Original-Method and X-Original-URL,
  * which is whole (ingress-nginx); `request`: the request itself (Envoy).
  */
-export const DIALECTS = ['forwarded', 'original', 'original_url', 'request'] as const;
+export const HTTP_DIALECTS = ['forwarded', 'original', 'original_url', 'request'] as const;
+export type HttpDialect = (typeof HTTP_DIALECTS)[number];
+/** `ext_authz`: a message of gRPC (Envoy), which check-request.ts reads. */
+export const DIALECTS = [...HTTP_DIALECTS, 'ext_authz'] as const;
 export type Dialect = (typeof DIALECTS)[number];
 
 /** The headers that belong to each. */
-const SOURCES: Readonly<Record<Dialect, readonly string[]>> = {
+const SOURCES: Readonly<Record<HttpDialect, readonly string[]>> = {
   forwarded: ['x-forwarded-method', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-uri'],
   original: ['x-original-method', 'x-original-uri'],
   original_url: ['x-original-method', 'x-original-url'],
@@ -24,7 +27,7 @@ const SOURCES: Readonly<Record<Dialect, readonly string[]>> = {
 };
 
 /** RFC 9110 section 9.1 */
-const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
+export const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
 /** Scheme, authority, path and query. No userinfo, no fragment and no backslash: readers differ on where these end. */
 const ORIGINAL_URL = /^([a-z]{2,5}):\/\/([^/?#\\@]+)(\/[^#\\]*)$/i;
 
@@ -32,7 +35,7 @@ const ORIGINAL_URL = /^([a-z]{2,5}):\/\/([^/?#\\@]+)(\/[^#\\]*)$/i;
  * @param asking the request of the other proxy, as it came
  * @throws GatewayError 400 UNCLEAR_ORIGINAL if a part is missing, repeated or impossible
  */
-export function originalRequest(asking: RawHead, dialect: Dialect): RawHead {
+export function originalRequest(asking: RawHead, dialect: HttpDialect): RawHead {
   switch (dialect) {
     case 'forwarded': {
       const scheme = forwardedScheme(part(asking, 'x-forwarded-proto'));
@@ -54,7 +57,7 @@ export function originalRequest(asking: RawHead, dialect: Dialect): RawHead {
 }
 
 /** Does the request name an original at all? */
-export function namesOriginal(asking: RawHead, dialect: Dialect): boolean {
+export function namesOriginal(asking: RawHead, dialect: HttpDialect): boolean {
   return dialect === 'request' || SOURCES[dialect].some((name) => hasField(asking.rawHeaders, name));
 }
 

@@ -7,7 +7,7 @@ import { loginIssuer, startGateway, until, type TestGateway } from '../support/g
 import { temporaryFolder } from '../support/process.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
-import { DIALECTS, type Dialect } from '../../src/http/original-request.ts';
+import { HTTP_DIALECTS, type HttpDialect } from '../../src/http/original-request.ts';
 
 const key = createKey('EdDSA');
 const upstream = await startUpstream(t);
@@ -44,7 +44,7 @@ interface Decisions {
 
 async function start(
   t: Test,
-  dialect: Dialect,
+  dialect: HttpDialect,
   trustedPeers = ['127.0.0.1/32'],
   ofOrders: Record<string, unknown> = {},
 ): Promise<Decisions> {
@@ -93,7 +93,7 @@ interface Original {
 /** Asks as a proxy does that speaks this dialect. */
 async function ask(
   { url }: Decisions,
-  dialect: Dialect,
+  dialect: HttpDialect,
   { method = 'GET', path = '/orders/1', host = HOST, token, headers = [] }: Original,
 ): Promise<Response> {
   const credentials = token === undefined ? {} : { token };
@@ -123,7 +123,7 @@ async function ask(
 
 const good = mint(key, claimsOf({ tenant: { id: 'acme' } }));
 
-for (const dialect of DIALECTS) {
+for (const dialect of HTTP_DIALECTS) {
   t.test(`dialect ${dialect}`, async (t) => {
     const decisions = await start(t, dialect);
     const asked = (original: Original): Promise<Response> => ask(decisions, dialect, original);
@@ -190,7 +190,7 @@ for (const dialect of DIALECTS) {
     });
 
     t.test('C3 the other dialects’ headers are not looked at', async (t) => {
-      const elsewhere: Record<Dialect, string[]> = {
+      const elsewhere: Record<HttpDialect, string[]> = {
         forwarded: ['X-Forwarded-Uri', '/public', 'X-Forwarded-Method', 'GET', 'X-Forwarded-Host', HOST],
         original: ['X-Original-URI', '/public'],
         original_url: ['X-Original-URL', `https://${HOST}/public`],
@@ -384,7 +384,7 @@ t.test('dialect original_url: host and path are those of the URL, whatever Host 
 });
 
 const PREFLIGHT = ['Origin', 'https://app.example.com', 'Access-Control-Request-Method', 'POST'];
-for (const dialect of DIALECTS) {
+for (const dialect of HTTP_DIALECTS) {
   t.test(
     `dialect ${dialect}: a preflight of a route with cors passes, and says nothing of a caller`,
     async (t) => {
