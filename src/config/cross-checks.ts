@@ -7,7 +7,7 @@ import { adminAuthProblems } from './admin-problems.ts';
 import { isNetwork } from '../http/client-address.ts';
 import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
 import { duplicateIssuers, issuerNameProblems, issuerProblems, logoutProblems } from './issuer-problems.ts';
-import { protocolProblems } from './listener-protocols.ts';
+import { grpcDialectProblems, protocolProblems } from './listener-protocols.ts';
 import type { Problem } from './problem.ts';
 import { providerProblems } from './provider-problems.ts';
 import { isRaw, listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
@@ -50,6 +50,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ...decisionProblems(raw),
     ...redirectProblems(raw),
     ...protocolProblems(raw),
+    ...grpcDialectProblems(raw),
     ...networkProblems(raw),
     ...portProblems(raw),
   ];

@@ -6,16 +6,38 @@ import type { listener } from './listener-schema.ts';
 import type { Problem } from './problem.ts';
 import { listOf, rawOf, type Raw } from './raw-document.ts';
 
-type Protocols = Pick<z.output<typeof listener>, 'protocols' | 'tls'>;
+type Protocols = Pick<z.output<typeof listener>, 'protocols' | 'tls' | 'dialect'>;
 
 /** The protocols of a listener, the preferred one first. */
-export function protocolsOf({ protocols, tls }: Protocols): readonly ListenerProtocol[] {
-  return protocols ?? (tls ? (tls.protocols ?? PROTOCOLS) : ['http/1.1']);
+export function protocolsOf({ protocols, tls, dialect }: Protocols): readonly ListenerProtocol[] {
+  if (protocols) return protocols;
+  if (tls) return tls.protocols ?? PROTOCOLS;
+  return dialect === 'ext_authz' ? ['h2c', 'http/1.1'] : ['http/1.1'];
 }
 
 /** What a listener offers in a TLS handshake. */
 export function offeredOverTls(listener: Protocols): Protocol[] {
   return protocolsOf(listener).filter((protocol) => protocol !== 'h2c');
+}
+
+/** The dialect ext_authz is gRPC, which is HTTP/2 only. */
+export function grpcDialectProblems(raw: Raw): Problem[] {
+  return listOf(raw['listeners']).flatMap((listener, index) => {
+    const { dialect, protocols, tls } = rawOf(listener);
+    const [named, key] =
+      protocols === undefined ? [rawOf(tls)['protocols'], ['tls', 'protocols']] : [protocols, ['protocols']];
+    if (dialect !== 'ext_authz' || named === undefined) return [];
+    const needed = tls === undefined ? 'h2c' : 'h2';
+    return listOf(named).includes(needed)
+      ? []
+      : [
+          {
+            path: ['listeners', index, ...key],
+            atKey: true,
+            message: `lacks ${needed}, which dialect: ext_authz needs, since it is gRPC; add ${needed}`,
+          },
+        ];
+  });
 }
 
 /** Protocols that the listener cannot speak, or that are named in two places. */

@@ -29,7 +29,7 @@ export const listener = z
       .min(1)
       .optional()
       .describe(
-        'Protocols that clients may speak. With tls: h2 and http/1.1, chosen in the handshake (ALPN), the preferred one first. Without: http/1.1, and h2c, which is HTTP/2 in plaintext by prior knowledge, told apart by the first bytes of a connection. Default: [h2, http/1.1] with tls, [http/1.1] without. Add h2c for gRPC clients and for proxies that speak HTTP/2 without TLS to the gateway.',
+        'Protocols that clients may speak. With tls: h2 and http/1.1, chosen in the handshake (ALPN), the preferred one first. Without: http/1.1, and h2c, which is HTTP/2 in plaintext by prior knowledge, told apart by the first bytes of a connection. Default: [h2, http/1.1] with tls, [http/1.1] without, [h2c, http/1.1] without tls but with dialect: ext_authz, which is gRPC. Add h2c for gRPC clients and for proxies that speak HTTP/2 without TLS to the gateway.',
       ),
     serve: z
       .enum(['decisions', 'redirect'], 'must be decisions or redirect, or absent')

@@ -155,14 +155,14 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
   }
 
   #respondWith(message: Uint8Array): void {
-    const { response, exchange } = this;
+    const { response } = this;
     // A part that failed after it has responded: the caller must not take this for a whole response.
     if (response.headersSent) {
       response.destroy();
       return;
     }
     const frame = framed(message);
-    exchange.bytesOut = frame.length;
+    this.exchange.bytesOut = frame.length;
     response.writeHead(200, ['content-type', TYPE, 'x-request-id', this.requestId]);
     response.addTrailers([['grpc-status', String(GrpcStatus.ok)]]);
     response.write(frame, 'latin1');

@@ -10,6 +10,7 @@ import t, { type Test } from 'tap';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { send, sendRaw, statuses } from '../support/client.ts';
+import { startAsker } from '../support/ext-authz.ts';
 import { loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { noNginx, startNginx } from '../support/nginx.ts';
 import { temporaryFolder } from '../support/process.ts';
@@ -122,7 +123,7 @@ async function askHttp2(session: ClientHttp2Session, headers: Record<string, str
 }
 
 const BESIDE_AUTHORITY = 'Host of HTTP/2, beside :authority';
-const DIALECTS = ['forwarded', 'original', 'original_url', 'request'];
+const DIALECTS = ['forwarded', 'original', 'original_url', 'request', 'ext_authz'];
 
 async function setUp(t: Test): Promise<{ nginx: number; gateway: TestGateway; session: ClientHttp2Session }> {
   const folder = temporaryFolder(t);
@@ -222,6 +223,7 @@ t.test(
     const { port } = gateway;
     const portOf = (dialect: string): number =>
       gateway.instance.listeners[2 + DIALECTS.indexOf(dialect)]?.address.port ?? 0;
+    const asker = startAsker(t, portOf('ext_authz'));
     const places: Record<string, (host: string) => Promise<Outcome>> = {
       Host: (host) => ask(port, '/', 'Host', host),
       'absolute-form': (host) => ask(port, `http://${host}/`, 'Host', host),
@@ -251,6 +253,10 @@ t.test(
           `http://${host}/`,
         ),
       'dialect request': (host) => ask(portOf('request'), '/', 'Host', host),
+      'dialect ext_authz': async (host) => {
+        const { status } = await asker.ask({ host, scheme: 'http' });
+        return { status };
+      },
     };
 
     t.comment(`seed ${SEED}: FUZZ_SEED repeats it`);

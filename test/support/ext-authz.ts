@@ -37,7 +37,8 @@ const definitions = loadSync('envoy/service/auth/v3/external_auth.proto', {
   keepCase: true,
   includeDirs: ['envoy-api', 'xds', 'googleapis', 'protoc-gen-validate'].map((name) => PROTOS + name),
 });
-export const CHECK = (definitions['envoy.service.auth.v3.Authorization'] as unknown as { Check: Method }).Check;
+export const CHECK = (definitions['envoy.service.auth.v3.Authorization'] as unknown as { Check: Method })
+  .Check;
 
 /** A request that the proxy asks about. */
 export interface Original {
@@ -57,7 +58,15 @@ const OF_ORIGINAL = { method: 'GET', path: '/', host: 'api.example.com', scheme:
 
 /** The message that Envoy makes of it: pseudo-header fields are there too, names are in lower case. */
 export function checkRequestOf(original: Original): Record<string, unknown> {
-  const { method, path, host, scheme, headers = [], source = '203.0.113.7', raw = false } = {
+  const {
+    method,
+    path,
+    host,
+    scheme,
+    headers = [],
+    source = '203.0.113.7',
+    raw = false,
+  } = {
     ...OF_ORIGINAL,
     ...original,
   };
@@ -107,8 +116,13 @@ export interface Asker {
 
 const same = (bytes: Buffer): Buffer => bytes;
 
-export function startAsker(t: Test, port: number, channel = credentials.createInsecure()): Asker {
-  const client = new Client(`127.0.0.1:${port}`, channel);
+export function startAsker(
+  t: Test,
+  port: number,
+  channel = credentials.createInsecure(),
+  host = '127.0.0.1',
+): Asker {
+  const client = new Client(`${host}:${port}`, channel);
   t.teardown(() => client.close());
   const send = async (
     path: string,
