@@ -4,6 +4,7 @@
  * docs/forward-auth.md.
  */
 import { asForbidden, PEER_NOT_TRUSTED } from '../errors.ts';
+import { passageOf } from '../http/check-response.ts';
 import type { TrustedPeers } from '../http/client-address.ts';
 import { HeaderKind } from '../http/header-names.ts';
 import type { RequestHead } from '../http/request-head.ts';
@@ -34,6 +35,8 @@ export function decisionSite(parts: DecisionParts): HandlerSite {
 }
 
 const OF_NGINX: ReadonlySet<HttpDialect> = new Set(['original', 'original_url']);
+/** Read by Envoy's HTTP service of ext_authz, as `headers_to_remove` of gRPC. */
+const REMOVED_BY_ENVOY = 'x-envoy-auth-headers-to-remove';
 const NOT_STORED = ['cache-control', 'no-store'];
 /** Where the public keys of assertions are, here and on the admin listener. */
 export const KEYS_PATH = '/.well-known/sallyport/jwks.json';
@@ -57,7 +60,7 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
       if (!askers.has(this.connection.peer)) throw PEER_NOT_TRUSTED;
       const head = this.readHead(originalRequest(asking, dialect), askers);
       if (gateway.permitsPreflight(head, this, this.exchange)) {
-        this.#allowWith([]);
+        this.#allowWith(head, [], false);
         return;
       }
       const decided = whenReady(gateway.permit(head, this, this.exchange), (asserted) =>
@@ -69,23 +72,29 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
     }
   }
 
-  #allow({ kinds }: RequestHead, { authorized, assertion }: AssertedRequest): void {
-    const spoofed = kinds.filter((kind) => kind === HeaderKind.identity).length;
+  #allow(head: RequestHead, { authorized, assertion }: AssertedRequest): void {
+    const spoofed = head.kinds.filter((kind) => kind === HeaderKind.identity).length;
     this.site.observer.stripped(this.exchange, spoofed);
-    this.#allowWith([...authorized.identity, ...assertion]);
+    this.#allowWith(head, [...authorized.identity, ...assertion], authorized.route.forwardAuthorization);
   }
 
   /**
    * Sends every identity header of the configuration, empty where it has no value: so each overwrites the client's. All
    * spellings of a name (`X_User_Id`, `X-User-Id`): a proxy that copies by exact name would pass on a client's other one.
+   * Envoy also learns what to remove.
    *
    * @param ours names and values in turn
    */
-  #allowWith(ours: readonly string[]): void {
-    const headers = this.site.gateway.policy.identityNames.flatMap((name) => {
+  #allowWith(head: RequestHead, ours: readonly string[], keepsAuthorization: boolean): void {
+    const { identityNames } = this.site.gateway.policy;
+    const headers = identityNames.flatMap((name) => {
       const at = ours.findIndex((ourName, index) => index % 2 === 0 && ourName === name);
       return [name, at < 0 ? '' : (ours[at + 1] ?? '')];
     });
-    this.respond(200, [...headers, ...NOT_STORED]);
+    const removed =
+      this.site.dialect === 'request'
+        ? [REMOVED_BY_ENVOY, passageOf(head, identityNames, ours, keepsAuthorization).remove.join(', ')]
+        : [];
+    this.respond(200, [...headers, ...removed, ...NOT_STORED]);
   }
 }

@@ -9,13 +9,13 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { Dialect } from '../../src/http/original-request.ts';
 import { send, sendRaw, statuses } from './client.ts';
-import { loginIssuer, startGateway, until } from './gateway.ts';
+import { loginIssuer, startGateway, until, type TestGateway } from './gateway.ts';
 import { temporaryFolder } from './process.ts';
 import { freePort } from './redis.ts';
 import { claimsOf, createKey, mint } from './tokens.ts';
 import { startUpstream, type HttpUpstream } from './upstream.ts';
 
-const key = createKey('ES256');
+export const key = createKey('ES256');
 const document = readFileSync(new URL('../../docs/forward-auth.md', import.meta.url), 'utf8');
 
 /** What is printed in one language, in order. */
@@ -59,7 +59,7 @@ async function startProxy(
   });
   await until(async () => {
     if (child.exitCode !== null) throw new Error(`${program} ended at once: ${printed}`);
-    return /^HTTP\/1.1 200/.test(
+    return /^HTTP\/1.1 (?:200|426)/.test(
       await sendRaw(port, 'GET /public HTTP/1.1\r\nHost: up\r\nConnection: close\r\n\r\n'),
     );
   });
@@ -67,13 +67,18 @@ async function startProxy(
 }
 
 export interface Scene {
+  readonly gateway: TestGateway;
   readonly upstream: HttpUpstream;
   readonly port: number;
   readonly url: string;
 }
 
-/** A proxy before an upstream, and a gateway that decides for it. */
-export async function startScene(t: Test, proxy: Proxy): Promise<Scene> {
+/**
+ * A proxy before an upstream, and a gateway that decides for it.
+ *
+ * @param upstreamUrl of an upstream of the test's own
+ */
+export async function startScene(t: Test, proxy: Proxy, upstreamUrl?: string): Promise<Scene> {
   const upstream = await startUpstream(t);
   const gateway = await startGateway(t, {
     listeners: [
@@ -102,14 +107,14 @@ export async function startScene(t: Test, proxy: Proxy): Promise<Scene> {
     upstreams: { u: { targets: ['http://127.0.0.1:1'] } },
   });
   const port = await startProxy(t, proxy, {
-    upstream: Number(new URL(upstream.url).port),
+    upstream: Number(new URL(upstreamUrl ?? upstream.url).port),
     decisions: gateway.instance.listeners[1]?.address.port ?? 0,
   });
-  return { upstream, port, url: `http://127.0.0.1:${port}` };
+  return { gateway, upstream, port, url: `http://127.0.0.1:${port}` };
 }
 
-const HOST = ['Host', 'api.example.com'];
-const token = mint(key, claimsOf({ sub: 'älice, a' }));
+export const HOST = ['Host', 'api.example.com'];
+export const token = mint(key, claimsOf({ sub: 'älice, a' }));
 
 /** What every proxy must do. */
 export function proxyPlays(t: Test, scene: Scene): void {
@@ -135,17 +140,35 @@ function passes(t: Test, { upstream, url }: Scene): void {
     t.match(upstream.seen.at(-1), { method: 'POST', body: 'hello' });
   });
 
-  t.test('C1 C2 a client cannot say who it is, on no route', async (t) => {
-    const spoofed = [...HOST, 'X-User-Id', 'root', 'X_User_Id', 'root', 'X-Client-Id', 'root'];
+  t.test('C1 C2 a client cannot say who it is, in no spelling, on no route', async (t) => {
+    const names = [
+      'X-User-Id',
+      'x-user-id',
+      'X_User_Id',
+      'x_user-id',
+      'X.User.Id',
+      'X-Client-Id',
+      'X_Client.Id',
+    ];
+    const others = ['X-Scopes', 'X_Scopes', 'X-Token-Issuer', 'X_TOKEN_ISSUER'];
+    const spoofed = [
+      ...[...names, ...others].flatMap((name) => [name, 'root']),
+      ...['Connection', 'close, X-User-Id, X-Scopes'],
+    ];
     for (const [path, user] of [
       ['/public', ''],
       ['/orders', '%C3%A4lice%2C a'],
     ] as const) {
-      t.equal((await send(url, path, { token, headers: spoofed })).status, 200);
+      const response = await send(url, path, { token, headers: [...HOST, ...spoofed] });
+      t.equal(response.status, 200);
       const { headers = {} } = upstream.seen.at(-1) ?? {};
       t.equal(headers['x-user-id'] ?? '', user);
-      t.equal(headers['x_user_id'], undefined);
-      t.not(headers['x-client-id'], 'root');
+      t.strictSame(
+        Object.entries(headers).filter(([, value]) => String(value).includes('root')),
+        [],
+        path,
+      );
+      t.equal(headers.authorization, undefined);
     }
   });
 }
@@ -177,7 +200,8 @@ function refuses(t: Test, { upstream, url }: Scene): void {
       [403, 404],
     ],
     'another method': ['/orders', { method: 'DELETE', headers: HOST, token }, [403, 404]],
-    'C10 a path with two readings': ['/public/%2e%2e/orders', { headers: HOST }, [400, 403]],
+    // Traefik resolves it, so the decision is about /orders.
+    'C10 a path with two readings': ['/public/%2e%2e/orders', { headers: HOST }, [400, 401, 403]],
     'C10 an encoded slash': ['/public%2Forders', { headers: HOST }, [400, 403, 404]],
   };
   for (const [what, [path, options, expected]] of Object.entries(refusals)) {
