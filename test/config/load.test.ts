@@ -231,7 +231,15 @@ const invalid: Record<string, [string, RegExp]> = {
   ],
   'a dialect that no server speaks': [
     `listeners: [{ port: 1, serve: decisions, dialect: x }]\n${minimal}`,
-    /must be forwarded, original, original_url or request/,
+    /must be forwarded, original, original_url, request or ext_authz/,
+  ],
+  'the dialect of gRPC without HTTP/2': [
+    `listeners: [{ port: 1, serve: decisions, dialect: ext_authz, protocols: [http/1.1] }]\n${minimal}`,
+    /listeners\[0\]\.protocols: .*h2c/,
+  ],
+  'the dialect of gRPC over TLS without HTTP/2': [
+    `listeners: [{ port: 1, serve: decisions, dialect: ext_authz, tls: { protocols: [http/1.1] } }]\n${minimal}`,
+    /listeners\[0\]\.tls\.protocols: .*h2/,
   ],
   'h2c on a listener with TLS': [
     `listeners: [{ port: 1, protocols: [h2c], tls: { cert_file: c, key_file: k } }]\n${minimal}`,
@@ -404,7 +412,7 @@ t.test('what is risky is said', async (t) => {
   const text = `issuers: { i: { issuer: https://i, jwks_url: "http://i/j", allow_http: true, max_lifetime: 48h } }
 revocation: { when_stale: allow }
 admin: { host: 0.0.0.0, token: abcdefghijklmnop }
-listeners: [{ port: 80 }, { port: 81, serve: decisions, dialect: request }]
+listeners: [{ port: 80 }, { port: 81, serve: decisions, dialect: ext_authz }]
 routes:
   - { name: a, match: {}, upstream: u, auth: { report_only: true } }
   - { name: b, match: { path: /b }, upstream: u, cors: { origins: ["https://*.example.com"], credentials: true } }
