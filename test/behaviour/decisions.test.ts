@@ -163,6 +163,17 @@ for (const dialect of HTTP_DIALECTS) {
       );
     });
 
+    t.test('C2 Envoy is told by HTTP what to remove; other proxies are not', async (t) => {
+      const headers = ['X_User_Id', 'root', 'X.Tenant', 'root', 'X-Other', 'kept'];
+      const response = await asked({ path: '/orders', token: good, headers });
+      t.equal(response.status, 200);
+      const list = response.headers['x-envoy-auth-headers-to-remove'];
+      const removed = typeof list === 'string' ? list.split(', ') : [];
+      for (const name of ['authorization', 'x_user_id', 'x.tenant', 'x-email'])
+        t.equal(removed.includes(name), dialect === 'request', name);
+      for (const name of ['x-user-id', 'x-tenant', 'x-other']) t.notOk(removed.includes(name), name);
+    });
+
     const refusals: Record<string, [Original, status: number, code: string]> = {
       'no token': [{}, 401, 'missing_token'],
       'a forged token': [{ token: mint(createKey('EdDSA', key.kid)) }, 401, 'invalid_token'],
