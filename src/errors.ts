@@ -63,6 +63,8 @@ interface ErrorShape {
   readonly headers?: readonly string[];
   /** The connection ends with the response: gateway and client may disagree where the next request begins. */
   readonly close?: boolean;
+  /** With which code of HTTP/2 an upstream has reset the request (RFC 9113 section 7). */
+  readonly resetCode?: number | undefined;
 }
 
 /** A refusal or a failure with a defined response. Instances hold no request data and may be shared. */
@@ -79,6 +81,7 @@ export class GatewayError extends Error {
   readonly retryAfterSeconds: number | undefined;
   readonly headers: readonly string[];
   readonly close: boolean;
+  readonly resetCode: number | undefined;
 
   constructor(shape: ErrorShape, options?: ErrorOptions) {
     super(shape.title, options);
@@ -93,6 +96,7 @@ export class GatewayError extends Error {
     this.retryAfterSeconds = shape.retryAfterSeconds;
     this.headers = shape.headers ?? [];
     this.close = shape.close ?? false;
+    this.resetCode = shape.resetCode;
   }
 }
 
@@ -299,3 +303,16 @@ export const upstreamTimeout = upstreamError(
   'upstream_timeout',
   'The upstream did not respond in time.',
 );
+/** @param resetCode of RST_STREAM (RFC 9113 section 7) */
+export function upstreamReset(resetCode: number, cause: unknown): GatewayError {
+  return new GatewayError(
+    {
+      status: 502,
+      code: 'upstream_reset',
+      title: 'The upstream reset the request.',
+      source: 'upstream',
+      resetCode,
+    },
+    { cause },
+  );
+}

@@ -91,6 +91,7 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
       requestId,
       isHead: request.method === 'HEAD',
       closes,
+      isStream: this.connection.multiplexed,
       headers: [...this.corsHeaders(), ...this.connection.commonHeaders],
       grpcType: this.grpcType,
     });

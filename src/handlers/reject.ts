@@ -5,6 +5,7 @@
 import type { ClientResponse } from '../server/exchange.ts';
 import type { GatewayError } from '../errors.ts';
 import { grpcRefusal } from '../http/grpc-response.ts';
+import { resetInPlaceOfResponse } from '../http/reset-code.ts';
 import { problemResponse, type ProblemResponse } from '../http/problem.ts';
 
 /** A body up to this size is read and discarded, so that the connection stays usable; beyond it the connection ends. */
@@ -21,6 +22,8 @@ export interface Refused {
   readonly isHead: boolean;
   /** Does the connection end with this response? */
   readonly closes: boolean;
+  /** Is it a stream of HTTP/2, which can be reset by itself? */
+  readonly isStream: boolean;
   /** Names and values in turn, besides those of the refusal. */
   readonly headers: readonly string[];
   /** The media type of a request of gRPC, whose clients read nothing but the status of gRPC. */
@@ -33,12 +36,22 @@ export function reject(response: ClientResponse, error: GatewayError, refused: R
     response.destroy();
     return 0;
   }
+  const resetCode = resetCodeOf(error, refused);
+  if (resetCode !== undefined) {
+    response.reset(resetCode);
+    return 0;
+  }
   const { status, headers: own, body } = refusalOf(error, refused);
   const headers = [...own, ...refused.headers];
   response.writeHead(status, refused.closes ? [...headers, 'connection', 'close'] : headers);
   const isEmpty = refused.isHead || body === '';
   response.end(isEmpty ? undefined : body);
   return isEmpty ? 0 : Buffer.byteLength(body);
+}
+
+/** A client of HTTP/2 sees the upstream's reset as it was; one of gRPC gets the status that it would make of it. */
+function resetCodeOf({ resetCode }: GatewayError, { isStream, grpcType }: Refused): number | undefined {
+  return isStream && grpcType === undefined ? resetInPlaceOfResponse(resetCode) : undefined;
 }
 
 function refusalOf(error: GatewayError, { realm, requestId, grpcType }: Refused): ProblemResponse {

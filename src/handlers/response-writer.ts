@@ -7,6 +7,7 @@ import { collectAfterBody } from '../gc.ts';
 import type { GatewayError } from '../errors.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';
 import { fieldPairs, fieldValue, hasField } from '../http/field-list.ts';
+import { resetWithinResponse } from '../http/reset-code.ts';
 import { withCors } from '../http/cors.ts';
 import type { ResponseSink, Forwarding } from '../upstream/forwarder.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
@@ -149,7 +150,8 @@ export class ResponseWriter implements ResponseSink {
     this.#hooks.upstreamEnded();
     // A clean end would make a part look whole: the client must see an incomplete message (rule H15).
     this.#release();
-    this.#response.destroy();
+    if (error.resetCode === undefined) this.#response.destroy();
+    else this.#response.reset(resetWithinResponse(error.resetCode));
   }
 
   tunnel(headers: ResponseHeaders, upstream: Duplex, early: Buffer): void {

@@ -6,10 +6,12 @@ import type { GatewayError } from '../errors.ts';
 import { bearerChallenge } from './challenge.ts';
 import { fieldValues, type FieldList } from './field-list.ts';
 import { mediaTypeOf } from './media-type.ts';
+import { ResetCode } from './reset-code.ts';
 
 /** Status codes of gRPC. */
 export const GrpcStatus = {
   ok: 0,
+  cancelled: 1,
   deadlineExceeded: 4,
   notFound: 5,
   permissionDenied: 7,
@@ -31,6 +33,13 @@ const BY_HTTP_STATUS: Readonly<Record<number, GrpcStatus>> = {
   504: GrpcStatus.unavailable,
 };
 
+/** What a client of gRPC makes of a reset in place of a response (gRPC over HTTP/2, section "Errors"); all others: 13. */
+const BY_RESET: Readonly<Record<number, GrpcStatus>> = {
+  [ResetCode.refusedStream]: GrpcStatus.unavailable,
+  [ResetCode.cancel]: GrpcStatus.cancelled,
+  [ResetCode.enhanceYourCalm]: GrpcStatus.resourceExhausted,
+};
+
 const GRPC_TYPE = /^application\/grpc(?:-web(?:-text)?)?(?:\+[a-z0-9.-]+)?$/;
 
 /** The media type of a request of gRPC or gRPC-Web; undefined for any other request. */
@@ -48,12 +57,17 @@ export function grpcRefusal(error: GatewayError, type: string, realm: string, re
     'no-store',
     'x-request-id',
     requestId,
-    ...grpcStatusFields(BY_HTTP_STATUS[error.status] ?? GrpcStatus.internal, error.title),
+    ...grpcStatusFields(grpcStatusOf(error), error.title),
     ...error.headers,
   ];
   if (error.challenge) headers.push('www-authenticate', bearerChallenge(realm, error.challenge));
   if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds));
   return headers;
+}
+
+function grpcStatusOf({ status, resetCode }: GatewayError): GrpcStatus {
+  const known = resetCode === undefined ? BY_HTTP_STATUS[status] : BY_RESET[resetCode];
+  return known ?? GrpcStatus.internal;
 }
 
 /** @param message fixed text: printable ASCII without `%`, which needs no encoding */

@@ -37,4 +37,6 @@ export interface ClientResponse {
   end(chunk?: string, encoding?: BufferEncoding): unknown;
   /** Aborts the response, so that the client sees that it is not whole. */
   destroy(): unknown;
+  /** The same; over HTTP/2 with this code of RST_STREAM, never NO_ERROR. */
+  reset(code: number): void;
 }

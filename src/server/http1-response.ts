@@ -14,6 +14,10 @@ export class Http1Response extends ServerResponse<Http1Request> implements Clien
     this.socket.write(`${statusLine}${fieldLines(headers)}\r\n`, 'latin1');
   }
 
+  reset(): void {
+    this.destroy();
+  }
+
   override destroy(error?: Error): this {
     const { socket } = this;
     // In HTTP/1.0 the end of the connection is the end of the response, unless it is a reset. TLS has its own end.

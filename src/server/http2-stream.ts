@@ -220,6 +220,13 @@ export class Http2Response implements ClientResponse {
     this.#stream.destroy(new Error('the response ends here'));
   }
 
+  reset(code: number): void {
+    if (this.destroyed) return;
+    // What close() does first is to end in order.
+    this.#stream._final = (done) => done();
+    this.#stream.close(code);
+  }
+
   #sendHead(endStream: boolean): void {
     const head = this.#head;
     this.#head = undefined;

@@ -193,7 +193,7 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   }
 
   failed(error: Error, heard: boolean): void {
-    if (error instanceof StreamRefused && this.#replay === undefined) {
+    if (error instanceof StreamRefused && error.replay && this.#replay === undefined) {
       this.#settle();
       this.#replay = error.replay;
       this.#again();

@@ -154,10 +154,8 @@ export class Http2Link implements UpstreamLink {
   #reasonOf({ rstCode, id }: ClientHttp2Stream): Error {
     const isRefused = rstCode === constants.NGHTTP2_REFUSED_STREAM;
     if (isRefused) this.#session.isResting = true;
-    if ((isRefused || this.#session.hasSkipped(id)) && !this.#heard) {
-      const replay = this.#upload ? this.#upload.reclaim() : [];
-      if (replay) return new StreamRefused(replay);
-    }
+    if ((isRefused || this.#session.hasSkipped(id)) && !this.#heard)
+      return new StreamRefused(this.#upload ? this.#upload.reclaim() : []);
     const sessionError = this.#session.error;
     if (sessionError) return this.#streamError ?? sessionError;
     return new StreamReset(rstCode ?? constants.NGHTTP2_NO_ERROR);

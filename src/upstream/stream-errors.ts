@@ -15,10 +15,10 @@ export class StreamReset extends Error {
 /** The upstream has not looked at the request, and says so (RFC 9113 section 8.7): it may be sent again, whatever its method. */
 export class StreamRefused extends Error {
   override readonly name = 'StreamRefused';
-  /** What it had taken of the body. */
-  readonly replay: readonly Buffer[];
+  /** What it had taken of the body; undefined where that is too much to be sent again. */
+  readonly replay: readonly Buffer[] | undefined;
 
-  constructor(replay: readonly Buffer[]) {
+  constructor(replay: readonly Buffer[] | undefined) {
     super('the upstream refused the stream');
     this.replay = replay;
   }

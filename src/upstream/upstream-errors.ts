@@ -1,7 +1,15 @@
 /**
  * What a failed connection to an upstream means for the client, and whether trying again is safe. Pure.
  */
-import { GatewayError, upstreamBroken, upstreamTimeout, upstreamUnreachable } from '../errors.ts';
+import {
+  GatewayError,
+  upstreamBroken,
+  upstreamReset,
+  upstreamTimeout,
+  upstreamUnreachable,
+} from '../errors.ts';
+import { ResetCode } from '../http/reset-code.ts';
+import { StreamRefused, StreamReset } from './stream-errors.ts';
 
 /** The target did not accept a connection in time. Has a `code` like errors of the system. */
 export class ConnectTimeout extends Error {
@@ -36,6 +44,13 @@ export function isConnectionError(error: unknown): boolean {
 /** The response to a request whose upstream failed: 504 for too slow, else 502. */
 export function upstreamFailure(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
+  if (error instanceof StreamRefused) return upstreamReset(ResetCode.refusedStream, error);
+  if (error instanceof StreamReset) return upstreamReset(resetCodeOf(error), error);
   if (codeOf(error) === 'ETIMEDOUT') return upstreamTimeout(error);
   return isConnectionError(error) ? upstreamUnreachable(error) : upstreamBroken(error);
+}
+
+/** A stream that was refused behind a part of a response has been looked at. */
+function resetCodeOf({ resetCode }: StreamReset): number {
+  return resetCode === ResetCode.refusedStream ? ResetCode.internalError : resetCode;
 }

@@ -22,6 +22,8 @@ export interface Http2Upstream {
   readonly sessions: Set<ServerHttp2Session>;
   /** How many were ever opened. */
   opened: number;
+  /** How many streams were ever opened. */
+  requests: number;
 }
 
 /** @param files of a certificate: then it speaks TLS */
@@ -39,7 +41,10 @@ export async function startHttp2Server(
     upstream.opened++;
     session.on('error', () => undefined).on('close', () => sessions.delete(session));
   });
-  server.on('stream', (stream) => stream.on('error', () => undefined));
+  server.on('stream', (stream) => {
+    upstream.requests++;
+    stream.on('error', () => undefined);
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => {
@@ -52,6 +57,7 @@ export async function startHttp2Server(
     port,
     sessions,
     opened: 0,
+    requests: 0,
   };
   return upstream;
 }
