@@ -4,11 +4,18 @@ import { readTargetUrl, type TargetUrl } from '../http/target-url.ts';
 import { tlsClientOptions } from '../config/tls-schema.ts';
 import type { UpstreamOptions } from '../upstream/upstream-forwarder.ts';
 
-export function allUpstreamOptions({ upstreams }: Configuration): Map<string, UpstreamOptions> {
-  return new Map(Object.entries(upstreams).map(([name, upstream]) => [name, upstreamOptions(upstream)]));
+export function allUpstreamOptions({ upstreams, identity }: Configuration): Map<string, UpstreamOptions> {
+  const sensitive = identity.assertion ? [identity.assertion.header] : [];
+  return new Map(
+    Object.entries(upstreams).map(([name, upstream]) => [name, upstreamOptions(upstream, sensitive)]),
+  );
 }
 
-export function upstreamOptions(upstream: Configuration['upstreams'][string]): UpstreamOptions {
+/** @param sensitive names of fields that are as secret as credentials */
+export function upstreamOptions(
+  upstream: Configuration['upstreams'][string],
+  sensitive: readonly string[] = [],
+): UpstreamOptions {
   const { health, eject } = upstream;
   return {
     targets: upstream.targets.map((target) =>
@@ -19,6 +26,7 @@ export function upstreamOptions(upstream: Configuration['upstreams'][string]): U
     balance: upstream.balance,
     connections: upstream.connections,
     streams: upstream.streams,
+    sensitive,
     connectTimeoutMs: upstream.connect_timeout,
     tls: tlsClientOptions(upstream.tls ?? {}),
     health: health && {

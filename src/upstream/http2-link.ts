@@ -11,13 +11,24 @@ import { StreamRefused, StreamReset } from './stream-errors.ts';
 import type { Http2Session } from './http2-session.ts';
 import type { LinkUser, UpstreamLink, UpstreamRequest } from './upstream-link.ts';
 
-/** Never put into the table of the compression, from which others' requests could learn them (RFC 7541 section 7.1). */
-const SENSITIVE = ['authorization', 'cookie', 'proxy-authorization'];
+/** Credentials that clients send. */
+const CREDENTIALS = ['authorization', 'cookie', 'proxy-authorization'];
+
+/**
+ * The fields that never enter the table of the compression, from which others' requests could learn them, and that no hop
+ * behind may put into its own (RFC 7541 section 7.1).
+ *
+ * @param more names in any case
+ */
+export function sensitiveFields(more: readonly string[] = []): readonly string[] {
+  return [...CREDENTIALS, ...more.map((name) => name.toLowerCase())];
+}
 
 const STREAMS_ALIVE = Symbol('streamsAlive');
 
 export class Http2Link implements UpstreamLink {
   readonly #session: Http2Session;
+  readonly #sensitive: readonly string[];
   #stream: ClientHttp2Stream | undefined;
   #user: LinkUser | undefined;
   #upload: BodyUpload | undefined;
@@ -29,8 +40,10 @@ export class Http2Link implements UpstreamLink {
   /** Of a session that fails, its streams hear first. */
   #streamError: Error | undefined;
 
-  constructor(session: Http2Session) {
+  /** @param sensitive names of sensitiveFields() */
+  constructor(session: Http2Session, sensitive: readonly string[]) {
     this.#session = session;
+    this.#sensitive = sensitive;
   }
 
   get congested(): boolean {
@@ -39,7 +52,11 @@ export class Http2Link implements UpstreamLink {
 
   send({ outbound, host, body, replay }: UpstreamRequest, user: LinkUser): void {
     this.#user = user;
-    const stream = this.#open(requestHead(outbound, this.#session.scheme, host), body === undefined);
+    const fields = requestHead(outbound, this.#session.scheme, host);
+    const stream = this.#open(
+      Object.assign(fields, { [sensitiveHeaders]: this.#sensitive }),
+      body === undefined,
+    );
     if (!stream) return;
     this.#stream = stream;
     this.#listen(stream);
@@ -194,7 +211,7 @@ function requestHead(
   { method, target, headers, contentLength, hasBody }: UpstreamRequest['outbound'],
   scheme: string,
   host: string,
-): readonly string[] {
+): string[] {
   const head = [':method', method, ':scheme', scheme, ':authority', host, ':path', target];
   if (contentLength !== undefined && hasBody) head.push('content-length', String(contentLength));
   for (let index = 0; index < headers.length; index += 2) {
@@ -203,7 +220,7 @@ function requestHead(
   }
   // Servers of gRPC refuse a request without it.
   if (grpcTypeOf(headers) !== undefined && !hasField(headers, 'te')) head.push('te', 'trailers');
-  return Object.assign(head, { [sensitiveHeaders]: SENSITIVE });
+  return head;
 }
 
 const STATUS = /^[1-5][0-9]{2}$/;

@@ -4,7 +4,7 @@
  */
 import { ConnectDeadline } from './connect-deadline.ts';
 import type { Deadlines } from './deadlines.ts';
-import { Http2Link } from './http2-link.ts';
+import { Http2Link, sensitiveFields } from './http2-link.ts';
 import { Http2Session, type SessionOwner } from './http2-session.ts';
 import type { LinkPool, PoolOptions, Waiter } from './upstream-link.ts';
 
@@ -13,6 +13,7 @@ const IDLE_MS = 60_000;
 
 export class Http2Pool implements LinkPool, SessionOwner {
   readonly #options: PoolOptions;
+  readonly #sensitive: readonly string[];
   readonly #deadlines: Deadlines;
   /** Those that may take streams. */
   readonly #sessions: Http2Session[] = [];
@@ -25,13 +26,14 @@ export class Http2Pool implements LinkPool, SessionOwner {
 
   constructor(options: PoolOptions, deadlines: Deadlines) {
     this.#options = options;
+    this.#sensitive = sensitiveFields(options.sensitive);
     this.#deadlines = deadlines;
   }
 
   acquire(waiter: Waiter): void {
     const session = this.#sessions.find(({ hasRoom }) => hasRoom);
     if (session) {
-      waiter.connected(new Http2Link(session));
+      waiter.connected(new Http2Link(session, this.#sensitive));
       return;
     }
     this.#waiters.add(waiter);
@@ -119,7 +121,7 @@ export class Http2Pool implements LinkPool, SessionOwner {
     for (const waiter of this.#waiters) {
       if (!session.hasRoom) return;
       this.#waiters.delete(waiter);
-      waiter.connected(new Http2Link(session));
+      waiter.connected(new Http2Link(session, this.#sensitive));
     }
   }
 

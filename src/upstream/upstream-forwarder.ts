@@ -25,6 +25,8 @@ export interface UpstreamOptions {
   readonly connections: number;
   /** Of HTTP/2: at the same time on one connection. */
   readonly streams: number;
+  /** Of HTTP/2: names of fields that are as secret as credentials. */
+  readonly sensitive: readonly string[];
   readonly connectTimeoutMs: number;
   readonly tls: TlsClient;
   readonly health: HealthCheckPolicy | undefined;

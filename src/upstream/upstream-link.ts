@@ -79,5 +79,7 @@ export interface PoolOptions {
   readonly connections: number;
   /** Of HTTP/2: largest number of requests at the same time on one connection. */
   readonly streams: number;
+  /** Of HTTP/2: names of fields that are as secret as credentials. */
+  readonly sensitive: readonly string[];
   readonly connectTimeoutMs: number;
 }

@@ -24,7 +24,8 @@ function huffman(text: string): Buffer {
   return Buffer.from(bits.match(/.{8}/g)?.map((byte) => parseInt(byte, 2)) ?? []);
 }
 
-function string(text: string, asHuffman: boolean): Buffer {
+/** A string literal of RFC 7541 section 5.2; as Huffman code only of the letters whose codes have five bits. */
+export function string(text: string, asHuffman: boolean): Buffer {
   const bytes = asHuffman ? huffman(text) : Buffer.from(text, 'latin1');
   return Buffer.concat([integer(asHuffman ? 0x80 : 0, 7, bytes.length), bytes]);
 }
