@@ -50,10 +50,6 @@ t.test('credentials and the identity assertion never enter the table of the comp
     t.ok(head.includes(Buffer.concat([neverIndexed(COOKIE), string(value, true)])), 'Cookie');
     t.ok(head.includes(neverIndexed(AUTHORIZATION)), 'Authorization');
     t.ok(head.includes(Buffer.concat([Buffer.from([0x10]), string('associate', true)])), 'the assertion');
-    t.equal(
-      head.includes(string(value, true).subarray(1)) && count > 0,
-      count > 0,
-    );
   }
   const [first, second] = heads;
   t.ok((first?.length ?? 0) - (second?.length ?? 0) >= 40, 'any other field is indexed');
