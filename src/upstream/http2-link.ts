@@ -118,7 +118,7 @@ export class Http2Link implements UpstreamLink {
       this.#guard(() => (this.#trailers = trailerFields(separated(raw).fields))),
     );
     stream.on('data', (chunk: Buffer) => {
-      this.#heard = true;
+      this.#hear();
       this.#user?.data(chunk);
     });
     stream.on('end', () => this.#ended());
@@ -138,8 +138,13 @@ export class Http2Link implements UpstreamLink {
     });
   }
 
-  #take(raw: readonly string[], hand: (head: ResponseHead) => void): void {
+  #hear(): void {
     this.#heard = true;
+    this.#session.responded();
+  }
+
+  #take(raw: readonly string[], hand: (head: ResponseHead) => void): void {
+    this.#hear();
     this.#guard(() => hand(responseHead(raw)));
   }
 

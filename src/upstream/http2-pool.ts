@@ -51,12 +51,14 @@ export class Http2Pool implements LinkPool, SessionOwner {
 
   sweep(): void {
     const nowMs = this.#deadlines.nowMs;
+    for (const session of [...this.#sessions, ...this.#draining]) session.look(nowMs);
     for (const session of [...this.#sessions]) {
       if (session.streams === 0 && nowMs - session.idleSinceMs >= IDLE_MS) session.retire();
-      if (!session.isResting) continue;
       session.isResting = false;
       this.#serve(session);
     }
+    // One of them may have turned suspect.
+    this.#open();
   }
 
   close(): void {

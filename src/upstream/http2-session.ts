@@ -9,6 +9,8 @@ import type { TlsClient } from '../tls/client-options.ts';
 import { openSocket } from './open-socket.ts';
 import { collectAfter, nativePart, type StreamsAlive } from './native-session.ts';
 import { MAX_HEAD_BYTES } from './response-reader.ts';
+import { SessionWatch } from './session-watch.ts';
+import { PeerSilent } from './upstream-errors.ts';
 import { ConnectionEnded } from './upstream-connection.ts';
 
 /** Hears of the states of a session. */
@@ -54,6 +56,7 @@ export class Http2Session {
   readonly #maxStreams: number;
   #native: unknown;
   #streamsAlive: StreamsAlive = {};
+  readonly #watch = new SessionWatch();
   #error: Error | undefined;
   #isConnected = false;
   /** GOAWAY has come, or it is closed: no new stream. */
@@ -101,6 +104,7 @@ export class Http2Session {
       this.#isConnected &&
       !this.#isEnding &&
       !this.isResting &&
+      !this.#watch.isSuspect &&
       !this.#session.closed &&
       !this.#session.destroyed &&
       this.streams < Math.min(this.#maxStreams, maxConcurrentStreams)
@@ -145,6 +149,22 @@ export class Http2Session {
     this.streams--;
     if (!this.#isEnding) this.#owner.released(this);
     else if (this.streams === 0) this.#goodbye();
+  }
+
+  /** A part of a response has come on one of its streams. */
+  responded(): void {
+    this.#watch.responded();
+  }
+
+  /** Now and then: is its peer still there? */
+  look(nowMs: number): void {
+    if (!this.#isConnected || this.#session.destroyed) return;
+    const { streams } = this;
+    const { bytesRead } = this.#socket;
+    const next = this.#watch.look(nowMs, { bytesRead, streams, opened: this.#opened });
+    // Its reply counts as any byte that comes.
+    if (next === 'probe') this.#session.ping(() => undefined);
+    else if (next === 'give up') this.close(new PeerSilent());
   }
 
   /** Ends it now; its streams fail. */

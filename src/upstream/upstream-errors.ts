@@ -17,6 +17,16 @@ export class ConnectTimeout extends Error {
   readonly code = 'ETIMEDOUT';
 }
 
+/** Nothing comes from the peer of an HTTP/2 connection any more, no reply to a PING either. Has a `code` like errors of the system. */
+export class PeerSilent extends Error {
+  override readonly name = 'PeerSilent';
+  readonly code = 'ETIMEDOUT';
+
+  constructor() {
+    super('the upstream does not reply to a PING');
+  }
+}
+
 /** Codes of errors of the connection itself. */
 const CONNECTION_CODES: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
