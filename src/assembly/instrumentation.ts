@@ -58,9 +58,9 @@ export function upstreamObserver(metrics: Metrics, logger: Logger): UpstreamObse
     retried: (upstream) => {
       metrics.retries.child(upstream).value++;
     },
-    healthChanged: (upstream, target, change) => {
+    healthChanged: (upstream, target, change, cause) => {
       const level = change === 'ejected' || change === 'check_failed' ? 'warn' : 'info';
-      logger[level]({ upstream, target }, HEALTH_MESSAGES[change]);
+      logger[level]({ upstream, target, cause }, HEALTH_MESSAGES[change]);
     },
   };
 }

@@ -44,7 +44,7 @@ export function statusJson({ generation, lasting, uptimeMs, ready, certificates 
       targets: forwarder
         .health()
         .filter(({ upstream }) => upstream === name)
-        .map(({ target, available }) => ({ url: target, healthy: available })),
+        .map(({ target, available, cause }) => ({ url: target, healthy: available, cause })),
     })),
     certificates,
     revocation: {

@@ -2,6 +2,7 @@
 import type { Configuration } from '../config/schema.ts';
 import { readTargetUrl, type TargetUrl } from '../http/target-url.ts';
 import { tlsClientOptions } from '../config/tls-schema.ts';
+import type { HealthQuestion } from '../upstream/ask-health.ts';
 import type { UpstreamOptions } from '../upstream/upstream-forwarder.ts';
 
 export function allUpstreamOptions({ upstreams, identity }: Configuration): Map<string, UpstreamOptions> {
@@ -30,7 +31,7 @@ export function upstreamOptions(
     connectTimeoutMs: upstream.connect_timeout,
     tls: tlsClientOptions(upstream.tls ?? {}),
     health: health && {
-      path: health.path,
+      question: healthQuestion(health),
       intervalMs: health.interval,
       timeoutMs: health.timeout,
       healthyAfter: health.healthy_after,
@@ -38,6 +39,16 @@ export function upstreamOptions(
     },
     eject: eject && { errors: eject.errors, forMs: eject.for },
   };
+}
+
+function healthQuestion({
+  path = '/',
+  grpc,
+}: {
+  path?: string | undefined;
+  grpc?: string | undefined;
+}): HealthQuestion {
+  return grpc === undefined ? { kind: 'http', path } : { kind: 'grpc', service: grpc };
 }
 
 /** The configuration has validated it. */

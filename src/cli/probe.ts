@@ -13,6 +13,8 @@ import type { LoadedConfiguration } from '../config/load.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import type { TargetUrl } from '../http/target-url.ts';
 import type { TlsClient } from '../tls/client-options.ts';
+import { askHealth } from '../upstream/ask-health.ts';
+import type { HealthCheckPolicy } from '../upstream/health-check.ts';
 import { openLink } from '../upstream/open-link.ts';
 import { redisLocation } from '../config/redis-location.ts';
 import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
@@ -44,8 +46,13 @@ export async function probe(
       probeIssuer(name, issuer, client.through(serverAccess(issuer, loaded.folder))),
     ),
     ...Object.entries(upstreams).flatMap(([name, upstream]) => {
-      const { targets, tls } = upstreamOptions(upstream);
-      return targets.map(({ url }) => attempt(`upstream ${name} ${url.text}`, () => connectTo(url, tls)));
+      const { targets, tls, health } = upstreamOptions(upstream);
+      return targets.map(({ url }) =>
+        attempt(`upstream ${name} ${url.text}`, async () => {
+          const reached = await connectTo(url, tls);
+          return health ? `${reached}, health check: ${await healthOf(url, tls, health)}` : reached;
+        }),
+      );
     }),
     ...(location ? [redis(location)] : []),
   ]);
@@ -121,6 +128,17 @@ async function connectTo(target: TargetUrl, tls: TlsClient): Promise<string> {
     cancel();
     attempt.close(new Error('the check is over'));
   }
+}
+
+/** @throws if the target would fail its health checks */
+async function healthOf(
+  target: TargetUrl,
+  tls: TlsClient,
+  { question, timeoutMs }: HealthCheckPolicy,
+): Promise<string> {
+  const { passes, says } = await askHealth(question, target, tls, timeoutMs, systemClock).finding;
+  if (!passes) throw new Error(`it fails its health check: ${says}`);
+  return says;
 }
 
 async function redis(location: RedisLocation): Promise<Probed> {

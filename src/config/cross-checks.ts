@@ -14,6 +14,7 @@ import { isRaw, listOf, rawOf, textOf, type Path, type Raw } from './raw-documen
 import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
 import { namedUpstreams } from './route-upstream-problems.ts';
 import { sharedTenants } from './tenant-problems.ts';
+import { targetUrls, upstreamProblems } from './upstream-problems.ts';
 
 /** Every problem with references and combinations in a configuration of any shape. */
 export function referenceProblems(document: unknown): Problem[] {
@@ -44,7 +45,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ),
     ...storeTlsProblems(rawOf(raw['revocation'])),
     ...Object.entries(rawOf(raw['upstreams'])).flatMap(([name, upstream]) =>
-      upstreamTlsProblems(rawOf(upstream), ['upstreams', name, 'tls']),
+      upstreamProblems(rawOf(upstream), ['upstreams', name]),
     ),
     ...upgradeProblems(raw),
     ...decisionProblems(raw),
@@ -71,19 +72,6 @@ function storeTlsProblems({ tls, store }: Raw): Problem[] {
       ];
 }
 
-function upstreamTlsProblems({ tls, targets }: Raw, path: Path): Problem[] {
-  const spoken = targetUrls({ targets }).some((url) => /^(?:https|h2):/i.test(url));
-  return tls === undefined || spoken
-    ? []
-    : [
-        {
-          path,
-          atKey: true,
-          message: 'has no meaning without a target that is https:// or h2://; use that, or remove it',
-        },
-      ];
-}
-
 /** HTTP/2 has no Upgrade (RFC 9113 section 8.6). */
 function upgradeProblems(raw: Raw): Problem[] {
   const upstreams = rawOf(raw['upstreams']);
@@ -102,10 +90,6 @@ function upgradeProblems(raw: Raw): Problem[] {
           },
         ];
   });
-}
-
-function targetUrls({ targets }: Raw): string[] {
-  return listOf(targets).map((target) => textOf(typeof target === 'string' ? target : rawOf(target)['url']));
 }
 
 /** Sending clients to https is for those that come without it. */

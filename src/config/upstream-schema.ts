@@ -36,7 +36,15 @@ export const upstream = z.strictObject({
     ),
   health: z
     .strictObject({
-      path: routePath.describe('Path that health checks request (GET). 2xx and 3xx count as healthy.'),
+      path: routePath
+        .optional()
+        .describe('Path that health checks request (GET). 2xx and 3xx count as healthy. Set this or grpc.'),
+      grpc: z
+        .string()
+        .optional()
+        .describe(
+          'Service that health checks ask about by the health protocol of gRPC (grpc.health.v1.Health/Check); an empty string asks about the whole server. Only SERVING counts as healthy. Set it, instead of path, for gRPC servers: targets that are h2c:// or h2://.',
+        ),
       interval: positiveDuration.prefault('10s').describe('Time between two health checks of a target.'),
       timeout: positiveDuration
         .prefault('2s')

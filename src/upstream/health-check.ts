@@ -4,12 +4,12 @@
 import type { Clock } from '../clock.ts';
 import type { TargetUrl } from '../http/target-url.ts';
 import type { TlsClient } from '../tls/client-options.ts';
+import { askHealth, type HealthQuestion } from './ask-health.ts';
+import type { Finding } from './grpc-health.ts';
 import type { TargetHealth } from './target-health.ts';
-import { openLink } from './open-link.ts';
-import type { LinkUser, UpstreamLink, UpstreamRequest } from './upstream-link.ts';
 
 export interface HealthCheckPolicy {
-  readonly path: string;
+  readonly question: HealthQuestion;
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly healthyAfter: number;
@@ -29,8 +29,8 @@ export class HealthCheck {
   /** Results in a row that differ from the target's present state. */
   #others = 0;
   #cancelNext: () => void = () => undefined;
-  /** The connection of the check in flight. */
-  #attempt: ReturnType<typeof openLink> | undefined;
+  /** The check in flight. */
+  #asked: ReturnType<typeof askHealth> | undefined;
   #isClosed = false;
 
   /** Begins to check. */
@@ -52,79 +52,26 @@ export class HealthCheck {
   close(): void {
     this.#isClosed = true;
     this.#cancelNext();
-    this.#attempt?.close(new Error('the gateway stops'));
+    this.#asked?.close();
   }
 
   async #check(): Promise<void> {
-    const passes = await this.#ask();
+    const { question, timeoutMs, intervalMs } = this.#policy;
+    this.#asked = askHealth(question, this.#target, this.#tls, timeoutMs, this.#clock);
+    const finding = await this.#asked.finding;
+    this.#asked = undefined;
     if (this.#isClosed) return;
-    this.#count(passes);
-    const { intervalMs } = this.#policy;
+    this.#count(finding);
     const delayMs = intervalMs * (1 - JITTER * Math.random());
     this.#cancelNext = this.#clock.after(delayMs, () => void this.#check());
   }
 
-  #count(passes: boolean): void {
+  #count({ passes, says }: Finding): void {
     const { healthyAfter, unhealthyAfter } = this.#policy;
     this.#others = passes === this.#passed ? 0 : this.#others + 1;
     if (this.#others < (passes ? healthyAfter : unhealthyAfter)) return;
     this.#others = 0;
     this.#passed = passes;
-    this.#health.checked(passes);
-  }
-
-  /** 2xx and 3xx pass. The reader is that of requests: what is no valid response to them fails here, too. */
-  async #ask(): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const user: LinkUser = {
-      ...IGNORED,
-      begin: ({ status }) => resolve(status < 400),
-      failed: () => resolve(false),
-    };
-    let link: UpstreamLink | undefined;
-    const attempt = openLink(this.#target, this.#tls, {
-      connected: (made) => {
-        link = made;
-        made.send(this.#request(), user);
-      },
-      closed: () => resolve(false),
-    });
-    this.#attempt = attempt;
-    const cancel = this.#clock.after(this.#policy.timeoutMs, () => resolve(false));
-    const passes = await promise;
-    cancel();
-    this.#attempt = undefined;
-    link?.abandon();
-    attempt.close(new Error('the check is over'));
-    return passes;
-  }
-
-  #request(): UpstreamRequest {
-    const { pathname, search } = new URL(this.#policy.path, this.#target.origin);
-    return {
-      host: this.#target.origin.host,
-      body: undefined,
-      replay: [],
-      outbound: {
-        method: 'GET',
-        target: `${pathname}${search}`,
-        headers: ['user-agent', 'sallyport-health', 'connection', 'close'],
-        hasBody: false,
-        contentLength: undefined,
-        upgrade: undefined,
-      },
-    };
+    this.#health.checked(passes, says);
   }
 }
-
-const nothing = (): void => undefined;
-/** Of a response only the status counts. */
-const IGNORED = {
-  informational: nothing,
-  data: nothing,
-  end: nothing,
-  switched: nothing,
-  uploading: nothing,
-  uploaded: nothing,
-  received: nothing,
-};

@@ -15,14 +15,20 @@ export type HealthChange = 'check_failed' | 'check_passed' | 'ejected' | 'readmi
 export class TargetHealth {
   readonly #eject: EjectPolicy | undefined;
   readonly #clock: Clock;
-  readonly #changed: (change: HealthChange) => void;
+  readonly #changed: (change: HealthChange, cause: string | undefined) => void;
   #passesChecks = true;
+  #finding = '';
   #isEjected = false;
   /** Failed requests in a row. */
   #failures = 0;
   #cancelReadmission: () => void = () => undefined;
 
-  constructor(eject: EjectPolicy | undefined, clock: Clock, changed: (change: HealthChange) => void) {
+  /** @param changed gets what the deciding check has found out, too */
+  constructor(
+    eject: EjectPolicy | undefined,
+    clock: Clock,
+    changed: (change: HealthChange, cause: string | undefined) => void,
+  ) {
     this.#eject = eject;
     this.#clock = clock;
     this.#changed = changed;
@@ -41,15 +47,26 @@ export class TargetHealth {
   failed(): void {
     if (!this.#eject || ++this.#failures < this.#eject.errors || this.#isEjected) return;
     this.#isEjected = true;
-    this.#changed('ejected');
+    this.#changed('ejected', undefined);
     this.#cancelReadmission = this.#clock.after(this.#eject.forMs, () => this.#readmit());
   }
 
-  /** The health checks have reached a result. */
-  checked(passes: boolean): void {
+  /** Why it gets no requests; undefined while it does. */
+  get cause(): string | undefined {
+    if (!this.#passesChecks) return `health check: ${this.#finding}`;
+    return this.#isEjected ? 'too many requests failed in a row' : undefined;
+  }
+
+  /**
+   * The health checks have reached a result.
+   *
+   * @param finding what the last of them has found out
+   */
+  checked(passes: boolean, finding: string): void {
     if (passes === this.#passesChecks) return;
     this.#passesChecks = passes;
-    this.#changed(passes ? 'check_passed' : 'check_failed');
+    this.#finding = finding;
+    this.#changed(passes ? 'check_passed' : 'check_failed', finding);
   }
 
   close(): void {
@@ -60,6 +77,6 @@ export class TargetHealth {
     this.#isEjected = false;
     // On probation: one more failure is enough.
     this.#failures = (this.#eject?.errors ?? 1) - 1;
-    this.#changed('readmitted');
+    this.#changed('readmitted', undefined);
   }
 }

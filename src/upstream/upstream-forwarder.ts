@@ -36,7 +36,8 @@ export interface UpstreamOptions {
 /** Hears of retries and of changes in health, for metrics and logs. */
 export interface UpstreamObserver {
   retried(upstream: string): void;
-  healthChanged(upstream: string, target: string, change: HealthChange): void;
+  /** @param cause what the deciding check has found out */
+  healthChanged(upstream: string, target: string, change: HealthChange, cause: string | undefined): void;
 }
 
 /** How often idle connections are checked. */
@@ -78,10 +79,18 @@ export class UpstreamForwarder implements Forwarder {
     return dispatch;
   }
 
-  /** Whether each target gets requests. */
-  health(): { readonly upstream: string; readonly target: string; readonly available: boolean }[] {
+  /** Whether each target gets requests, and why not. */
+  health(): {
+    readonly upstream: string;
+    readonly target: string;
+    readonly available: boolean;
+    readonly cause: string | undefined;
+  }[] {
     return [...this.#upstreams].flatMap(([upstream, { targets }]) =>
-      targets.map(({ origin, available }) => ({ upstream, target: origin, available })),
+      targets.map(({ origin, available, health: { cause } }) => ({
+        ...{ upstream, available, cause },
+        target: origin,
+      })),
     );
   }
 
@@ -105,8 +114,8 @@ export class UpstreamForwarder implements Forwarder {
       const { origin, isHttp2, text } = url;
       const pool = new (isHttp2 ? Http2Pool : ConnectionPool)({ ...options, origin }, this.#deadlines);
       this.#pools.push(pool);
-      const health = new TargetHealth(eject, this.#clock, (change) =>
-        observer.healthChanged(name, text, change),
+      const health = new TargetHealth(eject, this.#clock, (change, cause) =>
+        observer.healthChanged(name, text, change, cause),
       );
       if (checks) this.#checks.push(new HealthCheck(checks, url, tls, health, this.#clock));
       return {
