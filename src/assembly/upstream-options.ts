@@ -18,11 +18,12 @@ export function upstreamOptions(
   sensitive: readonly string[] = [],
 ): UpstreamOptions {
   const { health, eject } = upstream;
+  const negotiates = upstream.protocol === 'auto';
   return {
     targets: upstream.targets.map((target) =>
       typeof target === 'string'
-        ? { url: targetUrl(target), weight: 1 }
-        : { url: targetUrl(target.url), weight: target.weight },
+        ? { url: targetUrl(target, negotiates), weight: 1 }
+        : { url: targetUrl(target.url, negotiates), weight: target.weight },
     ),
     balance: upstream.balance,
     connections: upstream.connections,
@@ -52,8 +53,8 @@ function healthQuestion({
 }
 
 /** The configuration has validated it. */
-function targetUrl(text: string): TargetUrl {
+function targetUrl(text: string, negotiates: boolean): TargetUrl {
   const target = readTargetUrl(text);
   if (!target) throw new TypeError(`${text} is no URL of a target`);
-  return target;
+  return negotiates ? { ...target, negotiates } : target;
 }

@@ -15,6 +15,7 @@ import type { TargetUrl } from '../http/target-url.ts';
 import type { TlsClient } from '../tls/client-options.ts';
 import { askHealth } from '../upstream/ask-health.ts';
 import type { HealthCheckPolicy } from '../upstream/health-check.ts';
+import { Http2Link } from '../upstream/http2-link.ts';
 import { openLink } from '../upstream/open-link.ts';
 import { redisLocation } from '../config/redis-location.ts';
 import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
@@ -116,7 +117,7 @@ async function askInVain(authority: TokenStatusSource): Promise<string> {
 async function connectTo(target: TargetUrl, tls: TlsClient): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const attempt = openLink(target, tls, {
-    connected: () => resolve(target.isHttp2 ? 'reached, HTTP/2' : 'reached'),
+    connected: (link) => resolve(link instanceof Http2Link ? 'reached, HTTP/2' : 'reached'),
     closed: (error) => reject(error ?? new Error('the connection was closed')),
   });
   const cancel = systemClock.after(CONNECT_TIMEOUT_MS, () =>

@@ -8,7 +8,11 @@ export function targetUrls({ targets }: Raw): string[] {
 }
 
 export function upstreamProblems(upstream: Raw, path: Path): Problem[] {
-  return [...tlsProblems(upstream, [...path, 'tls']), ...healthProblems(upstream, [...path, 'health'])];
+  return [
+    ...tlsProblems(upstream, [...path, 'tls']),
+    ...protocolProblems(upstream, [...path, 'protocol']),
+    ...healthProblems(upstream, [...path, 'health']),
+  ];
 }
 
 function tlsProblems(upstream: Raw, path: Path): Problem[] {
@@ -24,6 +28,19 @@ function tlsProblems(upstream: Raw, path: Path): Problem[] {
       ];
 }
 
+function protocolProblems(upstream: Raw, path: Path): Problem[] {
+  const other = targetUrls(upstream).find((url) => !/^https:/i.test(url));
+  return upstream['protocol'] === undefined || other === undefined
+    ? []
+    : [
+        {
+          path,
+          atKey: true,
+          message: `lets a server choose when TLS begins, and ${other} leaves no choice; use https:// targets, or remove it`,
+        },
+      ];
+}
+
 function healthProblems(upstream: Raw, path: Path): Problem[] {
   if (upstream['health'] === undefined) return [];
   const { path: asked, grpc } = rawOf(upstream['health']);
@@ -33,7 +50,7 @@ function healthProblems(upstream: Raw, path: Path): Problem[] {
   const problem = (message: string): Problem[] => [{ path: [...path, 'grpc'], atKey: true, message }];
   if (asked !== undefined) return problem('asks by gRPC, and path by GET; remove one of them');
   const other = targetUrls(upstream).find((url) => !/^h2c?:/i.test(url));
-  return other === undefined
+  return other === undefined || upstream['protocol'] === 'auto'
     ? []
     : problem(`needs HTTP/2, which the target ${other} does not speak; make it h2c:// or h2://, or use path`);
 }

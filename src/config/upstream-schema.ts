@@ -28,6 +28,12 @@ export const upstream = z.strictObject({
     .describe(
       'Servers of the upstream: URLs of scheme, host and port, or { url, weight }. http and https: HTTP/1.1. h2c: HTTP/2 without TLS. h2: HTTP/2 over TLS. gRPC servers need one of the last two.',
     ),
+  protocol: z
+    .literal('auto', 'must be auto, or absent')
+    .optional()
+    .describe(
+      'auto: each https:// target chooses between HTTP/2 and HTTP/1.1 when a connection is opened (ALPN), and may choose otherwise on the next one. Set it if you do not know what the servers speak, or while it changes. WebSocket handshakes always use HTTP/1.1. Absent: the scheme of a target says it.',
+    ),
   balance: z
     .enum(['round_robin', 'least_requests'], 'must be round_robin or least_requests')
     .prefault('round_robin')
@@ -82,7 +88,7 @@ export const upstream = z.strictObject({
   streams: positiveCount
     .prefault(100)
     .describe(
-      'Largest number of requests at the same time on one connection to an h2c:// or h2:// target, at most what the target allows. Where all connections are full, another is opened, up to connections.',
+      'Largest number of requests at the same time on one HTTP/2 connection to a target, at most what the target allows. Where all connections are full, another is opened, up to connections.',
     ),
   connect_timeout: positiveDuration
     .prefault('5s')

@@ -4,6 +4,8 @@ export interface TargetUrl {
   /** Where it is: http: or https:, for TCP or TLS. */
   readonly origin: URL;
   readonly isHttp2: boolean;
+  /** Of https: the server chooses between HTTP/2 and HTTP/1.1 (ALPN), whatever the scheme says. */
+  readonly negotiates?: boolean;
   /** Scheme, host and port, for people and metrics. */
   readonly text: string;
 }

@@ -2,10 +2,11 @@
  * The connections to one target: idle ones first, the most recently used before the others; new ones up to a
  * limit; beyond it requests wait in line.
  */
+import type { Socket } from 'node:net';
 import { ConnectDeadline } from './connect-deadline.ts';
 import type { Deadlines } from './deadlines.ts';
 import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
-import type { LinkPool, PoolOptions, Waiter } from './upstream-link.ts';
+import type { LinkPool, PoolOptions, SharedQueue, Waiter } from './upstream-link.ts';
 
 /** Idle connections are closed before the usual upstream would (Node: 5 s, nginx: 75 s): a request must not meet a closing one. */
 const IDLE_MS = 4_000;
@@ -19,26 +20,47 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
   readonly #connecting = new Map<UpstreamConnection, ConnectDeadline>();
   readonly #all = new Set<UpstreamConnection>();
   /** First come, first served. A Set, so that leaving needs no search. */
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters: Set<Waiter>;
+  readonly #queue: SharedQueue | undefined;
   /** Waiters for a connection of their own, while it is being opened. */
   readonly #alone = new Map<Waiter, UpstreamConnection>();
   #isClosed = false;
 
-  constructor(options: PoolOptions, deadlines: Deadlines) {
+  /** @param queue where it shares a line with another pool, and opens nothing itself */
+  constructor(options: PoolOptions, deadlines: Deadlines, queue?: SharedQueue) {
+    this.#queue = queue;
+    this.#waiters = queue?.waiters ?? new Set();
     this.#options = options;
     this.#deadlines = deadlines;
   }
 
   acquire(waiter: Waiter): void {
-    for (;;) {
-      const connection = this.#idle.pop();
-      if (connection === undefined) break;
-      if (!connection.usable) continue;
-      waiter.connected(connection);
-      return;
-    }
+    if (this.give(waiter)) return;
     this.#waiters.add(waiter);
     this.#open();
+  }
+
+  /** @returns false where no connection is free */
+  give(waiter: Waiter): boolean {
+    for (;;) {
+      const connection = this.#idle.pop();
+      if (connection === undefined) return false;
+      if (!connection.usable) continue;
+      waiter.connected(connection);
+      return true;
+    }
+  }
+
+  /** @param socket connected to a peer that has chosen HTTP/1.1 */
+  adopt(socket: Socket): void {
+    const { origin, tls } = this.#options;
+    const connection = new UpstreamConnection(origin, tls, this, false, socket);
+    this.#all.add(connection);
+    this.#handOn(connection);
+  }
+
+  get size(): number {
+    return this.#all.size;
   }
 
   /** It counts in no limit, since it may last for days. */
@@ -125,6 +147,10 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
 
   /** As many attempts to connect as requests wait, within the limit. */
   #open(): void {
+    if (this.#queue) {
+      this.#queue.open();
+      return;
+    }
     const { origin, tls, connections, connectTimeoutMs } = this.#options;
     while (!this.#isClosed && this.#connecting.size < this.#waiters.size && this.#all.size < connections) {
       const connection = new UpstreamConnection(origin, tls, this);

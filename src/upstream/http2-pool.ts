@@ -2,11 +2,12 @@
  * The HTTP/2 connections to one target: streams share few of them; another is opened where all are full, up to a limit;
  * beyond it requests wait in line.
  */
+import type { Socket } from 'node:net';
 import { ConnectDeadline } from './connect-deadline.ts';
 import type { Deadlines } from './deadlines.ts';
 import { Http2Link, sensitiveFields } from './http2-link.ts';
 import { Http2Session, type SessionOwner } from './http2-session.ts';
-import type { LinkPool, PoolOptions, Waiter } from './upstream-link.ts';
+import type { LinkPool, PoolOptions, SharedQueue, Waiter } from './upstream-link.ts';
 
 /** A peer that ends an idle connection says so by GOAWAY, and what it has not looked at is sent again: no need to hurry. */
 const IDLE_MS = 60_000;
@@ -21,23 +22,49 @@ export class Http2Pool implements LinkPool, SessionOwner {
   readonly #draining = new Set<Http2Session>();
   readonly #connecting = new Map<Http2Session, ConnectDeadline>();
   /** First come, first served. A Set, so that leaving needs no search. */
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters: Set<Waiter>;
+  readonly #queue: SharedQueue | undefined;
   #isClosed = false;
 
-  constructor(options: PoolOptions, deadlines: Deadlines) {
+  /** @param queue where it shares a line with another pool, and opens nothing itself */
+  constructor(options: PoolOptions, deadlines: Deadlines, queue?: SharedQueue) {
+    this.#queue = queue;
+    this.#waiters = queue?.waiters ?? new Set();
     this.#options = options;
     this.#sensitive = sensitiveFields(options.sensitive);
     this.#deadlines = deadlines;
   }
 
   acquire(waiter: Waiter): void {
-    const session = this.#sessions.find(({ hasRoom }) => hasRoom);
-    if (session) {
-      waiter.connected(new Http2Link(session, this.#sensitive));
-      return;
-    }
+    if (this.give(waiter)) return;
     this.#waiters.add(waiter);
     this.#open();
+  }
+
+  /** @returns false where no session has room */
+  give(waiter: Waiter): boolean {
+    const session = this.#sessions.find(({ hasRoom }) => hasRoom);
+    if (session) waiter.connected(new Http2Link(session, this.#sensitive));
+    return session !== undefined;
+  }
+
+  /** @param socket of a peer that has chosen HTTP/2 */
+  adopt(socket: Socket): void {
+    this.#connect(socket);
+  }
+
+  /** Sessions that may take streams, now or soon. */
+  get size(): number {
+    return this.#sessions.length + this.#connecting.size;
+  }
+
+  get isConnecting(): boolean {
+    return this.#connecting.size > 0;
+  }
+
+  /** The peer allows no stream at all for now: another session would not help. */
+  get isShut(): boolean {
+    return this.#sessions.some(({ isShut }) => isShut);
   }
 
   /** The configuration allows no route to switch protocols at such a target. */
@@ -129,10 +156,18 @@ export class Http2Pool implements LinkPool, SessionOwner {
 
   /** One attempt to connect at a time: what waits may all find room on the next session. */
   #open(): void {
-    const { origin, tls, connections, connectTimeoutMs, streams } = this.#options;
+    if (this.#queue) {
+      this.#queue.open();
+      return;
+    }
     if (this.#isClosed || this.#waiters.size === 0 || this.#connecting.size > 0) return;
-    if (this.#sessions.length >= connections || this.#sessions.some(({ isShut }) => isShut)) return;
-    const session = new Http2Session(origin, tls, streams, this);
+    if (this.#sessions.length >= this.#options.connections || this.isShut) return;
+    this.#connect();
+  }
+
+  #connect(socket?: Socket): void {
+    const { origin, tls, connectTimeoutMs, streams } = this.#options;
+    const session = new Http2Session(origin, tls, streams, this, socket);
     const deadline = new ConnectDeadline(session, this.#deadlines.deadlineAfter(connectTimeoutMs));
     this.#connecting.set(session, deadline);
     this.#deadlines.begin(deadline);

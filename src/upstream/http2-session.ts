@@ -73,16 +73,20 @@ export class Http2Session {
   /** When the last stream ended, on the forwarder's coarse clock. */
   idleSinceMs = 0;
 
-  /** Begins to connect. */
-  constructor(origin: URL, tls: TlsClient, maxStreams: number, owner: SessionOwner) {
+  /**
+   * Begins to connect.
+   *
+   * @param ready a socket whose TLS handshake is over and has chosen HTTP/2
+   */
+  constructor(origin: URL, tls: TlsClient, maxStreams: number, owner: SessionOwner, ready?: Socket) {
     this.#owner = owner;
     this.#maxStreams = maxStreams;
-    const socket = openSocket(origin, tls, 'h2');
+    const socket = ready ?? openSocket(origin, tls, ['h2']);
     this.#socket = socket;
     const isTls = origin.protocol === 'https:';
     this.scheme = isTls ? 'https' : 'http';
     this.#session = connect(origin, { ...OPTIONS, createConnection: () => socket });
-    if (isTls) socket.once('secureConnect', () => this.#checkProtocol(socket as TLSSocket));
+    if (isTls && !ready) socket.once('secureConnect', () => this.#checkProtocol(socket as TLSSocket));
     this.#session.once('connect', () => {
       this.#native = nativePart(this.#session);
       // A peer of another protocol may have ended it in this moment.

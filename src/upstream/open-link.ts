@@ -3,6 +3,7 @@ import type { TargetUrl } from '../http/target-url.ts';
 import type { TlsClient } from '../tls/client-options.ts';
 import { Http2Link, sensitiveFields } from './http2-link.ts';
 import { Http2Session } from './http2-session.ts';
+import { Negotiation } from './negotiation.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 import type { UpstreamLink } from './upstream-link.ts';
 
@@ -14,7 +15,7 @@ export interface LinkEvents {
 
 /** Begins to connect, in the protocol of the target. */
 export function openLink(
-  { origin, isHttp2 }: TargetUrl,
+  { origin, isHttp2, negotiates }: TargetUrl,
   tls: TlsClient,
   { connected, closed }: LinkEvents,
 ): { close(error: Error): void } {
@@ -23,10 +24,26 @@ export function openLink(
     draining: () => undefined,
     closed: (_: unknown, error: Error | undefined) => closed(error),
   };
+  const http2Owner = {
+    ...owner,
+    connected: (made: Http2Session) => connected(new Http2Link(made, sensitiveFields())),
+  };
+  if (negotiates === true) {
+    let current: { close(error: Error): void } = new Negotiation(origin, tls, {
+      failed: owner.closed,
+      chosen(_, socket, protocol) {
+        if (protocol === 'h2') {
+          current = new Http2Session(origin, tls, 1, http2Owner, socket);
+          return;
+        }
+        const made = new UpstreamConnection(origin, tls, { ...owner, connected }, false, socket);
+        current = made;
+        connected(made);
+      },
+    });
+    return { close: (error) => current.close(error) };
+  }
   return isHttp2
-    ? new Http2Session(origin, tls, 1, {
-        ...owner,
-        connected: (made) => connected(new Http2Link(made, sensitiveFields())),
-      })
+    ? new Http2Session(origin, tls, 1, http2Owner)
     : new UpstreamConnection(origin, tls, { ...owner, connected });
 }

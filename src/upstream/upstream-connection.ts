@@ -51,24 +51,25 @@ export class UpstreamConnection implements UpstreamLink, ResponseListener {
    * Begins to connect.
    *
    * @param maySwitch it is for a request that asks to switch protocols
+   * @param ready a socket that is connected: the owner does not hear of it
    */
-  constructor(origin: URL, tls: TlsClient, owner: ConnectionOwner, maySwitch = false) {
+  constructor(origin: URL, tls: TlsClient, owner: ConnectionOwner, maySwitch = false, ready?: Socket) {
     this.#owner = owner;
     const readShared = (bytes: number): boolean => {
       this.#read(READ_BUFFER.subarray(0, bytes));
       return true;
     };
-    this.#socket = openSocket(
-      origin,
-      tls,
-      'http/1.1',
-      maySwitch ? undefined : { buffer: READ_BUFFER, callback: readShared },
-    );
-    if (maySwitch) this.#socket.on('data', this.#read);
-    this.#socket.on(origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
-      this.#isConnected = true;
-      owner.connected(this);
-    });
+    // A socket that was opened for either protocol delivers its bytes by events.
+    const readsByEvent = maySwitch || ready !== undefined;
+    const onread = readsByEvent ? undefined : { buffer: READ_BUFFER, callback: readShared };
+    this.#socket = ready ?? openSocket(origin, tls, ['http/1.1'], onread);
+    this.#isConnected = ready !== undefined;
+    if (readsByEvent) this.#socket.on('data', this.#read);
+    if (!ready)
+      this.#socket.on(origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+        this.#isConnected = true;
+        owner.connected(this);
+      });
     this.#socket.on('error', (error) => (this.#error ??= error));
     this.#socket.on('end', () => this.#ended());
     this.#socket.on('drain', () => this.#upload?.resume());

@@ -10,7 +10,8 @@ import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import { Balancer, type Balance } from './balancer.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
-import type { LinkPool } from './upstream-link.ts';
+import { NegotiatedPool } from './negotiated-pool.ts';
+import type { LinkPool, PoolOptions } from './upstream-link.ts';
 import { Dispatch, type Target, type Upstream } from './dispatch.ts';
 import type { ResponseSink, Forwarder, Forwarding } from './forwarder.ts';
 import { HealthCheck, type HealthCheckPolicy } from './health-check.ts';
@@ -111,8 +112,8 @@ export class UpstreamForwarder implements Forwarder {
   #openTargets(name: string, options: UpstreamOptions, observer: UpstreamObserver): Target[] {
     const { tls, eject, health: checks } = options;
     return options.targets.map(({ url, weight }) => {
-      const { origin, isHttp2, text } = url;
-      const pool = new (isHttp2 ? Http2Pool : ConnectionPool)({ ...options, origin }, this.#deadlines);
+      const { origin, text } = url;
+      const pool = openPool(url, { ...options, origin }, this.#deadlines);
       this.#pools.push(pool);
       const health = new TargetHealth(eject, this.#clock, (change, cause) =>
         observer.healthChanged(name, text, change, cause),
@@ -146,4 +147,9 @@ export class UpstreamForwarder implements Forwarder {
     for (const pool of this.#pools) pool.sweep();
     this.#cancelSweep = this.#clock.after(SWEEP_MS, () => this.#sweep());
   }
+}
+
+function openPool({ isHttp2, negotiates }: TargetUrl, options: PoolOptions, deadlines: Deadlines): LinkPool {
+  if (negotiates === true) return new NegotiatedPool(options, deadlines);
+  return isHttp2 ? new Http2Pool(options, deadlines) : new ConnectionPool(options, deadlines);
 }

@@ -71,6 +71,14 @@ export interface LinkPool {
   close(): void;
 }
 
+/** The line of two pools of one target, which opens their connections for them. */
+export interface SharedQueue {
+  /** First come, first served. */
+  readonly waiters: Set<Waiter>;
+  /** Opens connections, if requests wait and the target may get more. */
+  open(): void;
+}
+
 export interface PoolOptions {
   /** http: or https: */
   readonly origin: URL;
