@@ -14,6 +14,7 @@ export interface Deadline {
   deadlineMs: number;
   /** The place of this in Deadlines; -1 while it is not there, and at first. */
   index: number;
+  /** It has left Deadlines. */
   onTimeout(): void;
   /** Tokens have been revoked: may it still wait? */
   reconsider(): void;

@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import type { ResponseHead, ResponseHeaders } from '../http/response-head.ts';
 import { REQUEST_TIMEOUT, upstreamTimeout } from '../errors.ts';
 import { hasField } from '../http/field-list.ts';
+import { grpcTypeOf } from '../http/grpc-response.ts';
 import { BEARER_PROTOCOL } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Balancer, Weighted } from './balancer.ts';
@@ -35,7 +36,7 @@ export interface Upstream {
 /** RFC 9110 section 9.2.2, without TRACE, which is never forwarded. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
-/** A body of which less than this comes in `timeouts.idle` counts as stalled (rule H19). */
+/** A body of which less than this comes in `timeouts.idle` counts as stalled (rule H19); one of gRPC, of which nothing comes. */
 const PROGRESS_BYTES = 1024;
 
 const NOTHING: readonly Buffer[] = [];
@@ -111,6 +112,12 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   }
 
   onTimeout(): void {
+    if (this.#hasSentMessage()) {
+      this.#uploadedBytes = 0;
+      this.#expectMore();
+      this.#deadlines.begin(this);
+      return;
+    }
     const isClients = this.#isPaused || (this.#isUploading && this.#link?.congested !== true);
     if (!isClients) this.#target?.health.failed();
     this.#letGo();
@@ -208,6 +215,16 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
       return;
     }
     this.#sink.fail(upstreamFailure(error));
+  }
+
+  /** A stream of gRPC may send a small message now and then. Looked at here, so that no request pays for it. */
+  #hasSentMessage(): boolean {
+    return (
+      this.#isUploading &&
+      !this.#isPaused &&
+      this.#uploadedBytes > 0 &&
+      grpcTypeOf(this.#outbound.headers) !== undefined
+    );
   }
 
   #again(): void {
