@@ -9,6 +9,7 @@ import { RevocationsApi } from '../admin/revocations-api.ts';
 import type { AdminParts } from '../admin/server.ts';
 import { assertionSigner } from './assertion-signer.ts';
 import type { Clock } from '../clock.ts';
+import { configurationHash } from '../config/configuration-hash.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { offeredOverTls, protocolsOf } from '../config/listener-protocols.ts';
 import { listenerTls, strictTransportSecurity } from '../config/tls-schema.ts';
@@ -22,10 +23,11 @@ import type { KeyReports } from './key-reports.ts';
 import type { KeyRefresh } from '../admin/key-refresh.ts';
 import type { ListenerOptions } from '../server/listener.ts';
 import type { LiveStreams } from '../handlers/live-streams.ts';
-import { LogoutHandler, type LogoutObserver } from '../handlers/logout-handler.ts';
+import { LogoutHandler, type LogoutEndpoint, type LogoutObserver } from '../handlers/logout-handler.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from '../policy.ts';
 import { RefusalReports } from './refusal-reports.ts';
+import type { MeasuredConfiguration } from './connection-metrics.ts';
 import { issuerObserver, logoutObserver, upstreamObserver } from './instrumentation.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
@@ -75,6 +77,8 @@ export class Generation {
   readonly caches: TokenCaches;
   readonly issuers: Issuers;
   readonly forwarder: UpstreamForwarder;
+  /** By which a fleet sees what each gateway runs on. */
+  readonly identity: MeasuredConfiguration;
   readonly #lasting: Lasting;
   readonly #signer: JwtAssertionSigner | undefined;
   readonly #gateway: Gateway;
@@ -93,6 +97,7 @@ export class Generation {
     const { configuration } = loaded;
     const { metrics, log, clock, view, store } = lasting;
     this.loaded = loaded;
+    this.identity = { hash: configurationHash(configuration), loadedAtMs: clock.nowMs() };
     this.#lasting = lasting;
     this.policy = compilePolicy(configuration);
     this.caches = new TokenCaches(configuration.caches, previous?.caches.lookups);
@@ -125,12 +130,7 @@ export class Generation {
     this.#audit = new AuditLog(log.audit, (action, by) => {
       metrics.revocationChanges.child(action, by).value++;
     });
-    this.#logouts = new LogoutHandler(
-      this.issuers.logoutEndpoints,
-      this.#revoker,
-      this.#audit,
-      logouts(loaded, lasting),
-    );
+    this.#logouts = this.#logoutHandler();
     // Last, since it begins to ask its targets how they are.
     this.forwarder = new UpstreamForwarder(
       allUpstreamOptions(configuration),
@@ -138,6 +138,12 @@ export class Generation {
       upstreamObserver(metrics, log.logger),
       () => view.revision + lasting.streams.revision,
     );
+  }
+
+  #logoutHandler(): LogoutHandler {
+    const { logoutEndpoints } = this.issuers;
+    const observer = logouts(this.loaded, this.#lasting, logoutEndpoints);
+    return new LogoutHandler(logoutEndpoints, this.#revoker, this.#audit, observer);
   }
 
   listenerOptions(listener: ListenerConfiguration): ListenerOptions {
@@ -247,9 +253,13 @@ export class Generation {
 function logouts(
   { configuration }: LoadedConfiguration,
   { metrics, log, refusalLines }: Lasting,
+  endpoints: readonly LogoutEndpoint[],
 ): LogoutObserver {
-  return logoutObserver(metrics, log.logger, (refusal) =>
-    refusalLines.admits(refusal, configuration.log.refusals),
+  return logoutObserver(
+    metrics,
+    log.logger,
+    (refusal) => refusalLines.admits(refusal, configuration.log.refusals),
+    endpoints,
   );
 }
 

@@ -19,11 +19,13 @@ import { Listener } from '../server/listener.ts';
 import { openAddress } from './open-address.ts';
 import { LiveStreams } from '../handlers/live-streams.ts';
 import type { Policy } from '../policy.ts';
-import { exposeGauges, reportStore } from './instrumentation.ts';
+import { exposeAll } from './exposed.ts';
+import { reportStore } from './instrumentation.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import { EntryRenewal } from '../revocation/entry-renewal.ts';
 import { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Log } from '../telemetry/logger.ts';
+import { EventLoopDelay } from '../telemetry/event-loop-delay.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { RefusalLines } from '../telemetry/refusal-lines.ts';
 import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
@@ -45,6 +47,7 @@ export class Instance {
   readonly #startedAtMs: number;
   readonly #certificates: CertificateWatch;
   readonly #storeReports: StoreReports;
+  readonly #eventLoopDelay: EventLoopDelay;
   #generation: Generation;
   /** One reload after the other. */
   #reloading: Promise<unknown> = Promise.resolve();
@@ -77,6 +80,7 @@ export class Instance {
     );
     this.#certificates = new CertificateWatch(clock, log.logger);
     this.#certificates.use(configuration);
+    this.#eventLoopDelay = new EventLoopDelay(this.metrics.eventLoopDelaySeconds, clock);
     this.admin = new AdminServer({
       ...generation.adminParts,
       readiness: () => this.readiness,
@@ -133,19 +137,14 @@ export class Instance {
 
   /** Exposes the gauges, and logs when the revocation list comes and goes. */
   #report(): StoreReports {
-    const { metrics, view, inFlight } = this;
-    const { store, log, clock, keyReports } = this.#lasting;
+    const { metrics, view } = this;
+    const { store, log, clock } = this.#lasting;
     const revocation = (): Configuration['revocation'] => this.#generation.loaded.configuration.revocation;
-    metrics.exposeProcess();
-    exposeGauges(metrics, {
-      caches: () => this.#generation.caches,
-      view,
-      maxViewAgeMs: () => this.policy.maxViewAgeMs,
-      keySuccessAtMs: keyReports.successAtMs,
-      targets: () => this.#generation.forwarder.health(),
-      inFlight: () => inFlight.count,
-      certificateEnds: (set) => this.#certificates.ends(set),
-      droppedLogLines: () => log.dropped?.() ?? 0,
+    exposeAll({
+      lasting: this.#lasting,
+      generation: () => this.#generation,
+      listeners: () => this.listeners,
+      certificates: this.#certificates,
     });
     reportStore(view, metrics, log.logger, clock);
     reportUnlistedClaims(store, view, log.logger, () => revocation().claims);
@@ -165,6 +164,7 @@ export class Instance {
   async start(): Promise<boolean> {
     this.view.start();
     this.#storeReports.start();
+    this.#eventLoopDelay.start();
     const keys = this.#generation.issuers.start().then(() => (this.#keysPending = false));
     this.#listening = this.#listen();
     await this.#listening;
@@ -266,6 +266,7 @@ export class Instance {
     this.#certificates.stop();
     this.#storeReports.stop();
     this.#lasting.refusalLines.flush();
+    this.#eventLoopDelay.stop();
     await this.view.stop();
     forwarder.close();
     await Promise.all([this.admin.close(), this.#lasting.store.close(), this.#lasting.client.close()]);

@@ -7,6 +7,7 @@ import type { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Refusal } from '../telemetry/refusal-lines.ts';
+import { UpstreamTries } from '../telemetry/upstream-tries.ts';
 import type { UpstreamObserver } from '../upstream/upstream-forwarder.ts';
 import type { HealthChange } from '../upstream/target-health.ts';
 import { CACHE_NAMES, type TokenCaches } from '../token/token-caches.ts';
@@ -27,12 +28,17 @@ export function issuerObserver(metrics: Metrics, logger: Logger, keys: KeyReport
   };
 }
 
-/** @param admits whether a refusal may have a line: anyone can send logout tokens that are refused */
+/**
+ * @param admits whether a refusal may have a line: anyone can send logout tokens that are refused
+ * @param endpoints counted from zero on, so that the first logout is an increase
+ */
 export function logoutObserver(
   metrics: Metrics,
   logger: Logger,
   admits: (refusal: Refusal) => boolean,
+  endpoints: readonly { readonly issuerName: string }[],
 ): LogoutObserver {
+  for (const { issuerName } of endpoints) metrics.backchannelLogouts.child(issuerName, 'accepted');
   return {
     accepted: (issuer) => {
       metrics.backchannelLogouts.child(issuer, 'accepted').value++;
@@ -58,6 +64,7 @@ export function upstreamObserver(metrics: Metrics, logger: Logger): UpstreamObse
     retried: (upstream) => {
       metrics.retries.child(upstream).value++;
     },
+    triesOf: (upstream, target) => new UpstreamTries(metrics.upstreamRequests, upstream, target),
     healthChanged: (upstream, target, change, cause) => {
       const level = change === 'ejected' || change === 'check_failed' ? 'warn' : 'info';
       logger[level]({ upstream, target, cause }, HEALTH_MESSAGES[change]);
@@ -69,13 +76,19 @@ interface Measured {
   readonly caches: () => TokenCaches;
   readonly view: RevocationView;
   readonly maxViewAgeMs: () => number;
+  /** Issuers whose keys are fetched. */
+  readonly keyIssuers: () => Iterable<string>;
+  /** By issuer, in wall-clock time. */
   readonly keySuccessAtMs: ReadonlyMap<string, number>;
+  readonly nowMs: () => number;
   readonly targets: () => readonly {
     readonly upstream: string;
     readonly target: string;
     readonly available: boolean;
   }[];
   readonly inFlight: () => number;
+  /** 0 = no limit. */
+  readonly inFlightLimit: () => number;
   /** Tells when each certificate expires: seconds since 1970, and its key of the configuration. */
   readonly certificateEnds: (set: (seconds: number, key: string) => void) => void;
   readonly droppedLogLines: () => number;
@@ -84,12 +97,22 @@ interface Measured {
 /** Exposes what is measured when the metrics are asked for. */
 export function exposeGauges(metrics: Metrics, measured: Measured): void {
   exposeProcess(metrics, measured);
-  exposeTargetsAndTokens(metrics, measured);
+  exposeTargetsAndCaches(metrics, measured);
+  exposeKeys(metrics, measured);
   exposeView(metrics, measured);
 }
 
-function exposeProcess(metrics: Metrics, { inFlight, certificateEnds, droppedLogLines }: Measured): void {
+function exposeProcess(metrics: Metrics, measured: Measured): void {
+  const { inFlight, inFlightLimit, certificateEnds, droppedLogLines } = measured;
   metrics.gauge('sallyport_requests_in_flight', 'Requests being served.', [], (set) => set(inFlight()));
+  metrics.gauge(
+    'sallyport_requests_in_flight_limit',
+    'How many requests are served at a time: limits.in_flight. Absent where there is no limit.',
+    [],
+    (set) => {
+      if (inFlightLimit() > 0) set(inFlightLimit());
+    },
+  );
   metrics.gauge(
     'sallyport_tls_certificate_expiry_timestamp_seconds',
     'When the certificate at this key of the configuration, or the first of its chain, expires.',
@@ -106,7 +129,7 @@ function exposeProcess(metrics: Metrics, { inFlight, certificateEnds, droppedLog
   );
 }
 
-function exposeTargetsAndTokens(metrics: Metrics, { caches, keySuccessAtMs, targets }: Measured): void {
+function exposeTargetsAndCaches(metrics: Metrics, { caches, targets }: Measured): void {
   metrics.gauge(
     'sallyport_upstream_target_healthy',
     '1 while the target gets requests.',
@@ -130,12 +153,27 @@ function exposeTargetsAndTokens(metrics: Metrics, { caches, keySuccessAtMs, targ
   metrics.gauge('sallyport_cache_entries', 'Entries of the local caches.', ['cache'], (set) => {
     for (const cache of CACHE_NAMES) set(caches().entries(cache), cache);
   });
+}
+
+function exposeKeys(metrics: Metrics, { keyIssuers, keySuccessAtMs, nowMs }: Measured): void {
   metrics.gauge(
     'sallyport_jwks_last_success_timestamp_seconds',
     'When the key set was last fetched.',
     ['issuer'],
     (set) => {
-      for (const [issuer, atMs] of keySuccessAtMs) set(atMs / 1000, issuer);
+      for (const issuer of keyIssuers()) {
+        const atMs = keySuccessAtMs.get(issuer);
+        if (atMs !== undefined) set(atMs / 1000, issuer);
+      }
+    },
+  );
+  metrics.gauge(
+    'sallyport_jwks_age_seconds',
+    'Time since the key set was last fetched; +Inf where it never was.',
+    ['issuer'],
+    (set) => {
+      for (const issuer of keyIssuers())
+        set(Math.max(0, nowMs() - (keySuccessAtMs.get(issuer) ?? -Infinity)) / 1000, issuer);
     },
   );
 }

@@ -82,7 +82,8 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
   }
 
   tunnel(headers: ResponseHeaders, upstream: Duplex, early: Buffer): void {
-    this.exchange.status = 101;
+    this.exchange.responded(101);
+    this.exchange.lasts();
     this.#isTunnel = true;
     // A tunnel has no completed response: its connection never counts as idle.
     this.connection.responseComplete(Infinity);
@@ -91,6 +92,7 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
   }
 
   lasts(isStream: boolean): void {
+    if (isStream) this.exchange.lasts();
     this.#watch(isStream, () => this.#endResponse());
   }
 

@@ -89,8 +89,7 @@ export class ResponseWriter implements ResponseSink {
   begin(status: number, headers: ResponseHeaders): void {
     this.#begun = true;
     this.#headHeld = true;
-    this.#exchange.status = status;
-    this.#exchange.upstreamStatus = status;
+    this.#exchange.responded(status);
     this.#headers = headers;
     const { route, head } = this.#request;
     const theirs = route.cors ? withCors(headers, route.cors, head) : headers;

@@ -6,6 +6,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { Connection } from './connection.ts';
+import { protocolOf, type ClientProtocol, type ListenerCounts } from './listener-counts.ts';
 import { normalAddress } from '../http/client-address.ts';
 
 /** What all connections of a listener have in common. */
@@ -23,16 +24,19 @@ export const LINGER_MS = 2_000;
 export class ClientConnections {
   readonly #clock: Clock;
   readonly #known = new Map<Duplex, ClientConnection>();
+  readonly #counts: ListenerCounts;
   #policy: ConnectionPolicy;
 
-  constructor(policy: ConnectionPolicy, clock: Clock) {
+  constructor(policy: ConnectionPolicy, counts: ListenerCounts, clock: Clock) {
     this.#policy = policy;
+    this.#counts = counts;
     this.#clock = clock;
   }
 
   add(socket: Socket, multiplexed: boolean): ClientConnection {
     const connection = new ClientConnection(socket, multiplexed, this.#policy, this.#clock.monotonicMs());
     this.#known.set(socket, connection);
+    this.#counts.accepted[protocolOf(connection)]++;
     socket.once('close', () => this.#known.delete(socket));
     if (!multiplexed) this.#lingerAtEnd(socket, connection);
     return connection;
@@ -41,6 +45,13 @@ export class ClientConnections {
   /** Undefined if the connection has ended. */
   of(socket: Duplex): ClientConnection | undefined {
     return this.#known.get(socket);
+  }
+
+  /** How many are open, by protocol. */
+  open(): Record<ClientProtocol, number> {
+    const open = { 'http/1.1': 0, h2: 0, h2c: 0 };
+    for (const connection of this.#known.values()) open[protocolOf(connection)]++;
+    return open;
   }
 
   /** Applies another configuration, to open connections too. */

@@ -19,8 +19,10 @@ import {
   type GatewayError,
 } from '../errors.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
+import { handshakeFailure } from '../tls/handshake-failure.ts';
 import type { ListenerCertificates } from '../tls/server-certificates.ts';
 import type { Connection } from './connection.ts';
+import type { ListenerCounts } from './listener-counts.ts';
 import { PrefaceWatch, type ListenerProtocol } from './http2-preface.ts';
 import { Http1Request } from './http1-request.ts';
 import { Http1Response, responseOn } from './http1-response.ts';
@@ -47,6 +49,7 @@ export interface Http1ServerParts {
   readonly limits: () => Http1Limits;
   readonly site: () => Site;
   readonly connections: ClientConnections;
+  readonly counts: ListenerCounts;
   /** Undefined: plaintext. */
   readonly certificates: ListenerCertificates | undefined;
   /** What clients may speak. */
@@ -107,6 +110,7 @@ export class Http1Server {
     const [serveHttp1] = this.node.listeners('secureConnection');
     this.node.removeAllListeners('secureConnection');
     this.node.on('secureConnection', (socket: TLSSocket) => {
+      this.#parts.counts.handshakes.ok++;
       const multiplexed = socket.alpnProtocol === 'h2';
       const connection = this.#connections.add(socket, multiplexed);
       if (multiplexed) this.#parts.acceptHttp2(socket, connection);
@@ -148,9 +152,14 @@ export class Http1Server {
 
   #listenForRequests(): void {
     const { node } = this;
+    const { counts } = this.#parts;
     const serve = (request: Http1Request, response: Http1Response): void => this.#serve(request, response);
     // A failed handshake brings no request, so there is nothing to respond to.
-    node.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
+    node.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+      counts.handshakes[handshakeFailure(error.code, socket.authorizationError)]++;
+      socket.destroy();
+    });
+    node.on('drop', () => counts.turnedAway++);
     node.on('request', serve);
     // By itself Node would send 100 (Continue) before the gateway has checked the token.
     node.on('checkContinue', serve);

@@ -5,6 +5,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { Connection } from './connection.ts';
+import type { ListenerCounts } from './listener-counts.ts';
 import { Http2Response, Http2Request } from './http2-stream.ts';
 import { FieldCounter } from './http2-field-count.ts';
 import { tapped } from './http2-tap.ts';
@@ -35,6 +36,7 @@ const LAST_STREAM_ID = 2 ** 31 - 1;
 export class Http2Sessions {
   readonly #limits: () => Http2Limits;
   readonly #serve: (request: Http2Request, response: Http2Response, connection: Connection) => void;
+  readonly #counts: ListenerCounts;
   readonly #clock: Clock;
   readonly #sessions = new Map<Duplex, ServerHttp2Session>();
   #draining = false;
@@ -42,10 +44,12 @@ export class Http2Sessions {
   constructor(
     limits: () => Http2Limits,
     serve: (request: Http2Request, response: Http2Response, connection: Connection) => void,
+    counts: ListenerCounts,
     clock: Clock,
   ) {
     this.#limits = limits;
     this.#serve = serve;
+    this.#counts = counts;
     this.#clock = clock;
   }
 
@@ -69,7 +73,10 @@ export class Http2Sessions {
       this.#sessions.delete(socket);
     });
     // The client caused the error: its connection ends.
-    session.on('error', () => socket.destroy());
+    session.on('error', () => {
+      this.#counts.sessionErrors++;
+      socket.destroy();
+    });
     session.on('frameError', () => socket.destroy());
     session.on('remoteSettings', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     const uploads = new UploadWindow(session, this.#clock);

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ClientConnections, type ConnectionPolicy } from './client-connections.ts';
 import type { Clock } from '../clock.ts';
+import { ListenerCounts, type ClientProtocol } from './listener-counts.ts';
 import { CHECK_INTERVAL_MS, Http1Server, type Http1Limits } from './http1-server.ts';
 import type { ListenerProtocol } from './http2-preface.ts';
 import { Http2Sessions, type Http2Limits } from './http2-sessions.ts';
@@ -28,6 +29,7 @@ const STS = 'strict-transport-security';
 const DRAIN_STEP_MS = 50;
 
 export class Listener {
+  readonly counts = new ListenerCounts();
   #options: ListenerOptions;
   #site: Site;
   readonly #clock: Clock;
@@ -42,16 +44,18 @@ export class Listener {
     this.#site = site;
     this.#clock = clock;
     this.#certificates = options.tls && new ListenerCertificates(options.tls);
-    this.#connections = new ClientConnections(this.#connectionPolicy, clock);
+    this.#connections = new ClientConnections(this.#connectionPolicy, this.counts, clock);
     this.#http2 = new Http2Sessions(
       () => this.#options,
       (request, response, connection) => this.#site.handle(request, response, connection).serve(),
+      this.counts,
       clock,
     );
     this.#http1 = new Http1Server({
       limits: () => this.#options,
       site: () => this.#site,
       connections: this.#connections,
+      counts: this.counts,
       certificates: this.#certificates,
       protocols: options.protocols,
       acceptHttp2: (socket, connection, withinMs) => this.#http2.accept(socket, connection, withinMs),
@@ -77,6 +81,11 @@ export class Listener {
 
   get address(): AddressInfo {
     return this.#http1.node.address() as AddressInfo;
+  }
+
+  /** Connections that are open now. */
+  get openConnections(): Record<ClientProtocol, number> {
+    return this.#connections.open();
   }
 
   /** Applies another configuration, from the next request on. Address and port stay. */

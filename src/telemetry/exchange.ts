@@ -59,12 +59,14 @@ export class Exchange {
   status = 0;
   /** Its name, chosen for this request. */
   upstream: string | undefined;
+  /** Set once a response of the upstream has begun: the response is not the gateway's own. */
+  upstreamStatus: number | undefined;
+  /** When a stream or a tunnel, which has no end of its own, began, on the monotonic clock. */
+  lastingSinceMs: number | undefined;
   /** As the configuration writes it. */
   target: string | undefined;
   /** How often the request was sent to a target. */
   tries = 0;
-  /** Undefined where the upstream has sent no response. */
-  upstreamStatus: number | undefined;
   forwardedAtMs: number | undefined;
   upstreamMs: number | undefined;
   durationMs = 0;
@@ -89,6 +91,17 @@ export class Exchange {
   enter(stage: StageName): void {
     this.stage = stage;
     if (stage === 'verify_token') this.timedSinceMs = this.#clock.monotonicMs();
+  }
+
+  /** The upstream's response has begun. */
+  responded(status: number): void {
+    this.status = status;
+    this.upstreamStatus = status;
+  }
+
+  /** The response is a stream or a tunnel: how long it takes is its client's choice, and is no wait. */
+  lasts(): void {
+    this.lastingSinceMs ??= this.#clock.monotonicMs();
   }
 
   /** The client has gone before its response was complete. */

@@ -25,13 +25,15 @@ abstract class Held<Child> implements RegistrableMetric {
   readonly help: string;
   abstract readonly type: string;
   readonly aggregator = 'sum';
-  readonly #labelNames: readonly string[];
+  readonly labelNames: readonly string[];
+  /** Another number after children were dropped: a holder must get its children again. */
+  epoch = 0;
   readonly #children = new Map<string, { readonly labels: Labels; readonly child: Child }>();
 
   constructor(name: string, help: string, labelNames: readonly string[]) {
     this.name = name;
     this.help = help;
-    this.#labelNames = labelNames;
+    this.labelNames = labelNames;
   }
 
   /** The child for these label values, in the order of the label names. Hold on to it. */
@@ -39,7 +41,7 @@ abstract class Held<Child> implements RegistrableMetric {
     const key = values.join('\u0000');
     let held = this.#children.get(key);
     if (!held) {
-      const labels = Object.fromEntries(this.#labelNames.map((name, index) => [name, values[index] ?? '']));
+      const labels = Object.fromEntries(this.labelNames.map((name, index) => [name, values[index] ?? '']));
       held = { labels, child: this.newChild() };
       this.#children.set(key, held);
     }
@@ -53,6 +55,16 @@ abstract class Held<Child> implements RegistrableMetric {
 
   reset(): void {
     this.#children.clear();
+    this.epoch++;
+  }
+
+  /** Drops the children whose labels are of something that is there no more. */
+  retain(isKept: (labels: Labels) => boolean): void {
+    for (const [key, { labels }] of this.#children) {
+      if (isKept(labels)) continue;
+      this.#children.delete(key);
+      this.epoch++;
+    }
   }
 
   protected abstract newChild(): Child;

@@ -12,6 +12,7 @@ const OVERHEAD_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005
 const STAGE_SECONDS = [
   0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5,
 ];
+const EVENT_LOOP_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 const PROPAGATION_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30];
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set([
@@ -38,20 +39,43 @@ const ILL_NAMED = [
   'nodejs_eventloop_utilization_summary',
 ];
 
+export interface MetricDescription {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly labelNames: readonly string[];
+}
+
 /** The route label of a request that matched none. */
 export const UNMATCHED = 'unmatched';
 
 export class Metrics {
   readonly registry = new Registry();
 
-  readonly requests = this.#counter('sallyport_http_requests_total', 'Requests served.', [
-    'route',
-    'method',
-    'code',
-  ]);
+  readonly requests = this.#counter(
+    'sallyport_http_requests_total',
+    'Requests that clients got a response to, or left.',
+    ['route', 'method', 'code', 'source'],
+  );
+  readonly failures = this.#counter(
+    'sallyport_failed_requests_total',
+    'Requests that the gateway refused or could not complete, by the code of the error.',
+    ['route', 'error'],
+  );
+  readonly upstreamRequests = this.#counter(
+    'sallyport_upstream_requests_total',
+    'Requests sent to a target, each retry again, by the status of its response or by why there was none.',
+    ['upstream', 'target', 'code'],
+  );
+  readonly eventLoopDelaySeconds = this.#histogram(
+    'sallyport_event_loop_delay_seconds',
+    'How late the process runs what is due, sampled four times a second.',
+    [],
+    EVENT_LOOP_SECONDS,
+  ).child();
   readonly requestSeconds = this.#histogram(
     'sallyport_http_request_duration_seconds',
-    'Time from the request head to the end of the response.',
+    'Time from the request head to the end of the response; of a stream or a tunnel, until it begins.',
     ['route'],
     REQUEST_SECONDS,
   );
@@ -63,7 +87,7 @@ export class Metrics {
   );
   readonly upstreamSeconds = this.#histogram(
     'sallyport_upstream_request_duration_seconds',
-    'Time from handing a request to the upstream to the end of its response.',
+    'Time from handing a request to the upstream to the end of its response; of a stream or a tunnel, until it begins.',
     ['upstream'],
     REQUEST_SECONDS,
   );
@@ -174,12 +198,24 @@ export class Metrics {
     labelNames: readonly string[],
     read: (count: HeldCounter) => void,
   ): void {
-    const counter = this.#counter(name, help, labelNames);
+    this.readFirst(this.#counter(name, help, labelNames), read);
+  }
+
+  /** Whenever this counter is scraped, `read` brings it up to date first. */
+  readFirst(counter: HeldCounter, read: (counter: HeldCounter) => void): void {
     const get = counter.get.bind(counter);
     counter.get = () => {
       read(counter);
       return get();
     };
+  }
+
+  /** What metrics there are. */
+  describe(): MetricDescription[] {
+    return this.registry.getMetricsAsArray().map((metric) => {
+      const { name, help, type, labelNames } = metric as unknown as MetricDescription;
+      return { name, help, type, labelNames };
+    });
   }
 
   /** Everything, in Prometheus' text format. */

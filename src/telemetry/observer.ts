@@ -13,8 +13,12 @@ import { passingTracing, type TraceContext, type Tracing } from './trace-context
 interface RouteMetrics {
   readonly seconds: HistogramChild;
   readonly overhead: HistogramChild;
-  /** By method and status. */
-  readonly requests: Map<string, CounterChild>;
+  /** By method and status: the gateway's own responses. */
+  readonly own: Map<string, CounterChild>;
+  /** By method and status: responses of upstreams. */
+  readonly passedOn: Map<string, CounterChild>;
+  /** By the code of the error. */
+  readonly failures: Map<string, CounterChild>;
   /** By issuer, decision and reason. */
   readonly decisions: Map<string, CounterChild>;
   /** Of the route's only upstream. */
@@ -123,22 +127,28 @@ export class Observer {
   end(exchange: Exchange, nowMs: number): void {
     exchange.durationMs = nowMs - exchange.startedAtMs;
     const metrics = this.#metricsOf(exchange);
-    metrics.seconds.observe(exchange.durationMs / 1000);
-    metrics.overhead.observe(Math.max(0, exchange.durationMs - (exchange.upstreamMs ?? 0)) / 1000);
+    const behindMs = this.#timed(exchange, metrics);
     const method = methodLabel(exchange.method);
-    held(metrics.requests, method + exchange.status, () =>
-      this.#metrics.requests.child(exchange.routeName, method, exchange.status),
+    const isOwn = exchange.upstreamStatus === undefined;
+    held(isOwn ? metrics.own : metrics.passedOn, method + exchange.status, () =>
+      this.#metrics.requests.child(
+        exchange.routeName,
+        method,
+        exchange.status,
+        isOwn ? 'gateway' : 'upstream',
+      ),
     ).value++;
-    if (exchange.upstreamMs !== undefined) metrics.upstreamSeconds?.observe(exchange.upstreamMs / 1000);
+    if (exchange.failure !== undefined) this.#countFailure(exchange.routeName, metrics, exchange.failure);
     if (exchange.forwardedAtMs !== undefined && typeof exchange.route?.upstream === 'object')
-      this.#endOfChosen(exchange, metrics.byUpstream);
+      this.#endOfChosen(exchange, metrics.byUpstream, behindMs);
     exchange.trace?.end?.(exchange);
     this.#log?.(exchange);
   }
 
   #endOfChosen(
-    { upstream = '', upstreamMs, status, routeName }: Exchange,
+    { upstream = '', status, routeName }: Exchange,
     byUpstream: RouteMetrics['byUpstream'],
+    behindMs: number | undefined,
   ): void {
     const { seconds, requests } = held(byUpstream, upstream, () => ({
       seconds: this.#metrics.upstreamSeconds.child(upstream),
@@ -146,7 +156,27 @@ export class Observer {
     }));
     held(requests, status, () => this.#metrics.routeUpstreamRequests.child(routeName, upstream, status))
       .value++;
-    if (upstreamMs !== undefined) seconds.observe(upstreamMs / 1000);
+    if (behindMs !== undefined) seconds.observe(behindMs / 1000);
+  }
+
+  /** A stream or a tunnel is timed until it begins. Returns the time behind the gateway, where there was any. */
+  #timed(
+    { startedAtMs, forwardedAtMs, lastingSinceMs, durationMs, upstreamMs }: Exchange,
+    metrics: RouteMetrics,
+  ): number | undefined {
+    const ms = lastingSinceMs === undefined ? durationMs : lastingSinceMs - startedAtMs;
+    const behindMs =
+      lastingSinceMs === undefined || forwardedAtMs === undefined
+        ? upstreamMs
+        : lastingSinceMs - forwardedAtMs;
+    metrics.seconds.observe(ms / 1000);
+    metrics.overhead.observe(Math.max(0, ms - (behindMs ?? 0)) / 1000);
+    if (behindMs !== undefined) metrics.upstreamSeconds?.observe(behindMs / 1000);
+    return behindMs;
+  }
+
+  #countFailure(route: string, { failures }: RouteMetrics, code: string): void {
+    held(failures, code, () => this.#metrics.failures.child(route, code)).value++;
   }
 
   #detailed(exchange: Exchange, error: GatewayError): void {
@@ -168,7 +198,9 @@ export class Observer {
     return held(this.#byRoute, routeName, () => ({
       seconds: this.#metrics.requestSeconds.child(routeName),
       overhead: this.#metrics.overheadSeconds.child(routeName),
-      requests: new Map(),
+      own: new Map(),
+      passedOn: new Map(),
+      failures: new Map(),
       decisions: new Map(),
       upstreamSeconds:
         typeof route?.upstream === 'string' ? this.#metrics.upstreamSeconds.child(route.upstream) : undefined,

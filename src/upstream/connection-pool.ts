@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { ConnectDeadline } from './connect-deadline.ts';
 import type { Deadlines } from './deadlines.ts';
 import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
-import type { LinkPool, PoolOptions, SharedQueue, Waiter } from './upstream-link.ts';
+import type { LinkPool, OpenConnections, PoolOptions, SharedQueue, Waiter } from './upstream-link.ts';
 
 /** Idle connections are closed before the usual upstream would (Node: 5 s, nginx: 75 s): a request must not meet a closing one. */
 const IDLE_MS = 4_000;
@@ -32,6 +32,10 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
     this.#waiters = queue?.waiters ?? new Set();
     this.#options = options;
     this.#deadlines = deadlines;
+  }
+
+  get open(): readonly OpenConnections[] {
+    return [{ protocol: 'http/1.1', count: this.#all.size + this.#alone.size }];
   }
 
   acquire(waiter: Waiter): void {

@@ -15,6 +15,7 @@ import type { Deadlines, Deadline } from './deadlines.ts';
 import { StreamRefused } from './stream-errors.ts';
 import type { TargetHealth } from './target-health.ts';
 import { isConnectionError, upstreamFailure } from './upstream-errors.ts';
+import type { NoResponse } from '../telemetry/upstream-tries.ts';
 import type { LinkPool, LinkUser, UpstreamLink, Waiter } from './upstream-link.ts';
 
 /** One server that requests go to. */
@@ -25,6 +26,12 @@ export interface Target extends Weighted {
   readonly host: string;
   readonly pool: LinkPool;
   readonly health: TargetHealth;
+  readonly tries: TryCount;
+}
+
+/** Hears what came of each try: the status of a response, or why there was none. */
+export interface TryCount {
+  ended(result: number | NoResponse): void;
 }
 
 export interface Upstream {
@@ -55,6 +62,8 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   #triesLeft: number;
   /** What an upstream that refused the stream had taken of the body; undefined before that. */
   #replay: readonly Buffer[] | undefined;
+  /** What has come of this try so far. */
+  #result: number | NoResponse = 'abandoned';
   /** A try is in flight. */
   #trying = false;
   /** A response has begun. */
@@ -86,6 +95,7 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
     const target = this.#upstream.balancer.next(this.#target);
     this.#target = target;
     this.#trying = true;
+    this.#result = 'abandoned';
     target.inFlight++;
     this.#sink.sentTo(target.origin);
     // The wait for a connection counts as a wait for the response.
@@ -119,7 +129,10 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
       return;
     }
     const isClients = this.#isPaused || (this.#isUploading && this.#link?.congested !== true);
-    if (!isClients) this.#target?.health.failed();
+    if (!isClients) {
+      this.#target?.health.failed();
+      this.#without('timeout');
+    }
     this.#letGo();
     this.#sink.fail(isClients ? REQUEST_TIMEOUT : upstreamTimeout());
   }
@@ -174,6 +187,7 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
 
   begin({ status, headers }: ResponseHead): void {
     this.#isResponding = true;
+    this.#result = status;
     this.#target?.health.responded();
     this.#expectMore();
     this.#sink.begin(status, headers);
@@ -195,18 +209,21 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
 
   switched({ headers }: ResponseHead, socket: Socket, early: Buffer): void {
     this.#target?.health.responded();
+    this.#result = 101;
     this.#settle();
     this.#sink.tunnel(withBearer(headers, this.#outbound), socket, early);
   }
 
   failed(error: Error, heard: boolean): void {
     if (error instanceof StreamRefused && error.replay && this.#replay === undefined) {
+      this.#without('refused');
       this.#settle();
       this.#replay = error.replay;
       this.#again();
       return;
     }
     this.#target?.health.failed();
+    this.#without('error');
     this.#settle();
     // An upstream that has sent a byte of a response has acted on the request (rule C28).
     if (this.#triesLeft > 0 && !heard && isConnectionError(error)) {
@@ -225,6 +242,11 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
       this.#uploadedBytes > 0 &&
       grpcTypeOf(this.#outbound.headers) !== undefined
     );
+  }
+
+  /** Unless the head of a response has come before. */
+  #without(why: NoResponse): void {
+    if (typeof this.#result !== 'number') this.#result = why;
   }
 
   #again(): void {
@@ -250,7 +272,9 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
     this.#trying = false;
     this.#deadlines.end(this);
     this.#link = undefined;
-    if (this.#target) this.#target.inFlight--;
+    if (!this.#target) return;
+    this.#target.inFlight--;
+    this.#target.tries.ended(this.#result);
   }
 }
 

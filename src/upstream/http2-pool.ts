@@ -7,7 +7,7 @@ import { ConnectDeadline } from './connect-deadline.ts';
 import type { Deadlines } from './deadlines.ts';
 import { Http2Link, sensitiveFields } from './http2-link.ts';
 import { Http2Session, type SessionOwner } from './http2-session.ts';
-import type { LinkPool, PoolOptions, SharedQueue, Waiter } from './upstream-link.ts';
+import type { LinkPool, OpenConnections, PoolOptions, SharedQueue, Waiter } from './upstream-link.ts';
 
 /** A peer that ends an idle connection says so by GOAWAY, and what it has not looked at is sent again: no need to hurry. */
 const IDLE_MS = 60_000;
@@ -33,6 +33,10 @@ export class Http2Pool implements LinkPool, SessionOwner {
     this.#options = options;
     this.#sensitive = sensitiveFields(options.sensitive);
     this.#deadlines = deadlines;
+  }
+
+  get open(): readonly OpenConnections[] {
+    return [{ protocol: 'h2', count: this.#sessions.length + this.#draining.size + this.#connecting.size }];
   }
 
   acquire(waiter: Waiter): void {

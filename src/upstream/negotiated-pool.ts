@@ -10,7 +10,7 @@ import { ConnectionPool } from './connection-pool.ts';
 import type { Deadlines } from './deadlines.ts';
 import { Http2Pool } from './http2-pool.ts';
 import { Negotiation, type NegotiatedProtocol, type NegotiationOwner } from './negotiation.ts';
-import type { LinkPool, PoolOptions, Waiter } from './upstream-link.ts';
+import type { LinkPool, OpenConnections, PoolOptions, Waiter } from './upstream-link.ts';
 
 export class NegotiatedPool implements LinkPool, NegotiationOwner {
   readonly #options: PoolOptions;
@@ -30,6 +30,10 @@ export class NegotiatedPool implements LinkPool, NegotiationOwner {
     const queue = { waiters: this.#waiters, open: () => this.#open() };
     this.#http2 = new Http2Pool(options, deadlines, queue);
     this.#http1 = new ConnectionPool(options, deadlines, queue);
+  }
+
+  get open(): readonly OpenConnections[] {
+    return [...this.#http2.open, ...this.#http1.open];
   }
 
   acquire(waiter: Waiter): void {

@@ -12,7 +12,7 @@ import { ConnectionPool } from './connection-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
 import { NegotiatedPool } from './negotiated-pool.ts';
 import type { LinkPool, PoolOptions } from './upstream-link.ts';
-import { Dispatch, type Target, type Upstream } from './dispatch.ts';
+import { Dispatch, type Target, type TryCount, type Upstream } from './dispatch.ts';
 import type { ResponseSink, Forwarder, Forwarding } from './forwarder.ts';
 import { HealthCheck, type HealthCheckPolicy } from './health-check.ts';
 import { Deadlines } from './deadlines.ts';
@@ -37,6 +37,8 @@ export interface UpstreamOptions {
 /** Hears of retries and of changes in health, for metrics and logs. */
 export interface UpstreamObserver {
   retried(upstream: string): void;
+  /** Where tries at a target are counted. */
+  triesOf(upstream: string, target: string): TryCount;
   /** @param cause what the deciding check has found out */
   healthChanged(upstream: string, target: string, change: HealthChange, cause: string | undefined): void;
 }
@@ -95,6 +97,20 @@ export class UpstreamForwarder implements Forwarder {
     );
   }
 
+  /** Open connections to each target; one of HTTP/2 is a session. */
+  connections(): {
+    readonly upstream: string;
+    readonly target: string;
+    readonly protocol: string;
+    readonly open: number;
+  }[] {
+    return [...this.#upstreams].flatMap(([upstream, { targets }]) =>
+      targets.flatMap(({ origin, pool }) =>
+        pool.open.map(({ protocol, count }) => ({ upstream, target: origin, protocol, open: count })),
+      ),
+    );
+  }
+
   /** No more requests come. It closes by itself once those in flight have ended. */
   retire(): void {
     this.#isRetired = true;
@@ -126,6 +142,7 @@ export class UpstreamForwarder implements Forwarder {
         inFlight: 0,
         pool,
         health,
+        tries: observer.triesOf(name, text),
         get available() {
           return health.available;
         },

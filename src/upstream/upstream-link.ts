@@ -59,7 +59,14 @@ export interface Waiter {
 }
 
 /** The links to one target. */
+export interface OpenConnections {
+  readonly protocol: 'http/1.1' | 'h2';
+  readonly count: number;
+}
+
 export interface LinkPool {
+  /** Connections that are open, or being opened, by protocol. */
+  readonly open: readonly OpenConnections[];
   /** Calls the waiter back, at once where a link is free. */
   acquire(waiter: Waiter): void;
   /** As acquire, for a request that asks to switch protocols: the connection is new and serves no other request. */

@@ -375,7 +375,9 @@ t.test('refused and accepted requests are counted by route, decision and reason'
     )) >= 1,
   );
   t.ok(
-    (await gateway.metric('sallyport_http_requests_total{route="unmatched",method="GET",code="404"}')) >= 1,
+    (await gateway.metric(
+      'sallyport_http_requests_total{route="unmatched",method="GET",code="404",source="gateway"}',
+    )) >= 1,
   );
 });
 

@@ -1,0 +1,38 @@
+/** Which parts of a gateway its metrics are read from. What a reload replaces is asked for again at each scrape. */
+import type { CertificateWatch } from './certificate-watch.ts';
+import { exposeConfiguration, exposeConnections } from './connection-metrics.ts';
+import type { Generation, Lasting } from './generation.ts';
+import { exposeGauges } from './instrumentation.ts';
+import type { Listener } from '../server/listener.ts';
+
+export interface ExposedParts {
+  readonly lasting: Lasting;
+  /** The one in place. */
+  readonly generation: () => Generation;
+  readonly listeners: () => readonly Listener[];
+  readonly certificates: CertificateWatch;
+}
+
+export function exposeAll({ lasting, generation, listeners, certificates }: ExposedParts): void {
+  const { metrics, view, inFlight, log, clock, keyReports } = lasting;
+  metrics.exposeProcess();
+  exposeGauges(metrics, {
+    caches: () => generation().caches,
+    view,
+    maxViewAgeMs: () => generation().policy.maxViewAgeMs,
+    keyIssuers: () => generation().issuers.remoteKeySets.keys(),
+    keySuccessAtMs: keyReports.successAtMs,
+    nowMs: () => clock.nowMs(),
+    targets: () => generation().forwarder.health(),
+    inFlight: () => inFlight.count,
+    inFlightLimit: () => generation().policy.inFlight,
+    certificateEnds: (set) => certificates.ends(set),
+    droppedLogLines: () => log.dropped?.() ?? 0,
+  });
+  exposeConnections(metrics, {
+    listeners,
+    connectionLimit: () => generation().loaded.configuration.limits.connections,
+    upstreams: () => generation().forwarder.connections(),
+  });
+  exposeConfiguration(metrics, () => generation().identity);
+}
