@@ -20,6 +20,10 @@ export interface Panel {
   /** Green below, red from here on; or the other way round. */
   readonly badFrom?: number;
   readonly badBelow?: number;
+  /** Its legends end with a status: 5xx is red, 4xx amber. */
+  readonly byStatus?: true;
+  /** A table of the present values instead of a curve. */
+  readonly table?: true;
   /** Columns of 24. */
   readonly span?: number;
 }
@@ -33,8 +37,16 @@ export interface Board {
 
 const SELECT = 'job=~"$job",instance=~"$instance"';
 
+/** Of the chosen routes, where the metric tells routes apart. */
+const BY_ROUTE =
+  /^sallyport_(?:http_request|gateway_overhead|auth_decisions|failed_requests|identity_headers|route_upstream)/;
+const chosen = (metric: string, more = ''): string =>
+  [SELECT, ...(BY_ROUTE.test(metric) ? ['route=~"$route"'] : []), ...(more === '' ? [] : [more])].join(',');
+
 const rate = (metric: string, more = ''): string =>
-  `rate(${metric}{${SELECT}${more === '' ? '' : `,${more}`}}[$__rate_interval])`;
+  `rate(${metric}{${chosen(metric, more)}}[$__rate_interval])`;
+/** How many in the chosen time. */
+const count = (metric: string, more = ''): string => `increase(${metric}{${chosen(metric, more)}}[$__range])`;
 const sum = (by: string, expression: string): string =>
   by === '' ? `sum(${expression})` : `sum by (${by}) (${expression})`;
 /** Nothing to count is a zero, not a gap. */
@@ -46,12 +58,19 @@ const quantiles = (metric: string, more = ''): Record<string, string> => ({
   p95: quantile(0.95, metric, '', more),
   p99: quantile(0.99, metric, '', more),
 });
-const gauge = (metric: string): string => `${metric}{${SELECT}}`;
+const gauge = (metric: string, more = ''): string => `${metric}{${chosen(metric, more)}}`;
+/** A part of something; zero where there is nothing of it. */
+const part = (by: string, of: string, all: string): string =>
+  `(${sum(by, of)} or 0 * ${sum(by, all)}) / ${sum(by, all)}`;
 
 const REQUESTS = 'sallyport_http_requests_total';
 const SECONDS = 'sallyport_http_request_duration_seconds';
 const DECISIONS = 'sallyport_auth_decisions_total';
 const UPSTREAM_SECONDS = 'sallyport_upstream_request_duration_seconds';
+const FAILED = 'sallyport_failed_requests_total';
+const TRIES = 'sallyport_upstream_requests_total';
+/** Prometheus 3 writes the bound as 1.0. */
+const WITHIN_A_SECOND = 'le=~"1(\\\\.0)?"';
 
 const OVERVIEW: Board = {
   uid: 'sallyport-overview',
@@ -69,7 +88,7 @@ const OVERVIEW: Board = {
       },
       {
         title: 'Requests',
-        asks: 'How busy is it?',
+        asks: 'How many requests does a second bring, on all routes?',
         unit: 'reqps',
         stat: true,
         span: 4,
@@ -88,7 +107,7 @@ const OVERVIEW: Board = {
       },
       {
         title: 'Refused',
-        asks: 'Which part of the decisions is a refusal?',
+        asks: 'Which part of the decisions about tokens is a refusal (401, 403)?',
         unit: 'percentunit',
         stat: true,
         span: 4,
@@ -98,7 +117,7 @@ const OVERVIEW: Board = {
       },
       {
         title: 'Being served',
-        asks: 'How many requests are in flight?',
+        asks: 'How many requests are in flight now, on all gateways?',
         unit: 'short',
         stat: true,
         span: 4,
@@ -106,7 +125,7 @@ const OVERVIEW: Board = {
       },
       {
         title: 'Configuration',
-        asks: 'Is the configuration in place the one that was loaded last, everywhere?',
+        asks: 'Do all gateways run on the configuration that they were given last? 0: at least one could not use it.',
         unit: 'bool',
         stat: true,
         badBelow: 1,
@@ -114,33 +133,65 @@ const OVERVIEW: Board = {
         queries: { loaded: `min(${gauge('sallyport_config_last_reload_successful')})` },
       },
     ],
-    Requests: [
+    Routes: [
       {
-        title: 'Certificates',
-        asks: 'How long until the first certificate of each key expires? Below 14 days it must be renewed.',
-        unit: 's',
+        title: 'Passed, by route',
+        asks: 'Which part of the requests of each route gets a 1xx, 2xx or 3xx?',
+        unit: 'percentunit',
+        badBelow: 0.1,
+        queries: { '{{route}}': part('route', rate(REQUESTS, 'code=~"1..|2..|3.."'), rate(REQUESTS)) },
+      },
+      {
+        title: 'Slow requests by route',
+        asks: 'Which part of the requests of each route takes more than a second? The objective is 1 %.',
+        unit: 'percentunit',
+        badFrom: 0.01,
         queries: {
-          '{{certificate}}': `min by (certificate) (${gauge('sallyport_tls_certificate_expiry_timestamp_seconds')}) - time()`,
+          '{{route}}': `1 - ${sum('route', rate(`${SECONDS}_bucket`, WITHIN_A_SECOND))} / ${sum('route', rate(`${SECONDS}_count`))}`,
         },
       },
       {
+        title: 'Top refusals and failures',
+        asks: 'Which errors did the gateway respond with most in the chosen time, and on which routes? Each is explained in the reference, under Responses.',
+        unit: 'short',
+        table: true,
+        span: 24,
+        queries: { errors: `topk(20, ${sum('route, error', count(FAILED))} > 0)` },
+      },
+    ],
+    Requests: [
+      {
         title: 'Requests by route',
-        asks: 'What is asked for?',
+        asks: 'How many requests does each route get?',
         unit: 'reqps',
         stacked: true,
         queries: { '{{route}}': sum('route', rate(REQUESTS)) },
       },
       {
-        title: 'Responses by status',
-        asks: 'What do clients get?',
+        title: 'Responses of upstreams and of the gateway',
+        asks: 'Does a status come from an upstream, or from the gateway itself? Red: 5xx. Amber: 4xx.',
         unit: 'reqps',
         stacked: true,
+        byStatus: true,
+        queries: { '{{source}} {{code}}': sum('source, code', rate(REQUESTS)) },
+      },
+      {
+        title: 'Responses by status',
+        asks: 'Which statuses do clients get? Red: 5xx. Amber: 4xx.',
+        unit: 'reqps',
+        stacked: true,
+        byStatus: true,
         queries: { '{{code}}': sum('code', rate(REQUESTS)) },
       },
-      { title: 'Duration', asks: 'How long do clients wait?', unit: 's', queries: quantiles(SECONDS) },
+      {
+        title: 'Duration',
+        asks: 'How long do clients wait for a whole response? A stream counts until it begins.',
+        unit: 's',
+        queries: quantiles(SECONDS),
+      },
       {
         title: 'Whose time it is (p95)',
-        asks: 'Is it slow in the gateway, or behind it?',
+        asks: 'Is the time spent in the gateway, or in an upstream?',
         unit: 's',
         queries: {
           gateway: quantile(0.95, 'sallyport_gateway_overhead_seconds'),
@@ -149,15 +200,103 @@ const OVERVIEW: Board = {
       },
       {
         title: 'Errors by route',
-        asks: 'Where do 5xx come from?',
+        asks: 'Which routes respond with 5xx, and with which?',
         unit: 'reqps',
-        queries: { '{{route}} {{code}}': sum('route, code', rate(REQUESTS, 'code=~"5.."')) },
+        byStatus: true,
+        queries: {
+          '{{route}} {{source}} {{code}}': sum('route, source, code', rate(REQUESTS, 'code=~"5.."')),
+        },
       },
       {
         title: 'Duration by route (p95)',
-        asks: 'Which route is slow?',
+        asks: 'How long do 19 of 20 requests of each route take at most?',
         unit: 's',
         queries: { '{{route}}': quantile(0.95, SECONDS, 'route') },
+      },
+    ],
+    'Limits and connections': [
+      {
+        title: 'In flight, of the limit',
+        asks: 'Which part of limits.in_flight is in use? At 1 further requests get a 503.',
+        unit: 'percentunit',
+        badFrom: 0.8,
+        span: 8,
+        queries: {
+          '{{instance}}': `${gauge('sallyport_requests_in_flight')} / ${gauge('sallyport_requests_in_flight_limit')}`,
+        },
+      },
+      {
+        title: 'Connections',
+        asks: 'How many connections of clients are open, by protocol? One of h2 or h2c is an HTTP/2 session with many requests.',
+        unit: 'short',
+        span: 8,
+        queries: {
+          '{{listener}} {{protocol}}': sum('listener, protocol', gauge('sallyport_connections_open')),
+        },
+      },
+      {
+        title: 'Connections refused',
+        asks: 'How many connections are closed at once, since limits.connections is reached?',
+        unit: 'cps',
+        badFrom: 0.001,
+        span: 8,
+        queries: { '{{listener}}': sum('listener', rate('sallyport_connections_refused_total')) },
+      },
+      {
+        title: 'New connections',
+        asks: 'How many connections do clients open? Many more than usual: they do not keep them.',
+        unit: 'cps',
+        span: 8,
+        queries: {
+          '{{listener}} {{protocol}}': sum(
+            'listener, protocol',
+            rate('sallyport_connections_accepted_total'),
+          ),
+        },
+      },
+      {
+        title: 'TLS handshakes that fail',
+        asks: 'Why do handshakes fail? refused_by_client: clients do not accept the certificate.',
+        unit: 'cps',
+        span: 8,
+        queries: {
+          '{{listener}} {{result}}': sum(
+            'listener, result',
+            rate('sallyport_tls_handshakes_total', 'result!="ok"'),
+          ),
+        },
+      },
+      {
+        title: 'HTTP/2 sessions that fail',
+        asks: 'How many HTTP/2 sessions does the gateway end for an error of the client, or a flood?',
+        unit: 'cps',
+        span: 8,
+        queries: { '{{listener}}': sum('listener', rate('sallyport_http2_session_errors_total')) },
+      },
+    ],
+    Configuration: [
+      {
+        title: 'Certificates',
+        asks: 'How long until the first certificate of each key expires? Below 14 days it must be renewed.',
+        unit: 's',
+        span: 8,
+        queries: {
+          '{{certificate}}': `min by (certificate) (${gauge('sallyport_tls_certificate_expiry_timestamp_seconds')}) - time()`,
+        },
+      },
+      {
+        title: 'Configurations',
+        asks: 'How many gateways run on each configuration, by its hash? Two for long: a gateway was left out.',
+        unit: 'short',
+        span: 8,
+        queries: { '{{hash}}': `count by (hash) (${gauge('sallyport_config_info')})` },
+      },
+      {
+        title: 'Age of the configuration',
+        asks: 'How long ago did each gateway load the configuration that it runs on?',
+        unit: 's',
+        span: 8,
+        queries: { '{{instance}}': `time() - ${gauge('sallyport_config_load_timestamp_seconds')}` },
       },
     ],
     Process: [
@@ -170,17 +309,34 @@ const OVERVIEW: Board = {
       },
       {
         title: 'Memory',
-        asks: 'Does it grow?',
+        asks: 'Does the memory of a gateway grow from day to day?',
         unit: 'bytes',
         span: 8,
         queries: { '{{instance}}': gauge('process_resident_memory_bytes') },
       },
       {
         title: 'Event loop',
-        asks: 'Does something hold it up?',
+        asks: 'How late does the process run what is due (p90)? Every request of the gateway waits as long.',
         unit: 's',
         span: 8,
-        queries: { '{{instance}}': gauge('nodejs_eventloop_lag_p99_seconds') },
+        badFrom: 0.1,
+        queries: { '{{instance}}': quantile(0.9, 'sallyport_event_loop_delay_seconds', 'instance') },
+      },
+      {
+        title: 'Starts',
+        asks: 'How often did each gateway start within 15 minutes? Three times is a crash loop.',
+        unit: 'short',
+        badFrom: 3,
+        span: 12,
+        queries: { '{{instance}}': `changes(${gauge('process_start_time_seconds')}[15m])` },
+      },
+      {
+        title: 'Log lines dropped',
+        asks: 'How many log lines were dropped, since standard output is not read?',
+        unit: 'cps',
+        badFrom: 0.001,
+        span: 12,
+        queries: { '{{instance}}': sum('instance', rate('sallyport_log_lines_dropped_total')) },
       },
     ],
   },
@@ -194,32 +350,42 @@ const AUTHENTICATION: Board = {
     Decisions: [
       {
         title: 'Decisions',
-        asks: 'What happens to requests?',
+        asks: 'Which part of the requests is allowed, denied, or could not be decided (error)?',
         unit: 'cps',
         stacked: true,
         queries: { '{{decision}}': sum('decision', rate(DECISIONS)) },
       },
       {
         title: 'Refused, by reason',
-        asks: 'Why?',
+        asks: 'For which reason are tokens refused?',
         unit: 'cps',
         stacked: true,
         queries: { '{{reason}}': sum('reason', rate(DECISIONS, 'decision=~"deny|error"')) },
       },
       {
         title: 'Refused, by route',
-        asks: 'Where?',
+        asks: 'On which routes are tokens refused?',
         unit: 'cps',
         stacked: true,
         queries: { '{{route}}': sum('route', rate(DECISIONS, 'decision=~"deny|error"')) },
       },
       {
         title: 'Refused, by issuer',
-        asks: 'Whose tokens? No issuer: the token names none that is known.',
+        asks: 'Of which issuer are the refused tokens? No issuer: the token names none that is known.',
         unit: 'cps',
         stacked: true,
         queries: {
           '{{issuer}} {{reason}}': sum('issuer, reason', rate(DECISIONS, 'decision=~"deny|error"')),
+        },
+      },
+      {
+        title: 'Top refusals of tokens',
+        asks: 'Which tokens were refused most in the chosen time, on which routes, and why? The runbook of SallyportDenialsUnusual says what each reason means.',
+        unit: 'short',
+        table: true,
+        span: 24,
+        queries: {
+          refusals: `topk(20, ${sum('route, issuer, reason', count(DECISIONS, 'decision=~"deny|error"'))} > 0)`,
         },
       },
       {
@@ -238,22 +404,22 @@ const AUTHENTICATION: Board = {
     'Keys and authorities': [
       {
         title: 'Age of keys',
-        asks: 'When were keys last fetched?',
+        asks: 'How old is the key set of each issuer? +Inf: it was never fetched.',
         unit: 's',
         badFrom: 1800,
         queries: {
-          '{{issuer}}': `time() - min by (issuer) (${gauge('sallyport_jwks_last_success_timestamp_seconds')})`,
+          '{{issuer}}': `max by (issuer) (${gauge('sallyport_jwks_age_seconds')})`,
         },
       },
       {
         title: 'Fetches of keys',
-        asks: 'Do they work?',
+        asks: 'Do the fetches of key sets succeed?',
         unit: 'cps',
         queries: { '{{issuer}} {{result}}': sum('issuer, result', rate('sallyport_jwks_refreshes_total')) },
       },
       {
         title: 'Introspection',
-        asks: 'How do authorization servers respond?',
+        asks: 'How do introspection and validation servers respond?',
         unit: 'cps',
         queries: {
           '{{issuer}} {{result}}': sum('issuer, result', rate('sallyport_introspection_requests_total')),
@@ -261,9 +427,26 @@ const AUTHENTICATION: Board = {
       },
       {
         title: 'Unknown keys',
-        asks: 'Did a rotation go wrong?',
-        unit: 'cps',
-        queries: { unknown_key: orZero(sum('', rate(DECISIONS, 'reason="unknown_key"'))) },
+        asks: 'Which part of the requests of a route brings tokens with a key that the issuer does not publish? It rises if a rotation went wrong.',
+        unit: 'percentunit',
+        badFrom: 0.05,
+        queries: {
+          '{{route}} {{issuer}}': `${sum('route, issuer', rate(DECISIONS, 'reason="unknown_key"'))} / on (route) group_left () ${sum('route', rate(DECISIONS))}`,
+        },
+      },
+      {
+        title: 'Tokens that cannot be checked',
+        asks: 'Which part of the tokens of each issuer gets a 503, since its keys or its introspection are not available?',
+        unit: 'percentunit',
+        badFrom: 0.05,
+        span: 24,
+        queries: {
+          '{{issuer}}': part(
+            'issuer',
+            rate(DECISIONS, 'reason=~"keys_unavailable|introspection_unavailable"'),
+            rate(DECISIONS),
+          ),
+        },
       },
     ],
     Cost: [
@@ -278,14 +461,14 @@ const AUTHENTICATION: Board = {
       },
       {
         title: 'Entries of the caches',
-        asks: 'Are they full?',
+        asks: 'How many entries does each cache hold? It is full at the size in caches.',
         unit: 'short',
         span: 8,
         queries: { '{{cache}}': sum('cache', gauge('sallyport_cache_entries')) },
       },
       {
         title: 'Time of a decision (p99)',
-        asks: 'What does checking cost?',
+        asks: 'How long does each stage of a decision take (p99)?',
         unit: 's',
         span: 8,
         queries: { '{{stage}}': quantile(0.99, 'sallyport_auth_duration_seconds', 'stage') },
@@ -297,12 +480,12 @@ const AUTHENTICATION: Board = {
 const REVOCATION: Board = {
   uid: 'sallyport-revocation',
   title: 'Sallyport / Revocation',
-  asks: 'Is what was revoked refused, everywhere, at once?',
+  asks: 'Is what was revoked refused at once, on every gateway?',
   rows: {
     'At a glance': [
       {
         title: 'Revoked',
-        asks: 'How long is the list?',
+        asks: 'How many revocations are in force?',
         unit: 'short',
         stat: true,
         span: 6,
@@ -310,7 +493,7 @@ const REVOCATION: Board = {
       },
       {
         title: 'Store',
-        asks: 'Do all gateways reach it?',
+        asks: 'Do all gateways reach the revocation store? 0: at least one does not.',
         unit: 'bool',
         stat: true,
         badBelow: 1,
@@ -334,20 +517,20 @@ const REVOCATION: Board = {
         badFrom: 1,
         span: 6,
         queries: {
-          'fail open': orZero(`sum(increase(${DECISIONS}{${SELECT},decision="fail_open"}[$__range]))`),
+          'fail open': orZero(sum('', count(DECISIONS, 'decision="fail_open"'))),
         },
       },
     ],
     'The list': [
       {
         title: 'Entries',
-        asks: 'How does it grow? Gateways that differ for long are not on one list.',
+        asks: 'How many revocations does each gateway know? Gateways that differ for long do not share a list.',
         unit: 'short',
         queries: { '{{instance}}': gauge('sallyport_revocation_entries') },
       },
       {
         title: 'Age of the view',
-        asks: 'Who has not heard from the store?',
+        asks: 'Which gateway has not heard from the store, and for how long?',
         unit: 's',
         queries: {
           '{{instance}}': gauge('sallyport_revocation_view_age_seconds'),
@@ -356,9 +539,17 @@ const REVOCATION: Board = {
       },
       {
         title: 'From the store to the gateways',
-        asks: 'How long does a revocation take?',
+        asks: 'How long does a revocation take from the store to a gateway?',
         unit: 's',
         queries: quantiles('sallyport_revocation_propagation_seconds'),
+      },
+      {
+        title: 'Logouts',
+        asks: 'How many back-channel logouts come, and with which result?',
+        unit: 'cps',
+        queries: {
+          '{{issuer}} {{result}}': sum('issuer, result', rate('sallyport_backchannel_logouts_total')),
+        },
       },
       {
         title: 'Changes, by whom',
@@ -370,13 +561,13 @@ const REVOCATION: Board = {
     Effect: [
       {
         title: 'Refused as revoked',
-        asks: 'Who still tries?',
+        asks: 'On which routes do clients still use revoked tokens?',
         unit: 'cps',
         queries: { '{{route}}': sum('route', rate(DECISIONS, 'reason="revoked"')) },
       },
       {
         title: 'Streams closed',
-        asks: 'What was ended while it ran?',
+        asks: 'How many streams and tunnels were ended with their token?',
         unit: 'cps',
         queries: { '{{reason}}': sum('reason', rate('sallyport_streams_closed_total')) },
       },
@@ -392,33 +583,33 @@ const UPSTREAMS: Board = {
     Upstreams: [
       {
         title: 'Requests',
-        asks: 'What does each get?',
+        asks: 'How many requests does each upstream get?',
         unit: 'reqps',
         stacked: true,
         queries: { '{{upstream}}': sum('upstream', rate(`${UPSTREAM_SECONDS}_count`)) },
       },
       {
         title: 'Duration (p95)',
-        asks: 'Which is slow?',
+        asks: 'How long do 19 of 20 requests to each upstream take at most?',
         unit: 's',
         queries: { '{{upstream}}': quantile(0.95, UPSTREAM_SECONDS, 'upstream') },
       },
       {
         title: 'Duration (p50)',
-        asks: 'And as a rule?',
+        asks: 'How long does one half of the requests to each upstream take at most?',
         unit: 's',
         queries: { '{{upstream}}': quantile(0.5, UPSTREAM_SECONDS, 'upstream') },
       },
       {
         title: 'Targets that get requests',
-        asks: 'Which part is out?',
+        asks: 'Which part of the targets of each upstream gets requests?',
         unit: 'percentunit',
         badBelow: 1,
         queries: { '{{upstream}}': `avg by (upstream) (${gauge('sallyport_upstream_target_healthy')})` },
       },
       {
         title: 'Targets',
-        asks: 'Which one?',
+        asks: 'Which targets get requests (1), and which are out (0)?',
         unit: 'bool',
         queries: {
           '{{upstream}} {{target}}': `min by (upstream, target) (${gauge('sallyport_upstream_target_healthy')})`,
@@ -426,13 +617,13 @@ const UPSTREAMS: Board = {
       },
       {
         title: 'Tried again',
-        asks: 'What do retries hide?',
+        asks: 'How many requests failed at a target and were tried again?',
         unit: 'cps',
         queries: { '{{upstream}}': sum('upstream', rate('sallyport_upstream_retries_total')) },
       },
       {
         title: 'Versions of a route',
-        asks: 'Does a canary get its share?',
+        asks: 'Does each upstream of a route with several get its share of the requests?',
         unit: 'reqps',
         queries: {
           '{{route}} {{upstream}}': sum('route, upstream', rate('sallyport_route_upstream_requests_total')),
@@ -440,18 +631,39 @@ const UPSTREAMS: Board = {
       },
       {
         title: 'Versions of a route: 5xx',
-        asks: 'Does a canary fail?',
+        asks: 'Which part of the requests of each upstream of a route gets a 5xx?',
         unit: 'percentunit',
         queries: {
           '{{route}} {{upstream}}': `${sum('route, upstream', rate('sallyport_route_upstream_requests_total', 'code=~"5.."'))} / ${sum('route, upstream', rate('sallyport_route_upstream_requests_total'))}`,
         },
       },
       {
-        title: '502 and 504',
-        asks: 'What do clients see?',
+        title: 'Responses, by target',
+        asks: 'What comes back from each target, each retry counted? A word instead of a status: there was no response.',
         unit: 'reqps',
+        byStatus: true,
+        queries: { '{{upstream}} {{target}} {{code}}': sum('upstream, target, code', rate(TRIES)) },
+      },
+      {
+        title: 'Connections to targets',
+        asks: 'How many connections are open to each target? One of h2 is an HTTP/2 session with many requests.',
+        unit: 'short',
+        queries: {
+          '{{upstream}} {{target}} {{protocol}}': sum(
+            'upstream, target, protocol',
+            gauge('sallyport_upstream_connections_open'),
+          ),
+        },
+      },
+      {
+        title: '502 and 504',
+        asks: 'Which routes respond with 502 or 504, and does the upstream say so (upstream) or the gateway (gateway)?',
+        unit: 'reqps',
+        byStatus: true,
         span: 24,
-        queries: { '{{route}} {{code}}': sum('route, code', rate(REQUESTS, 'code=~"502|504"')) },
+        queries: {
+          '{{route}} {{source}} {{code}}': sum('route, source, code', rate(REQUESTS, 'code=~"502|504"')),
+        },
       },
     ],
   },

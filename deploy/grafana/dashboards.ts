@@ -14,6 +14,7 @@ import {
   VizTooltipOptionsBuilder,
 } from '@grafana/grafana-foundation-sdk/common';
 import {
+  AnnotationQueryBuilder,
   DashboardBuilder,
   DashboardCursorSync,
   DashboardLinkBuilder,
@@ -25,10 +26,21 @@ import {
   VariableRefresh,
   type Dashboard,
 } from '@grafana/grafana-foundation-sdk/dashboard';
-import { DataqueryBuilder } from '@grafana/grafana-foundation-sdk/prometheus';
+import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat';
 import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
+import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table';
+import type { Alert } from '../prometheus/alert.ts';
+import { ALERTS, runbookUrl } from '../prometheus/rules.ts';
 import { BOARDS, type Board, type Panel } from './boards.ts';
+
+/** A legend ends with the status, or with why there was none. */
+const STATUS_COLORS: readonly (readonly [legend: string, color: string])[] = [
+  ['/(^| )(1|2)\\d\\d$/', 'green'],
+  ['/(^| )3\\d\\d$/', 'blue'],
+  ['/(^| )4\\d\\d$/', 'orange'],
+  ['/(^| )(5\\d\\d|error|timeout)$/', 'red'],
+];
 
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };
 /** By file name. */
@@ -55,12 +67,71 @@ function built({ uid, title, asks, rows }: Board): Dashboard {
     )
     .withVariable(new DatasourceVariableBuilder('datasource').label('Data source').type('prometheus'))
     .withVariable(choice('job', 'label_values(sallyport_build_info, job)'))
-    .withVariable(choice('instance', 'label_values(sallyport_build_info{job=~"$job"}, instance)'));
+    .withVariable(choice('instance', 'label_values(sallyport_build_info{job=~"$job"}, instance)'))
+    .withVariable(choice('route', 'label_values(sallyport_http_requests_total{job=~"$job"}, route)'));
+  for (const each of annotations()) builder.annotation(each);
+  let id = 0;
   for (const [name, panels] of Object.entries(rows)) {
-    builder.withRow(new RowBuilder(name));
-    for (const panel of panels) builder.withPanel(panel.stat ? stat(panel) : timeseries(panel));
+    builder.withRow(new RowBuilder(name).id(++id));
+    for (const panel of panels)
+      builder.withPanel(builderOf(panel).id(++id).links(alertLinks(uid, panel.title)));
   }
   return builder.build();
+}
+
+function builderOf(panel: Panel): StatBuilder | TableBuilder | TimeseriesBuilder {
+  if (panel.table) return table(panel);
+  return panel.stat ? stat(panel) : timeseries(panel);
+}
+
+/** Where the panel of an alert is, as a path within Grafana. */
+export function panelPath([board, title]: Alert['panel']): string {
+  const uid = `sallyport-${board}`;
+  const found = dashboards()
+    .get(`${uid}.json`)
+    ?.panels?.find((panel) => panel.title === title);
+  if (found?.id === undefined) throw new Error(`the board ${board} has no panel "${title}"`);
+  return `/d/${uid}?viewPanel=${found.id}`;
+}
+
+/** What happened when: a curve that breaks off at a line needs no search. */
+function annotations(): AnnotationQueryBuilder[] {
+  const annotation = (name: string, color: string, expr: string): AnnotationQueryBuilder =>
+    new AnnotationQueryBuilder()
+      .name(name)
+      .enable(true)
+      .iconColor(color)
+      .datasource(DATASOURCE)
+      .expr(expr)
+      .step('15s');
+  const selected = 'job=~"$job",instance=~"$instance"';
+  return [
+    annotation('Reloads', 'blue', `changes(sallyport_config_load_timestamp_seconds{${selected}}[1m]) > 0`)
+      .titleFormat('configuration loaded')
+      .textFormat('{{instance}}'),
+    annotation('Alerts', 'red', 'ALERTS{alertname=~"Sallyport.+",alertstate="firing"}')
+      .titleFormat('{{alertname}}')
+      .textFormat('{{severity}} {{route}} {{issuer}} {{upstream}} {{instance}}'),
+  ];
+}
+
+/** The runbook and the query of each alert that leads to this panel. */
+function alertLinks(uid: string, title: string): DashboardLinkBuilder[] {
+  return ALERTS.filter(
+    ({ panel: [board, shown] }) => `sallyport-${board}` === uid && shown === title,
+  ).flatMap((alert) => [
+    new DashboardLinkBuilder(`${alert.name}: runbook`).url(runbookUrl(alert)).targetBlank(true),
+    new DashboardLinkBuilder(`${alert.name}: query`).url(exploreUrl(alert.expr)),
+  ]);
+}
+
+function exploreUrl(expr: string): string {
+  const source = '${datasource}';
+  const queries = [{ refId: 'A', expr, datasource: { type: 'prometheus', uid: source } }];
+  const panes = { alert: { datasource: source, queries, range: { from: 'now-1h', to: 'now' } } };
+  // Grafana puts the chosen data source in, which it finds only if it is not encoded.
+  const encoded = encodeURIComponent(JSON.stringify(panes)).replaceAll(encodeURIComponent(source), source);
+  return `/explore?schemaVersion=1&panes=${encoded}`;
 }
 
 function choice(name: string, query: string): QueryVariableBuilder {
@@ -72,6 +143,22 @@ function choice(name: string, query: string): QueryVariableBuilder {
     .multi(true)
     .includeAll(true)
     .allValue('.+');
+}
+
+/** One row for each combination of labels, the largest first. */
+function table(panel: Panel): TableBuilder {
+  const builder = new TableBuilder()
+    .title(panel.title)
+    .description(panel.asks)
+    .datasource(DATASOURCE)
+    .unit(panel.unit)
+    .decimals(0)
+    .height(8)
+    .span(panel.span ?? 12)
+    .withTransformation({ id: 'organize', options: { excludeByName: { Time: true } } })
+    .withTransformation({ id: 'sortBy', options: { sort: [{ field: 'Value', desc: true }] } });
+  for (const query of queries(panel)) builder.withTarget(query.instant().format(PromQueryFormat.Table));
+  return builder;
 }
 
 function stat(panel: Panel): StatBuilder {
@@ -108,6 +195,9 @@ function timeseries(panel: Panel): TimeseriesBuilder {
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi))
     .thresholds(thresholds(panel));
+  if (panel.byStatus)
+    for (const [statuses, color] of STATUS_COLORS)
+      builder.overrideByRegexp(statuses, [{ id: 'color', value: { mode: 'shades', fixedColor: color } }]);
   if (panel.stacked) builder.stacking(new StackingConfigBuilder().mode(StackingMode.Normal));
   for (const query of queries(panel)) builder.withTarget(query);
   return builder;

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
 import { temporaryFolder } from '../support/process.ts';
 import t from 'tap';
+import { ALERTS, runbookUrl } from '../../deploy/prometheus/rules.ts';
 import { dashboards } from '../../deploy/grafana/dashboards.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
@@ -12,6 +13,7 @@ import { startServer, startUpstream } from '../support/upstream.ts';
 
 interface Target {
   readonly expr: string;
+  readonly legendFormat?: string;
   readonly datasource: { readonly uid: string };
 }
 interface Panel {
@@ -20,12 +22,20 @@ interface Panel {
   readonly description: string;
   readonly datasource: { readonly type: string; readonly uid: string };
   readonly targets: readonly Target[];
-  readonly fieldConfig: { readonly defaults: { readonly unit: string } };
+  readonly fieldConfig: {
+    readonly defaults: { readonly unit: string };
+    readonly overrides: readonly {
+      readonly matcher: { readonly options: string };
+      readonly properties: unknown;
+    }[];
+  };
+  readonly links?: readonly { readonly title: string; readonly url: string }[];
 }
 interface Dashboard {
   readonly uid: string;
   readonly title: string;
   readonly panels: readonly Panel[];
+  readonly annotations: { readonly list: readonly { readonly name: string; readonly expr?: string }[] };
   readonly templating: { readonly list: readonly { readonly name: string }[] };
 }
 
@@ -52,7 +62,7 @@ t.test('every dashboard and panel is as it should be', async (t) => {
     t.match(title, /^Sallyport \/ /);
     t.strictSame(
       templating.list.map(({ name }) => name),
-      ['datasource', 'job', 'instance'],
+      ['datasource', 'job', 'instance', 'route'],
     );
   }
   t.ok(panels.length > 35);
@@ -66,6 +76,46 @@ t.test('every dashboard and panel is as it should be', async (t) => {
       t.match(expr, /\{job=~"\$job",instance=~"\$instance"/, `${name} is of the chosen gateways`);
       t.notMatch(expr, /rate\([^[]*\[(?!\$__rate_interval\])/, `${name} leaves the window to Grafana`);
     }
+  }
+});
+
+t.test('5xx is red and 4xx amber wherever a legend ends with a status', async (t) => {
+  const byStatus = panels.filter(([, { targets, type }]) =>
+    targets.some((target) => type === 'timeseries' && target.legendFormat?.endsWith('{{code}}')),
+  );
+  t.ok(byStatus.length >= 5);
+  for (const [name, { fieldConfig }] of byStatus) {
+    const colorOf = (legend: string): string =>
+      JSON.stringify(
+        fieldConfig.overrides.filter(({ matcher }) => new RegExp(matcher.options.slice(1, -1)).test(legend)),
+      );
+    t.match(colorOf('orders gateway 502'), /"fixedColor":"red"/, name);
+    t.match(colorOf('shop http://a:80 404'), /"fixedColor":"orange"/, name);
+    t.match(colorOf('200'), /"fixedColor":"green"/, name);
+  }
+});
+
+t.test('reloads and alerts are marked on every board', async (t) => {
+  for (const [file, { annotations }] of boards) {
+    const marks = annotations.list.filter(({ expr }) => expr !== undefined);
+    t.strictSame(
+      marks.map(({ name }) => name),
+      ['Reloads', 'Alerts'],
+      file,
+    );
+  }
+});
+
+t.test('a panel links to the runbook and to the query of its alerts', async (t) => {
+  for (const alert of ALERTS) {
+    const [board, title] = alert.panel;
+    const shown = panels.find(([name]) => name === `sallyport-${board}.json: ${title}`)?.[1];
+    const urls = (shown?.links ?? [])
+      .filter((link) => link.title.startsWith(`${alert.name}: `))
+      .map(({ url }) => url);
+    t.equal(urls[0], runbookUrl(alert));
+    const panes = new URL(urls[1] ?? '', 'http://grafana').searchParams.get('panes') ?? '';
+    t.ok(panes.includes(JSON.stringify(alert.expr).slice(1, -1)), alert.name);
   }
 });
 
@@ -85,12 +135,17 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
   const start = (store: Record<string, unknown> = {}): Promise<TestGateway> =>
     startGateway(t, {
       issuers: {
-        login: { ...login, jwks_url: keys },
+        login: {
+          ...login,
+          jwks_url: keys,
+          backchannel_logout: { host: 'login.example.com', path: '/logout', client_ids: ['web'] },
+        },
         partner: {
           introspection: { url: introspector, client_id: 'a', client_secret: 'b' },
           audiences: ['https://api.example.com'],
         },
       },
+      limits: { in_flight: 100 },
       revocation: store,
       routes: [
         {
@@ -149,7 +204,8 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
           .replaceAll('$__rate_interval', '10m')
           .replaceAll('$__range', '10m')
           .replaceAll('"$job"', '".+"')
-          .replaceAll('"$instance"', '".+"'),
+          .replaceAll('"$instance"', '".+"')
+          .replaceAll('"$route"', '".+"'),
       ]),
     ),
   );

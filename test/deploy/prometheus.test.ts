@@ -4,6 +4,10 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { parse } from 'yaml';
+import { BOARDS } from '../../deploy/grafana/boards.ts';
+import { panelPath } from '../../deploy/grafana/dashboards.ts';
+import { alertGroups, ALERTS, runbookBase, UNSET_REPOSITORY } from '../../deploy/prometheus/rules.ts';
+import { ruleFiles } from '../../deploy/prometheus/write.ts';
 import { startGateway } from '../support/gateway.ts';
 import { noPrometheus } from '../support/prometheus.ts';
 
@@ -22,7 +26,7 @@ t.test('promtool', { skip: noPrometheus }, async (t) => {
   for (const args of [
     ['check', 'config', 'prometheus.yml'],
     ['check', 'rules', 'recording.rules.yml', 'alerts.rules.yml'],
-    ['test', 'rules', 'alerts.test.yml'],
+    ['test', 'rules', 'alerts.test.yml', 'alerts-daily.test.yml'],
   ]) {
     const { status, stdout, stderr } = spawnSync('promtool', args, { cwd: folder, encoding: 'utf8' });
     t.equal(status, 0, `${args.join(' ')}: ${stdout}${stderr}`);
@@ -39,10 +43,12 @@ t.test('promtool', { skip: noPrometheus }, async (t) => {
 });
 
 t.test('every alert fires in one test, keeps still in another, and has a runbook', async (t) => {
-  const { tests } = parse(read('alerts.test.yml')) as {
-    tests: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }[];
-  };
-  const cases = tests.flatMap(({ alert_rule_test }) => alert_rule_test);
+  interface AlertTests {
+    readonly tests: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }[];
+  }
+  const cases = ['alerts.test.yml', 'alerts-daily.test.yml'].flatMap((file) =>
+    (parse(read(file)) as AlertTests).tests.flatMap(({ alert_rule_test }) => alert_rule_test),
+  );
   const runbooks = readFileSync(new URL('../../docs/runbooks.md', import.meta.url), 'utf8');
   t.ok(alerts.length > 10);
   for (const { alert, labels, annotations } of alerts) {
@@ -56,9 +62,64 @@ t.test('every alert fires in one test, keeps still in another, and has a runbook
       `${alert} keeps still`,
     );
     t.match(labels.severity, /^(?:page|ticket)$/);
-    t.equal(annotations['runbook'], `docs/runbooks.md#${alert.toLowerCase()}`);
+    t.equal(annotations['runbook_url'], `${runbookBase()}#${alert.toLowerCase()}`);
+    t.match(annotations['panel'], /^\/d\/sallyport-\w+\?viewPanel=\d+$/);
     t.match(runbooks, new RegExp(`^## ${alert}$`, 'm'), `${alert} has a section`);
   }
   const sections = [...runbooks.matchAll(/^## (Sallyport\w+)$/gm)].map(([, name]) => name);
   t.strictSame(sections.sort(), alerts.map(({ alert }) => alert).sort(), 'and every section an alert');
 });
+
+t.test('what is committed is what the code makes: npm run alerts', async (t) => {
+  for (const [file, text] of await ruleFiles()) t.equal(read(file), text, file);
+});
+
+t.test('one field says where the runbooks are, and every link is absolute', async (t) => {
+  const base = 'https://github.com/example/sallyport/blob/main/docs/runbooks.md';
+  for (const url of ['git+https://github.com/example/sallyport.git', 'https://github.com/example/sallyport/'])
+    t.equal(runbookBase({ repository: { url } }), base);
+  t.equal(runbookBase({ repository: 'github:example/sallyport' }), base);
+  t.match(runbookBase({}), `${UNSET_REPOSITORY}/`);
+  t.throws(() => runbookBase({ repository: 'git@example.com:sallyport.git' }));
+  const urls = [...JSON.stringify(alertGroups(base, panelPath)).matchAll(/"runbook_url":"([^"]*)"/g)];
+  t.equal(urls.length, ALERTS.length);
+  for (const [, url = ''] of urls) t.ok(url.startsWith(`${base}#sallyport`), url);
+});
+
+t.test('a release without that field is refused', async (t) => {
+  const { repository, scripts } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  ) as { repository?: unknown; scripts: Record<string, string> };
+  t.match(scripts['prepublishOnly'], /^node (\S+) --release$/, 'npm publish asks');
+  const { status, stderr } = spawnSync(process.execPath, [`${folder}write.ts`, '--release'], {
+    encoding: 'utf8',
+  });
+  t.equal(status, repository === undefined ? 1 : 0);
+  if (repository === undefined) t.match(stderr, /"repository" in package\.json/);
+});
+
+t.test('an alert leads to a panel that shows its metric', async (t) => {
+  for (const { name, panel, expr } of ALERTS) {
+    const [uid, title] = panel;
+    const board = BOARDS.find((each) => each.uid === `sallyport-${uid}`);
+    const shown = Object.values(board?.rows ?? {})
+      .flat()
+      .find((each) => each.title === title);
+    const metrics = JSON.stringify(shown?.queries).match(/\b(?:sallyport|process)_\w+/g) ?? [];
+    const asked = recorded(expr);
+    const isUp = name === 'SallyportDown';
+    t.ok(
+      isUp || metrics.some((metric) => asked.includes(metric)),
+      `${name}: ${title} shows ${metrics.join()}`,
+    );
+  }
+});
+
+/** An expression with what its recording rules ask for. */
+function recorded(expr: string): string {
+  const { groups } = parse(read('recording.rules.yml')) as {
+    groups: { rules: { record: string; expr: string }[] }[];
+  };
+  const used = groups.flatMap(({ rules }) => rules).filter(({ record }) => expr.includes(record));
+  return [expr, ...used.map((rule) => rule.expr)].join(' ');
+}

@@ -1,0 +1,137 @@
+/** Are good tokens accepted, bad ones refused, and revoked ones refused at once? */
+import { routesOf, type Alert } from './alert.ts';
+
+const DECISIONS = 'sallyport_auth_decisions_total';
+const UNCHECKED = 'reason=~"keys_unavailable|introspection_unavailable"';
+/** By route and issuer. */
+const rate = (labels: string, window: string): string =>
+  `sum by (job, route, issuer) (rate(${DECISIONS}{${labels}}[${window}]))`;
+const unchecked = routesOf(
+  `sum by (route) (rate(${DECISIONS}{job=%q,issuer=%q,${UNCHECKED}}[5m])) > 0`,
+  'job',
+  'issuer',
+);
+const LOGOUTS = 'sallyport_backchannel_logouts_total{result="accepted"}';
+const logouts = (offset: string): string => `sum by (job, issuer) (increase(${LOGOUTS}[3h]${offset}))`;
+const allowed = (offset: string): string =>
+  `sum by (job, issuer) (rate(${DECISIONS}{decision="allow"}[3h]${offset}))`;
+
+export const AUTHENTICATION_ALERTS: readonly Alert[] = [
+  {
+    name: 'SallyportDenialsUnusual',
+    severity: 'ticket',
+    expr: `sallyport:denial_ratio:rate30m > 0.05
+and sallyport:denial_ratio:rate30m > 3 * (sallyport:denial_ratio:rate30m offset 1d)
+and sallyport:decisions:rate30m > 0.1`,
+    for: '10m',
+    summary:
+      '{{ $labels.route }} refuses {{ $value | humanizePercentage }}, three times as much as yesterday',
+    panel: ['authentication', 'Refused, by route'],
+  },
+  {
+    name: 'SallyportUnknownKeys',
+    severity: 'page',
+    // Tokens with invented keys alone change nothing of what passes: the route must also let fewer pass than an hour ago.
+    expr: `${rate('reason="unknown_key"', '5m')}
+/ on (job, route) group_left () sum by (job, route) (rate(${DECISIONS}[5m])) > 0.05
+and (
+  ${rate('decision="allow"', '5m')}
+  or 0 * ${rate('reason="unknown_key"', '5m')}
+) < 0.8 * (sum by (job, route, issuer) (rate(${DECISIONS}{decision="allow"}[50m] offset 10m)) >= 50 / 3000)`,
+    for: '2m',
+    summary:
+      '{{ $value | humanizePercentage }} of the requests of {{ $labels.route }} bring tokens of {{ $labels.issuer }} with a key that is not in its key set',
+    panel: ['authentication', 'Unknown keys'],
+  },
+  {
+    name: 'SallyportKeysStale',
+    severity: 'ticket',
+    expr: 'sallyport_jwks_age_seconds > 1800',
+    for: '1m',
+    summary:
+      'the keys of {{ $labels.issuer }} were {{ if eq (printf "%v" $value) "+Inf" }}never fetched{{ else }}last fetched {{ $value | humanizeDuration }} ago{{ end }}',
+    panel: ['authentication', 'Age of keys'],
+  },
+  {
+    name: 'SallyportAuthorityOut',
+    severity: 'page',
+    // One failure is no outage: more than five requests, and more than one in twenty.
+    expr: `sum by (job, issuer) (rate(${DECISIONS}{${UNCHECKED}}[5m]))
+/ sum by (job, issuer) (rate(${DECISIONS}[5m])) > 0.05
+and sum by (job, issuer) (increase(${DECISIONS}{${UNCHECKED}}[5m])) > 5`,
+    for: '1m',
+    summary: `{{ $value | humanizePercentage }} of the tokens of {{ $labels.issuer }} cannot be checked, and their requests get a 503: ${unchecked}`,
+    panel: ['authentication', 'Tokens that cannot be checked'],
+  },
+  {
+    name: 'SallyportIdentityHeadersSpoofed',
+    severity: 'ticket',
+    expr: 'sum by (job, route) (increase(sallyport_identity_headers_stripped_total[10m])) > 10',
+    summary:
+      'clients send identity headers of their own to {{ $labels.route }}: {{ $value | humanize }} in 10 minutes',
+    panel: ['authentication', 'Identity headers from clients'],
+  },
+];
+
+export const REVOCATION_ALERTS: readonly Alert[] = [
+  {
+    name: 'SallyportRevocationViewStale',
+    severity: 'page',
+    expr: 'sallyport_revocation_view_age_seconds > sallyport_revocation_max_view_age_seconds',
+    for: '10s',
+    summary: '{{ $labels.instance }} has not seen the revocation list for {{ $value | humanizeDuration }}',
+    panel: ['revocation', 'Age of the view'],
+  },
+  {
+    name: 'SallyportRevocationStoreOut',
+    severity: 'page',
+    expr: 'sallyport_revocation_store_connected == 0',
+    for: '1m',
+    summary: '{{ $labels.instance }} has no connection to the revocation store',
+    panel: ['revocation', 'Store'],
+  },
+  {
+    name: 'SallyportRevocationSlow',
+    severity: 'ticket',
+    expr: 'sallyport:revocation_propagation_seconds:p99_10m > 1',
+    for: '5m',
+    summary:
+      'a revocation takes {{ $value | humanizeDuration }} (p99) to reach the gateways of {{ $labels.job }}',
+    panel: ['revocation', 'From the store to the gateways'],
+  },
+  {
+    name: 'SallyportFailsOpen',
+    severity: 'page',
+    // A series that begins with its first event has no increase yet: what was not there before counts, too.
+    expr: `sum by (job, route) (increase(${DECISIONS}{decision="fail_open"}[5m])) > 0
+or sum by (job, route) (
+  ${DECISIONS}{decision="fail_open"}
+  unless ${DECISIONS}{decision="fail_open"} offset 5m
+) > 0`,
+    summary: '{{ $labels.route }} let requests pass without knowing whether their tokens are revoked',
+    panel: ['revocation', 'Passed unchecked'],
+  },
+  {
+    name: 'SallyportRevocationListLost',
+    severity: 'ticket',
+    expr: `max by (job) (sallyport_revocation_entries)
+< 0.1 * (max by (job) (max_over_time(sallyport_revocation_entries[1h] offset 10m)) >= 50)`,
+    for: '5m',
+    summary:
+      'the gateways of {{ $labels.job }} know {{ $value }} revocations, less than a tenth of an hour ago',
+    panel: ['revocation', 'Entries'],
+  },
+  {
+    name: 'SallyportNoLogouts',
+    severity: 'ticket',
+    // Users are there as yesterday at this time, and their logouts are not. Also where the series has gone: the endpoint
+    // may have left the configuration.
+    expr: `(${logouts('')} or 0 * ${logouts(' offset 1d')}) == 0
+and ${logouts(' offset 1d')} >= 10
+and ${allowed('')} > 0.5 * ${allowed(' offset 1d')}`,
+    for: '10m',
+    summary:
+      '{{ $labels.issuer }} has sent no back-channel logout for 3 hours; its tokens pass as they did yesterday',
+    panel: ['revocation', 'Logouts'],
+  },
+];
