@@ -64,7 +64,7 @@ t.test('a package that does outside work is imported in one place only', async (
   const homes: Record<string, RegExp> = {
     ioredis: /^revocation\/redis-connection\.ts$/,
     '@prometheus-io/client': /^telemetry\/metrics\.ts$/,
-    '@opentelemetry/api': /^telemetry\/spans\.ts$/,
+    '@opentelemetry/api': /^telemetry\/(?:spans|otlp-metrics)\.ts$/,
     '@bufbuild/protobuf': /^$/,
     '@bufbuild/protobuf/wire': /^http\/protobuf\.ts$/,
     undici: /^(?:token\/authorization-server-client|cli\/admin-client)\.ts$/,

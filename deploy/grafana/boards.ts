@@ -226,6 +226,14 @@ const OVERVIEW: Board = {
         },
       },
       {
+        title: 'Turned away',
+        asks: 'Which part of the requests of each gateway gets a 503, since limits.in_flight is reached?',
+        unit: 'percentunit',
+        badFrom: 0.01,
+        span: 8,
+        queries: { '{{instance}}': part('instance', rate(FAILED, 'error="overloaded"'), rate(REQUESTS)) },
+      },
+      {
         title: 'Connections',
         asks: 'How many connections of clients are open, by protocol? One of h2 or h2c is an HTTP/2 session with many requests.',
         unit: 'short',

@@ -43,7 +43,7 @@ export const OVERLOAD_ALERTS: readonly Alert[] = [
 / sum by (job, instance) (rate(sallyport_http_requests_total[2m])) > 0.01`,
     for: '1m',
     summary: `{{ $labels.instance }} turns away {{ $value | humanizePercentage }} of requests, since limits.in_flight is reached: ${shed}`,
-    panel: ['overview', 'In flight, of the limit'],
+    panel: ['overview', 'Turned away'],
   },
   {
     name: 'SallyportNearlyOverloaded',
@@ -61,7 +61,7 @@ export const OVERLOAD_ALERTS: readonly Alert[] = [
     for: '1m',
     summary:
       '{{ $labels.listener }} of {{ $labels.instance }} closes new connections, since limits.connections is reached',
-    panel: ['overview', 'Connections'],
+    panel: ['overview', 'Connections refused'],
   },
   {
     name: 'SallyportEventLoopSlow',

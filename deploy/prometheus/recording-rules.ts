@@ -28,14 +28,14 @@ const passed = (window: string): Recording => ({
 });
 
 export const RECORDINGS: Readonly<Record<string, readonly Recording[]>> = {
-  'sallyport-availability': [
+  'sallyport-recorded-availability': [
     {
       record: 'sallyport:requests:rate5m',
       expr: 'sum by (job) (rate(sallyport_http_requests_total{code!~"401|403"}[5m]))',
     },
     ...['5m', '30m', '1h', '6h'].map(errorRatio),
   ],
-  'sallyport-routes': [
+  'sallyport-recorded-routes': [
     {
       record: 'sallyport:route_requests:rate2m',
       expr: 'sum by (job, route) (rate(sallyport_http_requests_total{route!="unmatched"}[2m]))',
@@ -43,7 +43,7 @@ export const RECORDINGS: Readonly<Record<string, readonly Recording[]>> = {
     ...['2m', '50m'].map(passed),
     ...['5m', '30m', '1h', '6h'].map(slowRatio),
   ],
-  'sallyport-decisions': [
+  'sallyport-recorded-decisions': [
     {
       record: 'sallyport:decisions:rate30m',
       expr: 'sum by (job, route) (rate(sallyport_auth_decisions_total[30m]))',

@@ -6,9 +6,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { format } from 'prettier';
 import { parse, stringify } from 'yaml';
 import { panelPath } from '../grafana/dashboards.ts';
-import { ALERTS, alertGroups, linksOf, recordingGroups, runbookBase, UNSET_REPOSITORY } from './rules.ts';
+import {
+  ALERTS,
+  alertGroups,
+  GROUP_ORDER,
+  linksOf,
+  recordingGroups,
+  runbookBase,
+  UNSET_REPOSITORY,
+} from './rules.ts';
 
 interface AlertTests {
+  readonly group_eval_order?: readonly string[];
   readonly tests: readonly {
     readonly alert_rule_test: readonly {
       readonly alertname: string;
@@ -51,7 +60,7 @@ function linkedTests(file: string, base: string): AlertTests {
       expected.exp_annotations = { summary, ...(description !== undefined && { description }), ...links };
     }
   }
-  return tests;
+  return { ...tests, group_eval_order: GROUP_ORDER };
 }
 
 const yaml = (value: object): string => stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });

@@ -1,6 +1,6 @@
 import { Instance } from '../assembly/instance.ts';
 import { systemClock } from '../clock.ts';
-import { loadTracing } from '../telemetry/trace-context.ts';
+import { loadTracing, offerMetrics } from '../telemetry/trace-context.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { configurationWarnings } from '../config/warnings.ts';
 import { Reloader } from '../assembly/reloader.ts';
@@ -29,6 +29,7 @@ export const run: Command = {
     const tracing = await loadTracing();
     const loaded = configurationOf(args);
     const instance = new Instance(loaded, log, systemClock, tracing);
+    await offerMetrics(instance.metrics);
     const reloader = new Reloader(instance, loaded, () => configurationOf(args), logger, systemClock);
     if (isTerminal) introduceToPeople(loaded);
     else introduceToCollectors(loaded, logger);

@@ -46,6 +46,15 @@ export interface MetricDescription {
   readonly labelNames: readonly string[];
 }
 
+export interface MetricSample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+interface Collected extends Omit<MetricSample, 'name'> {
+  readonly metricName?: string;
+}
+
 /** The route label of a request that matched none. */
 export const UNMATCHED = 'unmatched';
 
@@ -216,6 +225,18 @@ export class Metrics {
       const { name, help, type, labelNames } = metric as unknown as MetricDescription;
       return { name, help, type, labelNames };
     });
+  }
+
+  /** The present value of every series; those of a histogram under the names that Prometheus gives them. */
+  async samples(): Promise<MetricSample[]> {
+    const collected = await this.registry.getMetricsAsJSON();
+    return collected.flatMap(({ name, values }) =>
+      (values as readonly Collected[]).map(({ metricName = name, labels, value }) => ({
+        name: metricName,
+        labels,
+        value,
+      })),
+    );
   }
 
   /** Everything, in Prometheus' text format. */

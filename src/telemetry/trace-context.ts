@@ -4,6 +4,7 @@
 import { randomFillSync, randomUUID } from 'node:crypto';
 import type { RequestHead } from '../http/request-head.ts';
 import type { Exchange } from './exchange.ts';
+import type { Metrics } from './metrics.ts';
 
 /** version 00: 00-<trace id>-<parent id>-<flags>; neither id may be all zeros. */
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
@@ -72,13 +73,23 @@ export function traceparentText({ traceId, spanId, traceFlags }: TraceParent): s
  * only continued, and no code of OpenTelemetry's is loaded.
  */
 export async function loadTracing(): Promise<Tracing> {
-  // Where every copy of the API finds the SDK that has registered.
-  const registered = (globalThis as Record<symbol, { trace?: unknown } | undefined>)[
-    Symbol.for('opentelemetry.js.api.1')
-  ];
-  if (registered?.trace === undefined) return passingTracing;
+  if (registeredSdk()?.trace === undefined) return passingTracing;
   const { Spans } = await import('./spans.ts');
   return new Spans();
+}
+
+/** Offers the metrics to an SDK, where the process has loaded one that takes metrics; else it does nothing. */
+export async function offerMetrics(metrics: Metrics): Promise<void> {
+  if (registeredSdk()?.metrics === undefined) return;
+  const { observeMetrics } = await import('./otlp-metrics.ts');
+  observeMetrics(metrics);
+}
+
+/** Where every copy of the API finds the SDK that has registered. */
+function registeredSdk(): { readonly trace?: unknown; readonly metrics?: unknown } | undefined {
+  return (globalThis as Record<symbol, { trace?: unknown; metrics?: unknown } | undefined>)[
+    Symbol.for('opentelemetry.js.api.1')
+  ];
 }
 
 export function newRequestId(): string {
