@@ -193,6 +193,8 @@ export class Metrics {
       registers: [this.registry],
       collect() {
         this.reset();
+        // Without labels a reset leaves a zero, which says something: a gauge that is not set is absent.
+        if (labelNames.length === 0) this.remove();
         collect((value, ...labels) => {
           this.set(Object.fromEntries(labelNames.map((label, index) => [label, labels[index] ?? ''])), value);
         });

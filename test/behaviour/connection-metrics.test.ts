@@ -289,6 +289,7 @@ t.test(
       ...open(upstream.url),
       issuers: { down: issuer('http://127.0.0.1:1') },
     });
+    t.strictSame(await seriesOf(gateway, 'sallyport_requests_in_flight_limit'), [], 'no limit is no zero');
     const [before] = await seriesOf(gateway, 'sallyport_config_info');
     const loadedAt = await gateway.metric('sallyport_config_load_timestamp_seconds');
     t.match(before, /hash="[0-9a-f]{16}"\} 1$/);

@@ -16,15 +16,26 @@ export const noPrometheus =
 export interface Prometheus {
   /** The values of an instant query, one for each series. */
   query(expression: string): Promise<number[]>;
+  /** The labels of every alert that has fired since the start. */
+  fired(): Promise<Record<string, string>[]>;
 }
 
-/** Scrapes the targets twice a second. */
-export async function startPrometheus(t: Test, targets: readonly string[]): Promise<Prometheus> {
+export interface PrometheusOptions {
+  readonly intervalMs?: number;
+  /** Documents of rules, such as those of deploy/prometheus. */
+  readonly rules?: readonly object[];
+}
+
+/** Scrapes the targets, and evaluates the rules, twice a second or as asked for. */
+export async function startPrometheus(
+  t: Test,
+  targets: readonly string[],
+  { intervalMs = 500, rules = [] }: PrometheusOptions = {},
+): Promise<Prometheus> {
   const folder = temporaryFolder(t);
   const port = await freePort();
   const file = join(folder, 'prometheus.yml');
-  const scrape = { job_name: 'sallyport', static_configs: [{ targets }] };
-  writeFileSync(file, JSON.stringify({ global: { scrape_interval: '500ms' }, scrape_configs: [scrape] }));
+  writeConfiguration(folder, file, targets, { intervalMs, rules });
   const prometheus = spawn(
     'prometheus',
     [
@@ -41,6 +52,11 @@ export async function startPrometheus(t: Test, targets: readonly string[]): Prom
   const base = `http://127.0.0.1:${port}`;
   await until(async () => (await fetch(`${base}/-/ready`).catch(() => undefined))?.ok === true);
   return {
+    async fired() {
+      const body = new URLSearchParams({ 'match[]': 'ALERTS{alertstate="firing"}' });
+      const response = await fetch(`${base}/api/v1/series`, { method: 'POST', body });
+      return ((await response.json()) as { data: Record<string, string>[] }).data;
+    },
     async query(expression) {
       const body = new URLSearchParams({ query: expression });
       const response = await fetch(`${base}/api/v1/query`, { method: 'POST', body });
@@ -53,4 +69,24 @@ export async function startPrometheus(t: Test, targets: readonly string[]): Prom
       return (data?.result ?? []).map(({ value }) => Number(value[1]));
     },
   };
+}
+
+function writeConfiguration(
+  folder: string,
+  file: string,
+  targets: readonly string[],
+  { intervalMs, rules }: Required<PrometheusOptions>,
+): void {
+  const interval = `${intervalMs}ms`;
+  const files = rules.map((document, index) => {
+    const name = join(folder, `${index}.rules.yml`);
+    writeFileSync(name, JSON.stringify(document));
+    return name;
+  });
+  const configuration = {
+    global: { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval },
+    rule_files: files,
+    scrape_configs: [{ job_name: 'sallyport', static_configs: [{ targets }] }],
+  };
+  writeFileSync(file, JSON.stringify(configuration));
 }
