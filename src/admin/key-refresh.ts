@@ -10,7 +10,7 @@ import type { Clock } from '../clock.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
-import type { KeyChange, RemoteKeySet } from '../token/remote-key-set.ts';
+import type { KeyChange, RefreshedKeySet } from '../token/key-set.ts';
 
 /** How long other gateways may take to say that they have heard: news reach them within a second. */
 const ROLL_CALL_MS = 1_500;
@@ -23,7 +23,7 @@ export interface KeyRefreshParts {
   readonly store: RevocationStore;
   readonly view: RevocationView;
   /** By the exact `iss`, as configured now: gateways of one fleet may name an issuer differently. */
-  readonly keySets: () => ReadonlyMap<string, RemoteKeySet>;
+  readonly keySets: () => ReadonlyMap<string, RefreshedKeySet>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -66,7 +66,7 @@ export class KeyRefresh {
   }
 
   /** Resolves once every gateway that could be reached has fetched, or has failed to. */
-  async refresh(iss: string, keys: RemoteKeySet): Promise<KeyRefreshOutcome> {
+  async refresh(iss: string, keys: RefreshedKeySet): Promise<KeyRefreshOutcome> {
     const id = randomUUID();
     const replies = new Map<string, Reply>();
     this.#replies.set(id, replies);
@@ -120,7 +120,7 @@ export class KeyRefresh {
     }
   }
 
-  async #obey(id: string, issuer: string, keySet: RemoteKeySet): Promise<void> {
+  async #obey(id: string, issuer: string, keySet: RefreshedKeySet): Promise<void> {
     const forced = keySet.force();
     await this.#say({ keys: 'heard', id });
     const { fetched, added, removed } = await forced;

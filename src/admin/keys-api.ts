@@ -2,14 +2,14 @@
 import type { Configuration } from '../config/schema.ts';
 import { keyIds, type KeyRefresh, type KeyRefreshOutcome } from './key-refresh.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
-import type { RemoteKeySet } from '../token/remote-key-set.ts';
+import type { RefreshedKeySet } from '../token/key-set.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import type { Caller } from './caller.ts';
 
 export interface KeysApiParts {
   readonly issuers: Configuration['issuers'];
   /** Key sets behind a URL, by issuer name. */
-  readonly keySets: ReadonlyMap<string, RemoteKeySet>;
+  readonly keySets: ReadonlyMap<string, RefreshedKeySet>;
   readonly refresh: KeyRefresh;
   readonly audit: AuditLog;
 }

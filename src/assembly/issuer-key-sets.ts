@@ -6,7 +6,7 @@ import { isLoopback } from '../http/loopback.ts';
 import { isHmac, type SignatureAlgorithm } from '../token/algorithms.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
-import { SecretBesideSet, type KeySet } from '../token/key-set.ts';
+import { SecretBesideSet, type KeySet, type RefreshedKeySet } from '../token/key-set.ts';
 import { REFETCH_INTERVAL_MS, RemoteKeySet, type RemoteKeySetOptions } from '../token/remote-key-set.ts';
 import type { SkippedKey } from '../token/verification-key.ts';
 import type { IssuerObserver } from './issuer-observer.ts';
@@ -14,12 +14,16 @@ import { parseJson } from './json-file.ts';
 import { algorithmsOf, hasKeySet, keyCache, PUBLIC_KEYS, secretKeySet, staticKeySet } from './key-sets.ts';
 import { serverAccess } from './server-access.ts';
 
+export type KeySetFactory = (source: string, options: RemoteKeySetOptions) => RefreshedKeySet;
+
 export interface KeySetParts {
   readonly client: AuthorizationServerClient;
   readonly clock: Clock;
   readonly observer: IssuerObserver;
   /** Where the key sets behind URLs come from instead. */
   readonly fetchKeys?: (issuerName: string) => Promise<unknown>;
+  /** Makes a key set behind a URL, for one that is shared between workers; `source`: all that it is made of. */
+  readonly keySetOf?: KeySetFactory | undefined;
   /** For a look at one token: an unknown kid is looked for at once, and key sets are neither stored nor restored. */
   readonly oneLook?: boolean;
 }
@@ -30,20 +34,20 @@ interface KeySource {
 }
 
 interface PreviousSets {
-  readonly bySource: ReadonlyMap<string, RemoteKeySet>;
-  readonly sources: ReadonlyMap<RemoteKeySet, KeySource>;
+  readonly bySource: ReadonlyMap<string, RefreshedKeySet>;
+  readonly sources: ReadonlyMap<RefreshedKeySet, KeySource>;
 }
 
 export class IssuerKeySets {
   readonly #parts: KeySetParts;
   readonly #previous: PreviousSets | undefined;
   /** By issuer name. */
-  readonly #remote = new Map<string, RemoteKeySet>();
+  readonly #remote = new Map<string, RefreshedKeySet>();
   /** The same, by all that they are made of. */
-  readonly #bySource = new Map<string, RemoteKeySet>();
-  readonly #takenOver = new Set<RemoteKeySet>();
+  readonly #bySource = new Map<string, RefreshedKeySet>();
+  readonly #takenOver = new Set<RefreshedKeySet>();
   /** By set: how its document is fetched, and by which client. */
-  readonly #sources = new Map<RemoteKeySet, KeySource>();
+  readonly #sources = new Map<RefreshedKeySet, KeySource>();
 
   /** @param previous whose sets are taken over where they are the same */
   constructor(parts: KeySetParts, previous: IssuerKeySets | undefined) {
@@ -53,7 +57,7 @@ export class IssuerKeySets {
   }
 
   /** Key sets behind a URL, by issuer name. */
-  get remote(): ReadonlyMap<string, RemoteKeySet> {
+  get remote(): ReadonlyMap<string, RefreshedKeySet> {
     return this.#remote;
   }
 
@@ -82,7 +86,7 @@ export class IssuerKeySets {
     const source = JSON.stringify([name, issuer.issuer, jwks_url, allow_http, algorithms, issuer.keys]);
     const known = this.#previous?.bySource.get(source);
     const options = this.#optionsOf(name, issuer, folder);
-    const keys = known ?? new RemoteKeySet(options);
+    const keys = known ?? this.#parts.keySetOf?.(source, options) ?? new RemoteKeySet(options);
     if (known) this.#takenOver.add(known);
     const client = this.#parts.client.through(serverAccess(issuer, folder));
     this.#sources.set(keys, { client, fetchDocument: options.fetchDocument });

@@ -21,7 +21,7 @@ import { RouteTokenVerifier } from '../token/route-token-verifier.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
 import { JwtVerifier } from '../token/jwt-verifier.ts';
 import { OpaqueVerifier, type OpaquePolicy } from '../token/opaque-verifier.ts';
-import type { RemoteKeySet } from '../token/remote-key-set.ts';
+import type { RefreshedKeySet } from '../token/key-set.ts';
 import type { TokenVerifier } from '../token/token-verifier.ts';
 import type { TokenCaches } from '../token/token-caches.ts';
 import { TokenIdentifier } from '../token/token-identity.ts';
@@ -99,12 +99,12 @@ export class Issuers {
   }
 
   /** Key sets behind a URL, by issuer name. */
-  get remoteKeySets(): ReadonlyMap<string, RemoteKeySet> {
+  get remoteKeySets(): ReadonlyMap<string, RefreshedKeySet> {
     return this.#keySets.remote;
   }
 
   /** Key sets behind a URL, by the exact `iss`. */
-  get remoteKeySetsByIss(): ReadonlyMap<string, RemoteKeySet> {
+  get remoteKeySetsByIss(): ReadonlyMap<string, RefreshedKeySet> {
     return new Map(
       [...this.#keySets.remote].map(([name, keys]) => [this.#jwt.get(name)?.policy.issuer ?? name, keys]),
     );

@@ -25,6 +25,26 @@ export interface KeySet {
   refetch(caller: TokenCaller, isFound: () => boolean): Promise<boolean>;
 }
 
+/** What a forced fetch came to. */
+export interface KeyChange {
+  readonly fetched: boolean;
+  readonly added: readonly VerificationKey[];
+  readonly removed: readonly VerificationKey[];
+}
+
+/** Keys behind a URL, which change by themselves. */
+export interface RefreshedKeySet extends KeySet {
+  /** Resolves once the set was fetched, or has failed once; it goes on from there. */
+  start(): Promise<void>;
+  stop(): void;
+  /** The same set is fetched in another way from now on. */
+  fetchBy(fetchDocument: () => Promise<unknown>): void;
+  /** Fetches now, whatever the cooldown. */
+  force(): Promise<KeyChange>;
+  /** Forces a fetch as soon as the cooldown permits, unless one has begun since then (on the monotonic clock). */
+  renew(sinceMs: number): void;
+}
+
 /** More candidates than this for one token are not tried: each costs a signature check. */
 const MAX_CANDIDATES = 4;
 

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
-import { candidatesIn, type KeySet } from './key-set.ts';
+import { candidatesIn, type KeyChange, type RefreshedKeySet } from './key-set.ts';
 import { KeyWaiters } from './key-waiters.ts';
 import type { TokenCaller } from './token-verifier.ts';
 import { importKeySet, type KeyImport, type VerificationKey } from './verification-key.ts';
@@ -31,6 +31,16 @@ export interface RemoteKeySetOptions {
   readonly storage: KeyStorage | undefined;
   readonly clock: Clock;
   readonly observer: KeySetObserver;
+  /** Of a set that workers follow: told of what each fetch has come to, and awaited before the fetch counts as done. */
+  readonly told?: (news: KeySetNews) => Promise<void>;
+}
+
+/** What a fetch has come to, for those that follow the set. */
+export interface KeySetNews {
+  /** Of the fetch: they are counted from 1. */
+  readonly fetch: number;
+  /** The members that may be used, and how old they are; undefined: the fetch has failed. */
+  readonly set: { readonly keys: readonly object[]; readonly ageMs: number } | undefined;
 }
 
 /** Keeps the last good key set of one issuer and source. It reports its own failures and throws nothing. */
@@ -49,14 +59,7 @@ export interface KeySetObserver {
   failed(error: unknown): void;
 }
 
-/** What a forced fetch came to. */
-export interface KeyChange {
-  readonly fetched: boolean;
-  readonly added: readonly VerificationKey[];
-  readonly removed: readonly VerificationKey[];
-}
-
-export class RemoteKeySet implements KeySet {
+export class RemoteKeySet implements RefreshedKeySet {
   readonly isFixed = false;
   readonly #options: RemoteKeySetOptions;
   readonly #waiters: KeyWaiters;
@@ -86,6 +89,10 @@ export class RemoteKeySet implements KeySet {
     return this.#generation;
   }
 
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
   get available(): boolean {
     return this.#options.clock.monotonicMs() - this.#lastSuccessMs <= this.#options.maxStaleMs;
   }
@@ -109,12 +116,23 @@ export class RemoteKeySet implements KeySet {
   }
 
   async refetch(caller: TokenCaller, isFound: () => boolean): Promise<boolean> {
-    // While the endpoint is down nothing waits for the next failure: 503 at once.
-    if (this.#failures > 0 && !this.#fetching && this.#untilDueMs > 0) return false;
+    if (this.#isDown) return false;
     const decided = this.#waiters.join(caller, this.#begun, isFound);
     if (decided === undefined) return false;
     this.#demand();
     return decided;
+  }
+
+  /**
+   * As refetch, for those that follow the set and wait for themselves.
+   *
+   * @returns how many fetches have begun before this; undefined where none is to be waited for
+   */
+  ask(): number | undefined {
+    if (this.#isDown) return undefined;
+    const begun = this.#begun;
+    this.#demand();
+    return begun;
   }
 
   /** The same set is fetched in another way from now on, and at once. The keys that are there stay until then. */
@@ -158,6 +176,11 @@ export class RemoteKeySet implements KeySet {
     return this.#fetch();
   }
 
+  /** While the endpoint is down nothing waits for the next failure: 503 at once. */
+  get #isDown(): boolean {
+    return this.#failures > 0 && !this.#fetching && this.#untilDueMs > 0;
+  }
+
   get #untilDueMs(): number {
     const { clock, refetchIntervalMs } = this.#options;
     return this.#lastStartMs + refetchIntervalMs - clock.monotonicMs();
@@ -199,25 +222,30 @@ export class RemoteKeySet implements KeySet {
       this.#take(imported, 0);
       this.#failures = 0;
       observer.refreshed(imported.skipped);
+      await this.#options.told?.({ fetch: number, set: { keys: imported.accepted, ageMs: 0 } });
       this.#waiters.fetched(number);
       this.#options.storage?.save(imported.accepted);
       return true;
     } catch (error) {
       this.#failures++;
       observer.failed(error);
-      if (number === 1) await this.#restore();
+      const restored = number === 1 ? await this.#restore() : undefined;
+      await this.#options.told?.({ fetch: number, set: restored });
       this.#waiters.failed();
       return false;
     }
   }
 
   /** The authorization server has not been reached since the start: what it said before that is better than nothing. */
-  async #restore(): Promise<void> {
+  async #restore(): Promise<KeySetNews['set']> {
     const { storage, algorithms, maxStaleMs, observer } = this.#options;
     const stored = await storage?.load();
-    if (stored === undefined || stored.ageMs > maxStaleMs) return;
-    this.#take(importKeySet(stored.document, algorithms), stored.ageMs);
-    observer.restored(stored.ageMs);
+    if (stored === undefined || stored.ageMs > maxStaleMs) return undefined;
+    const { ageMs } = stored;
+    const imported = importKeySet(stored.document, algorithms);
+    this.#take(imported, ageMs);
+    observer.restored(ageMs);
+    return { keys: imported.accepted, ageMs };
   }
 
   #take({ keys }: KeyImport, ageMs: number): void {
