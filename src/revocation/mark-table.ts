@@ -144,6 +144,22 @@ export class MarkTable {
     for (let slot = 0; slot < this.#size; slot++) yield this.#markAt(slot);
   }
 
+  /**
+   * Some marks, from the end of the table to its beginning, so that a table that changes meanwhile is seen whole: a mark that
+   * moves goes towards the beginning, one that is new stands at the end. A mark may come twice.
+   *
+   * @param before where the last call ended; undefined: at the end
+   */
+  pageBefore(
+    before: number | undefined,
+    count: number,
+  ): { readonly marks: RevocationMark[]; readonly before: number } {
+    const marks: RevocationMark[] = [];
+    let slot = Math.min(before ?? this.#size, this.#size);
+    while (slot > 0 && marks.length < count) marks.push(this.#markAt(--slot));
+    return { marks, before: slot };
+  }
+
   #page(slot: number): MarkPage {
     return this.#pages[slot >> PAGE_BITS] as MarkPage;
   }

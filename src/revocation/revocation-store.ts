@@ -80,6 +80,10 @@ export type Position = string;
 export interface RevocationStore {
   /** Who learns of a change, and what survives a restart. */
   readonly kind: 'memory' | 'sqlite' | 'redis';
+  /**
+   * How old what it holds was when it was last asked for its position: of a copy. Absent: it holds what there is.
+   */
+  readonly ageMs?: number;
   /** The store's clock, in milliseconds since 1970. */
   nowMs(): Promise<number>;
   /**

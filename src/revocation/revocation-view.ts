@@ -1,9 +1,9 @@
 /**
  * The local copy of the revocation list: responds on every request, synchronously, and knows how old it may be.
  *
- * It notes the end of the store's log, loads a snapshot, then follows the log from there, so that nothing falls
- * between. About once a second it compares itself with the store; where they differ, it compares every mark, takes
- * what it lacks and puts back what the store has lost. Rules V1 to V6, V8, V14.
+ * It notes the end of the store's log, loads a snapshot, then follows the log from there, so that nothing falls between.
+ * About once a second it compares itself with the store; where they differ, it compares every mark, takes what it lacks
+ * and puts back what the store has lost. Rules V1 to V6, V8, V14.
  */
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../clock.ts';
@@ -48,7 +48,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
   readonly #store: RevocationStore;
   readonly #clock: Clock;
   /** As far as the log was read. */
-  readonly #marks = new MarkTable();
+  readonly #marks: MarkTable;
   /**
    * Changes that this gateway has made and the log has not brought yet. In force at once; apart, so that the table
    * can be compared with the store at a place of the log.
@@ -70,9 +70,10 @@ export class RevocationView extends EventEmitter<ViewEvents> {
   /** Is told of each token that is refused. */
   onRefusal: ((token: RevocableToken, issuedAt: number | undefined) => void) | undefined;
 
-  constructor(store: RevocationStore, clock: Clock) {
+  constructor(store: RevocationStore, clock: Clock, marks = new MarkTable()) {
     super();
     this.#store = store;
+    this.#marks = marks;
     this.#clock = clock;
   }
 
@@ -124,8 +125,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     const withCutoff = this.#marks.withCutoff + this.#own.withCutoff;
     const forGood = this.#marks.forGood + this.#own.forGood;
     if (withCutoff + forGood === 0) return false;
-    // A token's keys are looked for only where there is something of their kind to be found. An older
-    // gateway gives a session a cutoff, which counts for nothing: sessions are always looked for.
+    // Keys are looked for where there is something of their kind. Sessions always are: an older gateway gives one a cutoff.
     const revoked =
       (forGood > 0 && this.#anyRevokes(token.tokenKeys, undefined)) ||
       this.#anyRevokes(token.sessionKeys, undefined) ||
@@ -272,7 +272,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
       await this.#store.merge(lacking.slice(from, from + MERGE_MARKS));
     if (lacking.length > 0) this.emit('restored', lacking.length);
     collectAfterList(read);
-    this.#fresh(askedAtMs);
+    this.#fresh(askedAtMs - (this.#store.ageMs ?? 0));
     return position;
   }
 
