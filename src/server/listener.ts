@@ -11,6 +11,7 @@ import type { ListenerProtocol } from './http2-preface.ts';
 import { Http2Sessions, type Http2Limits } from './http2-sessions.ts';
 import { ListenerCertificates, type ListenerTls } from '../tls/server-certificates.ts';
 import type { Site } from './request-handler.ts';
+import type { SocketHandle } from './shared-sockets.ts';
 
 export interface ListenerOptions extends Http1Limits, Http2Limits {
   readonly host: string;
@@ -65,14 +66,15 @@ export class Listener {
 
   /**
    * @param failed called when a connection could not be accepted; the listener goes on
+   * @param socket that is bound already; undefined: its own, at the configured address
    * @throws Error if the address cannot be opened
    */
-  async listen(failed: (error: Error) => void): Promise<void> {
+  async listen(failed: (error: Error) => void, socket?: SocketHandle): Promise<void> {
     const { host, port, reusePort } = this.#options;
     const server = this.#http1.node;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);
-    server.listen({ host, port, reusePort }, resolve);
+    server.listen(socket ?? { host, port, reusePort }, resolve);
     await promise;
     server.off('error', reject);
     server.on('error', failed);
