@@ -6,6 +6,9 @@
  */
 import { collectDefaultMetrics, Gauge, Registry, type Metric } from '@prometheus-io/client';
 import { HeldCounter, HeldHistogram, type RegistrableMetric } from './metric-children.ts';
+import type { MetricsSnapshot } from './metric-snapshots.ts';
+
+export { Registry };
 
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const OVERHEAD_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1];
@@ -244,6 +247,11 @@ export class Metrics {
   /** Everything, in Prometheus' text format. */
   async text(): Promise<{ readonly contentType: string; readonly body: string }> {
     return { contentType: this.registry.contentType, body: await this.registry.metrics() };
+  }
+
+  /** Everything, for another process. */
+  async snapshot(): Promise<MetricsSnapshot> {
+    return await this.registry.getMetricsAsJSON();
   }
 
   #counter(name: string, help: string, labelNames: readonly string[]): HeldCounter {
