@@ -20,7 +20,7 @@ export interface RouteParts {
   readonly revocations: RevocationsApi;
   readonly keys: KeysApi;
   readonly readiness: () => Readiness;
-  readonly status: () => object;
+  readonly status: () => object | Promise<object>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   /** The JWK Set of the assertion keys; undefined where none are configured. */
   readonly publicKeys: object | undefined;
@@ -83,7 +83,7 @@ const session: Handler<ApiRequest> = (_, { caller }) => ({
   status: 200,
   body: { name: caller.name, role: caller.role, expires_at: caller.expiresAt ?? null },
 });
-const status: Handler<ApiRequest> = (parts) => ({ status: 200, body: parts.status() });
+const status: Handler<ApiRequest> = async (parts) => ({ status: 200, body: await parts.status() });
 const list: Handler<ApiRequest> = ({ revocations }, { query }) => revocations.list(query);
 const create: Handler<ApiRequest> = ({ revocations }, { body, caller }) => revocations.create(body, caller);
 const show: Handler<ApiRequest> = ({ revocations }, { name }) => revocations.show(name);

@@ -18,9 +18,10 @@ import { extAuthzSite } from '../handlers/ext-authz-handler.ts';
 import { Gateway } from '../gateway.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { InFlightLimiter, type InFlight } from '../handlers/in-flight-limiter.ts';
-import { Issuers } from './issuers.ts';
+import { Issuers, type IssuerParts } from './issuers.ts';
 import type { KeyReports } from './key-reports.ts';
 import type { KeyRefresh } from '../admin/key-refresh.ts';
+import type { Place } from './place.ts';
 import type { ListenerOptions } from '../server/listener.ts';
 import type { LiveStreams } from '../handlers/live-streams.ts';
 import { LogoutHandler, type LogoutEndpoint, type LogoutObserver } from '../handlers/logout-handler.ts';
@@ -67,6 +68,7 @@ export interface Lasting {
   readonly keyReports: KeyReports;
   /** Is the gateway ready, as /readyz has it? */
   readonly isReady: () => boolean;
+  readonly place: Place;
 }
 
 export type ListenerConfiguration = LoadedConfiguration['configuration']['listeners'][number];
@@ -101,13 +103,7 @@ export class Generation {
     this.#lasting = lasting;
     this.policy = compilePolicy(configuration);
     this.caches = new TokenCaches(configuration.caches, previous?.caches.lookups);
-    this.issuers = new Issuers(loaded, {
-      client: lasting.client,
-      caches: this.caches,
-      clock,
-      observer: issuerObserver(metrics, log.logger, lasting.keyReports),
-      ...(previous && { previous: previous.issuers }),
-    });
+    this.issuers = new Issuers(loaded, this.#issuerParts(previous));
     this.#signer = assertionSigner(loaded, clock);
     this.#observer = requestObserver(loaded, lasting);
     this.#gateway = new Gateway({
@@ -133,11 +129,23 @@ export class Generation {
     this.#logouts = this.#logoutHandler();
     // Last, since it begins to ask its targets how they are.
     this.forwarder = new UpstreamForwarder(
-      allUpstreamOptions(configuration),
+      lasting.place.serves ? allUpstreamOptions(configuration) : new Map(),
       clock,
       upstreamObserver(metrics, log.logger),
       () => view.revision + lasting.streams.revision,
     );
+  }
+
+  #issuerParts(previous: Generation | undefined): IssuerParts {
+    const { client, clock, metrics, log, keyReports, place } = this.#lasting;
+    return {
+      client,
+      caches: this.caches,
+      clock,
+      observer: issuerObserver(metrics, log.logger, keyReports),
+      keySetOf: place.keySetOf,
+      ...(previous && { previous: previous.issuers }),
+    };
   }
 
   #logoutHandler(): LogoutHandler {

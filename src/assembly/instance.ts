@@ -1,8 +1,7 @@
 /**
  * Puts a gateway together from its configuration, and puts another configuration in its place when told to.
  */
-import { randomBytes } from 'node:crypto';
-import { openStore } from './revocation-store.ts';
+import type { AddressInfo } from 'node:net';
 import type { Readiness } from '../admin/routes.ts';
 import { AdminServer } from '../admin/server.ts';
 import { CertificateWatch } from './certificate-watch.ts';
@@ -13,28 +12,29 @@ import type { Configuration } from '../config/schema.ts';
 import { restartProblems } from '../config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
 import { InFlight } from '../handlers/in-flight-limiter.ts';
-import { KeyRefresh } from '../admin/key-refresh.ts';
-import { KeyReports } from './key-reports.ts';
+import { lastingParts } from './lasting.ts';
 import { Listener } from '../server/listener.ts';
 import { openAddress } from './open-address.ts';
-import { LiveStreams } from '../handlers/live-streams.ts';
+import { alone, type Place } from './place.ts';
 import type { Policy } from '../policy.ts';
 import { exposeAll } from './exposed.ts';
-import { reportStore } from './instrumentation.ts';
-import type { RevocationStore } from '../revocation/revocation-store.ts';
-import { EntryRenewal } from '../revocation/entry-renewal.ts';
+import { reportPropagation, reportRestored } from './instrumentation.ts';
 import { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Log } from '../telemetry/logger.ts';
 import { EventLoopDelay } from '../telemetry/event-loop-delay.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { RefusalLines } from '../telemetry/refusal-lines.ts';
 import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
-import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { VERSION } from '../version.ts';
 import { readinessOf } from './readiness.ts';
 import { statusJson } from './status.ts';
 import { StoreReports } from './store-reports.ts';
+
+/** A configuration that was found fit, and is not in place yet. One of the two must be called. */
+export interface PreparedReload {
+  commit(): void;
+  discard(): void;
+}
 
 /** A gateway that is ready to start. */
 export class Instance {
@@ -46,13 +46,15 @@ export class Instance {
   readonly #lasting: Lasting;
   readonly #startedAtMs: number;
   readonly #certificates: CertificateWatch;
-  readonly #storeReports: StoreReports;
+  readonly #storeReports: StoreReports | undefined;
   readonly #eventLoopDelay: EventLoopDelay;
   #generation: Generation;
   /** One reload after the other. */
   #reloading: Promise<unknown> = Promise.resolve();
   /** Issuers whose keys have not yet been asked for once. */
   #keysPending = true;
+  /** Settles when they were. */
+  #keysAsked: Promise<unknown> = Promise.resolve();
   /** Keys of every issuer have been there, or `readiness.require_keys` has passed since the start. */
   #keysAwaited = false;
   /** Listens everywhere. */
@@ -67,78 +69,37 @@ export class Instance {
     log: Log,
     clock: Clock = systemClock,
     tracing: Tracing = passingTracing,
+    place: Place = alone(loaded, clock),
   ) {
     const { configuration } = loaded;
     this.#startedAtMs = clock.monotonicMs();
-    const store = openStore(loaded, clock);
-    this.view = new RevocationView(store, clock);
-    this.#lasting = this.#partsOf(store, log, clock, tracing);
+    this.view = new RevocationView(place.store, clock, place.marks);
+    const { metrics, inFlight, view } = this;
+    const isReady = (): boolean => this.readiness.ready;
+    const parts = { place, metrics, inFlight, view, log, clock, tracing, isReady };
+    this.#lasting = lastingParts(parts, () => this.#generation);
     const generation = new Generation(loaded, this.#lasting);
     this.#generation = generation;
-    this.listeners = configuration.listeners.map(
+    this.listeners = (place.serves ? configuration.listeners : []).map(
       (options) => new Listener(generation.listenerOptions(options), generation.site(options), clock),
     );
     this.#certificates = new CertificateWatch(clock, log.logger);
-    this.#certificates.use(configuration);
+    if (place.administers) this.#certificates.use(configuration);
     this.#eventLoopDelay = new EventLoopDelay(this.metrics.eventLoopDelaySeconds, clock);
     this.admin = new AdminServer({
       ...generation.adminParts,
-      readiness: () => this.readiness,
-      status: () =>
-        statusJson({
-          generation: this.#generation,
-          lasting: this.#lasting,
-          uptimeMs: clock.monotonicMs() - this.#startedAtMs,
-          ready: this.readiness.ready,
-          certificates: this.#certificates.status,
-        }),
-      metrics: () => this.metrics.text(),
+      readiness: () => place.overview?.readiness(this.readiness) ?? this.readiness,
+      status: () => place.overview?.status(this.status) ?? this.status,
+      metrics: () => place.overview?.metrics() ?? this.metrics.text(),
       logger: log.logger,
     });
     this.#storeReports = this.#report();
   }
 
-  /** Builds what outlives a reload. */
-  #partsOf(store: RevocationStore, log: Log, clock: Clock, tracing: Tracing): Lasting {
-    const { metrics, inFlight, view } = this;
-    const keepSeconds = (): number => this.#generation.loaded.configuration.revocation.keep / 1000;
-    const renewal = new EntryRenewal({ store, view, clock, keepSeconds });
-    view.onRefusal = (token, issuedAt) => renewal.refused(token, issuedAt);
-    return {
-      store,
-      view,
-      streams: new LiveStreams(view, clock, (reason) => {
-        metrics.streamsClosed.child(reason).value++;
-      }),
-      client: new AuthorizationServerClient(),
-      metrics,
-      inFlight,
-      log,
-      refusalLines: new RefusalLines(clock, ({ level, route, reason }, leftOut) =>
-        log.logger[level](
-          { route, reason, left_out: leftOut },
-          'refused requests that have no line of their own',
-        ),
-      ),
-      clock,
-      randomLogKey: randomBytes(32).toString('base64url'),
-      tracing,
-      keyRefresh: new KeyRefresh({
-        store,
-        view,
-        keySets: () => this.#generation.issuers.remoteKeySetsByIss,
-        clock,
-        logger: log.logger,
-      }),
-      keyReports: new KeyReports(metrics, log.logger, clock),
-      isReady: () => this.readiness.ready,
-    };
-  }
-
   /** Exposes the gauges, and logs when the revocation list comes and goes. */
-  #report(): StoreReports {
+  #report(): StoreReports | undefined {
     const { metrics, view } = this;
-    const { store, log, clock } = this.#lasting;
+    const { store, log, clock, place } = this.#lasting;
     const revocation = (): Configuration['revocation'] => this.#generation.loaded.configuration.revocation;
     exposeAll({
       lasting: this.#lasting,
@@ -146,9 +107,17 @@ export class Instance {
       listeners: () => this.listeners,
       certificates: this.#certificates,
     });
-    reportStore(view, metrics, log.logger, clock);
+    if (place.serves) reportPropagation(view, metrics, clock);
+    if (!place.administers) return undefined;
+    reportRestored(view, log.logger);
     reportUnlistedClaims(store, view, log.logger, () => revocation().claims);
     return new StoreReports({ view, logger: log.logger, clock, revocation, policy: () => this.policy });
+  }
+
+  /** Where it listens: address and port. */
+  get addresses(): { readonly listeners: readonly string[]; readonly admin: string } {
+    const text = ({ address, port }: AddressInfo): string => `${address}:${port}`;
+    return { listeners: this.listeners.map((each) => text(each.address)), admin: text(this.admin.address) };
   }
 
   get policy(): Policy {
@@ -163,12 +132,12 @@ export class Instance {
    */
   async start(): Promise<boolean> {
     this.view.start();
-    this.#storeReports.start();
+    this.#storeReports?.start();
     this.#eventLoopDelay.start();
-    const keys = this.#generation.issuers.start().then(() => (this.#keysPending = false));
+    this.#keysAsked = this.#generation.issuers.start().then(() => (this.#keysPending = false));
     this.#listening = this.#listen();
     await this.#listening;
-    await keys;
+    await this.#keysAsked;
     return !this.#isStopping();
   }
 
@@ -180,21 +149,25 @@ export class Instance {
         { listener, error: describeError(error) },
         'a connection could not be accepted',
       );
-    await openAddress({ key: 'admin', host: admin.host, port: admin.port }, () =>
-      this.admin.listen(admin.host, admin.port, failing('admin')),
-    );
+    const { administers, socketOf } = this.#lasting.place;
+    if (administers)
+      await openAddress({ key: 'admin', host: admin.host, port: admin.port }, () =>
+        this.admin.listen(admin.host, admin.port, failing('admin')),
+      );
     for (const [index, listener] of this.listeners.entries()) {
       // A name may take seconds to resolve: a stop does not wait for the others.
       if (this.#isStopping()) return;
       const { host = '', port = 0 } = listeners[index] ?? {};
       const key = `listeners[${index}]`;
-      await openAddress({ key, host, port }, () => listener.listen(failing(key)));
+      const socket = await socketOf?.(index);
+      await openAddress({ key, host, port }, () => listener.listen(failing(key), socket));
     }
     this.#started = true;
   }
 
   /** Resolves when the gateway is ready to serve. */
   async ready(): Promise<void> {
+    await this.#keysAsked;
     if (this.view.ageMs === Infinity) {
       const { promise, resolve: loaded } = Promise.withResolvers<void>();
       this.view.once('loaded', loaded);
@@ -209,28 +182,43 @@ export class Instance {
    * @throws ConfigurationError where it cannot be used, or needs a restart; then nothing has changed
    */
   async reload(loaded: LoadedConfiguration): Promise<void> {
-    const reloading = this.#reloading.then(() => this.#replace(loaded));
+    const reloading = this.#reloading.then(async () => (await this.prepare(loaded))?.commit());
     // The next one waits for this one, even if it fails; the caller of this one gets its error below.
     this.#reloading = reloading.catch(() => undefined);
     await reloading;
   }
 
-  async #replace(loaded: LoadedConfiguration): Promise<void> {
-    if (this.#draining) return;
+  /**
+   * The first half of a reload: builds what the configuration asks for. One at a time.
+   *
+   * @returns undefined where a drain has begun
+   * @throws as reload
+   */
+  async prepare(loaded: LoadedConfiguration): Promise<PreparedReload | undefined> {
+    if (this.#draining) return undefined;
     const before = this.#generation;
-    const problems = [
-      ...restartProblems(before.loaded.configuration, loaded.configuration),
-      ...(await droppedClaimProblems(this.#lasting.store, before.loaded.configuration, loaded.configuration)),
-    ];
-    if (problems.length > 0)
-      throw new ConfigurationError(problems.map((problem) => `${loaded.file}: ${problem}`));
+    if (this.#lasting.place.administers) await this.#refuseUnfit(before.loaded, loaded);
     const next = new Generation(loaded, this.#lasting, before);
     // Keys that are not yet known are fetched first, or have failed once: no request has to wait for them.
     await next.issuers.start();
-    if (this.#isStopping()) {
-      next.discard(before);
-      return;
-    }
+    const discard = (): void => next.discard(before);
+    if (!this.#isStopping())
+      return { discard, commit: () => (this.#isStopping() ? discard() : this.#replace(before, next)) };
+    discard();
+    return undefined;
+  }
+
+  async #refuseUnfit(before: LoadedConfiguration, after: LoadedConfiguration): Promise<void> {
+    const problems = [
+      ...restartProblems(before.configuration, after.configuration),
+      ...(await droppedClaimProblems(this.#lasting.store, before.configuration, after.configuration)),
+    ];
+    if (problems.length > 0)
+      throw new ConfigurationError(problems.map((problem) => `${after.file}: ${problem}`));
+  }
+
+  #replace(before: Generation, next: Generation): void {
+    const { loaded } = next;
     this.#generation = next;
     const { claims } = loaded.configuration.revocation;
     if (JSON.stringify(claims) !== JSON.stringify(before.loaded.configuration.revocation.claims))
@@ -240,7 +228,7 @@ export class Instance {
       if (options) listener.update(next.listenerOptions(options), next.site(options));
     }
     this.admin.update(next.adminParts);
-    this.#certificates.use(loaded.configuration);
+    if (this.#lasting.place.administers) this.#certificates.use(loaded.configuration);
     before.retire(next);
   }
 
@@ -254,7 +242,7 @@ export class Instance {
    * everything is closed.
    */
   async stop(): Promise<void> {
-    this.#draining = true;
+    this.beginDrain();
     // A server that is closed before its address is resolved would open it afterwards.
     await this.#listening.catch(() => undefined);
     const { issuers, forwarder, loaded } = this.#generation;
@@ -264,12 +252,28 @@ export class Instance {
     await Promise.all(this.listeners.map((listener) => listener.drain(delayMs, drain)));
     issuers.stop();
     this.#certificates.stop();
-    this.#storeReports.stop();
+    this.#storeReports?.stop();
     this.#lasting.refusalLines.flush();
     this.#eventLoopDelay.stop();
     await this.view.stop();
     forwarder.close();
     await Promise.all([this.admin.close(), this.#lasting.store.close(), this.#lasting.client.close()]);
+  }
+
+  /** It is not ready from now on. */
+  beginDrain(): void {
+    this.#draining = true;
+  }
+
+  /** For the admin API. */
+  get status(): object {
+    return statusJson({
+      generation: this.#generation,
+      lasting: this.#lasting,
+      uptimeMs: this.#lasting.clock.monotonicMs() - this.#startedAtMs,
+      ready: this.readiness.ready,
+      certificates: this.#certificates.status,
+    });
   }
 
   get readiness(): Readiness {

@@ -199,11 +199,15 @@ function exposeView(metrics: Metrics, { view, maxViewAgeMs }: Measured): void {
   );
 }
 
-/** Says when the store had lost entries, and counts how late its news are. */
-export function reportStore(view: RevocationView, metrics: Metrics, logger: Logger, clock: Clock): void {
+/** Says when the store had lost entries. */
+export function reportRestored(view: RevocationView, logger: Logger): void {
   view.on('restored', (marks) =>
     logger.warn({ entries: marks }, 'the revocation store had lost entries, and was given them back'),
   );
+}
+
+/** Measures how late the news of the revocation list take effect. */
+export function reportPropagation(view: RevocationView, metrics: Metrics, clock: Clock): void {
   view.on('applied', (marks) => {
     const nowMs = clock.nowMs();
     for (const { version } of marks) {

@@ -3,15 +3,22 @@
  * cannot be used changes nothing, and is reported.
  */
 import { resolve } from 'node:path';
-import type { Instance } from './instance.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
 import { loadedFiles } from '../config/named-files.ts';
 import { contentsOf, FileWatch } from './file-watch.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 
+/** A gateway, of one process or of several. */
+export interface Reloadable {
+  readonly metrics: Metrics;
+  /** @throws ConfigurationError where the configuration cannot be used; then nothing has changed */
+  reload(loaded: LoadedConfiguration): Promise<void>;
+}
+
 export class Reloader {
-  readonly #instance: Instance;
+  readonly #instance: Reloadable;
   readonly #load: () => LoadedConfiguration;
   readonly #logger: Logger;
   readonly #watch: FileWatch;
@@ -23,7 +30,7 @@ export class Reloader {
    * @param load reads the configuration as it is now; throws ConfigurationError
    */
   constructor(
-    instance: Instance,
+    instance: Reloadable,
     loaded: LoadedConfiguration,
     load: () => LoadedConfiguration,
     logger: Logger,

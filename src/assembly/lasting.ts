@@ -1,0 +1,46 @@
+/** Builds what outlives a reload. */
+import { randomBytes } from 'node:crypto';
+import { KeyRefresh } from '../admin/key-refresh.ts';
+import { LiveStreams } from '../handlers/live-streams.ts';
+import { EntryRenewal } from '../revocation/entry-renewal.ts';
+import { RefusalLines } from '../telemetry/refusal-lines.ts';
+import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
+import type { Generation, Lasting } from './generation.ts';
+import { KeyReports } from './key-reports.ts';
+
+type Given = Pick<
+  Lasting,
+  'place' | 'view' | 'metrics' | 'inFlight' | 'log' | 'clock' | 'tracing' | 'isReady'
+>;
+
+/** @param generation the one that serves now */
+export function lastingParts(given: Given, generation: () => Generation): Lasting {
+  const { place, view, metrics, log, clock } = given;
+  const { store } = place;
+  const keepSeconds = (): number => generation().loaded.configuration.revocation.keep / 1000;
+  const renewal = new EntryRenewal({ store, view, clock, keepSeconds });
+  view.onRefusal = (token, issuedAt) => renewal.refused(token, issuedAt);
+  return {
+    ...given,
+    store,
+    streams: new LiveStreams(view, clock, (reason) => {
+      metrics.streamsClosed.child(reason).value++;
+    }),
+    client: new AuthorizationServerClient(),
+    refusalLines: new RefusalLines(clock, ({ level, route, reason }, leftOut) =>
+      log.logger[level](
+        { route, reason, left_out: leftOut },
+        'refused requests that have no line of their own',
+      ),
+    ),
+    randomLogKey: randomBytes(32).toString('base64url'),
+    keyRefresh: new KeyRefresh({
+      store,
+      view,
+      keySets: () => generation().issuers.remoteKeySetsByIss,
+      clock,
+      logger: log.logger,
+    }),
+    keyReports: new KeyReports(metrics, log.logger, clock),
+  };
+}

@@ -1,0 +1,39 @@
+/**
+ * Where an instance stands: alone in its process, or as one of the processes of a gateway with workers. The primary of such
+ * a gateway has the admin listener, the store and the keys, and serves no requests; a worker serves, with copies of both.
+ */
+import type { Readiness } from '../admin/routes.ts';
+import type { Clock } from '../clock.ts';
+import type { LoadedConfiguration } from '../config/load.ts';
+import type { MarkTable } from '../revocation/mark-table.ts';
+import type { RevocationStore } from '../revocation/revocation-store.ts';
+import type { SocketHandle } from '../server/shared-sockets.ts';
+import type { KeySetFactory } from './issuer-key-sets.ts';
+import { openStore } from './revocation-store.ts';
+
+export interface Place {
+  readonly store: RevocationStore;
+  /** Of the view; undefined: a table of its own. */
+  readonly marks?: MarkTable;
+  /** Undefined: it fetches the keys, and shares them with no other process. */
+  readonly keySetOf?: KeySetFactory;
+  /** Has it public listeners? */
+  readonly serves: boolean;
+  /** Has it the admin listener, and tells of what concerns all workers? */
+  readonly administers: boolean;
+  /** The socket of a listener, once it may be listened on; undefined: it opens its own. */
+  readonly socketOf?: (listener: number) => Promise<SocketHandle>;
+  /** What the admin listener says, where that is more than this process knows. */
+  readonly overview?: Overview | undefined;
+}
+
+export interface Overview {
+  readiness(own: Readiness): Readiness;
+  status(own: object): Promise<object>;
+  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+/** @throws ConfigurationError where the revocation store cannot be opened */
+export function alone(loaded: LoadedConfiguration, clock: Clock): Place {
+  return { store: openStore(loaded, clock), serves: true, administers: true };
+}
