@@ -14,10 +14,21 @@ export interface Section {
 const GENERAL: readonly Section[] = [
   {
     title: 'General',
-    keys: ['name', 'realm', 'trusted_proxies', 'readiness', 'access_log', 'log', 'log_key', 'log_key_file'],
+    keys: [
+      'name',
+      'realm',
+      'workers',
+      'trusted_proxies',
+      'readiness',
+      'access_log',
+      'log',
+      'log_key',
+      'log_key_file',
+    ],
     example: `
 name: edge-gateway
 realm: api.example.com
+workers: auto
 trusted_proxies: [10.0.0.0/8]
 readiness: { require_keys: 60s }
 log: { sample: 0.1, refusals: 20 }

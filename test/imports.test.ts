@@ -37,6 +37,7 @@ const FLOORS = [
   ['main.ts'],
   ['cli'],
   ['explain'],
+  ['workers'],
   ['assembly'],
   ['admin', 'handlers'],
   ['gateway.ts', 'upstream'],

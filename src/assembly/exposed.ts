@@ -14,13 +14,14 @@ export interface ExposedParts {
 }
 
 export function exposeAll({ lasting, generation, listeners, certificates }: ExposedParts): void {
-  const { metrics, view, inFlight, log, clock, keyReports } = lasting;
+  const { metrics, view, inFlight, log, clock, keyReports, place } = lasting;
   metrics.exposeProcess();
   exposeGauges(metrics, {
     caches: () => generation().caches,
     view,
     maxViewAgeMs: () => generation().policy.maxViewAgeMs,
-    keyIssuers: () => generation().issuers.remoteKeySets.keys(),
+    // The process that fetches the keys knows their age.
+    keyIssuers: () => (place.administers ? generation().issuers.remoteKeySets.keys() : []),
     keySuccessAtMs: keyReports.successAtMs,
     nowMs: () => clock.nowMs(),
     targets: () => generation().forwarder.health(),

@@ -17,6 +17,7 @@ import { Listener } from '../server/listener.ts';
 import { openAddress } from './open-address.ts';
 import { alone, type Place } from './place.ts';
 import type { Policy } from '../policy.ts';
+import type { PreparedReload } from './reloader.ts';
 import { exposeAll } from './exposed.ts';
 import { reportPropagation, reportRestored } from './instrumentation.ts';
 import { RevocationView } from '../revocation/revocation-view.ts';
@@ -29,12 +30,6 @@ import { VERSION } from '../version.ts';
 import { readinessOf } from './readiness.ts';
 import { statusJson } from './status.ts';
 import { StoreReports } from './store-reports.ts';
-
-/** A configuration that was found fit, and is not in place yet. One of the two must be called. */
-export interface PreparedReload {
-  commit(): void;
-  discard(): void;
-}
 
 /** A gateway that is ready to start. */
 export class Instance {

@@ -10,6 +10,12 @@ import { loadedFiles } from '../config/named-files.ts';
 import { contentsOf, FileWatch } from './file-watch.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 
+/** A configuration that was found fit, and is not in place yet. One of the two must be called. */
+export interface PreparedReload {
+  commit(): void;
+  discard(): void;
+}
+
 /** A gateway, of one process or of several. */
 export interface Reloadable {
   readonly metrics: Metrics;

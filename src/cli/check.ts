@@ -6,6 +6,7 @@ import { expandedConfiguration, type ExpandedConfiguration } from '../config/exp
 import { ConfigurationError } from '../config/load.ts';
 import { certificateFindings, configuredCertificates } from '../config/certificates.ts';
 import { configurationWarnings } from '../config/warnings.ts';
+import { workerNotes } from '../config/worker-count.ts';
 import { SILENT_OBSERVER } from '../assembly/issuer-observer.ts';
 import { Issuers } from '../assembly/issuers.ts';
 import { TokenCaches } from '../token/token-caches.ts';
@@ -34,7 +35,7 @@ export const check: Command = {
       --strict        warnings fail too
       --expand        prints the configuration with what each provider stands for, and nothing else on standard
                       output; secrets are left out
-      --json          prints { ok, problems, warnings, online }, and expanded with --expand`,
+      --json          prints { ok, problems, warnings, notes, online }, and expanded with --expand`,
   options: {
     ...CONFIG_OPTION,
     ...JSON_OPTION,
@@ -48,7 +49,7 @@ export const check: Command = {
       findings = await examine(args);
     } catch (error) {
       if (!flag(args, 'json') || !(error instanceof ConfigurationError)) throw error;
-      findings = { ok: false, problems: error.problems, warnings: [], online: [] };
+      findings = { ok: false, problems: error.problems, warnings: [], notes: [], online: [] };
     }
     if (flag(args, 'json')) printJson({ ...findings, expanded: findings.expanded?.document });
     else tell(findings, configurationFile(args));
@@ -61,6 +62,8 @@ interface Findings {
   /** Lines that say what is wrong with the configuration, where, and what to do. */
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
+  /** What is good to know, and is no risk. */
+  readonly notes: readonly string[];
   readonly online: Awaited<ReturnType<typeof probe>>;
   /** Only where it was asked for. */
   readonly expanded?: ExpandedConfiguration;
@@ -100,15 +103,17 @@ async function examine(args: Arguments): Promise<Findings> {
   const expanded = flag(args, 'expand')
     ? expandedConfiguration(readFileSync(loaded.file, 'utf8'), loaded.file, process.env)
     : undefined;
-  return { ok, problems, warnings, online, ...(expanded === undefined ? {} : { expanded }) };
+  const notes = workerNotes(loaded.configuration);
+  return { ok, problems, warnings, notes, online, ...(expanded === undefined ? {} : { expanded }) };
 }
 
-function tell({ ok, problems, warnings, online, expanded }: Findings, file: string): void {
+function tell({ ok, problems, warnings, notes, online, expanded }: Findings, file: string): void {
   // With --expand, standard output is a configuration and nothing else.
   const say = expanded === undefined ? print : printError;
   if (expanded !== undefined) print(expanded.text.trimEnd());
   for (const problem of problems) printError(problem);
   for (const warning of warnings) printError(`warning: ${warning}`);
+  for (const note of notes) say(`note: ${note}`);
   for (const { what, ok: reached, detail, warning } of online) {
     say(`${reached ? 'ok  ' : 'FAIL'}  ${what}: ${detail}`);
     if (warning !== undefined) printError(`warning: ${warning}`);

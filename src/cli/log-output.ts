@@ -2,13 +2,18 @@
  * Where the log of `run` goes: JSON lines on standard output, readable ones on a terminal. A log that cannot be written
  * never ends the gateway, never fills its memory and never delays its end.
  */
-import { createLog, type Log, type LogDestination } from '../telemetry/logger.ts';
+import { createLog, type LineKind, type Log, type LogDestination } from '../telemetry/logger.ts';
 import { asciiJson } from '../telemetry/log-text.ts';
 import { LogWriter } from './log-writer.ts';
 
 /** A line waits no longer than this for others. */
 const FLUSH_MS = 100;
 const STANDARD_OUTPUT = 1;
+/** Of a worker: its lines wake another process, which is not to happen too often. */
+const RELAYED_CHARACTERS = 64 * 1024;
+
+/** No text within a line has it: there its quotes are escaped. */
+const AUDIT_MEMBER = '"audit":{';
 
 export interface LogOutput {
   readonly log: Log;
@@ -16,28 +21,53 @@ export interface LogOutput {
   readonly isTerminal: boolean;
   /** Writes what waits. Never throws. */
   readonly flush: () => void;
+  /** Takes whole lines of JSON that another process has written. */
+  readonly relay: (text: string, lines: number) => void;
 }
 
-export async function openLog(): Promise<LogOutput> {
+/** @param mark what each line gets before it is written: this process relays its lines to another one */
+export async function openLog(mark?: (line: string) => string): Promise<LogOutput> {
   const writer = new LogWriter(STANDARD_OUTPUT, {
+    ...(mark && { blockCharacters: RELAYED_CHARACTERS }),
     drained: (dropped) =>
       log.logger.warn({ dropped }, 'log lines were dropped, since standard output did not take them'),
   });
   const flush = (): void => writer.flushSync();
   process.on('exit', flush);
   const isTerminal = process.stdout.isTTY;
-  const destination = isTerminal ? await prettyDestination(writer) : writer;
+  const destination = await destinationOf(writer, isTerminal, mark);
   const log: Log = { ...createLog(destination), dropped: () => writer.dropped };
   setInterval(() => writer.flush(), FLUSH_MS).unref();
-  return { log, isTerminal, flush };
+  return { log, isTerminal, flush, relay: (text, lines) => relayTo(destination, text, lines) };
 }
 
-async function prettyDestination(writer: LogWriter): Promise<LogDestination> {
+type Destination = LogDestination & { write(text: string, kind?: LineKind, lines?: number): void };
+
+async function destinationOf(
+  writer: LogWriter,
+  isTerminal: boolean,
+  mark: ((line: string) => string) | undefined,
+): Promise<Destination> {
+  if (isTerminal) return prettyDestination(writer);
+  return mark ? { write: (line, kind) => writer.write(mark(line), kind) } : writer;
+}
+
+/** An audit line among them is kept as one of this process is. */
+function relayTo(destination: Destination, text: string, lines: number): void {
+  if (!text.includes(AUDIT_MEMBER)) {
+    destination.write(text, 'event', lines);
+    return;
+  }
+  for (const line of text.match(/.*\n/g) ?? [])
+    destination.write(line, line.includes(AUDIT_MEMBER) ? 'audit' : 'event');
+}
+
+async function prettyDestination(writer: LogWriter): Promise<Destination> {
   const { prettyFactory } = await import('pino-pretty');
   const pretty = prettyFactory({ colorize: !process.env['NO_COLOR'], singleLine: true });
   return {
-    write(line, kind) {
-      writer.write(asciiJson(pretty(line)), kind);
+    write(text, kind) {
+      for (const line of text.match(/.*\n/g) ?? []) writer.write(asciiJson(pretty(line)), kind);
       writer.flush();
     },
   };

@@ -76,8 +76,12 @@ export class LogWriter {
     return this.#dropped;
   }
 
-  /** Takes one line with its line end, ASCII. Never throws. */
-  write(line: string, kind: LineKind = 'event'): void {
+  /**
+   * Takes one line with its line end, ASCII. Never throws.
+   *
+   * @param lines how many it is, where it is not one
+   */
+  write(line: string, kind: LineKind = 'event', lines = 1): void {
     if (kind === 'audit') {
       this.#audit += line;
       this.flush();
@@ -85,15 +89,15 @@ export class LogWriter {
     }
     const limit = kind === 'request' ? WAITING_CHARACTERS : WAITING_CHARACTERS + EVENT_CHARACTERS;
     if (this.#characters + line.length > limit) {
-      this.#dropped++;
-      this.#untold++;
+      this.#dropped += lines;
+      this.#untold += lines;
       return;
     }
     const last = this.#blocks.at(-1);
     if (last !== undefined && last.text.length + line.length <= this.#blockCharacters) {
       last.text += line;
-      last.lines++;
-    } else this.#blocks.push({ text: line, lines: 1 });
+      last.lines += lines;
+    } else this.#blocks.push({ text: line, lines });
     this.#characters += line.length;
     if (this.#characters >= this.#blockCharacters && !this.#current) this.flush();
   }

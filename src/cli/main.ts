@@ -18,6 +18,7 @@ import { run } from './run.ts';
 import { tellStartFailure } from './start-failure.ts';
 import { schema } from './schema.ts';
 import { unrevoke } from './unrevoke.ts';
+import { worker } from './worker.ts';
 
 const COMMANDS: readonly Command[] = [
   run,
@@ -46,7 +47,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     print(VERSION);
     return 0;
   }
-  const command = COMMANDS.find((candidate) => candidate.name === name);
+  const command = [...COMMANDS, worker].find((candidate) => candidate.name === name);
   if (!command) {
     printError(`sallyport: there is no command "${name}"; see "sallyport --help"`);
     return 2;
@@ -85,7 +86,7 @@ function failureOf(
  */
 function keepOnWithoutReader(command: Command): void {
   const failed = (error: NodeJS.ErrnoException): void => {
-    if (command !== run && error.code !== 'EPIPE') process.exit(1);
+    if (command !== run && command !== worker && error.code !== 'EPIPE') process.exit(1);
   };
   for (const stream of [process.stdout, process.stderr]) stream.on('error', failed);
 }

@@ -3,14 +3,19 @@ import { systemClock } from '../clock.ts';
 import { loadTracing, offerMetrics } from '../telemetry/trace-context.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { configurationWarnings } from '../config/warnings.ts';
-import { Reloader } from '../assembly/reloader.ts';
+import { workerCount } from '../config/worker-count.ts';
+import { Reloader, type Reloadable } from '../assembly/reloader.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { Primary } from '../workers/primary.ts';
+import type { WorkerProcess } from '../workers/worker-link.ts';
 import { CommandFailed, CONFIG_OPTION, configurationOf, print, printError, type Command } from './command.ts';
-import { openLog } from './log-output.ts';
+import { openLog, type LogOutput } from './log-output.ts';
 import { npmParentEnded } from './npm-parent.ts';
 import { watchProcess } from './process-log.ts';
 import { routeRows, routeTable } from './routes.ts';
 import { awaitTermination } from './termination.ts';
+import { startWorkerProcess } from './worker-process.ts';
 
 export const run: Command = {
   name: 'run',
@@ -23,18 +28,18 @@ export const run: Command = {
       awaitTermination(systemClock),
       npmParentEnded(systemClock).then(() => 'the end of the npm that started it'),
     ]);
-    const { log, flush, isTerminal } = await openLog();
+    const output = await openLog();
+    const { log, flush, isTerminal } = output;
     const { logger } = log;
     watchProcess(logger, flush);
-    const tracing = await loadTracing();
     const loaded = configurationOf(args);
-    const instance = new Instance(loaded, log, systemClock, tracing);
-    await offerMetrics(instance.metrics);
-    const reloader = new Reloader(instance, loaded, () => configurationOf(args), logger, systemClock);
+    const gateway = await gatewayOf(loaded, output);
+    await offerMetrics(gateway.metrics);
+    const reloader = new Reloader(gateway, loaded, () => configurationOf(args), logger, systemClock);
     if (isTerminal) introduceToPeople(loaded);
     else introduceToCollectors(loaded, logger);
     // A gateway that waits for keys or for its store must be as easy to stop as any other.
-    const started = start(instance, reloader, logger);
+    const started = start(gateway, reloader, logger);
     const hangUp = (): void => void reloader.reload('SIGHUP');
     process.on('SIGHUP', hangUp);
     try {
@@ -46,7 +51,7 @@ export const run: Command = {
     } finally {
       reloader.close();
       process.off('SIGHUP', hangUp);
-      await instance.stop();
+      await gateway.stop();
       flush();
     }
     logger.info('stopped');
@@ -55,14 +60,28 @@ export const run: Command = {
   },
 };
 
+/** A gateway, of one process or of several. */
+interface Gateway extends Reloadable {
+  readonly addresses: { readonly listeners: readonly string[]; readonly admin: string };
+  readonly metrics: Metrics;
+  start(): Promise<boolean>;
+  ready(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+async function gatewayOf(loaded: LoadedConfiguration, { log, relay }: LogOutput): Promise<Gateway> {
+  const count = workerCount(loaded.configuration);
+  if (count === 1) return new Instance(loaded, log, systemClock, await loadTracing());
+  const startProcess = (id: number): WorkerProcess => startWorkerProcess(id, relay);
+  return new Primary(loaded, { log, clock: systemClock, count, startProcess });
+}
+
 /** Resolves when it is ready; the configuration is watched from when it listens. */
-async function start(instance: Instance, reloader: Reloader, logger: Logger): Promise<void> {
-  if (!(await instance.start())) return;
-  const addresses = instance.listeners.map(({ address }) => `${address.address}:${address.port}`);
-  const { address, port } = instance.admin.address;
-  logger.info({ listeners: addresses, admin: `${address}:${port}` }, 'listening');
+async function start(gateway: Gateway, reloader: Reloader, logger: Logger): Promise<void> {
+  if (!(await gateway.start())) return;
+  logger.info(gateway.addresses, 'listening');
   reloader.start();
-  await instance.ready();
+  await gateway.ready();
   logger.info('ready');
 }
 

@@ -15,6 +15,7 @@ import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
 import { namedUpstreams } from './route-upstream-problems.ts';
 import { sharedTenants } from './tenant-problems.ts';
 import { targetUrls, upstreamProblems } from './upstream-problems.ts';
+import { workerProblems } from './worker-problems.ts';
 
 /** Every problem with references and combinations in a configuration of any shape. */
 export function referenceProblems(document: unknown): Problem[] {
@@ -54,6 +55,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ...grpcDialectProblems(raw),
     ...networkProblems(raw),
     ...portProblems(raw),
+    ...workerProblems(raw),
   ];
 }
 

@@ -17,7 +17,7 @@ export const listener = z
       .boolean()
       .prefault(false)
       .describe(
-        'Lets several gateway processes share the port (SO_REUSEPORT). Set it to run one process for each core; give each process its own admin port.',
+        'Lets several gateway processes share the port (SO_REUSEPORT). Set it if you run several processes yourself, each with its own admin port; workers does that by itself.',
       ),
     tls: tlsListener
       .optional()

@@ -13,6 +13,7 @@ export function restartProblems(before: Configuration, after: Configuration): st
       port,
       tls && withoutFileContents(tls),
     ],
+    workers: ({ workers }) => workers,
     'revocation.store, key_prefix, tls': ({ revocation }) => [
       revocation.store,
       revocation.key_prefix,

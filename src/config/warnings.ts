@@ -16,6 +16,7 @@ import type { Configuration } from './schema.ts';
 import { hasInlineSecret, secretFiles } from './secret-files.ts';
 import { tenantWarnings } from './tenant-warnings.ts';
 import { templateWarnings } from './template-warnings.ts';
+import { tooManyWorkers } from './worker-count.ts';
 
 /** One line for each risk: what it is, what to do. */
 export function configurationWarnings(loaded: LoadedConfiguration): string[] {
@@ -139,6 +140,7 @@ const RULES: readonly Rule[] = [
   reportsOnly,
   credentialsOfMany,
   guessableLogKey,
+  tooManyWorkers,
 ];
 
 const writableKeyFolders: FileRule = (loaded) =>

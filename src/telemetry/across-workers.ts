@@ -9,10 +9,19 @@ export type AcrossWorkers = 'sum' | 'max' | 'min';
 const GAUGES: Readonly<Record<string, AcrossWorkers>> = {
   sallyport_build_info: 'max',
   sallyport_config_last_reload_successful: 'min',
+  sallyport_config_info: 'max',
+  // The worker that was the last to take it over.
+  sallyport_config_load_timestamp_seconds: 'max',
+  // Limits of all workers are divided among them.
+  sallyport_connections_limit: 'sum',
+  sallyport_connections_open: 'sum',
+  sallyport_requests_in_flight_limit: 'sum',
+  sallyport_upstream_connections_open: 'sum',
   sallyport_requests_in_flight: 'sum',
   sallyport_tls_certificate_expiry_timestamp_seconds: 'min',
   sallyport_upstream_target_healthy: 'min',
   sallyport_cache_entries: 'sum',
+  sallyport_jwks_age_seconds: 'max',
   sallyport_jwks_last_success_timestamp_seconds: 'min',
   // A worker that lacks entries shows.
   sallyport_revocation_entries: 'min',

@@ -1,0 +1,273 @@
+/** `workers`: several processes as one gateway. Rules V5, V7, K5, H12. */
+import t, { type Test } from 'tap';
+import { createServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { send } from '../support/client.ts';
+import { ADMIN_TOKEN, loginIssuer, startGateway, until } from '../support/gateway.ts';
+import { sallyportProcess, startGatewayProcess, temporaryFolder } from '../support/process.ts';
+import { freePort, startRedis } from '../support/redis.ts';
+import { claimsOf, createKey, ISSUER, mint, type SigningKey } from '../support/tokens.ts';
+import { startServer, startUpstream } from '../support/upstream.ts';
+
+const key = createKey();
+const routes = [{ name: 'r', match: { path_prefix: '/' }, upstream: 'u' }];
+const WORKERS = [1, 2];
+/** New connections, of which the kernel gives each worker some: that one gets none has a chance of 2^-39. */
+const MANY = 40;
+
+type Gateway = Awaited<ReturnType<typeof startGatewayProcess>>;
+type Line = Record<string, unknown>;
+
+const linesOf = (gateway: Gateway): Line[] =>
+  gateway
+    .output()
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
+    .map((line) => JSON.parse(line) as Line);
+
+function admin(gateway: Gateway, method: string, path: string, body?: unknown): Promise<Response> {
+  return fetch(`${gateway.adminUrl}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+}
+
+async function metric(gateway: Gateway, series: string): Promise<number> {
+  const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+  return Number(
+    text
+      .split('\n')
+      .find((line) => line.startsWith(`${series} `))
+      ?.slice(series.length + 1) ?? 0,
+  );
+}
+
+interface WorkerStatus {
+  readonly worker: number;
+  readonly pid: number;
+  readonly ready: boolean;
+}
+
+async function workersOf(gateway: Gateway): Promise<WorkerStatus[]> {
+  return ((await (await admin(gateway, 'GET', '/v1/status')).json()) as { workers: WorkerStatus[] }).workers;
+}
+
+/** The statuses of many requests, each on a connection of its own. */
+async function many(gateway: Gateway, token: string): Promise<number[]> {
+  const responses = await Promise.all(Array.from({ length: MANY }, () => send(gateway.url, '/x', { token })));
+  return [...new Set(responses.map(({ status }) => status))];
+}
+
+/** The ids in the access log, from this line on. */
+async function serving(gateway: Gateway, from: number): Promise<unknown[]> {
+  const ids = (): unknown[] =>
+    linesOf(gateway)
+      .slice(from)
+      .filter(({ msg }) => msg === 'request')
+      .map(({ worker }) => worker);
+  await until(() => ids().length >= MANY);
+  return [...new Set(ids())].sort();
+}
+
+const isAlive = (pid: number): boolean =>
+  existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+
+/** A server of keys, and how often it was asked. */
+async function startKeys(t: Test, keys: SigningKey[]): Promise<{ url: string; asked: () => number }> {
+  let asked = 0;
+  const url = await startServer(t, (_, response) => {
+    asked++;
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }));
+  });
+  return { url: `${url}/jwks`, asked: () => asked };
+}
+
+t.test('V7, K5: two workers are one gateway', async (t) => {
+  const released: (() => void)[] = [];
+  const upstream = await startUpstream(t, (request, response) => {
+    if (request.url !== '/slow') response.end('ok');
+    else released.push(() => response.end('late'));
+  });
+  const keys = [key];
+  const server = await startKeys(t, keys);
+  const folder = temporaryFolder(t);
+  const configuration = {
+    workers: 2,
+    issuers: { login: { ...loginIssuer(), jwks: undefined, jwks_url: server.url } },
+    routes,
+    upstreams: { u: { targets: [upstream.url] } },
+  };
+  const gateway = await startGatewayProcess(t, configuration, folder);
+  const file = join(folder, 'sallyport.json');
+  const written = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  const write = (changes: Record<string, unknown>): void =>
+    writeFileSync(file, JSON.stringify({ ...written, ...changes }));
+
+  await t.test('requests reach both, by one port, with the address of the client', async (t) => {
+    t.strictSame(await many(gateway, mint(key)), [200]);
+    t.strictSame(await serving(gateway, 0), WORKERS);
+    t.ok(linesOf(gateway).every(({ msg, client_ip }) => msg !== 'request' || client_ip === '127.0.0.1'));
+    t.strictSame(
+      (await workersOf(gateway)).map(({ worker, ready }) => ({ worker, ready })),
+      WORKERS.map((worker) => ({ worker, ready: true })),
+    );
+    t.equal((await fetch(`${gateway.adminUrl}/readyz`)).status, 200);
+  });
+
+  await t.test('metrics are sums, and flags hold for all', async (t) => {
+    t.equal(await metric(gateway, 'sallyport_http_requests_total{route="r",method="GET",code="200"}'), MANY);
+    t.equal(await metric(gateway, 'sallyport_workers'), 2);
+    t.equal(await metric(gateway, 'sallyport_revocation_store_connected'), 1);
+    t.equal(await metric(gateway, 'sallyport_build_info{version="0.1.0"}'), 1, 'a constant is not summed');
+  });
+
+  await t.test('V7: what a 201 says is revoked is refused by both', async (t) => {
+    const before = upstream.seen.length;
+    const token = mint(key, claimsOf({ sub: 'eve', jti: 'one' }));
+    t.equal((await admin(gateway, 'POST', '/v1/revocations', { token })).status, 201);
+    t.strictSame(await many(gateway, token), [401]);
+    t.equal(upstream.seen.length, before, 'the upstream saw nothing');
+  });
+
+  await t.test('K5: keys are fetched once for both, and a forced fetch counts for both', async (t) => {
+    t.equal(server.asked(), 1);
+    const next = createKey();
+    keys.splice(0, 1, next);
+    t.equal((await admin(gateway, 'POST', '/v1/issuers/login/keys/refresh')).status, 200);
+    t.strictSame(await many(gateway, mint(next)), [200]);
+    keys.splice(0, 1, key);
+    t.equal((await admin(gateway, 'POST', '/v1/issuers/login/keys/refresh')).status, 200);
+  });
+
+  await t.test('a reload reaches both, an invalid one none, and each is told once', async (t) => {
+    const told = (msg: string): number => linesOf(gateway).filter((line) => line['msg'] === msg).length;
+    const refused = 'the new configuration cannot be used; the one before stays';
+    write({ routes: [{ ...routes[0], upstream: 'nowhere' }] });
+    await until(() => told(refused) === 1);
+    t.strictSame(await many(gateway, mint(key)), [200]);
+    write({ workers: 3 });
+    await until(() => told(refused) === 2);
+    t.match(
+      linesOf(gateway).findLast(({ msg }) => msg === refused),
+      { problems: [/workers: cannot change/] },
+    );
+    write({ routes: [{ name: 'other', match: { path: '/other' }, upstream: 'u' }] });
+    await until(() => told('the configuration is reloaded') === 1);
+    t.strictSame(await many(gateway, mint(key)), [404]);
+    write({});
+    await until(() => told('the configuration is reloaded') === 2);
+    t.strictSame(await many(gateway, mint(key)), [200]);
+    t.equal(await metric(gateway, 'sallyport_config_reloads_total{result="success"}'), 2);
+  });
+
+  await t.test('kill -9 of a worker: it is replaced and counted, and no other request is lost', async (t) => {
+    const series = 'sallyport_http_requests_total{route="r",method="GET",code="200"}';
+    const before = await metric(gateway, series);
+    const token = mint(key, claimsOf({ sub: 'eve', jti: 'two' }));
+    t.equal((await admin(gateway, 'POST', '/v1/revocations', { token })).status, 201);
+    const [first] = await workersOf(gateway);
+    const from = linesOf(gateway).length;
+    process.kill(first?.pid ?? 0, 'SIGKILL');
+    await until(async () => (await workersOf(gateway))[0]?.pid !== first?.pid);
+    t.strictSame(await many(gateway, mint(key)), [200], 'connections to the dead one wait for the next one');
+    t.strictSame(await serving(gateway, from), WORKERS);
+    t.equal(await metric(gateway, 'sallyport_worker_restarts_total'), 1);
+    t.ok((await metric(gateway, series)) >= before, 'counters do not go back');
+    t.match(
+      linesOf(gateway).find(({ msg }) => msg === 'a worker has ended, and another takes its place'),
+      {
+        worker: 1,
+        pid: first?.pid,
+        ended: 'SIGKILL',
+      },
+    );
+    const seen = upstream.seen.length;
+    t.strictSame(await many(gateway, token), [401], 'the new one knows what is revoked');
+    t.equal(upstream.seen.length, seen, 'the upstream saw nothing');
+  });
+
+  await t.test('SIGTERM drains both: requests in flight end, exit 0, no process is left', async (t) => {
+    const workers = await workersOf(gateway);
+    const slow = Array.from({ length: 10 }, () => send(gateway.url, '/slow', { token: mint(key) }));
+    await until(() => released.length === slow.length);
+    gateway.kill('SIGTERM');
+    await until(() => gateway.output().includes('"msg":"draining"'));
+    await until(async () => {
+      try {
+        await send(gateway.url, '/x');
+        return false;
+      } catch {
+        return true;
+      }
+    });
+    for (const release of released) release();
+    t.ok((await Promise.all(slow)).every(({ status, body }) => status === 200 && body === 'late'));
+    t.equal(await gateway.exited, 0);
+    t.strictSame(
+      workers.filter(({ pid }) => isAlive(pid)),
+      [],
+    );
+  });
+});
+
+t.test('V5, V7: revocations of two workers over SQLite, by the gateway and by another one', async (t) => {
+  await revokesEverywhere(t, `sqlite:${join(temporaryFolder(t), 'list.db')}`);
+});
+
+t.test('V5, V7: revocations of two workers over Redis, by the gateway and by another one', async (t) => {
+  await revokesEverywhere(t, (await startRedis(t)).url);
+});
+
+/** Then kills the primary, which leaves no process. */
+async function revokesEverywhere(t: Test, store: string): Promise<void> {
+  const upstream = await startUpstream(t);
+  const shared = {
+    issuers: { login: loginIssuer(key) },
+    routes,
+    upstreams: { u: { targets: [upstream.url] } },
+    revocation: { store },
+  };
+  const gateway = await startGatewayProcess(t, { ...shared, workers: 2 });
+  const token = mint(key, claimsOf({ sub: 'eve' }));
+  t.strictSame(await many(gateway, token), [200]);
+  const before = upstream.seen.length;
+  t.equal((await admin(gateway, 'POST', '/v1/revocations', { token })).status, 201);
+  t.strictSame(await many(gateway, token), [401]);
+  t.equal(upstream.seen.length, before, 'the upstream saw nothing');
+
+  const other = await startGateway(t, shared);
+  const response = await other.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: 'bob' });
+  t.equal(response.status, 201);
+  const bobs = mint(key, claimsOf({ sub: 'bob' }));
+  await until(async () => (await metric(gateway, 'sallyport_revocation_entries')) === 2);
+  t.strictSame(await many(gateway, bobs), [401]);
+
+  const workers = await workersOf(gateway);
+  gateway.kill('SIGKILL');
+  await until(() => workers.every(({ pid }) => !isAlive(pid)));
+  t.pass('no worker outlives the primary');
+}
+
+t.test('a port in use ends all with exit 1, as with one process', async (t) => {
+  const server: Server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const { port } = server.address() as { port: number };
+  const file = join(temporaryFolder(t), 'sallyport.json');
+  const configuration = {
+    workers: 2,
+    listeners: [{ host: '127.0.0.1', port }],
+    admin: { port: await freePort() },
+    routes,
+    upstreams: { u: { targets: ['http://127.0.0.1:1'] } },
+    issuers: { login: loginIssuer(key) },
+  };
+  writeFileSync(file, JSON.stringify(configuration), { mode: 0o600 });
+  const { code, err } = await sallyportProcess(['run', '-c', file]);
+  t.equal(code, 1);
+  t.match(err, /listeners\[0\]\.port: .*EADDRINUSE/);
+});

@@ -1,0 +1,142 @@
+/** The revocation list between a primary and a worker, without processes. Rules V5 to V8. */
+import t, { type Test } from 'tap';
+import { once } from 'node:events';
+import { MemoryStore } from '../../src/revocation/memory-store.ts';
+import type { RevocationStore } from '../../src/revocation/revocation-store.ts';
+import { RevocableToken, targetId } from '../../src/revocation/revocation-target.ts';
+import { RevocationView } from '../../src/revocation/revocation-view.ts';
+import type { PrimaryCalls, WorkerCalls } from '../../src/workers/calls.ts';
+import { Channel, type Pipe } from '../../src/workers/channel.ts';
+import { CopiedStore } from '../../src/workers/copied-store.ts';
+import { SharedList } from '../../src/workers/shared-list.ts';
+import { until } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { ISSUER, nowSeconds } from '../support/tokens.ts';
+
+/** Two ends that pass messages on in order, as a process does. */
+function pipes(): [Pipe, Pipe] {
+  const received: ((message: unknown, socket: undefined) => void)[] = [];
+  const end = (own: 0 | 1): Pipe => ({
+    send: (message) => setImmediate(() => received[1 - own]?.(structuredClone(message), undefined)),
+    open: (handler) => (received[own] = handler),
+  });
+  return [end(0), end(1)];
+}
+
+const tokenOf = (tokenId: string): RevocableToken =>
+  new RevocableToken({
+    issuer: ISSUER,
+    tokenId,
+    digest: () => 'none',
+    subjects: [],
+    sessions: [],
+    clients: [],
+    claims: [],
+  });
+
+const requestFor = (tokenId: string): Parameters<RevocationStore['revoke']>[0] => {
+  const target = { issuer: ISSUER, kind: 'token_id' as const, value: tokenId };
+  return {
+    id: targetId(target),
+    target,
+    issuedBefore: null,
+    expiresAt: nowSeconds() + 3_600,
+    createdBy: 'alice',
+    reason: null,
+  };
+};
+
+class LossyStore extends MemoryStore {
+  isLost = false;
+  isSilent = false;
+
+  override async *follow(...args: Parameters<MemoryStore['follow']>): ReturnType<MemoryStore['follow']> {
+    for await (const batch of super.follow(...args)) {
+      if (this.isLost) throw new Error('the store is lost');
+      if (!this.isSilent) yield batch;
+    }
+  }
+
+  override async position(): Promise<string> {
+    if (this.isLost) throw new Error('the store is lost');
+    return super.position();
+  }
+}
+
+function startPair(t: Test) {
+  const clock = new ManualClock();
+  const store = new LossyStore(clock);
+  const worker: { channel?: Channel<WorkerCalls> } = {};
+  const list = new SharedList(store, {
+    refuse: async (marks) => worker.channel?.call('refuse', marks),
+    changed: (changes) => void worker.channel?.call('changes', changes),
+  });
+  const primary = new RevocationView(list.store, clock, list.marks);
+  list.use(primary);
+  primary.start();
+  const join = (): RevocationView => {
+    const [ours, theirs] = pipes();
+    worker.channel = new Channel<WorkerCalls>(ours, clock, list.handlers);
+    const copy: CopiedStore = new CopiedStore(
+      'memory',
+      new Channel<PrimaryCalls>(theirs, clock, {
+        refuse: (marks: Parameters<RevocationView['apply']>[0]) => view.apply(marks),
+        changes: (changes: Parameters<CopiedStore['changed']>[0]) => copy.changed(changes),
+      }),
+      clock,
+      (marks) => view.apply(marks),
+    );
+    const view = new RevocationView(copy, clock);
+    view.start();
+    t.teardown(() => view.stop());
+    return view;
+  };
+  t.teardown(() => primary.stop());
+  return { clock, store, list, primary, join };
+}
+
+t.test('V7: what is acknowledged is refused by the worker, though the log has not brought it', async (t) => {
+  const { store, list, join } = startPair(t);
+  const view = join();
+  await once(view, 'loaded');
+  store.isSilent = true;
+  await list.store.revoke(requestFor('a'));
+  t.equal(view.isRevoked(tokenOf('a'), 0), true);
+  t.equal(view.isRevoked(tokenOf('b'), 0), false);
+
+  const next = join();
+  await once(next, 'loaded');
+  t.equal(next.isRevoked(tokenOf('a'), 0), true, 'nor does a worker that starts then lack it');
+});
+
+t.test('V5: what others revoke, and undo, and what expires, reaches the worker', async (t) => {
+  const { clock, store, join } = startPair(t);
+  const view = join();
+  await once(view, 'loaded');
+  for (let each = 0; each < 2_500; each++) await store.revoke(requestFor(`t${each}`));
+  await until(() => view.size === 2_500);
+  t.equal(view.isRevoked(tokenOf('t7'), 0), true);
+  await store.undo(requestFor('t7').id);
+  await until(() => !view.isRevoked(tokenOf('t7'), 0));
+  const next = join();
+  await once(next, 'loaded');
+  t.equal(next.size, 2_499, 'a worker that starts late has all of it');
+  clock.advance(3_700_000);
+  await until(() => next.size === 0);
+});
+
+t.test('V8: a worker is no fresher than the primary, even where it has just copied the list', async (t) => {
+  const { clock, store, primary, join } = startPair(t);
+  const view = join();
+  await once(view, 'loaded');
+  store.isLost = true;
+  await until(() => !primary.connected);
+  clock.advance(20_000);
+  t.ok(view.ageMs >= 20_000);
+  const next = join();
+  await until(() => next.ageMs !== Infinity);
+  t.ok(next.ageMs >= 20_000, 'a copy of a stale list is stale');
+  store.isLost = false;
+  await until(() => view.ageMs < 5_000 && next.ageMs < 5_000 && primary.ageMs < 5_000);
+  t.pass('and fresh again once the store is back');
+});
