@@ -254,9 +254,9 @@ t.test('an admin token that was changed is the only one', async (t) => {
   const gateway = await startGateway(t, base);
   const status = async (token: string): Promise<number> =>
     (await gateway.admin('GET', '/v1/status', undefined, { authorization: `Bearer ${token}` })).status;
-  t.strictSame([await status(ADMIN_TOKEN), await status('another')], [200, 401]);
-  await gateway.instance.reload(loadedFrom(base, 'another'));
-  t.strictSame([await status(ADMIN_TOKEN), await status('another')], [401, 200]);
+  t.strictSame([await status(ADMIN_TOKEN), await status('another-admin-token')], [200, 401]);
+  await gateway.instance.reload(loadedFrom(base, 'another-admin-token'));
+  t.strictSame([await status(ADMIN_TOKEN), await status('another-admin-token')], [401, 200]);
 });
 
 t.test('limits are those of the configuration in place', async (t) => {

@@ -119,7 +119,7 @@ t.test('V7, K5: two workers are one gateway', async (t) => {
   });
 
   await t.test('metrics are sums, and flags hold for all', async (t) => {
-    t.equal(await metric(gateway, 'sallyport_http_requests_total{route="r",method="GET",code="200"}'), MANY);
+    t.equal(await metric(gateway, 'sallyport_http_requests_total{route="r",method="GET",code="200",source="upstream"}'), MANY);
     t.equal(await metric(gateway, 'sallyport_workers'), 2);
     t.equal(await metric(gateway, 'sallyport_revocation_store_connected'), 1);
     t.equal(await metric(gateway, 'sallyport_build_info{version="0.1.0"}'), 1, 'a constant is not summed');
@@ -165,7 +165,7 @@ t.test('V7, K5: two workers are one gateway', async (t) => {
   });
 
   await t.test('kill -9 of a worker: it is replaced and counted, and no other request is lost', async (t) => {
-    const series = 'sallyport_http_requests_total{route="r",method="GET",code="200"}';
+    const series = 'sallyport_http_requests_total{route="r",method="GET",code="200",source="upstream"}';
     const before = await metric(gateway, series);
     const token = mint(key, claimsOf({ sub: 'eve', jti: 'two' }));
     t.equal((await admin(gateway, 'POST', '/v1/revocations', { token })).status, 201);
@@ -267,7 +267,7 @@ t.test('a port in use ends all with exit 1, as with one process', async (t) => {
     issuers: { login: loginIssuer(key) },
   };
   writeFileSync(file, JSON.stringify(configuration), { mode: 0o600 });
-  const { code, err } = await sallyportProcess(['run', '-c', file]);
+  const { code, out } = await sallyportProcess(['run', '-c', file]);
   t.equal(code, 1);
-  t.match(err, /listeners\[0\]\.port: .*EADDRINUSE/);
+  t.match(out, /listeners\[0\]\.port: .*EADDRINUSE/);
 });
