@@ -411,7 +411,7 @@ t.test(
   },
 );
 
-t.test('H15 C19 what breaks off within a body is a broken message', async (t) => {
+t.test('H15 C19 G4 what breaks off within a body, or floods, is a broken message', async (t) => {
   const { gateway, behaves, state } = await setUp(t);
   for (const [name, behaviour] of Object.entries(WITHIN_BODY)) {
     behaves(behaviour);
@@ -456,7 +456,7 @@ t.test('rapid reset: every request fails by itself, and the next is served', asy
 const before = (stream: number): number => Math.max(0, stream - 2);
 
 t.test(
-  'a request that the upstream has not looked at is sent once more, a POST with its body, too',
+  'G3 a request that the upstream has not looked at is sent once more, a POST with its body, too',
   async (t) => {
     const { gateway, upstream, behaves, state } = await setUp(t);
     const refusals: Record<string, Behaviour> = {
@@ -545,7 +545,7 @@ t.test(
 );
 
 t.test(
-  'a peer that ends every connection before the first request: 502, not a storm of connections',
+  'G4 a peer that ends every connection before the first request: 502, not a storm of connections',
   async (t) => {
     const upstream = await startRawHttp2Upstream(t, (connection, { type }) => {
       if (type === FRAME.settings) connection.send(goAway(0, 0));

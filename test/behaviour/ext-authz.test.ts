@@ -334,7 +334,7 @@ t.test('one gateway', async (t) => {
       trace_id: TRACEPARENT.split('-')[1],
       auth: { decision: 'allow', reason: 'ok', issuer: 'login' },
     });
-    const counted = 'sallyport_http_requests_total{route="orders",method="GET",code="200"}';
+    const counted = 'sallyport_http_requests_total{route="orders",method="GET",code="200",source="gateway"}';
     t.ok((await gateway.metric(counted)) > 0);
   });
 

@@ -55,7 +55,7 @@ t.test('a deadline and a cancellation of the client reach the upstream', { skip:
   t.strictSame(cancelled, ['never', 'both']);
 });
 
-t.test('a refusal is one of gRPC, with its challenge in the metadata', { skip: noOpenssl }, async (t) => {
+t.test('G5 a refusal is one of gRPC, with its challenge in the metadata', { skip: noOpenssl }, async (t) => {
   const { client, seen, gateway } = await startGrpc(t);
   const missing = await callUnary(client, UNARY, withToken(''), 'x');
   t.equal(missing.code, status.UNAUTHENTICATED);

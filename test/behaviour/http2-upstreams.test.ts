@@ -125,7 +125,7 @@ for (const scheme of ['h2c', 'h2']) {
       t.notOk('authorization' in last().headers);
     });
 
-    t.test('no header of a client becomes a pseudo-header field, or a field of its own', async (t) => {
+    t.test('G1 no header of a client becomes a pseudo-header field, or a field of its own', async (t) => {
       const before = upstream.seen.length;
       for (const line of [
         ':path: /admin',
