@@ -20,7 +20,7 @@ import {
 } from '../support/tokens.ts';
 import { startUpstream, type SeenRequest } from '../support/upstream.ts';
 
-const CONFIGURATIONS = 50;
+const CONFIGURATIONS = 25;
 const REQUESTS = 100;
 
 const key = createKey('ES256', 'one');
