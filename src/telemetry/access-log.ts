@@ -13,6 +13,7 @@ import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { AuthDecision, Exchange } from './exchange.ts';
 import { logHash } from './log-hash.ts';
 import { millisecondsText, quoted, quotedUpTo } from './log-text.ts';
+import { missingScope } from './missing-scope.ts';
 import { namedByToken } from './named-by-token.ts';
 import type { Refusal, RefusalLines } from './refusal-lines.ts';
 
@@ -163,12 +164,4 @@ function upstreamText({ target, tries, upstreamStatus, upstreamMs }: Exchange, u
   if (upstreamMs !== undefined) text += `,"upstream_ms":${millisecondsText(upstreamMs)}`;
   if (tries > 1) text += `,"retries":${tries - 1}`;
   return text;
-}
-
-/** The scopes that the route needs and the token lacks; names of the configuration. */
-function missingScope(needed: string | undefined, { scopes }: AuthenticToken): string {
-  return (needed ?? '')
-    .split(' ')
-    .filter((scope) => !scopes.has(scope))
-    .join(' ');
 }

@@ -48,6 +48,11 @@ abstract class Held<Child> implements RegistrableMetric {
     return held.child;
   }
 
+  /** All children with their labels, for those who read them. */
+  held(): Iterable<{ readonly labels: Labels; readonly child: Child }> {
+    return this.#children.values();
+  }
+
   async get(): Promise<object> {
     const values = [...this.#children.values()].flatMap(({ labels, child }) => this.samples(labels, child));
     return { name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values };

@@ -8,6 +8,7 @@ import type { VerifiedToken } from '../stages/verify-token.ts';
 import { Exchange, type AuthDecision } from './exchange.ts';
 import type { CounterChild, HistogramChild } from './metric-children.ts';
 import { methodLabel, type Metrics } from './metrics.ts';
+import type { Seen } from './seen.ts';
 import { passingTracing, type TraceContext, type Tracing } from './trace-context.ts';
 
 interface RouteMetrics {
@@ -40,6 +41,7 @@ export class Observer {
   readonly #log: ((exchange: Exchange) => void) | undefined;
   readonly #tracing: Tracing;
   readonly #refused: ((error: GatewayError) => void) | undefined;
+  readonly #seen: Seen | undefined;
   readonly #verifySeconds: HistogramChild;
   readonly #authorizeSeconds: HistogramChild;
   readonly #byRoute = new Map<string, RouteMetrics>();
@@ -50,7 +52,9 @@ export class Observer {
     log: ((exchange: Exchange) => void) | undefined,
     tracing: Tracing = passingTracing,
     refused?: (error: GatewayError) => void,
+    seen?: Seen,
   ) {
+    this.#seen = seen;
     this.#refused = refused;
     this.#metrics = metrics;
     this.#clock = clock;
@@ -77,6 +81,7 @@ export class Observer {
     const nowMs = this.#clock.monotonicMs();
     this.#verifySeconds.observe((nowMs - exchange.timedSinceMs) / 1000);
     exchange.timedSinceMs = nowMs;
+    if (token) this.#seen?.verified(token, nowMs, exchange.clientIp);
   }
 
   /** The request may pass. What is timed here is revocation and authorization. */
@@ -117,6 +122,7 @@ export class Observer {
     exchange.failure = code;
     exchange.issuerName ??= issuer;
     if (reason) this.#decided(exchange, source === 'authority' ? 'error' : 'deny', reason);
+    this.#seen?.refused(exchange, error);
   }
 
   /**

@@ -1,0 +1,64 @@
+/** What this process has seen, for the admin API: the traffic's history, the latest refusals, recent sessions. */
+import type { Clock } from '../clock.ts';
+import type { GatewayError } from '../errors.ts';
+import { TokenMemo } from '../token/token-memo.ts';
+import type { AuthenticToken } from '../token/token-verifier.ts';
+import type { Exchange } from './exchange.ts';
+import { logHash } from './log-hash.ts';
+import type { Metrics } from './metrics.ts';
+import { RecentSessions, type SessionsPolicy } from './recent-sessions.ts';
+import { RefusalRing } from './refusal-ring.ts';
+import { TrafficHistory } from './traffic-history.ts';
+
+export class Seen {
+  readonly history: TrafficHistory;
+  readonly refusals = new RefusalRing();
+  readonly sessions: RecentSessions;
+  readonly #clock: Clock;
+  #key = '';
+  #subjectHashes = this.#hashesOfSubjects();
+
+  constructor(metrics: Metrics, clock: Clock) {
+    this.#clock = clock;
+    this.history = new TrafficHistory(metrics, clock);
+    this.sessions = new RecentSessions(clock);
+  }
+
+  /** Requests are served from now on. */
+  start(policy: SessionsPolicy): void {
+    this.use(policy);
+    this.history.start();
+  }
+
+  stop(): void {
+    this.history.stop();
+  }
+
+  /** Another configuration is in place. */
+  use(policy: SessionsPolicy): void {
+    this.sessions.use(policy);
+    if (policy.key === this.#key) return;
+    this.#key = policy.key;
+    this.#subjectHashes = this.#hashesOfSubjects();
+  }
+
+  /** The gateway responds with an error of its own. */
+  refused(exchange: Exchange, error: GatewayError): void {
+    const { token } = exchange;
+    const subjectHash = token && this.#subjectHashes.of(token);
+    this.refusals.add(exchange, error, subjectHash, this.#clock.nowMs());
+  }
+
+  /**
+   * An issuer vouches for the token of a request.
+   *
+   * @param nowMs on the monotonic clock
+   */
+  verified(token: AuthenticToken, nowMs: number, address: string): void {
+    this.sessions.saw(token, nowMs, address);
+  }
+
+  #hashesOfSubjects(): TokenMemo<string | undefined> {
+    return new TokenMemo(({ subject }) => (subject === undefined ? undefined : logHash(this.#key, subject)));
+  }
+}
