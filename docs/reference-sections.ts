@@ -74,6 +74,13 @@ admin:
 `,
   },
   {
+    title: 'sessions',
+    keys: ['sessions'],
+    example: `
+sessions: { show: hashed, addresses: true, entries: 50000 }
+`,
+  },
+  {
     title: 'limits, timeouts and caches',
     keys: ['limits', 'timeouts', 'caches'],
     example: `

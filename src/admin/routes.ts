@@ -5,6 +5,7 @@ import type { KeysApi } from './keys-api.ts';
 import { pageResponses } from './page-files.ts';
 import type { Caller, Role } from './caller.ts';
 import type { RevocationsApi } from './revocations-api.ts';
+import type { SeenApi } from './seen-api.ts';
 
 /** Whether the gateway should get requests. */
 export interface Readiness {
@@ -19,6 +20,7 @@ export interface Readiness {
 export interface RouteParts {
   readonly revocations: RevocationsApi;
   readonly keys: KeysApi;
+  readonly seen: SeenApi;
   readonly readiness: () => Readiness;
   readonly status: () => object | Promise<object>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
@@ -90,6 +92,9 @@ const show: Handler<ApiRequest> = ({ revocations }, { name }) => revocations.sho
 const undo: Handler<ApiRequest> = ({ revocations }, { name, caller }) => revocations.undo(name, caller);
 const revoke: Handler<ApiRequest> = ({ revocations }, { body, caller }) =>
   revocations.revokeForm(body, caller);
+const history: Handler<ApiRequest> = ({ seen }) => seen.history();
+const refusals: Handler<ApiRequest> = ({ seen }, { query }) => seen.refusals(query);
+const sessions: Handler<ApiRequest> = ({ seen }, { body }) => seen.sessions(body);
 const refreshKeys: Handler<ApiRequest> = ({ keys }, { name, caller }) => keys.refresh(name, caller);
 
 const ROUTES: readonly Route[] = [
@@ -100,6 +105,9 @@ const ROUTES: readonly Route[] = [
   ...[...pageResponses()].map(([path, file]): Route => ['GET', path, 'host', undefined, () => file]),
   ['GET', '/v1/session', 'read', undefined, session],
   ['GET', '/v1/status', 'read', undefined, status],
+  ['GET', '/v1/history', 'read', undefined, history],
+  ['GET', '/v1/refusals', 'read', undefined, refusals],
+  ['POST', '/v1/sessions/search', 'read', isJson, sessions],
   ['GET', '/v1/revocations', 'read', undefined, list],
   ['POST', '/v1/revocations', 'revoke', isJson, create],
   ['GET', REVOCATION, 'read', undefined, show],

@@ -2,16 +2,17 @@
  * All objects that are built from one configuration. A reload builds a new generation; requests in flight finish on the old
  * one.
  */
-import { AdminAuth } from '../admin/admin-auth.ts';
-import { IssuerSignIn } from '../admin/issuer-sign-in.ts';
 import { KeysApi } from '../admin/keys-api.ts';
 import { RevocationsApi } from '../admin/revocations-api.ts';
+import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
 import type { AdminParts } from '../admin/server.ts';
+import { adminAuth } from './admin-sign-in.ts';
 import { assertionSigner } from './assertion-signer.ts';
 import type { Clock } from '../clock.ts';
 import { configurationHash } from '../config/configuration-hash.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { offeredOverTls, protocolsOf } from '../config/listener-protocols.ts';
+import { sessionOptions } from '../config/sessions-schema.ts';
 import { listenerTls, strictTransportSecurity } from '../config/tls-schema.ts';
 import { decisionSite } from '../handlers/decision-handler.ts';
 import { extAuthzSite } from '../handlers/ext-authz-handler.ts';
@@ -27,23 +28,25 @@ import type { LiveStreams } from '../handlers/live-streams.ts';
 import { LogoutHandler, type LogoutEndpoint, type LogoutObserver } from '../handlers/logout-handler.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from '../policy.ts';
-import { RefusalReports } from './refusal-reports.ts';
 import type { MeasuredConfiguration } from './connection-metrics.ts';
 import { issuerObserver, logoutObserver, upstreamObserver } from './instrumentation.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { Revoker } from '../revocation/revoker.ts';
-import { Observer } from '../telemetry/observer.ts';
-import { AccessLog } from '../telemetry/access-log.ts';
+import type { Observer } from '../telemetry/observer.ts';
+import { logKey, requestObserver } from './request-observer.ts';
 import { AuditLog } from '../telemetry/audit-log.ts';
 import type { Log } from '../telemetry/logger.ts';
 import type { RefusalLines } from '../telemetry/refusal-lines.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { SessionsPolicy } from '../telemetry/recent-sessions.ts';
+import type { Seen } from '../telemetry/seen.ts';
 import type { Tracing } from '../telemetry/trace-context.ts';
 import type { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
-import { parseClaimPath } from '../token/claims.ts';
+import { revocableClaims } from '../token/authentic-token.ts';
 import { TokenCaches } from '../token/token-caches.ts';
+import { localSeen } from './local-seen.ts';
 import { allUpstreamOptions } from './upstream-options.ts';
 import { UpstreamForwarder } from '../upstream/upstream-forwarder.ts';
 import { redirectSite } from '../handlers/redirect-handler.ts';
@@ -57,6 +60,7 @@ export interface Lasting {
   readonly streams: LiveStreams;
   readonly client: AuthorizationServerClient;
   readonly metrics: Metrics;
+  readonly seen: Seen;
   readonly inFlight: InFlight;
   readonly log: Log;
   readonly refusalLines: RefusalLines;
@@ -81,8 +85,8 @@ export class Generation {
   readonly forwarder: UpstreamForwarder;
   /** By which a fleet sees what each gateway runs on. */
   readonly identity: MeasuredConfiguration;
-  readonly #lasting: Lasting;
-  readonly #signer: JwtAssertionSigner | undefined;
+  readonly lasting: Lasting;
+  readonly signer: JwtAssertionSigner | undefined;
   readonly #gateway: Gateway;
   readonly #limiter: InFlightLimiter;
   readonly #observer: Observer;
@@ -100,17 +104,17 @@ export class Generation {
     const { metrics, log, clock, view, store } = lasting;
     this.loaded = loaded;
     this.identity = { hash: configurationHash(configuration), loadedAtMs: clock.nowMs() };
-    this.#lasting = lasting;
+    this.lasting = lasting;
     this.policy = compilePolicy(configuration);
     this.caches = new TokenCaches(configuration.caches, previous?.caches.lookups);
     this.issuers = new Issuers(loaded, this.#issuerParts(previous));
-    this.#signer = assertionSigner(loaded, clock);
+    this.signer = assertionSigner(loaded, clock);
     this.#observer = requestObserver(loaded, lasting);
     this.#gateway = new Gateway({
       policy: this.policy,
       verifiers: this.issuers.verifiersOf(this.policy),
       revocations: view,
-      signer: this.#signer,
+      signer: this.signer,
       observer: this.#observer,
       clock,
     });
@@ -137,7 +141,7 @@ export class Generation {
   }
 
   #issuerParts(previous: Generation | undefined): IssuerParts {
-    const { client, clock, metrics, log, keyReports, place } = this.#lasting;
+    const { client, clock, metrics, log, keyReports, place } = this.lasting;
     return {
       client,
       caches: this.caches,
@@ -150,7 +154,7 @@ export class Generation {
 
   #logoutHandler(): LogoutHandler {
     const { logoutEndpoints } = this.issuers;
-    const observer = logouts(this.loaded, this.#lasting, logoutEndpoints);
+    const observer = logouts(this.loaded, this.lasting, logoutEndpoints);
     return new LogoutHandler(logoutEndpoints, this.#revoker, this.#audit, observer);
   }
 
@@ -176,7 +180,7 @@ export class Generation {
 
   /** Who receives the requests of a listener. */
   site({ serve, dialect, trusted_peers, https_port }: ListenerConfiguration): HandlerSite {
-    const { streams, log, clock, isReady } = this.#lasting;
+    const { streams, log, clock, isReady } = this.lasting;
     const shared = {
       gateway: this.#gateway,
       limiter: this.#limiter,
@@ -190,46 +194,26 @@ export class Generation {
     const deciding = {
       ...shared,
       askers: new TrustedPeers(trusted_peers ?? []),
-      publicKeys: this.#signer?.publicKeys,
+      publicKeys: this.signer?.publicKeys,
     };
     return dialect === 'ext_authz'
       ? extAuthzSite({ ...deciding, isReady })
       : decisionSite({ ...deciding, dialect: dialect ?? 'request' });
   }
 
-  get #signIn(): IssuerSignIn | undefined {
-    const { admin, limits } = this.loaded.configuration;
-    const { auth } = admin;
-    const verifier = auth && this.issuers.verifierFor(auth.issuer, auth.audience);
-    if (!auth || !verifier) return undefined;
-    const { clock, view } = this.#lasting;
-    return new IssuerSignIn(
-      {
-        scopes: auth.scopes,
-        nameClaim: parseClaimPath(auth.name_claim),
-        verifier,
-        revocations: view,
-        maxViewAgeMs: this.policy.maxViewAgeMs,
-        tokenBytes: limits.token_bytes,
-      },
-      clock,
-    );
-  }
-
   /** What the admin listener needs of the configuration. */
-  get adminParts(): Pick<AdminParts, 'auth' | 'hosts' | 'revocations' | 'keys' | 'publicKeys' | 'tls'> {
+  get adminParts(): Pick<
+    AdminParts,
+    'auth' | 'hosts' | 'revocations' | 'keys' | 'seen' | 'publicKeys' | 'tls'
+  > {
     const { admin, revocation } = this.loaded.configuration;
-    const tokens = [
-      ...(admin.token === undefined ? [] : [{ name: 'admin', token: admin.token }]),
-      ...(admin.tokens ?? []).map(({ name, token = '' }) => ({ name, token })),
-    ];
     return {
-      auth: new AdminAuth(tokens, this.#lasting.clock, this.#signIn),
+      auth: adminAuth(this),
       hosts: admin.hosts,
       tls: admin.tls && listenerTls(admin.tls),
       revocations: new RevocationsApi({
         revoker: this.#revoker,
-        store: this.#lasting.store,
+        store: this.lasting.store,
         claims: revocation.claims,
         mayHaveBars: this.policy.routes.some(({ mayHaveBars }) => mayHaveBars),
         audit: this.#audit,
@@ -237,11 +221,34 @@ export class Generation {
       keys: new KeysApi({
         issuers: this.loaded.configuration.issuers,
         keySets: this.issuers.remoteKeySets,
-        refresh: this.#lasting.keyRefresh,
+        refresh: this.lasting.keyRefresh,
         audit: this.#audit,
       }),
-      publicKeys: this.#signer?.publicKeys,
+      seen: new SeenApi({ gateway: this.policy.name, seen: this.seen }),
+      publicKeys: this.signer?.publicKeys,
     };
+  }
+
+  /** What this gateway has seen. */
+  get seen(): LocalSeen {
+    return localSeen(
+      this.lasting,
+      this.policy.routes.map(({ name }) => name),
+    );
+  }
+
+  /** Which sessions may be remembered from now on. */
+  get sessionsPolicy(): SessionsPolicy {
+    return { ...sessionOptions(this.loaded.configuration.sessions), key: logKey(this.loaded, this.lasting) };
+  }
+
+  /** It serves from now on, in the place of another. */
+  takeOver(before: Generation): void {
+    const { seen, streams } = this.lasting;
+    seen.use(this.sessionsPolicy);
+    const { claims } = this.loaded.configuration.revocation;
+    if (JSON.stringify(claims) !== JSON.stringify(before.loaded.configuration.revocation.claims))
+      streams.useClaims(revocableClaims(claims));
   }
 
   /** Another generation serves from now on; requests in flight finish on this one. */
@@ -268,28 +275,5 @@ function logouts(
     log.logger,
     (refusal) => refusalLines.admits(refusal, configuration.log.refusals),
     endpoints,
-  );
-}
-
-/** Counts and logs requests as this configuration asks. */
-function requestObserver(
-  { configuration }: LoadedConfiguration,
-  { metrics, log, refusalLines, clock, randomLogKey, tracing }: Lasting,
-): Observer {
-  const accessLog = new AccessLog({
-    write: log.write,
-    key: configuration.log_key ?? randomLogKey,
-    clock,
-    refusals: refusalLines,
-    refusalsASecond: configuration.log.refusals,
-    sample: configuration.log.sample,
-  });
-  const refusals = new RefusalReports(log.logger, clock);
-  return new Observer(
-    metrics,
-    clock,
-    configuration.access_log ? (exchange) => accessLog.write(exchange) : undefined,
-    tracing,
-    (error) => refusals.refused(error),
   );
 }

@@ -25,7 +25,6 @@ import { describeError, type Log } from '../telemetry/logger.ts';
 import { EventLoopDelay } from '../telemetry/event-loop-delay.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
-import { revocableClaims } from '../token/authentic-token.ts';
 import { VERSION } from '../version.ts';
 import { readinessOf } from './readiness.ts';
 import { statusJson } from './status.ts';
@@ -115,6 +114,11 @@ export class Instance {
     return { listeners: this.listeners.map((each) => text(each.address)), admin: text(this.admin.address) };
   }
 
+  /** The one that serves now. */
+  get generation(): Generation {
+    return this.#generation;
+  }
+
   get policy(): Policy {
     return this.#generation.policy;
   }
@@ -129,6 +133,7 @@ export class Instance {
     this.view.start();
     this.#storeReports?.start();
     this.#eventLoopDelay.start();
+    this.#lasting.seen.start(this.#generation.sessionsPolicy);
     this.#keysAsked = this.#generation.issuers.start().then(() => (this.#keysPending = false));
     this.#listening = this.#listen();
     await this.#listening;
@@ -215,9 +220,7 @@ export class Instance {
   #replace(before: Generation, next: Generation): void {
     const { loaded } = next;
     this.#generation = next;
-    const { claims } = loaded.configuration.revocation;
-    if (JSON.stringify(claims) !== JSON.stringify(before.loaded.configuration.revocation.claims))
-      this.#lasting.streams.useClaims(revocableClaims(claims));
+    next.takeOver(before);
     for (const [index, listener] of this.listeners.entries()) {
       const options = loaded.configuration.listeners[index];
       if (options) listener.update(next.listenerOptions(options), next.site(options));
@@ -250,6 +253,7 @@ export class Instance {
     this.#storeReports?.stop();
     this.#lasting.refusalLines.flush();
     this.#eventLoopDelay.stop();
+    this.#lasting.seen.stop();
     await this.view.stop();
     forwarder.close();
     await Promise.all([this.admin.close(), this.#lasting.store.close(), this.#lasting.client.close()]);

@@ -4,6 +4,7 @@ import { KeyRefresh } from '../admin/key-refresh.ts';
 import { LiveStreams } from '../handlers/live-streams.ts';
 import { EntryRenewal } from '../revocation/entry-renewal.ts';
 import { RefusalLines } from '../telemetry/refusal-lines.ts';
+import { Seen } from '../telemetry/seen.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import type { Generation, Lasting } from './generation.ts';
 import { KeyReports } from './key-reports.ts';
@@ -23,6 +24,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
   return {
     ...given,
     store,
+    seen: new Seen(metrics, clock),
     streams: new LiveStreams(view, clock, (reason) => {
       metrics.streamsClosed.child(reason).value++;
     }),

@@ -3,6 +3,7 @@
  * a gateway has the admin listener, the store and the keys, and serves no requests; a worker serves, with copies of both.
  */
 import type { Readiness } from '../admin/routes.ts';
+import type { LocalSeen } from '../admin/seen-api.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { MarkTable } from '../revocation/mark-table.ts';
@@ -30,6 +31,8 @@ export interface Place {
 export interface Overview {
   readiness(own: Readiness): Readiness;
   status(own: object): Promise<object>;
+  /** What the workers have seen. */
+  readonly seen: LocalSeen;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 

@@ -18,6 +18,7 @@ import {
   size,
   text,
 } from './scalars.ts';
+import { sessions } from './sessions-schema.ts';
 import { upstream } from './upstream-schema.ts';
 
 const limits = z
@@ -195,6 +196,11 @@ export const configurationSchema = z.strictObject({
   upstreams: z
     .record(name, upstream)
     .describe('Groups of servers that requests are forwarded to, by a name of your choice.'),
+  sessions: sessions
+    .prefault('hashed')
+    .describe(
+      'Which recent sessions and subjects the gateway remembers, so that the admin API can say whether one was seen: off, hashed, plain, or { show, addresses, entries }. They are kept in memory, told for a day after their last request, and lost at a restart. off: an operator cannot know whether what is revoked was in use.',
+    ),
   access_log: z
     .boolean()
     .prefault(true)

@@ -1,8 +1,12 @@
 /** What the primary and its workers ask each other. Types only. */
+import type { Found } from '../admin/seen-api.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { RevocationMark } from '../revocation/mark.ts';
 import type { Inventory, RevocationRequest, Revoked } from '../revocation/revocation-store.ts';
 import type { MetricsSnapshot } from '../telemetry/metric-snapshots.ts';
+import type { SessionQuery, SessionReport } from '../telemetry/recent-sessions.ts';
+import type { Refusal, RefusalQuery } from '../telemetry/refusal-ring.ts';
+import type { HistoryReport } from '../telemetry/traffic-history.ts';
 import type { KeySetNews } from '../token/remote-key-set.ts';
 
 interface Call<Takes, Gives> {
@@ -55,6 +59,9 @@ export interface WorkerCalls {
   readonly discard: Call<undefined, void>;
   readonly metrics: Call<undefined, MetricsSnapshot>;
   readonly report: Call<undefined, WorkerReport>;
+  readonly history: Call<undefined, readonly HistoryReport[]>;
+  readonly refusals: Call<RefusalQuery, Found<Refusal>>;
+  readonly sessions: Call<SessionQuery, Found<SessionReport> | undefined>;
   /** Responds when all requests have ended, or were ended. */
   readonly drain: Call<undefined, void>;
 }

@@ -1,4 +1,5 @@
 /** What the admin listener of a gateway with workers says: of all of them together. */
+import type { LocalSeen } from '../admin/seen-api.ts';
 import type { Readiness } from '../admin/routes.ts';
 import type { Overview } from '../assembly/place.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -6,16 +7,19 @@ import { mergedSnapshot, snapshotText, type MetricsText } from '../telemetry/met
 import type { UpstreamReport, WorkerReport } from './calls.ts';
 import type { WorkerLink } from './worker-link.ts';
 import type { WorkerPool } from './worker-pool.ts';
+import { workersSeen } from './workers-seen.ts';
 
 const REPORT_MS = 2_000;
 
 export class WorkersOverview implements Overview {
+  readonly seen: LocalSeen;
   readonly #pool: WorkerPool;
   /** The primary's own. */
   readonly #metrics: Metrics;
 
   constructor(pool: WorkerPool, metrics: Metrics) {
     this.#pool = pool;
+    this.seen = workersSeen(() => pool.links);
     this.#metrics = metrics;
     metrics.gauge('sallyport_workers', 'Worker processes that serve now.', [], (set) =>
       set(pool.links.filter(({ isReady }) => isReady).length),

@@ -19,6 +19,8 @@ export interface WorkerParts {
   readonly tracing: Tracing;
 }
 
+const NOTHING_SEEN = { found: [], silent: [] };
+
 export class Worker {
   readonly #parts: WorkerParts;
   readonly #primary: Channel<PrimaryCalls>;
@@ -57,6 +59,9 @@ export class Worker {
       discard: () => this.#prepared?.discard(),
       metrics: async () => (await this.#instance?.metrics.snapshot()) ?? [],
       report: () => this.#report(),
+      history: async () => (await this.#instance?.generation.seen.localHistory()) ?? [],
+      refusals: async (query) => (await this.#instance?.generation.seen.localRefusals(query)) ?? NOTHING_SEEN,
+      sessions: async (query) => this.#instance?.generation.seen.localSessions(query),
       drain: async () => {
         await this.#instance?.stop();
         // The response is sent first.

@@ -119,7 +119,13 @@ t.test('V7, K5: two workers are one gateway', async (t) => {
   });
 
   await t.test('metrics are sums, and flags hold for all', async (t) => {
-    t.equal(await metric(gateway, 'sallyport_http_requests_total{route="r",method="GET",code="200",source="upstream"}'), MANY);
+    t.equal(
+      await metric(
+        gateway,
+        'sallyport_http_requests_total{route="r",method="GET",code="200",source="upstream"}',
+      ),
+      MANY,
+    );
     t.equal(await metric(gateway, 'sallyport_workers'), 2);
     t.equal(await metric(gateway, 'sallyport_revocation_store_connected'), 1);
     t.equal(await metric(gateway, 'sallyport_build_info{version="0.1.0"}'), 1, 'a constant is not summed');
@@ -141,6 +147,20 @@ t.test('V7, K5: two workers are one gateway', async (t) => {
     t.strictSame(await many(gateway, mint(next)), [200]);
     keys.splice(0, 1, key);
     t.equal((await admin(gateway, 'POST', '/v1/issuers/login/keys/refresh')).status, 200);
+  });
+
+  await t.test('what both have seen is told as of one gateway', async (t) => {
+    const token = mint(key, claimsOf({ sub: 'frank', sid: 'f1' }));
+    const ask = async (method: string, path: string, body?: object): Promise<Line> =>
+      (await (await admin(gateway, method, path, body)).json()) as Line;
+    t.strictSame(await many(gateway, token), [200]);
+    t.strictSame(await many(gateway, 'abc'), [401]);
+    const found = await ask('POST', '/v1/sessions/search', { session: 'f1' });
+    t.match(found, { gateways: { silent: [] }, sessions: [{ requests_last_hour: MANY }] });
+    t.equal((found['sessions'] as object[]).length, 1);
+    const refused = await ask('GET', '/v1/refusals?reason=malformed&limit=1000');
+    t.equal((refused['refusals'] as object[]).length, MANY);
+    t.match(await ask('GET', '/v1/history'), { routes: [{ route: 'r' }] });
   });
 
   await t.test('a reload reaches both, an invalid one none, and each is told once', async (t) => {
