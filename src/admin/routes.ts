@@ -1,6 +1,7 @@
 /** The routes of the admin listener, as one table. docs/reference.md, "Admin listener". */
 import { isJson } from '../http/media-type.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
+import { explainResponse, type Explain } from './explain-api.ts';
 import type { KeysApi } from './keys-api.ts';
 import { pageResponses } from './page-files.ts';
 import type { Caller, Role } from './caller.ts';
@@ -21,6 +22,8 @@ export interface RouteParts {
   readonly revocations: RevocationsApi;
   readonly keys: KeysApi;
   readonly seen: SeenApi;
+  /** Undefined where this process explains no requests. */
+  readonly explain?: Explain | undefined;
   readonly readiness: () => Readiness;
   readonly status: () => object | Promise<object>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
@@ -95,6 +98,7 @@ const revoke: Handler<ApiRequest> = ({ revocations }, { body, caller }) =>
 const history: Handler<ApiRequest> = ({ seen }) => seen.history();
 const refusals: Handler<ApiRequest> = ({ seen }, { query }) => seen.refusals(query);
 const sessions: Handler<ApiRequest> = ({ seen }, { body }) => seen.sessions(body);
+const explain: Handler<ApiRequest> = (parts, { body }) => explainResponse(parts.explain, body);
 const refreshKeys: Handler<ApiRequest> = ({ keys }, { name, caller }) => keys.refresh(name, caller);
 
 const ROUTES: readonly Route[] = [
@@ -113,6 +117,7 @@ const ROUTES: readonly Route[] = [
   ['GET', REVOCATION, 'read', undefined, show],
   ['DELETE', REVOCATION, 'revoke', undefined, undo],
   ['POST', '/v1/revoke', 'revoke', isForm, revoke],
+  ['POST', '/v1/explain', 'revoke', isJson, explain],
   ['POST', KEYS_REFRESH, 'operate', undefined, refreshKeys],
 ];
 

@@ -32,6 +32,13 @@ export interface IssuerParts extends KeySetParts {
   readonly previous?: Issuers;
 }
 
+/** What verifiers remember tokens with. */
+interface StatefulParts {
+  readonly caches: TokenCaches;
+  readonly opaque: ReadonlyMap<string, OpaqueVerifier>;
+  readonly fresh: ReadonlyMap<string, FreshSource>;
+}
+
 export class Issuers {
   readonly #jwt = new Map<string, JwtVerifier>();
   readonly #opaque = new Map<string, OpaqueVerifier>();
@@ -111,27 +118,44 @@ export class Issuers {
   }
 
   /** A verifier for each set of issuers that a route of this policy accepts. */
-  verifiersOf({ routes }: Policy): Map<string, TokenVerifier> {
+  verifiersOf(policy: Policy): Map<string, TokenVerifier> {
+    return this.#verifiers(policy, { caches: this.#caches, opaque: this.#opaque, fresh: this.#fresh });
+  }
+
+  /** The same, with the same keys, but other caches: for a look at one token that leaves no trace. */
+  verifiersApart(policy: Policy, caches: TokenCaches): Map<string, TokenVerifier> {
+    const opaque = new Map([...this.#opaque].map(([name, verifier]) => [name, verifier.apart(caches)]));
+    const fresh = new Map(
+      [...this.#fresh].map(([name, source]) => [name, { ...source, server: source.server.apart(caches) }]),
+    );
+    return this.#verifiers(policy, { caches, opaque, fresh });
+  }
+
+  #verifiers({ routes }: Policy, stateful: StatefulParts): Map<string, TokenVerifier> {
     return new Map(
       routes
         .filter(({ mode }) => mode !== 'none')
         .map(({ issuerSet, issuers, fresh }) => {
-          const verifier = this.#accepting(issuerSet, issuers);
+          const verifier = this.#accepting(issuerSet, issuers, stateful);
           return [
             issuerSet,
-            fresh ? new FreshTokenVerifier(verifier, this.#fresh, this.#clock) : verifier,
+            fresh ? new FreshTokenVerifier(verifier, stateful.fresh, this.#clock) : verifier,
           ] as const;
         }),
     );
   }
 
-  #accepting(issuerSet: string, names: readonly string[]): RouteTokenVerifier {
+  #accepting(
+    issuerSet: string,
+    names: readonly string[],
+    { caches, opaque }: StatefulParts,
+  ): RouteTokenVerifier {
     const pick = <T>(from: ReadonlyMap<string, T>): T[] => names.flatMap((name) => from.get(name) ?? []);
     return new RouteTokenVerifier(
       issuerSet,
-      this.#caches,
+      caches,
       pick(this.#jwt),
-      pick(this.#opaque),
+      pick(opaque),
       this.#revocable.filter(({ issuer, name }) => issuer !== name),
     );
   }

@@ -1,5 +1,6 @@
 import type { ImaginedRequest } from '../explain/dry-run.ts';
 import { explain as dryRun } from '../explain/explain.ts';
+import { onTheWire, requestPlace } from '../explain/request-place.ts';
 import type { Explanation } from '../explain/explanation.ts';
 import { hasField } from '../http/field-list.ts';
 import {
@@ -66,15 +67,16 @@ Exit code: 0 it passes, 3 it is refused, 1 it cannot be told without --online.`,
 /** @throws UsageError */
 function imaginedRequest(args: Arguments): ImaginedRequest {
   const [method = '', url = ''] = args.positionals;
-  const [, scheme, authority = '', target = ''] = /^(https?):\/\/([^/?#]+)([^#]*)$/i.exec(url) ?? [];
-  if (scheme === undefined)
+  const place = requestPlace(url);
+  if (place === undefined)
     throw new UsageError(`"${url}" is no URL of a request; write http://HOST/PATH, or https://`);
+  const { scheme, authority, target } = place;
   const headers = headersOf(args);
   const hasHost = hasField(headers, 'host');
   return {
     method,
-    scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http',
-    target: onTheWire(target.startsWith('/') ? target : `/${target}`),
+    scheme,
+    target,
     headers: hasHost ? headers : ['Host', authority, ...headers],
     token: readToken({ ...args, positionals: [] }),
     peer: text(args, 'peer') ?? '127.0.0.1',
@@ -92,9 +94,6 @@ function headersOf({ values }: Arguments): string[] {
     return [name, onTheWire(value)];
   });
 }
-
-/** Bytes as the gateway sees them: one character each. */
-const onTheWire = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
 const MARKS: Readonly<Record<Explanation['stages'][number]['outcome'], string>> = {
   passed: 'ok     ',

@@ -1,6 +1,7 @@
 import { Instance } from '../assembly/instance.ts';
 import { systemClock } from '../clock.ts';
 import { loadTracing, offerMetrics } from '../telemetry/trace-context.ts';
+import { offerExplanations } from '../explain/explain-running.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { configurationWarnings } from '../config/warnings.ts';
 import { workerCount } from '../config/worker-count.ts';
@@ -71,9 +72,15 @@ interface Gateway extends Reloadable {
 
 async function gatewayOf(loaded: LoadedConfiguration, { log, relay }: LogOutput): Promise<Gateway> {
   const count = workerCount(loaded.configuration);
-  if (count === 1) return new Instance(loaded, log, systemClock, await loadTracing());
+  if (count === 1) {
+    const instance = new Instance(loaded, log, systemClock, await loadTracing());
+    offerExplanations(instance);
+    return instance;
+  }
   const startProcess = (id: number): WorkerProcess => startWorkerProcess(id, relay);
-  return new Primary(loaded, { log, clock: systemClock, count, startProcess });
+  const primary = new Primary(loaded, { log, clock: systemClock, count, startProcess });
+  offerExplanations(primary.instance);
+  return primary;
 }
 
 /** Resolves when it is ready; the configuration is watched from when it listens. */

@@ -16,7 +16,7 @@ export const adminAuth = z
     scopes: z
       .strictObject({
         read: scope('see the status and the lists'),
-        revoke: scope('also revoke, and undo a revocation'),
+        revoke: scope('also revoke, undo a revocation, and explain a request'),
         operate: scope('also refresh keys'),
       })
       .refine((scopes) => Object.values(scopes).some((value) => value !== undefined), {

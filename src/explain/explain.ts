@@ -33,7 +33,7 @@ export interface ExplainOptions {
 }
 
 /** Caches of the configured size would be the better part of the work. */
-const ONE_TOKEN = {
+export const ONE_TOKEN = {
   tokens: { entries: 1, bytes: 1024 * 1024 },
   negatives: { entries: 1 },
   introspection: { entries: 1, bytes: 1024 * 1024 },

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { openStore } from '../assembly/revocation-store.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
-import type { RevocationEntry } from '../revocation/revocation-store.ts';
+import type { RevocationEntry, RevocationStore } from '../revocation/revocation-store.ts';
 import { idOfKey } from '../revocation/revocation-target.ts';
 import { RevocationView } from '../revocation/revocation-view.ts';
 import type { Revocations } from '../stages/check-revocation.ts';
@@ -48,16 +48,29 @@ export async function revocationsFor(
     view,
     text,
     asked: true,
-    async entriesFor({ revocable }) {
-      const ids = revocable.keys.map(idOfKey);
-      const entries = await Promise.all(ids.map((id) => store.find(id)));
-      return entries.filter((entry) => entry !== undefined);
-    },
+    entriesFor: (token) => entriesFor(store, token),
     async close() {
       await view.stop();
       await store.close();
     },
   };
+}
+
+/** What a gateway that runs knows: its own view decides, and the store says why. */
+export function revocationsOf(view: RevocationView, store: RevocationStore): KnownRevocations {
+  return {
+    view,
+    text: `the list holds ${view.size}`,
+    asked: true,
+    // A store that is down cannot say which entry it was; that the token is revoked stands.
+    entriesFor: (token) => entriesFor(store, token).catch(() => []),
+    close: async () => undefined,
+  };
+}
+
+async function entriesFor(store: RevocationStore, { revocable }: AuthenticToken): Promise<RevocationEntry[]> {
+  const entries = await Promise.all(revocable.keys.map((key) => store.find(idOfKey(key))));
+  return entries.filter((entry) => entry !== undefined);
 }
 
 function fileOf(store: string, { folder }: LoadedConfiguration): string {

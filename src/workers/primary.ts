@@ -81,6 +81,11 @@ export class Primary implements Reloadable {
     list.use(this.#instance.view);
   }
 
+  /** Has the admin listener. */
+  get instance(): Instance {
+    return this.#instance;
+  }
+
   get metrics(): Metrics {
     return this.#instance.metrics;
   }

@@ -161,6 +161,8 @@ t.test('V7, K5: two workers are one gateway', async (t) => {
     const refused = await ask('GET', '/v1/refusals?reason=malformed&limit=1000');
     t.equal((refused['refusals'] as object[]).length, MANY);
     t.match(await ask('GET', '/v1/history'), { routes: [{ route: 'r' }] });
+    const url = 'http://api.example.com/x';
+    t.match(await ask('POST', '/v1/explain', { method: 'GET', url, token }), { decision: 'allow' });
   });
 
   await t.test('a reload reaches both, an invalid one none, and each is told once', async (t) => {

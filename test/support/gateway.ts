@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { Instance } from '../../src/assembly/instance.ts';
 import { systemClock, type Clock } from '../../src/clock.ts';
+import { offerExplanations } from '../../src/explain/explain-running.ts';
 import { parseConfiguration, type LoadedConfiguration } from '../../src/config/load.ts';
 import { createLog } from '../../src/telemetry/logger.ts';
 import { passingTracing, type Tracing } from '../../src/telemetry/trace-context.ts';
@@ -77,6 +78,7 @@ export async function startGateway(
     clock,
     tracing,
   );
+  offerExplanations(instance);
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => (stopped ??= instance.stop());
   t.teardown(async () => {
