@@ -19,6 +19,7 @@ import type { Caller } from './caller.ts';
 import type { EntryJson, PreviewJson, RevokedJson, TargetJson } from './entry-json.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import { effectOf } from './revocation-effect.ts';
+import { searchEntries } from './revocation-search.ts';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 1_000;
@@ -52,6 +53,7 @@ const requestSchema = z.strictObject({
   allow_unknown_issuer: z.boolean().optional(),
   dry_run: z.boolean().optional(),
 });
+const undoSchema = z.strictObject({ reason: z.string().max(MAX_REASON_CHARACTERS).optional() });
 type RevocationBody = z.output<typeof requestSchema>;
 
 const TARGET_FIELDS = ['token', 'token_id', 'subject', 'session', 'client', 'claim'] as const;
@@ -128,13 +130,16 @@ export class RevocationsApi {
     const limit = Number(query.get('limit') ?? DEFAULT_LIMIT);
     if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
       return badRequest(`limit must be 1 to ${MAX_LIMIT}`);
-    const cursor = query.get('cursor');
-    const subject = query.get('subject');
+    const given = (name: string): string | undefined => query.get(name) ?? undefined;
     try {
-      const page = await this.#parts.store.list({
+      const page = await searchEntries(this.#parts.store, {
         limit,
-        ...(cursor === null ? {} : { cursor }),
-        ...(subject === null ? {} : { subject }),
+        cursor: given('cursor'),
+        subject: given('subject'),
+        session: given('session'),
+        client: given('client'),
+        reason: given('reason'),
+        by: given('by'),
       });
       return { status: 200, body: { revocations: page.entries.map(entryJson), cursor: page.cursor ?? null } };
     } catch (error) {
@@ -149,11 +154,19 @@ export class RevocationsApi {
     return entry ? { status: 200, body: entryJson(entry) } : notFound();
   }
 
-  /** DELETE /v1/revocations/ID */
-  async undo(id: string, caller: Caller): Promise<AdminResponse> {
+  /** DELETE /v1/revocations/ID; a body, where there is one, says why. */
+  async undo(id: string, body: Buffer, caller: Caller): Promise<AdminResponse> {
+    const why = undoReason(body);
+    if (typeof why === 'object') return why;
     const entry = await this.#parts.store.find(id);
     if (!entry || !(await this.#parts.revoker.undo(id))) return notFound();
-    this.#parts.audit.write({ action: 'undo', ...auditCaller(caller), entry, changed: true });
+    this.#parts.audit.write({
+      action: 'undo',
+      ...auditCaller(caller),
+      entry,
+      changed: true,
+      undoReason: why,
+    });
     return { status: 204 };
   }
 
@@ -253,6 +266,16 @@ function targetJson({ kind, value }: RevocationTarget): TargetJson {
   if (kind !== 'claim') return { [kind]: value };
   const [path, text] = JSON.parse(value) as [string, string];
   return { claim: { [path]: text } };
+}
+
+/** Why an entry is undone; undefined where the body does not say; a response where the body is wrong. */
+function undoReason(body: Buffer): string | undefined | AdminResponse {
+  if (body.length === 0) return undefined;
+  try {
+    return undoSchema.parse(parseStrictJson(body)).reason;
+  } catch (error) {
+    return badRequest(error instanceof z.ZodError ? zodText(error) : 'the body is not strict JSON');
+  }
 }
 
 function zodText(error: z.ZodError): string {

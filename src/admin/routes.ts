@@ -92,7 +92,8 @@ const status: Handler<ApiRequest> = async (parts) => ({ status: 200, body: await
 const list: Handler<ApiRequest> = ({ revocations }, { query }) => revocations.list(query);
 const create: Handler<ApiRequest> = ({ revocations }, { body, caller }) => revocations.create(body, caller);
 const show: Handler<ApiRequest> = ({ revocations }, { name }) => revocations.show(name);
-const undo: Handler<ApiRequest> = ({ revocations }, { name, caller }) => revocations.undo(name, caller);
+const undo: Handler<ApiRequest> = ({ revocations }, { name, body, caller }) =>
+  revocations.undo(name, body, caller);
 const revoke: Handler<ApiRequest> = ({ revocations }, { body, caller }) =>
   revocations.revokeForm(body, caller);
 const history: Handler<ApiRequest> = ({ seen }) => seen.history();
@@ -115,7 +116,7 @@ const ROUTES: readonly Route[] = [
   ['GET', '/v1/revocations', 'read', undefined, list],
   ['POST', '/v1/revocations', 'revoke', isJson, create],
   ['GET', REVOCATION, 'read', undefined, show],
-  ['DELETE', REVOCATION, 'revoke', undefined, undo],
+  ['DELETE', REVOCATION, 'revoke', isJson, undo],
   ['POST', '/v1/revoke', 'revoke', isForm, revoke],
   ['POST', '/v1/explain', 'revoke', isJson, explain],
   ['POST', KEYS_REFRESH, 'operate', undefined, refreshKeys],

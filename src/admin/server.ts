@@ -194,6 +194,9 @@ export class AdminServer {
 
 /** A body of the right type, and only that: a form on another site can send neither JSON nor our header. */
 async function acceptedBody(request: IncomingMessage, accepts: BodyType): Promise<Buffer | AdminResponse> {
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers;
+  // A DELETE need not have one (RFC 9110 section 9.3.5).
+  if (request.method === 'DELETE' && length === '0' && coding === undefined) return Buffer.alloc(0);
   // Of two lines Node shows the first alone; another reader may go by the second.
   if (!accepts(mediaTypeOf(fieldValues(request.rawHeaders, 'content-type'))))
     return adminProblem(415, 'unsupported_media_type', 'send application/json (RFC 7009: a form)');

@@ -14,6 +14,8 @@ export interface AuditEvent {
   readonly entry: Pick<RevocationEntry, 'id' | 'target' | 'issuedBefore' | 'reason'>;
   /** Did the list change: by a new entry, by a later cutoff or expiry of a known entry, or by its removal? */
   readonly changed: boolean;
+  /** Why an entry was undone, where the operator said so; `reason` in the entry is why it was made. */
+  readonly undoReason?: string | undefined;
 }
 
 /** An operator has forced a fetch of keys. Key ids are public. */
@@ -39,7 +41,7 @@ export class AuditLog {
     this.#changed = changed;
   }
 
-  write({ action, by, from, source, entry, changed }: AuditEvent): void {
+  write({ action, by, from, source, entry, changed, undoReason }: AuditEvent): void {
     if (changed) this.#changed(action, source);
     this.#logger.info(
       {
@@ -52,6 +54,7 @@ export class AuditLog {
           kind: entry.target?.kind,
           issued_before: entry.issuedBefore,
           reason: entry.reason,
+          undo_reason: undoReason,
           changed,
         },
       },

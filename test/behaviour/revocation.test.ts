@@ -78,6 +78,63 @@ t.test('with the memory store', async (t) => {
     },
   );
 
+  t.test('an undo says why in the audit log; a body that is wrong undoes nothing', async (t) => {
+    const { entry } = await revoke(gateway, { issuer: ISSUER, subject: 'undone', reason: 'stolen' });
+    const path = `/v1/revocations/${entry.id}`;
+    for (const body of ['{', '[]', { reason: 7 }, { reason: 'x'.repeat(501) }, { why: 'x' }])
+      t.equal((await gateway.admin('DELETE', path, body)).status, 400, JSON.stringify(body).slice(0, 40));
+    t.equal((await gateway.admin('DELETE', path, 'reason=x', { 'content-type': 'text/plain' })).status, 415);
+    t.equal((await gateway.admin('GET', path)).status, 200, 'it is still there');
+    t.equal((await gateway.admin('DELETE', path, { reason: 'wrong person' })).status, 204);
+    const audit = gateway.log.findLast(({ msg }) => msg === 'audit')?.['audit'];
+    t.match(audit, { action: 'undo', id: entry.id, reason: 'stolen', undo_reason: 'wrong person' });
+  });
+
+  t.test('the list is searched by session, client, reason and who, page by page', async (t) => {
+    const own = await startGateway(t, {
+      ...configuration(),
+      admin: {
+        token: undefined,
+        tokens: ['anna', 'bert'].map((name) => ({ name, token: `the-admin-token-of-${name}` })),
+      },
+    });
+    const as = (name: string) => ({ authorization: `Bearer the-admin-token-of-${name}` });
+    for (let index = 0; index < 12; index++) {
+      const body = { issuer: ISSUER, subject: `s-${index}`, reason: index % 2 === 0 ? 'Phishing 7' : 'lost' };
+      await own.admin('POST', '/v1/revocations', body, as(index < 4 ? 'anna' : 'bert'));
+    }
+    await own.admin('POST', '/v1/revocations', { issuer: ISSUER, session: 'x' }, as('anna'));
+    await own.admin('POST', '/v1/revocations', { issuer: ISSUER, client: 'x' }, as('anna'));
+    const search = async (query: string): Promise<{ found: string[]; cursor: string | null }> => {
+      const response = await own.admin('GET', `/v1/revocations?${query}`, undefined, as('anna'));
+      const { revocations, cursor } = (await response.json()) as {
+        revocations: Entry[];
+        cursor: string | null;
+      };
+      return { found: revocations.flatMap(({ target }) => Object.entries(target).map(String)), cursor };
+    };
+    t.strictSame(await search('session=x'), { found: ['session,x'], cursor: null });
+    t.strictSame(await search('client=x'), { found: ['client,x'], cursor: null });
+    t.strictSame((await search('client=s-1')).found, []);
+    t.equal((await search('by=ANNA')).found.length, 6);
+    t.strictSame((await search('by=anna&reason=phish')).found.sort(), ['subject,s-0', 'subject,s-2']);
+    t.strictSame((await search('by=bert&subject=s-5')).found, ['subject,s-5']);
+    const pages: string[] = [];
+    let cursor: string | null = '';
+    for (let page = 0; cursor !== null && page < 9; page++) {
+      const more: Awaited<ReturnType<typeof search>> = await search(
+        `reason=phishing&limit=4${cursor === '' ? '' : `&cursor=${cursor}`}`,
+      );
+      t.ok(more.found.length <= 4);
+      pages.push(...more.found);
+      cursor = more.cursor;
+    }
+    t.strictSame(
+      pages.sort(),
+      [0, 10, 2, 4, 6, 8].map((index) => `subject,s-${index}`),
+    );
+  });
+
   t.test('J0 V1 the twin and every other spelling of a revoked token are refused', async (t) => {
     const token = mint(key);
     await revoke(gateway, { token });
