@@ -3,6 +3,7 @@
  * for one, and talks to the API as any other client does. Rule A3.
  */
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import type { AdminResponse } from './http-response.ts';
 
 const FILES = [
@@ -10,17 +11,33 @@ const FILES = [
   'icon.svg',
   ...[
     'api',
+    'bars',
     'charts',
+    'chosen-token',
     'confirm',
+    'csv',
     'dom',
+    'explain',
     'health',
+    'history',
     'main',
     'metrics',
+    'reasons',
+    'refusals',
     'revocation-labels',
-    'revocations',
+    'revocation-list',
+    'revoke-form',
+    'revoke-many',
+    'roles',
+    'seen',
     'traffic',
   ].map((name) => `${name}.js`),
 ];
+/** What draws the charts, as its package has it; served from here like the rest. */
+const LIBRARY: Readonly<Record<string, string>> = {
+  'uplot.js': 'uplot/dist/uPlot.iife.min.js',
+  'uplot.css': 'uplot/dist/uPlot.min.css',
+};
 const TYPES: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',
   css: 'text/css; charset=utf-8',
@@ -49,17 +66,24 @@ const HEADERS = {
 
 /** By path. Read once, when the gateway starts. */
 export function pageResponses(): ReadonlyMap<string, AdminResponse> {
+  const { resolve } = createRequire(import.meta.url);
+  const own = (file: string): AdminResponse =>
+    responseOf(file, readFileSync(new URL(`page/${file}`, import.meta.url), 'utf8'));
   return new Map([
-    ['/', responseOf('index.html')],
-    ...FILES.map((file): [string, AdminResponse] => [`/page/${file}`, responseOf(file)]),
+    ['/', own('index.html')],
+    ...FILES.map((file): [string, AdminResponse] => [`/page/${file}`, own(file)]),
+    ...Object.entries(LIBRARY).map(([file, path]): [string, AdminResponse] => [
+      `/page/${file}`,
+      responseOf(file, readFileSync(resolve(path), 'utf8')),
+    ]),
   ]);
 }
 
-function responseOf(file: string): AdminResponse {
+function responseOf(file: string, body: string): AdminResponse {
   const extension = file.slice(file.lastIndexOf('.') + 1);
   return {
     status: 200,
     headers: { ...HEADERS, 'content-type': TYPES[extension] ?? 'application/octet-stream' },
-    body: readFileSync(new URL(`page/${file}`, import.meta.url), 'utf8'),
+    body,
   };
 }

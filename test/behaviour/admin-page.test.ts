@@ -1,20 +1,19 @@
 /** The admin page in a real browser: what an operator does when a phone was stolen. Rules A1 to A3, A5. */
 import { once } from 'node:events';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import t, { type Test } from 'tap';
+import { axeFindings, historyOf, MADE_UP, respondWith, takePictures } from '../support/admin-page.ts';
 import { noBrowser, startBrowser } from '../support/browser.ts';
 import { send } from '../support/client.ts';
-import { ADMIN_TOKEN, loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
+import { ADMIN_TOKEN, loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 
 const key = createKey('EdDSA');
-const SCREENSHOTS = fileURLToPath(new URL('../output/', import.meta.url));
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** How often the page looks. */
+const LOOK_AGAIN_MS = 2_000;
 
 const iatOf = (ageSeconds: number): number => Math.floor(Date.now() / 1000) - ageSeconds;
 const tokenOf = (sub: string, sid: string, ageSeconds = 60): string =>
@@ -40,13 +39,6 @@ async function startScene(t: Test): Promise<TestGateway> {
   });
 }
 
-interface AxeResult {
-  readonly violations: readonly {
-    readonly id: string;
-    readonly nodes: readonly { readonly html: string }[];
-  }[];
-}
-
 /** What the page must never do, noted as it happens. */
 function watch(page: Page, gateway: TestGateway): string[] {
   const wrong: string[] = [];
@@ -67,15 +59,15 @@ async function signIn(page: Page, gateway: TestGateway): Promise<void> {
   await page.goto(gateway.adminUrl);
   await page.getByLabel('Admin token').fill(ADMIN_TOKEN);
   await page.keyboard.press('Enter');
-  await page.getByRole('heading', { name: 'Health' }).waitFor();
+  await page.getByRole('heading', { name: 'Is it well?' }).waitFor();
 }
 
 /** Fills the form and says yes. */
 async function revoke(page: Page, what: RegExp, value: string, reason: string): Promise<string> {
-  const option = await page.getByLabel('What').locator('option', { hasText: what }).getAttribute('value');
-  await page.getByLabel('What').selectOption(option);
+  const option = await page.locator('#kind option', { hasText: what }).getAttribute('value');
+  await page.locator('#kind').selectOption(option);
   await page.locator('#value').fill(value);
-  await page.getByLabel('Reason').fill(reason);
+  await page.locator('#reason').fill(reason);
   await page.getByRole('button', { name: 'Preview' }).click();
   const dialog = page.getByRole('dialog', { name: 'Revoke this?' });
   await dialog.waitFor();
@@ -86,7 +78,6 @@ async function revoke(page: Page, what: RegExp, value: string, reason: string): 
 }
 
 t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
-  mkdirSync(SCREENSHOTS, { recursive: true });
   const browser = await startBrowser(t);
   const gateway = await startScene(t);
   const status = async (token: string): Promise<number> =>
@@ -107,7 +98,6 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     await page.getByLabel('Admin token').fill('wrong');
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByText('This is not an admin token of this gateway.').waitFor();
-    await page.screenshot({ path: `${SCREENSHOTS}sign-in.png` });
     await signIn(page, gateway);
     const kept = await page.evaluate(
       'JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, document.documentElement.outerHTML, document.querySelector("#admin-token").value])',
@@ -137,7 +127,6 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     t.equal(await status(tokenOf('alice', 'phone-2', 0)), 200, 'the new login');
     const entry = page.getByRole('listitem').filter({ hasText: 'session phone-1' });
     t.match(await entry.innerText(), /by admin .*: stolen in the tram/);
-    await page.screenshot({ path: `${SCREENSHOTS}revoked.png`, fullPage: true });
 
     await entry.getByRole('button', { name: 'Undo: session phone-1' }).click();
     const dialog = page.getByRole('dialog', { name: 'Undo this revocation?' });
@@ -146,8 +135,14 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     t.equal(await status(phone), 401, 'nothing without a yes');
     await entry.getByRole('button', { name: 'Undo: session phone-1' }).click();
     await dialog.getByRole('button', { name: 'Undo' }).click();
+    await page.getByText('Say why: the audit log keeps it.').waitFor();
+    t.equal(await status(phone), 401, 'nothing without a reason');
+    await dialog.getByLabel('Why').fill('it lay under the seat');
+    await dialog.getByRole('button', { name: 'Undo' }).click();
     await dialog.waitFor({ state: 'hidden' });
     t.equal(await status(phone), 200);
+    const audit = gateway.log.findLast(({ msg }) => msg === 'audit')?.['audit'];
+    t.match(audit, { action: 'undo', undo_reason: 'it lay under the seat' });
     t.equal(await entry.count(), 0);
     t.strictSame(wrong, []);
   });
@@ -166,19 +161,95 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     const carol = tokenOf('carol', 's3');
     await revoke(page, /of a person/, 'carol', '');
     t.equal(await status(carol), 401);
-    await page.getByLabel('Find by subject').fill('carol');
-    await page.getByRole('button', { name: 'Find' }).click();
+    await page.getByLabel('Value to find').fill('carol');
+    await page.getByRole('button', { name: 'Find', exact: true }).click();
     await page.getByText('1 entry').waitFor();
-    await page.getByLabel('Find by subject').fill('nobody');
+    await page.getByLabel('Find by').selectOption('Reason');
+    await page.getByLabel('Value to find').fill('Lost');
     await page.keyboard.press('Enter');
-    await page.getByText('Nothing is revoked for the subject “nobody”.').waitFor();
+    await page.getByRole('listitem').filter({ hasText: 'device_id = s2-device' }).waitFor();
+    await page.getByLabel('Value to find').fill('never given');
+    await page.keyboard.press('Enter');
+    await page.getByText('Nothing is revoked for reason “never given”.').waitFor();
+    t.strictSame(wrong, []);
+  });
+
+  t.test('a pasted token fills in its session, its subject, its client, its device', async (t) => {
+    const page = await open(t);
+    const wrong = watch(page, gateway);
+    await signIn(page, gateway);
+    const token = mint(
+      key,
+      claimsOf({ sub: 'faye', sid: 'faye-1', azp: 'app', device_id: 'd-7', client_id: undefined }),
+    );
+    await page.locator('#value').fill(token);
+    const choices = page.getByRole('group', { name: 'What the token is of' });
+    t.strictSame(await choices.getByRole('button').allInnerTexts(), [
+      'its session faye-1',
+      'everything of faye',
+      'everything of the application app',
+      'everything with the device_id d-7',
+    ]);
+    await choices.getByRole('button', { name: 'its session faye-1' }).click();
+    t.equal(await page.locator('#value').inputValue(), 'faye-1', 'the token has gone');
+    await page.getByRole('button', { name: 'Preview', exact: true }).click();
+    const dialog = page.getByRole('dialog', { name: 'Revoke this?' });
+    t.match(await dialog.innerText(), /session faye-1/);
+    await dialog.getByRole('button', { name: 'Revoke' }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    t.equal(await status(token), 401);
+    t.strictSame(wrong, []);
+  });
+
+  t.test('many at once: each line says what became of it, and what is listed is saved', async (t) => {
+    const page = await open(t);
+    const wrong = watch(page, gateway);
+    await signIn(page, gateway);
+    await page.getByText('Many at once').click();
+    await page
+      .getByLabel('List or CSV')
+      .fill(
+        'issuer,subject,session,reason\r\nlogin,gus,,"phished, twice"\nlogin,,hugo-1,\nelsewhere,ida,,\nlogin,jo,jo-1,\n',
+      );
+    await page.locator('#many-reason').fill('incident 12');
+    await page.getByRole('button', { name: 'Preview all' }).click();
+    await page.getByText('Checked: 2 of 4; 2 not').waitFor();
+    t.equal(await status(tokenOf('gus', 'gus-1')), 200, 'a preview revokes nothing');
+    await page.getByRole('button', { name: 'Revoke 2' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke 2 now' }).click();
+    await page.getByText('Revoked: 2 of 2.').waitFor();
+    const lines = await page.locator('#many-results li').allInnerTexts();
+    t.match(lines[0], /✗ line 4: subject ida/);
+    t.match(lines[1], /✗ line 5: session jo-1\s+Give exactly one/);
+    t.match(lines[2], /✓ line 2: subject gus\s+revoked/);
+    t.match(lines[3], /✓ line 3: session hugo-1\s+revoked/);
+    t.strictSame(
+      [
+        await status(tokenOf('gus', 'gus-1')),
+        await status(tokenOf('hugo', 'hugo-1')),
+        await status(tokenOf('jo', 'jo-1')),
+      ],
+      [401, 401, 200],
+    );
+    await page.getByLabel('Find by').selectOption('Reason');
+    await page.getByLabel('Value to find').fill('phished');
+    await page.keyboard.press('Enter');
+    await page.getByText('1 entry').waitFor();
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Save as CSV' }).click(),
+    ]);
+    const saved = readFileSync(await download.path(), 'utf8').split('\r\n');
+    t.equal(saved[0], 'id,issuer,target,issued_before,expires_at,created_at,created_by,reason');
+    t.match(saved[1], /,subject gus,.*,"phished, twice"$/);
+    t.strictSame(saved.slice(2), [''], 'what is listed, and no more');
     t.strictSame(wrong, []);
   });
 
   t.test('what is refused is told in words, and said again', async (t) => {
     const page = await open(t);
     await signIn(page, gateway);
-    await page.getByLabel('What').selectOption({ label: 'One token' });
+    await page.locator('#kind').selectOption({ label: 'One token' });
     await page.locator('#value').fill('not-a-token');
     await page.getByRole('button', { name: 'Preview' }).click();
     await page.getByText(/no configured issuer vouches for it/).waitFor();
@@ -200,43 +271,266 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     t.ok(await page.getByRole('button', { name: 'Show more' }).isHidden());
   });
 
-  t.test('live pictures, at both widths, light and dark, for all eyes', async (t) => {
+  t.test('charts have a past, a cursor, a legend, and text that can be read', async (t) => {
+    const page = await open(t);
+    const wrong = watch(page, gateway);
+    // Sizes of text on the canvas, in pixels of the page.
+    await page.addInitScript(`
+      globalThis.textSizes = [];
+      const { fillText } = CanvasRenderingContext2D.prototype;
+      CanvasRenderingContext2D.prototype.fillText = function (...args) {
+        textSizes.push(parseFloat(/[\\d.]+px/.exec(this.font)[0]) * this.canvas.clientWidth / this.canvas.width);
+        return fillText.apply(this, args);
+      };`);
+    await respondWith(page, { '/v1/history': historyOf({ orders: [100, 0, 0], bakery: [50, 20, 0] }) });
+    await signIn(page, gateway);
+    const chart = page.getByRole('img', { name: /^Requests a second/ });
+    await chart.waitFor();
+    t.match(await chart.getAttribute('aria-label'), /: all 30, refused 4, failed 0$/);
+    await page.getByLabel('Route', { exact: true }).first().selectOption('bakery');
+    t.match(await chart.getAttribute('aria-label'), /: all 10, refused 4, failed 0$/);
+    for (const width of [1440, 360]) {
+      await page.evaluate('textSizes.length = 0');
+      await page.setViewportSize({ width, height: 1000 });
+      await until(() =>
+        page.evaluate<boolean>(
+          `textSizes.length > 0 && document.querySelector('.plot').clientWidth >= document.querySelector('.uplot').clientWidth`,
+        ),
+      );
+      t.ok(Math.min(...(await page.evaluate<number[]>('textSizes'))) >= 11, `text at ${width}`);
+    }
+    await chart.hover();
+    await page.getByText(/^at \d\d:\d\d:\d\d$/).waitFor();
+    await page.mouse.move(0, 0);
+    await chart.focus();
+    await page.keyboard.press('ArrowLeft');
+    await page.getByText(/^at \d\d:\d\d:\d\d$/).waitFor();
+    const legend = page.locator('#requests-chart').getByRole('button', { name: /^refused/ });
+    await legend.press('Enter');
+    t.equal(await legend.getAttribute('aria-pressed'), 'false');
+    t.strictSame(wrong, [], 'the policy of the page forbids nothing of it');
+  });
+
+  t.test(
+    'each tile says how it is, in words and by colour, and what it was once the gateway is gone',
+    async (t) => {
+      const page = await open(t);
+      const real = (await (await gateway.admin('GET', '/v1/status')).json()) as Record<string, unknown>;
+      const api = await respondWith(page, {
+        '/v1/history': historyOf({ orders: [100, 2, 0] }),
+        '/v1/status': real,
+      });
+      await signIn(page, gateway);
+      await page.getByText('✓ All is well at edge.').waitFor();
+      const tileOf = async (title: string): Promise<[string, string]> => {
+        const item = page.locator('.tile').filter({ has: page.getByText(title, { exact: true }) });
+        return [(await item.getAttribute('class')) ?? '', await item.locator('.state').innerText()];
+      };
+      const revocation = real['revocation'] as object;
+      const certificate = (state: string, days: number) => ({
+        key: 'listeners[0].tls',
+        state,
+        expires_at: '',
+        expires_in_seconds: days * 86_400,
+      });
+      const targets = (...healthy: boolean[]) => ({
+        upstreams: [
+          { name: 'shop', targets: healthy.map((healthy) => ({ url: 'http://127.0.0.1:1', healthy })) },
+        ],
+      });
+      const keys = (available: boolean, age: number | null) => ({
+        issuers: [{ name: 'login', issuer: ISSUER, keys_available: available, keys_age_seconds: age }],
+      });
+      const CASES: [title: string, Record<string, unknown>, level: string, state: string][] = [
+        ['Gateway', {}, 'good', '✓ Ready'],
+        ['Gateway', { ready: false }, 'bad', '✗ Not ready'],
+        ['Revocation list', {}, 'good', '✓ Up to date'],
+        ['Revocation list', { revocation: { ...revocation, view_age_seconds: 99 } }, 'bad', '✗ Stale'],
+        ['Revocation list', { revocation: { ...revocation, view_age_seconds: null } }, 'bad', '✗ Stale'],
+        ['Revocation store', {}, 'good', '✓ Connected'],
+        [
+          'Revocation store',
+          { revocation: { ...revocation, store_connected: false } },
+          'bad',
+          '✗ Not connected',
+        ],
+        ['Issuer login', {}, 'good', '✓ Configured'],
+        ['Keys of login', keys(true, 10), 'good', '✓ There'],
+        ['Keys of login', keys(false, null), 'bad', '✗ Missing'],
+        ['Upstream shop', targets(true, true), 'good', '✓ Serving'],
+        ['Upstream shop', targets(true, false), 'warn', '! 1 of 2 out'],
+        ['Upstream shop', targets(false, false), 'bad', '✗ All targets out'],
+        ['Certificates', { certificates: [certificate('valid', 90)] }, 'good', '✓ Valid'],
+        ['Certificates', { certificates: [certificate('expiring', 3)] }, 'warn', '! 1 of 1 to renew'],
+        ['Certificates', { certificates: [certificate('expired', -3)] }, 'bad', '✗ 1 of 1 expired'],
+      ];
+      const SHARES: [counts: [number, number, number], level: string, state: string][] = [
+        [[100, 0, 0], 'good', '✓ Well'],
+        [[100, 30, 0], 'warn', '! Many are refused'],
+        [[100, 95, 0], 'bad', '✗ Nearly all are refused'],
+        [[100, 100, 0], 'bad', '✗ All are refused'],
+        [[100, 0, 1], 'warn', '! Some fail'],
+        [[100, 0, 10], 'bad', '✗ Many fail'],
+        [[100, 0, 100], 'bad', '✗ All fail'],
+      ];
+      // All of them in the looks of one page: what it draws them by is what it draws a response by.
+      const seen = await page.evaluate<[string, string][][]>(`(async () => {
+      const { showHealth } = await import('/page/health.js');
+      const looks = [];
+      for (const change of ${JSON.stringify(CASES.map(([, change]) => change))}) {
+        showHealth({ ...${JSON.stringify(real)}, ...change });
+        looks.push([...document.querySelectorAll('#tiles .tile')].map((tile) => [
+          tile.querySelector('.quiet').textContent, tile.className + ': ' + tile.querySelector('.state').textContent]));
+      }
+      return looks;
+    })()`);
+      for (const [index, [title, , level, state]] of CASES.entries())
+        t.equal(Object.fromEntries(seen[index] ?? [])[title], `tile ${level}: ${state}`);
+      const words = await page.evaluate<[string, string][]>(`(async () => {
+      const { sharesOf } = await import('/page/history.js');
+      return ${JSON.stringify(SHARES.map(([counts]) => historyOf({ orders: counts })))}.map((history) => {
+        const [{ level, words }] = sharesOf(history);
+        return [level, words];
+      });
+    })()`);
+      t.strictSame(
+        words,
+        SHARES.map(([, level, state]) => [level, state.slice(2)]),
+      );
+
+      api['/v1/status'] = { ...real, ready: false };
+      api['/v1/history'] = historyOf({ orders: [100, 100, 0] });
+      await page.clock.fastForward(LOOK_AGAIN_MS);
+      await page.getByText('✗ Look at route orders: all are refused; gateway: not ready.').waitFor();
+      t.strictSame(await tileOf('Route orders'), ['tile bad', '✗ All are refused']);
+      await page.route('**/v1/status', (route) => route.abort());
+      await page.getByText(/^\? Not known: what is below is as of \d\d:\d\d:\d\d\.$/).waitFor();
+      t.match(await tileOf('Gateway'), ['tile old', /^\? Not ready, as of \d\d:\d\d:\d\d$/]);
+      t.match(await tileOf('Route orders'), ['tile old', /^\? All are refused, as of \d\d:\d\d:\d\d$/]);
+      await page.unroute('**/v1/status');
+      await respondWith(page, { '/v1/status': real });
+      await page.clock.fastForward(LOOK_AGAIN_MS);
+      await page.getByText('✗ Look at route orders: all are refused.').waitFor();
+      t.ok(await page.locator('#connection-error').isHidden(), 'once it is back, all is of now');
+    },
+  );
+
+  t.test('A5 why a user is refused: found by request id; explained; the token is forgotten', async (t) => {
+    const page = await open(t);
+    const wrong = watch(page, gateway);
+    const api = await respondWith(page, MADE_UP);
+    await signIn(page, gateway);
+    await page.getByText('403 insufficient_scope on orders').waitFor();
+    await page.getByText('It lacks: orders:write.').waitFor();
+    await page.getByLabel('Request id').fill('req-9');
+    const [asked] = await Promise.all([
+      page.waitForRequest(/v1\/refusals\?.*request_id=req-9/),
+      page.getByRole('button', { name: 'Find refusals' }).click(),
+    ]);
+    t.equal(new URL(asked.url()).searchParams.get('request_id'), 'req-9');
+    const token = tokenOf('kim', 'k1');
+    await page.locator('#explain-token').fill(token);
+    t.equal(await page.locator('#explain-url').inputValue(), 'http://localhost/orders/');
+    const [explained] = await Promise.all([
+      page.waitForRequest((request) => request.url().endsWith('/v1/explain') && request.method() === 'POST'),
+      page.getByRole('button', { name: 'Explain' }).click(),
+    ]);
+    t.strictSame(explained.postDataJSON(), { method: 'GET', url: 'http://localhost/orders/', token });
+    await page.getByText('✗ refused: authorize').waitFor();
+    t.equal(await page.locator('#explain-token').inputValue(), '');
+    t.notMatch(String(await page.evaluate('document.documentElement.outerHTML')), token);
+    api['/v1/refusals'] = { gateways: { asked: ['edge', 'edge-2'], silent: ['edge-2'] }, refusals: [] };
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Find refusals' }).click();
+    await page
+      .getByText('No such refusal is among the latest (1 of 2 gateways; no response from edge-2).')
+      .waitFor();
+    t.strictSame(wrong, []);
+  });
+
+  t.test('before it is ended: what was seen of it', async (t) => {
+    const page = await open(t);
+    const api = await respondWith(page, MADE_UP);
+    await signIn(page, gateway);
+    const ask = async (): Promise<string> => {
+      await page.locator('#kind').selectOption({ index: 0 });
+      await page.locator('#value').fill('lee-1');
+      await page.getByRole('button', { name: 'Preview', exact: true }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.waitFor();
+      const text = await dialog.innerText();
+      await page.keyboard.press('Escape');
+      return text;
+    };
+    t.match(
+      await ask(),
+      /Seen lately \(this gateway\):\s+Session with the hash 4kQ.*3 requests in the last hour.*203\.0\.113\.9/,
+    );
+    api['/v1/sessions/search'] = { gateways: { asked: ['edge'], silent: [] }, sessions: [] };
+    t.match(await ask(), /No request with this session has been seen here \(this gateway\)/);
+    api['/v1/sessions/search'] = 404;
+    t.notMatch(await ask(), /seen/i, 'nothing is pretended');
+  });
+
+  t.test('what the role cannot do is disabled, and the page says why', async (t) => {
+    const page = await open(t);
+    await respondWith(page, { ...MADE_UP, '/v1/session': { name: 'ann', role: 'read', expires_at: 4e9 } });
+    await gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: 'mo' });
+    await signIn(page, gateway);
+    await page
+      .getByText(
+        /^To revoke, and to undo, needs the role revoke\. You are signed in as ann with the role read/,
+      )
+      .waitFor();
+    await page.getByText(/^To explain a request needs the role revoke/).waitFor();
+    for (const id of ['value', 'many-text', 'explain-token'])
+      t.ok(await page.locator(`#${id}`).isDisabled(), id);
+    await page.getByRole('listitem').filter({ hasText: 'subject mo' }).waitFor();
+    t.equal(await page.getByRole('button', { name: /^Undo/ }).count(), 0);
+  });
+
+  t.test('a part of the API that a gateway lacks is not on its page', async (t) => {
+    const page = await open(t);
+    const parts = ['/v1/history', '/v1/refusals', '/v1/explain', '/v1/sessions/search'];
+    await respondWith(page, Object.fromEntries(parts.map((part) => [part, 404])));
+    await signIn(page, gateway);
+    await page.getByText('✓ All is well at edge.').waitFor();
+    for (const id of ['shares-part', 'charts-part', 'refusals-part', 'explain-form'])
+      t.ok(await page.locator(`#${id}`).isHidden(), id);
+  });
+
+  t.test('at both widths, light and dark, for all eyes', async (t) => {
     // axe looks into styles in ways that the page's own policy forbids.
     const page = await open(t, { bypassCSP: true });
+    await page.clock.install();
+    await respondWith(page, MADE_UP);
     await signIn(page, gateway);
-    await page.getByText('Watching …').first().waitFor();
-    for (let index = 0; index < 30; index++)
-      await status(index % 3 === 0 ? 'bad' : tokenOf('alice', 'phone-2', 0));
-    await page.getByRole('img', { name: /^Decisions a second, now: allowed [\d.,]+, malformed/ }).waitFor();
-    await page.getByRole('img', { name: /^Time of a request, now: median/ }).waitFor();
-    await page.getByText('orders: malformed').waitFor();
-    await page.evaluate(AXE);
+    await page.getByRole('img', { name: /^Requests a second/ }).waitFor();
+    await page.getByText('403 insufficient_scope on orders').waitFor();
+    await page.getByText('Many at once').click();
+    await page.getByRole('button', { name: 'Explain' }).click();
+    await page.getByText('✗ refused: authorize').waitFor();
     for (const width of [1440, 360]) {
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.setViewportSize({ width, height: 1000 });
         await page.emulateMedia({ colorScheme });
-        const { violations } = await page.evaluate<AxeResult>('axe.run()');
-        t.strictSame(
-          violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
-          [],
-          `${width} ${colorScheme}`,
-        );
+        t.strictSame(await axeFindings(page), [], `${width} ${colorScheme}`);
         const overflow = await page.evaluate('document.scrollingElement.scrollWidth > innerWidth');
         t.notOk(overflow, `nothing sticks out at ${width}`);
-        await page.screenshot({ path: `${SCREENSHOTS}${width}-${colorScheme}.png`, fullPage: true });
       }
     }
+    await takePictures(page);
+    // What else there is to see: tiles of the past, and a dialog.
+    await page.route('**/v1/status', (route) => route.abort());
+    await page.clock.fastForward(LOOK_AGAIN_MS);
+    await page.getByText(/^\? Not known/).waitFor();
+    t.strictSame(await axeFindings(page), [], 'with tiles of the past');
     await page
       .getByRole('button', { name: /^Undo: / })
       .first()
       .click();
     await page.getByRole('dialog').waitFor();
-    const { violations } = await page.evaluate<AxeResult>('axe.run()');
-    t.strictSame(
-      violations.map(({ id }) => id),
-      [],
-      'with a dialog',
-    );
+    t.strictSame(await axeFindings(page, '#confirm'), [], 'with a dialog');
   });
 
   t.test('by keyboard alone', async (t) => {
@@ -247,8 +541,8 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     await page.getByLabel('Admin token').focus();
     await page.keyboard.type(ADMIN_TOKEN);
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'Health' }).waitFor();
-    await page.getByLabel('What').focus();
+    await page.getByRole('heading', { name: 'Is it well?' }).waitFor();
+    await page.locator('#kind').focus();
     await page.keyboard.press('ArrowDown');
     await page.locator('#value').focus();
     await page.keyboard.type('erin');

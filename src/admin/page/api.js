@@ -14,6 +14,8 @@ export class ApiError extends Error {
 
 export class Api {
   #token;
+  /** Parts that this gateway lacks: they are asked for once. */
+  #lacking = new Set();
 
   /** @param {string} token */
   constructor(token) {
@@ -39,6 +41,24 @@ export class Api {
     const content = text === '' ? undefined : JSON.parse(text);
     if (!response.ok) throw new ApiError(refusalText(response, content), response.status);
     return content;
+  }
+
+  /**
+   * Of a part of the API that a gateway may lack.
+   *
+   * @param {string} path
+   * @returns {Promise<any>} undefined where this gateway has nothing there
+   */
+  async optional(path) {
+    const [part] = path.split('?');
+    if (this.#lacking.has(part)) return undefined;
+    try {
+      return await this.call('GET', path);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404) throw error;
+      this.#lacking.add(part);
+      return undefined;
+    }
   }
 
   /** Everything that /metrics has, as text. */

@@ -1,176 +1,163 @@
-/** Pictures of series over time, and bars, as SVG. Each says in words what it shows. */
-import { element, svg } from './dom.js';
-
-const WIDTH = 480;
-const HEIGHT = 180;
-const LEFT = 52;
-const BOTTOM = 20;
-const TOP = 8;
+/** Series over time, drawn by uPlot, with a legend and a cursor that a keyboard can use, too. */
+import { clockText, element } from './dom.js';
 
 /**
- * @typedef {{ name: string, values: (number | undefined)[] }} Series one value for each time
+ * @typedef {{ name: string, color: string, dash?: number[] }} Series color: number of a colour of page.css
+ * @typedef {(number | null)[]} Values one for each time; null where there is none
  */
 
-/**
- * @param {readonly number[]} timesMs
- * @param {number} max
- */
-function scales(timesMs, max) {
-  const first = timesMs[0] ?? 0;
-  const span = (timesMs.at(-1) ?? 0) - first || 1;
-  return {
-    /** @param {number} timeMs */
-    x: (timeMs) => LEFT + ((timeMs - first) / span) * (WIDTH - LEFT - 4),
-    /** @param {number} value */
-    y: (value) => TOP + (1 - value / max) * (HEIGHT - TOP - BOTTOM),
-  };
+/** Served beside this page, as its package has it. */
+const UPlot = /** @type {typeof import('uplot')} */ (/** @type {any} */ (globalThis).uPlot);
+
+const FONT = '12px system-ui, sans-serif';
+const HEIGHT = 200;
+const AXIS_WIDTH = 64;
+
+/** @param {string} name of a class of page.css with a colour */
+function colorOf(name) {
+  const probe = element('span', { class: name, hidden: true });
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
 }
 
-/**
- * The next round number: 1, 2 or 5 times a power of ten.
- *
- * @param {number} value
- */
-export function roundUp(value) {
-  if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5, 10].find((factor) => factor * power >= value * 0.999) ?? 10) * power;
-}
+export class Chart {
+  #figure;
+  #series;
+  #text;
+  #plot;
+  #picture = element('div', { class: 'plot', role: 'img', tabIndex: 0 });
+  #moment = element('p', { class: 'hint moment', role: 'status' });
+  #legend;
+  /** @type {number[]} */
+  #times = [];
+  /** @type {Values[]} */
+  #values = [];
 
-/**
- * @param {readonly number[]} timesMs
- * @param {number} max
- * @param {(value: number) => string} text
- */
-function frame(timesMs, max, text) {
-  const { y } = scales(timesMs, max);
-  const seconds = Math.round(((timesMs.at(-1) ?? 0) - (timesMs[0] ?? 0)) / 1000);
-  return [
-    ...[0, 0.5, 1].flatMap((part) => [
-      svg('line', { class: 'grid', x1: LEFT, x2: WIDTH - 4, y1: y(part * max), y2: y(part * max) }),
-      svg(
-        'text',
-        { class: 'axis', x: LEFT - 6, y: y(part * max) + 4, 'text-anchor': 'end' },
-        text(part * max),
-      ),
-    ]),
-    svg('text', { class: 'axis', x: LEFT, y: HEIGHT - 4 }, `${seconds} s ago`),
-    svg('text', { class: 'axis', x: WIDTH - 4, y: HEIGHT - 4, 'text-anchor': 'end' }, 'now'),
-  ];
-}
+  /**
+   * @param {HTMLElement} figure with its caption
+   * @param {readonly Series[]} series
+   * @param {(value: number) => string} text
+   */
+  constructor(figure, series, text) {
+    this.#figure = figure;
+    this.#series = series;
+    this.#text = text;
+    this.#legend = series.map((one, index) => this.#legendItem(one, index));
+    figure.append(
+      this.#picture,
+      this.#moment,
+      element('ul', { class: 'legend' }, ...this.#legend.map(({ item }) => item)),
+    );
+    this.#plot = new UPlot(this.#options(), [[], ...series.map(() => [])], this.#picture);
+    new ResizeObserver(() => this.#resize()).observe(figure);
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#plot.redraw(false));
+    this.#picture.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => this.#key(event));
+  }
 
-/**
- * @param {readonly Series[]} series
- * @param {(value: number) => string} text
- */
-function legend(series, text) {
-  return element(
-    'ul',
-    { class: 'legend' },
-    ...series.map(({ name, values }, index) =>
-      element(
-        'li',
+  /**
+   * @param {number[]} times seconds since 1970
+   * @param {Values[]} values one list for each series
+   */
+  show(times, values) {
+    this.#times = times;
+    this.#values = values;
+    this.#plot.setData([times, ...values]);
+    this.#say();
+  }
+
+  /** @returns {import('uplot').Options} */
+  #options() {
+    const axis = { font: FONT, labelFont: FONT, stroke: () => colorOf('quiet') };
+    const lines = { width: 1, stroke: () => colorOf('line-color') };
+    return {
+      width: this.#width,
+      height: HEIGHT,
+      legend: { show: false },
+      cursor: { drag: { x: false, y: false }, y: false },
+      scales: { y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] } },
+      axes: [
+        { ...axis, grid: lines, ticks: lines, space: 80, values: (_, times) => times.map(clockText) },
+        {
+          ...axis,
+          grid: lines,
+          ticks: lines,
+          size: AXIS_WIDTH,
+          values: (_, values) => values.map((value) => this.#text(value)),
+        },
+      ],
+      series: [
         {},
-        element('span', { class: `swatch swatch-${index}`, 'aria-hidden': 'true' }),
-        `${name} ${values.at(-1) === undefined ? '–' : text(values.at(-1) ?? 0)}`,
-      ),
-    ),
-  );
-}
+        ...this.#series.map(({ name, color, dash }) => ({
+          label: name,
+          stroke: () => colorOf(`color-${color}`),
+          width: 2,
+          ...(dash ? { dash } : {}),
+          spanGaps: false,
+        })),
+      ],
+      hooks: { setCursor: [() => this.#say()] },
+    };
+  }
 
-/**
- * @param {string} label
- * @param {...Node} children
- */
-function picture(label, ...children) {
-  return svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': label }, ...children);
-}
+  get #width() {
+    const { paddingLeft, paddingRight } = getComputedStyle(this.#figure);
+    return Math.max(160, this.#figure.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight));
+  }
 
-/**
- * Series that add up.
- *
- * @param {Element} figure
- * @param {string} label
- * @param {readonly number[]} timesMs
- * @param {readonly Series[]} series
- * @param {(value: number) => string} text
- */
-export function drawStack(figure, label, timesMs, series, text) {
-  const totals = timesMs.map((_, at) => series.reduce((sum, { values }) => sum + (values[at] ?? 0), 0));
-  const max = roundUp(Math.max(...totals, 0));
-  const { x, y } = scales(timesMs, max);
-  const below = timesMs.map(() => 0);
-  const areas = series.map(({ values }, index) => {
-    const lower = below.map((value, at) => `${x(timesMs[at] ?? 0)},${y(value)}`).reverse();
-    const upper = values.map((value, at) => {
-      below[at] = (below[at] ?? 0) + (value ?? 0);
-      return `${x(timesMs[at] ?? 0)},${y(below[at] ?? 0)}`;
+  #resize() {
+    const width = this.#width;
+    if (width !== this.#plot.width) this.#plot.setSize({ width, height: HEIGHT });
+  }
+
+  /**
+   * @param {Series} series
+   * @param {number} index
+   */
+  #legendItem({ name, color }, index) {
+    const value = element('b', {});
+    const button = element(
+      'button',
+      { type: 'button', class: 'plain', 'aria-pressed': 'true' },
+      element('span', { class: `swatch color-${color}`, 'aria-hidden': 'true' }),
+      `${name} `,
+      value,
+    );
+    button.onclick = () => {
+      const shown = button.getAttribute('aria-pressed') !== 'true';
+      button.setAttribute('aria-pressed', String(shown));
+      this.#plot.setSeries(index + 1, { show: shown });
+    };
+    return { item: element('li', {}, button), value };
+  }
+
+  /** What is under the cursor, else what was last. */
+  #say() {
+    const last = this.#times.length - 1;
+    // The constructor of uPlot calls this, too.
+    const at = this.#plot?.cursor.idx ?? last;
+    const texts = this.#values.map((values) => {
+      const value = values[at] ?? null;
+      return value === null ? '–' : this.#text(value);
     });
-    return svg('polygon', { class: `fill-${index}`, points: [...upper, ...lower].join(' ') });
-  });
-  const words = `${label}, now: ${series.map(({ name, values }) => `${name} ${text(values.at(-1) ?? 0)}`).join(', ') || 'none'}`;
-  replace(figure, picture(words, ...frame(timesMs, max, text), ...areas), legend(series, text));
-}
+    for (const [index, { value }] of this.#legend.entries()) value.textContent = texts[index] ?? '–';
+    const time = this.#times[at];
+    const when = time === undefined ? '' : clockText(time);
+    this.#moment.textContent = at === last || when === '' ? '' : `at ${when}`;
+    const caption = this.#figure.querySelector('figcaption')?.textContent ?? '';
+    const words = this.#series.map(({ name }, index) => `${name} ${texts[index] ?? 'none'}`);
+    this.#picture.setAttribute('aria-label', `${caption}, at ${when}: ${words.join(', ')}`);
+  }
 
-/**
- * Series side by side.
- *
- * @param {Element} figure
- * @param {string} label
- * @param {readonly number[]} timesMs
- * @param {readonly Series[]} series
- * @param {(value: number) => string} text
- */
-export function drawLines(figure, label, timesMs, series, text) {
-  const max = roundUp(Math.max(...series.flatMap(({ values }) => values.map((value) => value ?? 0)), 0));
-  const { x, y } = scales(timesMs, max);
-  const lines = series.map(({ values }, index) => {
-    let path = '';
-    let pen = 'M';
-    values.forEach((value, at) => {
-      if (value === undefined) pen = 'M';
-      else {
-        path += `${pen}${x(timesMs[at] ?? 0)},${y(value)}`;
-        pen = 'L';
-      }
-    });
-    return svg('path', { class: `line stroke-${index}`, d: path });
-  });
-  const words = `${label}, now: ${series.map(({ name, values }) => `${name} ${values.at(-1) === undefined ? 'none' : text(values.at(-1) ?? 0)}`).join(', ')}`;
-  replace(figure, picture(words, ...frame(timesMs, max, text), ...lines), legend(series, text));
-}
-
-/**
- * @param {Element} figure
- * @param {readonly { name: string, value: number }[]} bars
- * @param {(value: number) => string} text
- * @param {string} none what is said where there are none
- */
-export function drawBars(figure, bars, text, none) {
-  const max = Math.max(...bars.map(({ value }) => value), 1);
-  const list = element(
-    'ul',
-    { class: 'bars' },
-    ...bars.map(({ name, value }) =>
-      element(
-        'li',
-        {},
-        element('div', { class: 'head' }, element('span', {}, name), element('b', {}, text(value))),
-        svg(
-          'svg',
-          { viewBox: '0 0 100 4', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
-          svg('rect', { class: 'bar', width: (100 * value) / max, height: 4, rx: 1 }),
-        ),
-      ),
-    ),
-  );
-  replace(figure, bars.length > 0 ? list : element('p', { class: 'hint' }, none));
-}
-
-/**
- * @param {Element} figure
- * @param {...Node} content
- */
-export function replace(figure, ...content) {
-  figure.replaceChildren(/** @type {Node} */ (figure.querySelector('figcaption')), ...content);
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step === undefined || this.#times.length === 0) return;
+    event.preventDefault();
+    const last = this.#times.length - 1;
+    const at = Math.min(last, Math.max(0, (this.#plot.cursor.idx ?? last) + step));
+    const left = this.#plot.valToPos(this.#times[at] ?? 0, 'x');
+    this.#plot.setCursor({ left, top: 0 });
+  }
 }

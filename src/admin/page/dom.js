@@ -45,6 +45,22 @@ export function timeElement(seconds) {
   );
 }
 
+/** @param {number} seconds since 1970 */
+export function clockText(seconds) {
+  return new Date(seconds * 1000).toLocaleTimeString(undefined, { hourCycle: 'h23' });
+}
+
+/**
+ * Which gateways a figure is of.
+ *
+ * @param {{ asked: string[], silent: string[] }} gateways
+ */
+export function gatewaysText({ asked, silent }) {
+  if (asked.length <= 1) return 'this gateway';
+  if (silent.length === 0) return `all ${asked.length} gateways`;
+  return `${asked.length - silent.length} of ${asked.length} gateways; no response from ${silent.join(', ')}`;
+}
+
 /** @param {number} seconds */
 export function durationText(seconds) {
   if (seconds < 0.01) return `${Math.round(seconds * 10_000) / 10} ms`;

@@ -1,4 +1,4 @@
-/** Health at a glance, and the routes with who may pass: from /v1/status. */
+/** Each part of the gateway as a tile, and the routes with who may pass: from /v1/status. */
 import { byId, durationText, element, numberText } from './dom.js';
 import { STORES } from './revocation-labels.js';
 
@@ -18,81 +18,138 @@ import { STORES } from './revocation-labels.js';
  */
 
 /**
- * @param {string} title
- * @param {boolean} isWell
- * @param {string} state
- * @param {string} more
+ * @typedef {{ title: string, level: 'good' | 'warn' | 'bad', state: string, more: string }} Tile
  */
-function tile(title, isWell, state, more) {
+
+const SIGNS = { good: '✓', warn: '!', bad: '✗' };
+
+/**
+ * @param {Tile} content
+ * @param {string} [asOf] when the gateway was last heard, if it is gone: nothing is claimed of now
+ */
+export function tile({ title, level, state, more }, asOf) {
   return element(
     'li',
-    { class: isWell ? 'tile' : 'tile wrong' },
+    { class: `tile ${asOf === undefined ? level : 'old'}` },
     element('span', { class: 'quiet' }, title),
-    element('b', { class: 'state' }, `${isWell ? '✓' : '✗'} ${state}`),
+    element(
+      'b',
+      { class: 'state' },
+      asOf === undefined ? `${SIGNS[level]} ${state}` : `? ${state}, as of ${asOf}`,
+    ),
     element('span', {}, more),
   );
 }
 
-/** @param {Status} status */
-export function showHealth(status) {
-  const { revocation } = status;
-  const age = revocation.view_age_seconds;
-  const isFresh = age !== null && age <= revocation.max_view_age_seconds;
+/**
+ * @param {Status} status
+ * @param {string} [asOf]
+ * @returns {string[]} what is wrong, one sentence a tile
+ */
+export function showHealth(status, asOf) {
   byId('gateway-name').textContent = `${status.name}, ${status.version}`;
-  byId('tiles').replaceChildren(
-    tile(
-      'Gateway',
-      status.ready,
-      status.ready ? 'Ready' : 'Not ready',
-      `up for ${durationText(status.uptime_seconds)}`,
-    ),
-    tile(
-      'Revocation list',
-      isFresh,
-      isFresh ? 'Up to date' : 'Stale',
-      `${numberText(revocation.entries)} entries, ${age === null ? 'never loaded' : `seen ${durationText(age)} ago`}, at most ${durationText(revocation.max_view_age_seconds)} allowed`,
-    ),
-    tile(
-      'Revocation store',
-      revocation.store_connected,
-      revocation.store_connected ? 'Connected' : 'Not connected',
-      revocation.store_connected ? STORES[revocation.store].health : 'nothing can be revoked at the moment',
-    ),
+  const tiles = [
+    gatewayTile(status),
+    listTile(status.revocation),
+    storeTile(status.revocation),
     ...status.issuers.map(issuerTile),
     ...status.upstreams.map(upstreamTile),
     ...certificatesTile(status.certificates),
-  );
+  ];
+  byId('tiles').replaceChildren(...tiles.map((content) => tile(content, asOf)));
+  return tiles
+    .filter(({ level }) => level !== 'good')
+    .map(({ title, state }) => `${lowerFirst(title)}: ${lowerFirst(state)}`);
 }
 
-/** @param {Status['issuers'][number]} issuer */
+/** @param {string} text */
+const lowerFirst = (text) => text.charAt(0).toLowerCase() + text.slice(1);
+
+/**
+ * @param {Status} status
+ * @returns {Tile}
+ */
+function gatewayTile({ ready, uptime_seconds }) {
+  return {
+    title: 'Gateway',
+    level: ready ? 'good' : 'bad',
+    state: ready ? 'Ready' : 'Not ready',
+    more: `up for ${durationText(uptime_seconds)}`,
+  };
+}
+
+/**
+ * @param {Status['revocation']} revocation
+ * @returns {Tile}
+ */
+function listTile({ view_age_seconds: age, max_view_age_seconds: limit, entries }) {
+  const isFresh = age !== null && age <= limit;
+  const seen = age === null ? 'never loaded' : `seen ${durationText(age)} ago`;
+  return {
+    title: 'Revocation list',
+    level: isFresh ? 'good' : 'bad',
+    state: isFresh ? 'Up to date' : 'Stale',
+    more: `${numberText(entries)} entries, ${seen}, at most ${durationText(limit)} allowed`,
+  };
+}
+
+/**
+ * @param {Status['revocation']} revocation
+ * @returns {Tile}
+ */
+function storeTile({ store, store_connected }) {
+  return {
+    title: 'Revocation store',
+    level: store_connected ? 'good' : 'bad',
+    state: store_connected ? 'Connected' : 'Not connected',
+    more: store_connected ? STORES[store].health : 'nothing can be revoked at the moment',
+  };
+}
+
+/**
+ * @param {Status['issuers'][number]} issuer
+ * @returns {Tile}
+ */
 function issuerTile({ name, keys_available, keys_age_seconds }) {
   if (keys_available === undefined)
-    return tile(`Issuer ${name}`, true, 'Configured', 'no keys are fetched for it');
-  return tile(
-    `Keys of ${name}`,
-    keys_available,
-    keys_available ? 'There' : 'Missing',
-    keys_age_seconds === null || keys_age_seconds === undefined
-      ? 'never fetched'
-      : `fetched ${durationText(keys_age_seconds)} ago`,
-  );
+    return {
+      title: `Issuer ${name}`,
+      level: 'good',
+      state: 'Configured',
+      more: 'no keys are fetched for it',
+    };
+  return {
+    title: `Keys of ${name}`,
+    level: keys_available ? 'good' : 'bad',
+    state: keys_available ? 'There' : 'Missing',
+    more:
+      keys_age_seconds === null || keys_age_seconds === undefined
+        ? 'never fetched'
+        : `fetched ${durationText(keys_age_seconds)} ago`,
+  };
 }
 
-/** @param {Status['upstreams'][number]} upstream */
+/**
+ * @param {Status['upstreams'][number]} upstream
+ * @returns {Tile}
+ */
 function upstreamTile({ name, targets }) {
   const sick = targets.filter(({ healthy }) => !healthy);
-  return tile(
-    `Upstream ${name}`,
-    sick.length === 0,
-    sick.length === 0 ? 'Serving' : `${sick.length} of ${targets.length} out`,
-    (sick.length > 0 ? sick : targets).map(({ url }) => url).join(', '),
-  );
+  const isDown = targets.length > 0 && sick.length === targets.length;
+  return {
+    title: `Upstream ${name}`,
+    level: sick.length === 0 ? 'good' : isDown ? 'bad' : 'warn',
+    state:
+      sick.length === 0 ? 'Serving' : isDown ? 'All targets out' : `${sick.length} of ${targets.length} out`,
+    more: (sick.length > 0 ? sick : targets).map(({ url }) => url).join(', '),
+  };
 }
 
 /**
  * One tile for all of them: how many are not as they should be, and the one that ends first.
  *
  * @param {Status['certificates']} certificates
+ * @returns {Tile[]}
  */
 function certificatesTile(certificates) {
   const [first] = certificates.toSorted((a, b) => a.expires_in_seconds - b.expires_in_seconds);
@@ -107,7 +164,9 @@ function certificatesTile(certificates) {
         : `${wrong.length} of ${certificates.length} to renew`;
   const { key, expires_in_seconds: left } = wrong.find(({ state }) => state !== 'expiring') ?? first;
   const when = left < 0 ? `expired ${durationText(-left)} ago` : `expires in ${durationText(left)}`;
-  return [tile('Certificates', wrong.length === 0, state, `${key} ${when}`)];
+  const level =
+    wrong.length === 0 ? 'good' : wrong.some(({ state }) => state !== 'expiring') ? 'bad' : 'warn';
+  return [{ title: 'Certificates', level, state, more: `${key} ${when}` }];
 }
 
 /** @param {Status} status */

@@ -1,11 +1,21 @@
 /** The admin page: signing in, and looking again every few seconds. */
-import { Api } from './api.js';
-import { byId } from './dom.js';
+import { Api, ApiError, wordsOf } from './api.js';
+import { byId, clockText } from './dom.js';
+import { Explain } from './explain.js';
 import { showHealth, showRoutes } from './health.js';
-import { Revocations } from './revocations.js';
+import { Refusals } from './refusals.js';
+import { RevocationList } from './revocation-list.js';
+import { RevokeForm } from './revoke-form.js';
+import { RevokeMany } from './revoke-many.js';
+import { mayAct, restrict } from './roles.js';
 import { Traffic } from './traffic.js';
 
 const LOOK_AGAIN_MS = 2_000;
+
+/**
+ * @typedef {import('./health.js').Status} Status
+ * @typedef {import('./roles.js').Session} Session
+ */
 
 byId('sign-in-form').onsubmit = async (/** @type {Event} */ event) => {
   event.preventDefault();
@@ -14,11 +24,12 @@ byId('sign-in-form').onsubmit = async (/** @type {Event} */ event) => {
   error.textContent = '';
   const api = new Api(input.value.trim());
   try {
+    const session = await api.call('GET', '/v1/session');
     const status = await api.call('GET', '/v1/status');
     input.value = '';
-    begin(api, status);
+    begin(api, session, status);
   } catch (failure) {
-    error.textContent = failure instanceof Error ? failure.message : String(failure);
+    error.textContent = wordsOf(failure);
     input.select();
   }
 };
@@ -28,36 +39,106 @@ byId('sign-out').onclick = () => location.reload();
 
 /**
  * @param {Api} api
- * @param {import('./health.js').Status} status
+ * @param {Session} session
+ * @param {Status} status
  */
-function begin(api, status) {
+function begin(api, session, status) {
   byId('sign-in').hidden = true;
   for (const id of ['dashboard', 'sections', 'sign-out']) byId(id).hidden = false;
-  showHealth(status);
+  const until = session.expires_at === null ? '' : `, until ${clockText(session.expires_at)}`;
+  byId('who').textContent = `${session.name} (${session.role ?? 'no role'}${until})`;
   showRoutes(status);
-  new Revocations(api).begin(status);
+  beginRevocations(api, session, status);
+  void new Explain(api).begin(status, session);
+  const refusals = new Refusals(api);
+  refusals.begin(status);
   byId('content').focus();
-  void watch(api, new Traffic());
+  void watch(api, status, refusals);
 }
 
 /**
  * @param {Api} api
- * @param {Traffic} traffic
+ * @param {Session} session
+ * @param {Status} status
  */
-async function watch(api, traffic) {
-  const notice = byId('connection-error');
+function beginRevocations(api, session, status) {
+  restrict(session, {
+    needed: 'revoke',
+    fields: ['revoke-fields', 'many-fields'],
+    note: 'end-role',
+    what: 'To revoke, and to undo,',
+  });
+  const list = new RevocationList(api, mayAct(session, 'revoke'));
+  const form = new RevokeForm(api, status, (entry) => list.show(entry));
+  form.begin();
+  new RevokeMany(
+    api,
+    () => form.chosen,
+    () => list.show(),
+  ).begin();
+  list.begin();
+}
+
+/**
+ * @param {Api} api
+ * @param {Status} first
+ * @param {Refusals} refusals
+ */
+async function watch(api, first, refusals) {
+  const traffic = new Traffic();
+  let last = { status: first, atMs: Date.now() };
   for (;;) {
     // A page in the background is not looked at.
     if (document.visibilityState === 'visible') {
       try {
-        traffic.show(await api.metrics());
-        showHealth(await api.call('GET', '/v1/status'));
-        notice.hidden = true;
+        const [status, history, metrics] = await Promise.all([
+          api.call('GET', '/v1/status'),
+          api.optional('/v1/history'),
+          api.metrics(),
+          refusals.look(),
+        ]);
+        last = { status, atMs: Date.now() };
+        showVerdict([...traffic.showHistory(history), ...showHealth(status)], status.name);
+        traffic.showRefusals(metrics);
+        byId('connection-error').hidden = true;
       } catch (error) {
-        notice.textContent = error instanceof Error ? error.message : String(error);
-        notice.hidden = false;
+        showGone(error, last, traffic);
       }
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
   }
+}
+
+/**
+ * @param {string[]} wrong
+ * @param {string} name of the gateway
+ */
+function showVerdict(wrong, name) {
+  const verdict = byId('verdict');
+  const words = wrong.length === 0 ? `✓ All is well at ${name}.` : `✗ Look at ${wrong.join('; ')}.`;
+  verdict.className = `verdict ${wrong.length === 0 ? 'good' : 'bad'}`;
+  // It is read aloud when it changes, not every two seconds.
+  if (verdict.textContent !== words) verdict.textContent = words;
+}
+
+/**
+ * What is shown is of the past, and says so.
+ *
+ * @param {unknown} error
+ * @param {{ status: Status, atMs: number }} last
+ * @param {Traffic} traffic
+ */
+function showGone(error, { status, atMs }, traffic) {
+  const asOf = clockText(atMs / 1000);
+  const isSignedOut = error instanceof ApiError && error.status === 401;
+  const notice = byId('connection-error');
+  const words = isSignedOut
+    ? 'Your token is not accepted any more. Sign out, and sign in with another one.'
+    : wordsOf(error);
+  if (notice.textContent !== words) notice.textContent = words;
+  notice.hidden = false;
+  byId('verdict').className = 'verdict old';
+  byId('verdict').textContent = `? Not known: what is below is as of ${asOf}.`;
+  showHealth(status, asOf);
+  traffic.showShares(asOf);
 }

@@ -1,4 +1,5 @@
 /** What can be revoked, and what a revocation will match, in words. */
+import { claimsOf } from './chosen-token.js';
 import { element, timeElement } from './dom.js';
 
 /**
@@ -23,8 +24,8 @@ export const STORES = {
   },
 };
 
-/** @type {Kind[]} */
-export const KINDS = [
+/** @type {readonly Kind[]} */
+const KINDS = [
   {
     field: 'session',
     title: 'A session, such as a lost phone',
@@ -43,7 +44,7 @@ export const KINDS = [
     field: 'token',
     title: 'One token',
     label: 'The token',
-    hint: 'It is sent to this gateway only, which checks it and does not keep it.',
+    hint: 'Paste it to choose its session, its subject or its client. It is sent to this gateway only, which checks it and does not keep it.',
     cutoff: false,
   },
   {
@@ -61,6 +62,24 @@ export const KINDS = [
     cutoff: true,
   },
 ];
+
+/**
+ * @param {readonly string[]} claims by which tokens can be revoked
+ * @returns {Kind[]}
+ */
+export function kindsWith(claims) {
+  return [
+    ...KINDS,
+    ...claims.map((claim) => ({
+      field: 'claim',
+      claim,
+      title: `Everything with a ${claim}, such as a device`,
+      label: `Value of ${claim}`,
+      hint: `All tokens that were issued until now and whose ${claim} is this, or has it as an element.`,
+      cutoff: true,
+    })),
+  ];
+}
 
 /** @param {Pick<Entry, 'target' | 'id'>} entry */
 export function targetText({ target, id }) {
@@ -119,19 +138,4 @@ export function previewOf({ cutoff, field }, command, preview, known) {
         ]
       : []),
   ];
-}
-
-/**
- * What a JWT says of itself; undefined for any other token.
- *
- * @param {string} token
- * @returns {Record<string, unknown> | undefined}
- */
-function claimsOf(token) {
-  try {
-    const payload = atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'));
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(payload, (char) => char.charCodeAt(0))));
-  } catch {
-    return undefined;
-  }
 }

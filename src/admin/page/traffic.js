@@ -1,87 +1,78 @@
-/** What passes and what is refused, as it happens: from one look at /metrics to the next. */
-import { drawBars, drawLines, drawStack, replace } from './charts.js';
+/** How the routes do, as tiles and charts (from /v1/history), and what is refused and why (from /metrics). */
+import { drawBars } from './bars.js';
+import { Chart } from './charts.js';
 import { byId, durationText, element, numberText } from './dom.js';
-import { growth, parseMetrics, quantileOf, sumBy } from './metrics.js';
+import { seriesOf, sharesOf } from './history.js';
+import { tile } from './health.js';
+import { parseMetrics, sumBy } from './metrics.js';
 
-/** How far back the pictures go. */
-const KEPT = 150;
-/** What else there is goes together. */
-const MOST_REASONS = 6;
+const MOST_TILES = 24;
 const MOST_BARS = 8;
 
-/** @typedef {{ atMs: number, reasons: Map<string, number>, latency: (number | undefined)[] }} Moment */
-
-const LATENCIES = [
-  { name: 'median', metric: 'sallyport_http_request_duration_seconds', quantile: 0.5 },
-  { name: '95th percentile', metric: 'sallyport_http_request_duration_seconds', quantile: 0.95 },
-  { name: '99th percentile', metric: 'sallyport_http_request_duration_seconds', quantile: 0.99 },
-  { name: "gateway's own, 99th percentile", metric: 'sallyport_gateway_overhead_seconds', quantile: 0.99 },
-];
-
 /** @param {Record<string, string>} labels */
-const reasonOf = ({ decision, reason }) =>
-  decision === 'allow' ? 'allowed' : decision === 'deny' ? reason : `${decision}: ${reason}`;
+const reasonOf = ({ decision, reason }) => (decision === 'deny' ? reason : `${decision}: ${reason}`);
+
+/** @param {number} share */
+export function percentText(share) {
+  return `${share > 0 && share < 0.001 ? '< 0.1' : Number((100 * share).toPrecision(3))} %`;
+}
+
+/** @typedef {import('./history.js').History} History */
 
 export class Traffic {
-  /** @type {import('./metrics.js').Scrape | undefined} */
-  #last;
-  /** @type {Moment[]} */
-  #moments = [];
+  /** @type {History | undefined} */
+  #history;
+  /** @type {{ requests: Chart, latency: Chart } | undefined} */
+  #charts;
 
-  /** @param {string} text of /metrics, as it is now */
-  show(text) {
-    const scrape = { atMs: Date.now(), samples: parseMetrics(text) };
-    const before = this.#last;
-    this.#last = scrape;
-    this.#showRefusals(scrape.samples);
-    if (!before) {
-      for (const id of ['decisions-chart', 'latency-chart'])
-        replace(byId(id), element('p', { class: 'hint' }, 'Watching …'));
-      return;
-    }
-    this.#moments.push(momentBetween(before, scrape));
-    if (this.#moments.length > KEPT) this.#moments.shift();
-    // A picture of one moment shows nothing.
-    if (this.#moments.length < 2) return;
-    this.#showDecisions();
-    this.#showLatency();
+  /**
+   * @param {History | undefined} history undefined: this gateway keeps none
+   * @returns {string[]} what is wrong, one sentence a route
+   */
+  showHistory(history) {
+    for (const id of ['shares-part', 'charts-part']) byId(id).hidden = history === undefined;
+    this.#history = history;
+    if (!history) return [];
+    this.#offerRoutes(history);
+    this.#drawCharts(history);
+    const shares = sharesOf(history);
+    this.showShares();
+    return shares
+      .filter(({ level }) => level === 'bad' || level === 'warn')
+      .map(({ route, words }) => `route ${route}: ${words.toLowerCase()}`);
   }
 
-  #showDecisions() {
-    const totals = new Map();
-    for (const { reasons } of this.#moments)
-      for (const [reason, count] of reasons) totals.set(reason, (totals.get(reason) ?? 0) + count);
-    const names = [...totals]
-      .filter(([name, count]) => count > 0 || name === 'allowed')
-      .sort(([a, m], [b, n]) => Number(b === 'allowed') - Number(a === 'allowed') || n - m)
-      .map(([name]) => name);
-    const shown = names.slice(0, MOST_REASONS);
-    const rest = names.slice(MOST_REASONS);
-    const series = shown.map((name) => ({
-      name,
-      values: this.#moments.map(({ reasons }) => reasons.get(name) ?? 0),
-    }));
-    if (rest.length > 0) {
-      const sum = (/** @type {Moment} */ { reasons }) =>
-        rest.reduce((total, name) => total + (reasons.get(name) ?? 0), 0);
-      series.push({ name: 'others', values: this.#moments.map(sum) });
-    }
-    drawStack(byId('decisions-chart'), 'Decisions a second', this.#times, series, numberText);
-  }
-
-  #showLatency() {
-    const series = LATENCIES.map(({ name }, at) => ({
-      name,
-      values: this.#moments.map(({ latency }) => latency[at]),
-    }));
-    drawLines(byId('latency-chart'), 'Time of a request', this.#times, series, (seconds) =>
-      seconds === 0 ? '0' : seconds < 0.001 ? `${Math.round(seconds * 1e6)} µs` : durationText(seconds),
+  /** @param {string} [asOf] when the gateway was last heard, if it is gone */
+  showShares(asOf) {
+    if (!this.#history) return;
+    const shares = sharesOf(this.#history);
+    const busy = shares.filter(({ level }) => level !== 'none');
+    const shown = busy.slice(0, MOST_TILES);
+    byId('shares').replaceChildren(
+      ...shown.map(({ route, requests, refused, failed, level, words }) =>
+        tile(
+          {
+            title: `Route ${route}`,
+            level: level === 'none' ? 'good' : level,
+            state: words,
+            more: `${percentText(refused / requests)} refused, ${percentText(failed / requests)} failed of ${numberText(requests)} ${requests === 1 ? 'request' : 'requests'}`,
+          },
+          asOf,
+        ),
+      ),
     );
+    const idle = shares.filter(({ level }) => level === 'none').map(({ route }) => route);
+    const words = [
+      ...(busy.length > MOST_TILES ? [`${busy.length - MOST_TILES} more routes have requests.`] : []),
+      ...(idle.length > 0 ? [`No requests: ${idle.join(', ')}.`] : []),
+      'Refused: 401, 403 and 429 of the gateway. Failed: every 5xx.',
+    ];
+    byId('shares-rest').textContent = words.join(' ');
   }
 
-  /** @param {readonly import('./metrics.js').Sample[]} samples */
-  #showRefusals(samples) {
-    const sums = sumBy(samples, 'sallyport_auth_decisions_total', (labels) =>
+  /** @param {string} text of /metrics */
+  showRefusals(text) {
+    const sums = sumBy(parseMetrics(text), 'sallyport_auth_decisions_total', (labels) =>
       labels['decision'] === 'allow' ? undefined : `${labels['route']}: ${reasonOf(labels)}`,
     );
     const bars = [...sums]
@@ -91,33 +82,45 @@ export class Traffic {
     drawBars(byId('refusals-chart'), bars, numberText, 'Nothing was refused.');
   }
 
-  get #times() {
-    return this.#moments.map(({ atMs }) => atMs);
+  /** @param {History} history */
+  #offerRoutes({ routes }) {
+    const select = byId('chart-route');
+    const names = ['', ...routes.map(({ route }) => route)];
+    if (names.join('\n') === [...select.options].map(({ value }) => value).join('\n')) return;
+    const chosen = select.value;
+    select.replaceChildren(
+      ...names.map((name) => element('option', { value: name }, name === '' ? 'All routes' : name)),
+    );
+    select.value = names.includes(chosen) ? chosen : '';
+    select.onchange = () => this.#history && this.#drawCharts(this.#history);
   }
-}
 
-/**
- * @param {import('./metrics.js').Scrape} before
- * @param {import('./metrics.js').Scrape} after
- * @returns {Moment}
- */
-function momentBetween(before, after) {
-  const seconds = Math.max(0.001, (after.atMs - before.atMs) / 1000);
-  const grown = (
-    /** @type {string} */ name,
-    /** @type {(labels: Record<string, string>) => string | undefined} */ by,
-  ) => growth(sumBy(before.samples, name, by), sumBy(after.samples, name, by));
-  const reasons = new Map(
-    [...grown('sallyport_auth_decisions_total', reasonOf)].map(([reason, count]) => [
-      reason,
-      count / seconds,
-    ]),
-  );
-  const latency = LATENCIES.map(({ metric, quantile }) =>
-    quantileOf(
-      grown(`${metric}_bucket`, ({ le }) => le),
-      quantile,
-    ),
-  );
-  return { atMs: after.atMs, reasons, latency };
+  /** @param {History} history */
+  #drawCharts(history) {
+    this.#charts ??= {
+      requests: new Chart(
+        byId('requests-chart'),
+        [
+          { name: 'all', color: '0' },
+          { name: 'refused', color: '1', dash: [6, 3] },
+          { name: 'failed', color: '3', dash: [2, 2] },
+        ],
+        numberText,
+      ),
+      latency: new Chart(
+        byId('latency-chart'),
+        [
+          { name: 'median', color: '0' },
+          { name: '99th percentile', color: '2', dash: [6, 3] },
+        ],
+        (ms) => durationText(ms / 1000),
+      ),
+    };
+    const route = byId('chart-route').value;
+    const { times, requests, refused, failed, p50, p99 } = seriesOf(history, route);
+    byId('latency-chart').querySelector('figcaption').textContent =
+      route === '' ? 'Time of a request, of the slowest route' : 'Time of a request';
+    this.#charts.requests.show(times, [requests, refused, failed]);
+    this.#charts.latency.show(times, [p50, p99]);
+  }
 }

@@ -1,0 +1,54 @@
+/** Comma-separated values (RFC 4180), read and written. Pure. */
+
+/**
+ * @param {string} text
+ * @returns {{ line: number, fields: string[] }[]} rows that are not empty, with the line where each begins
+ */
+export function parseCsv(text) {
+  const rows = [];
+  let line = 1;
+  /** @type {string[]} */
+  let fields = [];
+  let start = line;
+  // A field in quotes, or one without; then what ends it.
+  for (const [, quoted, plain = '', end = ''] of text.matchAll(
+    /(?:"((?:[^"]|"")*)"[ \t]*|([^",\r\n][^,\r\n]*)?)(,|\r\n|\n|\r|$)/g,
+  )) {
+    fields.push(quoted === undefined ? plain.trim() : quoted.replaceAll('""', '"'));
+    line += (quoted?.match(/\n/g) ?? []).length;
+    if (end === ',') continue;
+    if (fields.some((field) => field !== '')) rows.push({ line: start, fields });
+    if (end === '') break;
+    fields = [];
+    start = ++line;
+  }
+  return rows;
+}
+
+/**
+ * A spreadsheet takes a field that begins like a formula for one: a quote in front keeps it a text.
+ *
+ * @param {readonly (readonly (string | number | null)[])[]} rows
+ */
+export function csvText(rows) {
+  const field = (/** @type {string | number | null} */ value) => {
+    const text = String(value ?? '');
+    const safe = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  return rows.map((row) => `${row.map(field).join(',')}\r\n`).join('');
+}
+
+/**
+ * Saves a file on the operator's computer. Nothing is sent.
+ *
+ * @param {string} name
+ * @param {string} text
+ */
+export function saveFile(name, text) {
+  const url = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+  const link = document.createElement('a');
+  Object.assign(link, { href: url, download: name });
+  link.click();
+  URL.revokeObjectURL(url);
+}

@@ -1,0 +1,160 @@
+/** The admin page with responses that a test makes up: states that no gateway is brought to in a second. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { Page } from 'playwright-core';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const PICTURES = fileURLToPath(new URL('../../docs/images/', import.meta.url));
+const STEP_SECONDS = 5;
+const STEPS = 120;
+
+/** A body by path, without its query; a number is a status. */
+export type Responses = Record<string, object | number>;
+
+/** The page gets these from now on. What is returned may be changed: it counts at once. */
+export async function respondWith(page: Page, responses: Responses): Promise<Responses> {
+  const made = { ...responses };
+  for (const path of Object.keys(made)) {
+    await page.route(
+      (url) => url.pathname === path,
+      (route) => {
+        const content = made[path];
+        // A path for POST says so to a GET.
+        const isPosted = path === '/v1/explain' || path === '/v1/sessions/search';
+        const status =
+          typeof content === 'number' ? content : isPosted && route.request().method() !== 'POST' ? 405 : 200;
+        return route.fulfill({ status, json: status === 200 ? content : {} });
+      },
+    );
+  }
+  return made;
+}
+
+/** Ten minutes in which each step had as many requests, of which so many were refused and so many failed. */
+export function historyOf(
+  routes: Record<string, readonly [requests: number, refused: number, failed: number]>,
+): object {
+  const steps = (value: number | null): (number | null)[] => Array.from({ length: STEPS }, () => value);
+  return {
+    this_gateway: 'edge',
+    step_seconds: STEP_SECONDS,
+    from: Math.floor(Date.now() / 1000) - STEPS * STEP_SECONDS,
+    routes: Object.entries(routes).map(([route, [requests, refused, failed]]) => ({
+      route,
+      requests: steps(requests),
+      refused: steps(refused),
+      failed: steps(failed),
+      p50_ms: steps(requests === 0 ? null : 4),
+      p99_ms: steps(requests === 0 ? null : 32),
+    })),
+  };
+}
+
+const gateways = { asked: ['edge'], silent: [] };
+const NOW = Math.floor(Date.now() / 1000);
+
+/** A morning at a gateway. */
+export const MADE_UP: Responses = {
+  '/v1/history': historyOf({ orders: [400, 20, 0], bakery: [90, 60, 0], public: [0, 0, 0] }),
+  '/v1/refusals': {
+    gateways,
+    refusals: [
+      {
+        time: NOW - 7,
+        gateway: 'edge',
+        request_id: '01JDQ4Z8K3V6M9',
+        route: 'orders',
+        status: 403,
+        reason: 'insufficient_scope',
+        code: 'insufficient_scope',
+        issuer: 'login',
+        client_id: 'shop-app',
+        sub_hash: 'v3Jx0b7Qm2Lw9RtY',
+        missing_scope: 'orders:write',
+        client_ip: '203.0.113.9',
+      },
+      {
+        time: NOW - 31,
+        gateway: 'edge',
+        request_id: '01JDQ4Y1T7B2C5',
+        route: 'bakery',
+        status: 401,
+        reason: 'expired',
+        code: 'invalid_token',
+        issuer: 'login',
+        client_id: null,
+        sub_hash: null,
+        missing_scope: null,
+        client_ip: '198.51.100.4',
+      },
+    ],
+  },
+  '/v1/sessions/search': {
+    gateways,
+    sessions: [
+      {
+        gateways: ['edge'],
+        issuer: 'login',
+        session_hash: '4kQ9sLd2Vx7Tn1Zp',
+        subject_hash: 'v3Jx0b7Qm2Lw9RtY',
+        client_id: 'shop-app',
+        first_seen: NOW - 3_000,
+        last_seen: NOW - 40,
+        requests_last_hour: 3,
+        addresses: ['203.0.113.9'],
+      },
+    ],
+  },
+  '/v1/explain': {
+    decision: 'deny',
+    reason: 'insufficient_scope',
+    status: 403,
+    code: 'insufficient_scope',
+    route: 'orders',
+    issuer: 'login',
+    stages: [
+      { stage: 'read_head', outcome: 'passed', detail: 'GET /orders/' },
+      { stage: 'match_route', outcome: 'passed', detail: 'orders' },
+      { stage: 'verify_token', outcome: 'passed', detail: 'issuer login' },
+      { stage: 'authorize', outcome: 'refused', detail: 'the token lacks the scope orders:write' },
+      { stage: 'rewrite_headers', outcome: 'not_reached', detail: '' },
+    ],
+    nearest_routes: [],
+    answer: null,
+    upstream: null,
+  },
+};
+
+interface AxeResult {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly nodes: readonly { readonly html: string }[];
+  }[];
+}
+
+/** What axe finds wrong with the page as it is, or with a part of it. */
+export async function axeFindings(
+  page: Page,
+  part = 'html',
+): Promise<readonly [string, readonly string[]][]> {
+  if (!(await page.evaluate<boolean>("'axe' in globalThis"))) await page.evaluate(AXE);
+  const { violations } = await page.evaluate<AxeResult>(`axe.run('${part}')`);
+  return violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]);
+}
+
+/** The pictures in docs/, light and dark; only where SALLYPORT_PICTURES asks for them: a test run leaves no file behind. */
+export async function takePictures(page: Page): Promise<void> {
+  if (process.env['SALLYPORT_PICTURES'] === undefined) return;
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    for (const [name, id] of [
+      ['well', 'well'],
+      ['why', 'why'],
+    ] as const) {
+      await page.setViewportSize({ width: 1_200, height: 1_000 });
+      const section = page.locator(`#${id}`);
+      await section.screenshot({ path: `${PICTURES}admin-page-${name}-${colorScheme}.png` });
+    }
+  }
+}
