@@ -6,8 +6,11 @@ import type { Page } from 'playwright-core';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const PICTURES = fileURLToPath(new URL('../../docs/images/', import.meta.url));
+/** Around a picture, in pixels. */
+const MARGIN = 16;
 const STEP_SECONDS = 5;
 const STEPS = 120;
+const NOW = Math.floor(Date.now() / 1000);
 
 /** A body by path, without its query; a number is a status. */
 export type Responses = Record<string, object | number>;
@@ -31,32 +34,40 @@ export async function respondWith(page: Page, responses: Responses): Promise<Res
   return made;
 }
 
-/** Ten minutes in which each step had as many requests, of which so many were refused and so many failed. */
+/**
+ * Ten minutes in which each step had as many requests, of which so many were refused and so many failed.
+ *
+ * @param shape what each step's counts are multiplied by
+ */
 export function historyOf(
   routes: Record<string, readonly [requests: number, refused: number, failed: number]>,
+  shape: (step: number) => number = () => 1,
 ): object {
-  const steps = (value: number | null): (number | null)[] => Array.from({ length: STEPS }, () => value);
+  const steps = (value: number, times = shape): number[] =>
+    Array.from({ length: STEPS }, (_, step) => Math.round(value * times(step)));
   return {
     this_gateway: 'edge',
     step_seconds: STEP_SECONDS,
-    from: Math.floor(Date.now() / 1000) - STEPS * STEP_SECONDS,
+    from: NOW - STEPS * STEP_SECONDS,
     routes: Object.entries(routes).map(([route, [requests, refused, failed]]) => ({
       route,
       requests: steps(requests),
       refused: steps(refused),
       failed: steps(failed),
-      p50_ms: steps(requests === 0 ? null : 4),
-      p99_ms: steps(requests === 0 ? null : 32),
+      p50_ms: requests === 0 ? steps(0).map(() => null) : steps(4),
+      p99_ms: requests === 0 ? steps(0).map(() => null) : steps(32),
     })),
   };
 }
 
 const gateways = { asked: ['edge'], silent: [] };
-const NOW = Math.floor(Date.now() / 1000);
 
 /** A morning at a gateway. */
 export const MADE_UP: Responses = {
-  '/v1/history': historyOf({ orders: [400, 20, 0], bakery: [90, 60, 0], public: [0, 0, 0] }),
+  '/v1/history': historyOf(
+    { orders: [400, 20, 0], bakery: [90, 60, 0], public: [0, 0, 0] },
+    (step) => 1 + 0.2 * Math.sin(step / 9) + 0.1 * Math.sin(step * 2.3),
+  ),
   '/v1/refusals': {
     gateways,
     refusals: [
@@ -146,15 +157,16 @@ export async function axeFindings(
 /** The pictures in docs/, light and dark; only where SALLYPORT_PICTURES asks for them: a test run leaves no file behind. */
 export async function takePictures(page: Page): Promise<void> {
   if (process.env['SALLYPORT_PICTURES'] === undefined) return;
+  await page.addStyleTag({ content: 'header { position: static !important }' });
+  await page.setViewportSize({ width: 1_200, height: 1_000 });
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
-    for (const [name, id] of [
-      ['well', 'well'],
-      ['why', 'why'],
-    ] as const) {
-      await page.setViewportSize({ width: 1_200, height: 1_000 });
-      const section = page.locator(`#${id}`);
-      await section.screenshot({ path: `${PICTURES}admin-page-${name}-${colorScheme}.png` });
+    for (const id of ['well', 'why']) {
+      const { y = 0, height = 0 } = (await page.locator(`#${id}`).boundingBox()) ?? {};
+      const start = y + (await page.evaluate<number>('scrollY'));
+      const top = id === 'well' ? 0 : start - MARGIN;
+      const clip = { x: 0, y: top, width: 1_200, height: start + height + MARGIN - top };
+      await page.screenshot({ path: `${PICTURES}admin-page-${id}-${colorScheme}.png`, clip, fullPage: true });
     }
   }
 }

@@ -19,9 +19,10 @@ import { STORES } from './revocation-labels.js';
 
 /**
  * @typedef {{ title: string, level: 'good' | 'warn' | 'bad', state: string, more: string }} Tile
+ * @typedef {{ level: 'warn' | 'bad', words: string }} Finding
  */
 
-const SIGNS = { good: '✓', warn: '!', bad: '✗' };
+export const SIGNS = { good: '✓', warn: '!', bad: '✗' };
 
 /**
  * @param {Tile} content
@@ -44,7 +45,7 @@ export function tile({ title, level, state, more }, asOf) {
 /**
  * @param {Status} status
  * @param {string} [asOf]
- * @returns {string[]} what is wrong, one sentence a tile
+ * @returns {Finding[]} what is wrong, one for each tile
  */
 export function showHealth(status, asOf) {
   byId('gateway-name').textContent = `${status.name}, ${status.version}`;
@@ -57,13 +58,13 @@ export function showHealth(status, asOf) {
     ...certificatesTile(status.certificates),
   ];
   byId('tiles').replaceChildren(...tiles.map((content) => tile(content, asOf)));
-  return tiles
-    .filter(({ level }) => level !== 'good')
-    .map(({ title, state }) => `${lowerFirst(title)}: ${lowerFirst(state)}`);
+  return tiles.flatMap(({ title, level, state }) =>
+    level === 'good' ? [] : [{ level, words: `${lowerFirst(title)}: ${lowerFirst(state)}` }],
+  );
 }
 
 /** @param {string} text */
-const lowerFirst = (text) => text.charAt(0).toLowerCase() + text.slice(1);
+export const lowerFirst = (text) => text.charAt(0).toLowerCase() + text.slice(1);
 
 /**
  * @param {Status} status

@@ -2,7 +2,7 @@
 import { Api, ApiError, wordsOf } from './api.js';
 import { byId, clockText } from './dom.js';
 import { Explain } from './explain.js';
-import { showHealth, showRoutes } from './health.js';
+import { showHealth, showRoutes, SIGNS } from './health.js';
 import { Refusals } from './refusals.js';
 import { RevocationList } from './revocation-list.js';
 import { RevokeForm } from './revoke-form.js';
@@ -110,15 +110,17 @@ async function watch(api, first, refusals) {
 }
 
 /**
- * @param {string[]} wrong
+ * @param {import('./health.js').Finding[]} wrong
  * @param {string} name of the gateway
  */
 function showVerdict(wrong, name) {
   const verdict = byId('verdict');
-  const words = wrong.length === 0 ? `✓ All is well at ${name}.` : `✗ Look at ${wrong.join('; ')}.`;
-  verdict.className = `verdict ${wrong.length === 0 ? 'good' : 'bad'}`;
+  const level = wrong.length === 0 ? 'good' : wrong.some(({ level }) => level === 'bad') ? 'bad' : 'warn';
+  const list = wrong.map(({ words }) => words).join('; ');
+  const words = wrong.length === 0 ? `All is well at ${name}.` : `Look at ${list}.`;
+  verdict.className = `verdict ${level}`;
   // It is read aloud when it changes, not every two seconds.
-  if (verdict.textContent !== words) verdict.textContent = words;
+  if (verdict.textContent !== `${SIGNS[level]} ${words}`) verdict.textContent = `${SIGNS[level]} ${words}`;
 }
 
 /**

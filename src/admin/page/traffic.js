@@ -3,7 +3,7 @@ import { drawBars } from './bars.js';
 import { Chart } from './charts.js';
 import { byId, durationText, element, numberText } from './dom.js';
 import { seriesOf, sharesOf } from './history.js';
-import { tile } from './health.js';
+import { lowerFirst, tile } from './health.js';
 import { parseMetrics, sumBy } from './metrics.js';
 
 const MOST_TILES = 24;
@@ -27,7 +27,7 @@ export class Traffic {
 
   /**
    * @param {History | undefined} history undefined: this gateway keeps none
-   * @returns {string[]} what is wrong, one sentence a route
+   * @returns {import('./health.js').Finding[]} what is wrong, one for each route
    */
   showHistory(history) {
     for (const id of ['shares-part', 'charts-part']) byId(id).hidden = history === undefined;
@@ -37,9 +37,9 @@ export class Traffic {
     this.#drawCharts(history);
     const shares = sharesOf(history);
     this.showShares();
-    return shares
-      .filter(({ level }) => level === 'bad' || level === 'warn')
-      .map(({ route, words }) => `route ${route}: ${words.toLowerCase()}`);
+    return shares.flatMap(({ route, level, words }) =>
+      level === 'bad' || level === 'warn' ? [{ level, words: `route ${route}: ${lowerFirst(words)}` }] : [],
+    );
   }
 
   /** @param {string} [asOf] when the gateway was last heard, if it is gone */
