@@ -74,6 +74,8 @@ export class Chart {
     return {
       width: this.#width,
       height: HEIGHT,
+      // Room for the half of the last time.
+      padding: [null, 28, null, null],
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, y: false },
       scales: { y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] } },
