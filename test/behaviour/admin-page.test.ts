@@ -243,6 +243,21 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     t.equal(saved[0], 'id,issuer,target,issued_before,expires_at,created_at,created_by,reason');
     t.match(saved[1], /,subject gus,.*,"phished, twice"$/);
     t.strictSame(saved.slice(2), [''], 'what is listed, and no more');
+    const csv = await page.evaluate(`(async () => {
+      const { csvText, parseCsv } = await import('/page/csv.js');
+      const wrong = [];
+      for (const text of ['a,"b', 'a,"b"c']) try { wrong.push(parseCsv(text)); } catch { wrong.push('refused'); }
+      return [csvText([['=1+1', 'a"b', -1, null]]), parseCsv('a, "b\\n""c" ,\\r\\n\\r\\nd'), ...wrong];
+    })()`);
+    t.strictSame(csv, [
+      `'=1+1,"a""b",-1,\r\n`,
+      [
+        { line: 1, fields: ['a', 'b\n"c', ''] },
+        { line: 4, fields: ['d'] },
+      ],
+      'refused',
+      'refused',
+    ]);
     t.strictSame(wrong, []);
   });
 

@@ -1,28 +1,32 @@
 /** Comma-separated values (RFC 4180), read and written. Pure. */
 
+/** A field in quotes, or one without; then what ends it. */
+const FIELD = /(?:[ \t]*"((?:[^"]|"")*)"[ \t]*|((?![ \t]*")[^,\r\n]*))(,|\r\n|\n|\r|$)/y;
+
 /**
  * @param {string} text
  * @returns {{ line: number, fields: string[] }[]} rows that are not empty, with the line where each begins
+ * @throws Error where a quote is not closed, or text follows it
  */
 export function parseCsv(text) {
   const rows = [];
-  let line = 1;
+  let [line, start] = [1, 1];
   /** @type {string[]} */
   let fields = [];
-  let start = line;
-  // A field in quotes, or one without; then what ends it.
-  for (const [, quoted, plain = '', end = ''] of text.matchAll(
-    /(?:"((?:[^"]|"")*)"[ \t]*|([^",\r\n][^,\r\n]*)?)(,|\r\n|\n|\r|$)/g,
-  )) {
+  FIELD.lastIndex = 0;
+  for (;;) {
+    const match = FIELD.exec(text);
+    if (!match)
+      throw new Error(`Line ${start} of the list has a quote that is not closed, or text after it.`);
+    const [, quoted, plain = '', end] = match;
     fields.push(quoted === undefined ? plain.trim() : quoted.replaceAll('""', '"'));
-    line += (quoted?.match(/\n/g) ?? []).length;
+    line += quoted?.match(/\n/g)?.length ?? 0;
     if (end === ',') continue;
     if (fields.some((field) => field !== '')) rows.push({ line: start, fields });
-    if (end === '') break;
+    if (end === '') return rows;
     fields = [];
     start = ++line;
   }
-  return rows;
 }
 
 /**

@@ -169,6 +169,8 @@ export class RevokeMany {
       return expired ? 'has expired already: nothing to revoke' : 'revoked';
     });
     byId('many-text').value = '';
+    // Tokens among them are not kept.
+    for (const line of this.#lines) line.command = {};
     byId('many-export').hidden = false;
     await this.#done();
   }
