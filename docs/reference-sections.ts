@@ -247,7 +247,7 @@ routes:
   },
   {
     title: 'upstreams',
-    keys: ['upstreams'],
+    keys: ['upstreams', 'dns'],
     example: `
 upstreams:
   orders:

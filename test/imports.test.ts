@@ -49,7 +49,7 @@ const FLOORS = [
   ['token'],
   ['revocation'],
   ['server'],
-  ['http', 'tls'],
+  ['dns', 'http', 'tls'],
   ['errors.ts', 'clock.ts', 'maybe-promise.ts', 'gc.ts', 'version.ts'],
 ];
 const floorOf = new Map(FLOORS.flatMap((rooms, floor) => rooms.map((name) => [name, floor] as const)));

@@ -29,7 +29,8 @@ import { LogoutHandler, type LogoutEndpoint, type LogoutObserver } from '../hand
 import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from '../policy.ts';
 import type { MeasuredConfiguration } from './connection-metrics.ts';
-import { issuerObserver, logoutObserver, upstreamObserver } from './instrumentation.ts';
+import { issuerObserver, logoutObserver } from './instrumentation.ts';
+import { openForwarder } from './open-forwarder.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { Revoker } from '../revocation/revoker.ts';
@@ -47,8 +48,7 @@ import type { AuthorizationServerClient } from '../token/authorization-server-cl
 import { revocableClaims } from '../token/authentic-token.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { localSeen } from './local-seen.ts';
-import { allUpstreamOptions } from './upstream-options.ts';
-import { UpstreamForwarder } from '../upstream/upstream-forwarder.ts';
+import type { UpstreamForwarder } from '../upstream/upstream-forwarder.ts';
 import { redirectSite } from '../handlers/redirect-handler.ts';
 import { proxySite } from '../handlers/proxy-handler.ts';
 import type { HandlerSite } from '../handlers/base-handler.ts';
@@ -95,8 +95,8 @@ export class Generation {
   readonly #logouts: LogoutHandler;
 
   /**
-   * @param previous whose key sets are kept where they are the same: an authorization server that is down must not
-   *                 matter to a reload
+   * @param previous whose key sets and targets are kept where they are the same: an authorization server that is down
+   *                 must not matter to a reload, nor a DNS server
    * @throws ConfigurationError where keys or other files cannot be used
    */
   constructor(loaded: LoadedConfiguration, lasting: Lasting, previous?: Generation) {
@@ -132,12 +132,7 @@ export class Generation {
     });
     this.#logouts = this.#logoutHandler();
     // Last, since it begins to ask its targets how they are.
-    this.forwarder = new UpstreamForwarder(
-      lasting.place.serves ? allUpstreamOptions(configuration) : new Map(),
-      clock,
-      upstreamObserver(metrics, log.logger),
-      () => view.revision + lasting.streams.revision,
-    );
+    this.forwarder = openForwarder(loaded, lasting, previous?.forwarder);
   }
 
   #issuerParts(previous: Generation | undefined): IssuerParts {
@@ -229,6 +224,11 @@ export class Generation {
     };
   }
 
+  /** Settles when its keys and the names of its targets were asked for once. */
+  async start(): Promise<void> {
+    await Promise.all([this.issuers.start(), this.forwarder.resolved()]);
+  }
+
   /** What this gateway has seen. */
   get seen(): LocalSeen {
     return localSeen(
@@ -254,13 +254,13 @@ export class Generation {
   /** Another generation serves from now on; requests in flight finish on this one. */
   retire(successor: Generation): void {
     this.issuers.stop(successor.issuers);
-    this.forwarder.retire();
+    this.forwarder.retire(successor.forwarder);
   }
 
   /** It never served. */
   discard(current: Generation): void {
     this.issuers.stop(current.issuers);
-    this.forwarder.close();
+    this.forwarder.discard(current.forwarder);
   }
 }
 

@@ -45,7 +45,7 @@ export class Instance {
   #generation: Generation;
   /** One reload after the other. */
   #reloading: Promise<unknown> = Promise.resolve();
-  /** Issuers whose keys have not yet been asked for once. */
+  /** Keys of issuers, or names of targets, that have not yet been asked for once. */
   #keysPending = true;
   /** Settles when they were. */
   #keysAsked: Promise<unknown> = Promise.resolve();
@@ -134,7 +134,7 @@ export class Instance {
     this.#storeReports?.start();
     this.#eventLoopDelay.start();
     this.#lasting.seen.start(this.#generation.sessionsPolicy);
-    this.#keysAsked = this.#generation.issuers.start().then(() => (this.#keysPending = false));
+    this.#keysAsked = this.#generation.start().then(() => (this.#keysPending = false));
     this.#listening = this.#listen();
     await this.#listening;
     await this.#keysAsked;
@@ -199,8 +199,8 @@ export class Instance {
     const before = this.#generation;
     if (this.#lasting.place.administers) await this.#refuseUnfit(before.loaded, loaded);
     const next = new Generation(loaded, this.#lasting, before);
-    // Keys that are not yet known are fetched first, or have failed once: no request has to wait for them.
-    await next.issuers.start();
+    // Keys and names that are not yet known are asked for first, or have failed once: no request has to wait for them.
+    await next.start();
     const discard = (): void => next.discard(before);
     if (!this.#isStopping())
       return { discard, commit: () => (this.#isStopping() ? discard() : this.#replace(before, next)) };

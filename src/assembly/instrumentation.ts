@@ -7,9 +7,7 @@ import type { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Refusal } from '../telemetry/refusal-lines.ts';
-import { UpstreamTries } from '../telemetry/upstream-tries.ts';
-import type { UpstreamObserver } from '../upstream/upstream-forwarder.ts';
-import type { HealthChange } from '../upstream/target-health.ts';
+import type { TargetStatus } from '../upstream/target-status.ts';
 import { CACHE_NAMES, type TokenCaches } from '../token/token-caches.ts';
 
 /** @param keys reports on key sets: it remembers what it has said, across reloads */
@@ -51,27 +49,6 @@ export function logoutObserver(
   };
 }
 
-/** Why a target gets requests again, or none. */
-const HEALTH_MESSAGES: Readonly<Record<HealthChange, string>> = {
-  check_failed: 'the target fails its health checks, and gets no requests',
-  check_passed: 'the target passes its health checks again',
-  ejected: 'too many requests to the target failed in a row: it gets none for a while',
-  readmitted: 'the target gets requests again, on probation',
-};
-
-export function upstreamObserver(metrics: Metrics, logger: Logger): UpstreamObserver {
-  return {
-    retried: (upstream) => {
-      metrics.retries.child(upstream).value++;
-    },
-    triesOf: (upstream, target) => new UpstreamTries(metrics.upstreamRequests, upstream, target),
-    healthChanged: (upstream, target, change, cause) => {
-      const level = change === 'ejected' || change === 'check_failed' ? 'warn' : 'info';
-      logger[level]({ upstream, target, cause }, HEALTH_MESSAGES[change]);
-    },
-  };
-}
-
 interface Measured {
   readonly caches: () => TokenCaches;
   readonly view: RevocationView;
@@ -81,11 +58,7 @@ interface Measured {
   /** By issuer, in wall-clock time. */
   readonly keySuccessAtMs: ReadonlyMap<string, number>;
   readonly nowMs: () => number;
-  readonly targets: () => readonly {
-    readonly upstream: string;
-    readonly target: string;
-    readonly available: boolean;
-  }[];
+  readonly targets: () => readonly TargetStatus[];
   readonly inFlight: () => number;
   /** 0 = no limit. */
   readonly inFlightLimit: () => number;
@@ -132,10 +105,22 @@ function exposeProcess(metrics: Metrics, measured: Measured): void {
 function exposeTargetsAndCaches(metrics: Metrics, { caches, targets }: Measured): void {
   metrics.gauge(
     'sallyport_upstream_target_healthy',
-    '1 while the target gets requests.',
+    '1 while the target gets requests: one of its addresses, where it is a name.',
     ['upstream', 'target'],
     (set) => {
       for (const { upstream, target, available } of targets()) set(available ? 1 : 0, upstream, target);
+    },
+  );
+  metrics.gauge(
+    'sallyport_upstream_members',
+    'Addresses of the target, by whether they get requests (up) or not (down).',
+    ['upstream', 'target', 'state'],
+    (set) => {
+      for (const { upstream, target, members } of targets()) {
+        const up = members.filter(({ state }) => state === 'up').length;
+        set(up, upstream, target, 'up');
+        set(members.length - up, upstream, target, 'down');
+      }
     },
   );
   metrics.counterOf(

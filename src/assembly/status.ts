@@ -1,6 +1,8 @@
 /** The JSON of GET /v1/status: what this gateway serves, and how its parts are. docs/reference.md, "Admin listener". */
 import { accessText, matchText, upstreamText } from '../config/describe-route.ts';
 import { VERSION } from '../version.ts';
+import { describeError } from '../telemetry/logger.ts';
+import type { TargetStatus } from '../upstream/target-status.ts';
 import type { CertificateStatus } from './certificate-watch.ts';
 import type { Generation, Lasting } from './generation.ts';
 
@@ -10,6 +12,32 @@ export interface StatusParts {
   readonly uptimeMs: number;
   readonly ready: boolean;
   readonly certificates: readonly CertificateStatus[];
+}
+
+/** The only place that shows addresses of names. */
+function targetJson({ target, available, cause, members, leftOut, resolution }: TargetStatus): object {
+  const time = (ms: number): string => new Date(ms).toISOString();
+  return {
+    url: target,
+    healthy: available,
+    cause,
+    ...(resolution && {
+      resolves: resolution.error === undefined,
+      resolves_since: time(resolution.sinceMs),
+      resolution_error: resolution.error ? describeError(resolution.error) : null,
+      addresses_left_out: leftOut,
+    }),
+    members: members.map(({ address, state, cause, priority, weight, inFlight, sinceMs }) => ({
+      address,
+      healthy: state === 'up',
+      state,
+      cause,
+      since: time(sinceMs),
+      priority,
+      weight,
+      in_flight: inFlight,
+    })),
+  };
 }
 
 export function statusJson({ generation, lasting, uptimeMs, ready, certificates }: StatusParts): object {
@@ -44,7 +72,7 @@ export function statusJson({ generation, lasting, uptimeMs, ready, certificates 
       targets: forwarder
         .health()
         .filter(({ upstream }) => upstream === name)
-        .map(({ target, available, cause }) => ({ url: target, healthy: available, cause })),
+        .map((target) => targetJson(target)),
     })),
     certificates,
     revocation: {

@@ -81,7 +81,7 @@ function upgradeProblems(raw: Raw): Problem[] {
     const { upgrade } = rawOf(route);
     const name = namedUpstreams(rawOf(route), [])
       .map(([name]) => textOf(name))
-      .find((name) => targetUrls(rawOf(upstreams[name])).some((url) => /^h2c?:/i.test(url)));
+      .find((name) => targetUrls(rawOf(upstreams[name])).some((url) => /^(?:srv\+)?h2c?:/i.test(url)));
     return upgrade === undefined || name === undefined
       ? []
       : [

@@ -3,6 +3,7 @@
  * level. `config/schema.json` and the reference in docs/ are generated from here. Pure.
  */
 import { z } from 'zod';
+import { dns } from './dns-schema.ts';
 import { identity } from './identity-schema.ts';
 import { issuer } from './issuer-schema.ts';
 import { admin, listener } from './listener-schema.ts';
@@ -193,6 +194,7 @@ export const configurationSchema = z.strictObject({
     .describe(
       'Which requests are forwarded, to which upstream, and who may send them. A request that matches no route gets 404.',
     ),
+  dns: dns.prefault({}),
   upstreams: z
     .record(name, upstream)
     .describe('Groups of servers that requests are forwarded to, by a name of your choice.'),

@@ -16,7 +16,7 @@ export function upstreamProblems(upstream: Raw, path: Path): Problem[] {
 }
 
 function tlsProblems(upstream: Raw, path: Path): Problem[] {
-  const spoken = targetUrls(upstream).some((url) => /^(?:https|h2):/i.test(url));
+  const spoken = targetUrls(upstream).some((url) => /^(?:srv\+)?(?:https|h2):/i.test(url));
   return upstream['tls'] === undefined || spoken
     ? []
     : [
@@ -29,7 +29,7 @@ function tlsProblems(upstream: Raw, path: Path): Problem[] {
 }
 
 function protocolProblems(upstream: Raw, path: Path): Problem[] {
-  const other = targetUrls(upstream).find((url) => !/^https:/i.test(url));
+  const other = targetUrls(upstream).find((url) => !/^(?:srv\+)?https:/i.test(url));
   return upstream['protocol'] === undefined || other === undefined
     ? []
     : [
@@ -49,7 +49,7 @@ function healthProblems(upstream: Raw, path: Path): Problem[] {
   if (grpc === undefined) return [];
   const problem = (message: string): Problem[] => [{ path: [...path, 'grpc'], atKey: true, message }];
   if (asked !== undefined) return problem('asks by gRPC, and path by GET; remove one of them');
-  const other = targetUrls(upstream).find((url) => !/^h2c?:/i.test(url));
+  const other = targetUrls(upstream).find((url) => !/^(?:srv\+)?h2c?:/i.test(url));
   return other === undefined || upstream['protocol'] === 'auto'
     ? []
     : problem(`needs HTTP/2, which the target ${other} does not speak; make it h2c:// or h2://, or use path`);

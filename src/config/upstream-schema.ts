@@ -5,7 +5,7 @@ import { positiveCount, positiveDuration, routePath } from './scalars.ts';
 import { tlsClient } from './tls-schema.ts';
 
 const TARGET_URL =
-  'must be an http://, https://, h2c:// or h2:// URL of scheme, host and port only; use rewrite.add_prefix for a path';
+  'must be an http://, https://, h2c:// or h2:// URL of scheme, host and port only, or srv://NAME (srv+https://, srv+h2c://, srv+h2://) without a port; use rewrite.add_prefix for a path';
 const targetUrl = z.string(TARGET_URL).refine((url) => readTargetUrl(url) !== undefined, TARGET_URL);
 
 export const upstream = z.strictObject({
@@ -15,24 +15,26 @@ export const upstream = z.strictObject({
         [
           targetUrl,
           z.strictObject({
-            url: targetUrl.describe('URL of the server: scheme, host and port.'),
+            url: targetUrl.describe('URL of the server: scheme, host and port; or srv://NAME.'),
             weight: positiveCount
               .prefault(1)
-              .describe('Share of the requests: a target of weight 2 gets twice as many as one of weight 1.'),
+              .describe(
+                'Share of the requests: an address of a target of weight 2 gets twice as many as one of a target of weight 1. A name of three addresses of weight 1 gets three times as many as a single address.',
+              ),
           }),
         ],
-        'must be an http://, https://, h2c:// or h2:// URL of scheme, host and port only, or { url, weight }',
+        'must be an http://, https://, h2c:// or h2:// URL of scheme, host and port only, srv://NAME, or { url, weight }',
       ),
     )
     .min(1)
     .describe(
-      'Servers of the upstream: URLs of scheme, host and port, or { url, weight }. http and https: HTTP/1.1. h2c: HTTP/2 without TLS. h2: HTTP/2 over TLS. gRPC servers need one of the last two.',
+      'Servers of the upstream: URLs of scheme, host and port, or { url, weight }. http and https: HTTP/1.1. h2c: HTTP/2 without TLS. h2: HTTP/2 over TLS. gRPC servers need one of the last two. Every address of a name is a server of its own; the name is resolved again as its TTL says, after 1 to 60 seconds. srv://NAME: the servers that the SRV records of the name list, such as srv://_http._tcp.orders.internal; with another protocol than http: srv+https, srv+h2c, srv+h2.',
     ),
   protocol: z
     .literal('auto', 'must be auto, or absent')
     .optional()
     .describe(
-      'auto: each https:// target chooses between HTTP/2 and HTTP/1.1 when a connection is opened (ALPN), and may choose otherwise on the next one. Set it if you do not know what the servers speak, or while it changes. WebSocket handshakes always use HTTP/1.1. Absent: the scheme of a target says it.',
+      'auto: each server of an https:// or srv+https:// target chooses between HTTP/2 and HTTP/1.1 when a connection is opened (ALPN), and may choose otherwise on the next one. Set it if you do not know what the servers speak, or while it changes. WebSocket handshakes always use HTTP/1.1. Absent: the scheme of a target says it.',
     ),
   balance: z
     .enum(['round_robin', 'least_requests'], 'must be round_robin or least_requests')
@@ -63,7 +65,9 @@ export const upstream = z.strictObject({
         .describe('Number of failed checks in a row after which a target gets no requests.'),
     })
     .optional()
-    .describe('Active health checks of each target. If no target is healthy, requests go to all of them.'),
+    .describe(
+      'Active health checks of each address of each target. If none is healthy, requests go to all of them.',
+    ),
   eject: z
     .strictObject({
       errors: positiveCount
@@ -77,13 +81,13 @@ export const upstream = z.strictObject({
     })
     .optional()
     .describe(
-      'Passive health checks: a target whose requests fail gets no requests for a while. Absent: off.',
+      'Passive health checks: an address of a target whose requests fail gets no requests for a while. Absent: off.',
     ),
   tls: tlsClient.optional().describe('TLS to https:// targets: trusted authorities and client certificate.'),
   connections: positiveCount
     .prefault(128)
     .describe(
-      'Largest number of connections from this process to each target. Further requests wait. Raise it for slow responses, up to what the target can bear.',
+      'Largest number of connections from this process to each address of each target. Further requests wait. Raise it for slow responses, up to what the target can bear.',
     ),
   streams: positiveCount
     .prefault(100)

@@ -8,6 +8,8 @@ export interface TargetUrl {
   readonly negotiates?: boolean;
   /** Scheme, host and port, for people and metrics. */
   readonly text: string;
+  /** The name of its SRV records (RFC 2782), which say where its servers are; undefined: `origin` does. */
+  readonly service?: string;
 }
 
 /** `h2c`: HTTP/2 over TCP, by prior knowledge; `h2`: HTTP/2 over TLS (RFC 9113 section 3). */
@@ -18,8 +20,29 @@ const TRANSPORTS: Readonly<Record<string, string>> = {
   h2: 'https',
 };
 
+/** `srv://NAME` is `srv+http://NAME`. */
+const SERVICE = /^srv(?:\+(https?|h2c?))?:\/\/([^:/?#@[\]]+)\/?$/i;
+
 /** Undefined for anything but scheme, host and port. */
 export function readTargetUrl(text: string): TargetUrl | undefined {
+  const [, scheme = 'http', name] = SERVICE.exec(text) ?? [];
+  return name === undefined ? readServerUrl(text) : readServiceUrl(scheme.toLowerCase(), name);
+}
+
+/**
+ * Its servers are one service under one name: the name without the labels of RFC 2782. Host, SNI and certificate are that
+ * name's, whatever DNS says (RFC 9525 section 6.1), and the port is that of SRV.
+ */
+function readServiceUrl(scheme: string, name: string): TargetUrl | undefined {
+  const whole = readServerUrl(`${scheme}://${name}`);
+  const server = readServerUrl(`${scheme}://${name.replace(/^(?:_[^.]*\.)+/, '')}`);
+  if (!whole || !server || /^[0-9.]+$/.test(whole.origin.hostname) || server.origin.hostname.startsWith('_'))
+    return undefined;
+  const service = whole.origin.hostname;
+  return { ...server, service, text: `srv${scheme === 'http' ? '' : `+${scheme}`}://${service}` };
+}
+
+function readServerUrl(text: string): TargetUrl | undefined {
   const [, scheme = '', rest = ''] = /^([a-z0-9]+)(:\/\/.*)$/is.exec(text) ?? [];
   const name = scheme.toLowerCase();
   const transport = Object.hasOwn(TRANSPORTS, name) ? TRANSPORTS[name] : undefined;

@@ -2,9 +2,10 @@
  * A token in Sec-WebSocket-Protocol, `bearer, TOKEN`: the one header that a browser's WebSocket can set. Pure.
  * RFC 6455 sections 1.9 and 11.3.4.
  */
+import { hasField, type FieldList } from './field-list.ts';
 
 /** The protocol that stands before the token, and that the response to the handshake may name. */
-export const BEARER_PROTOCOL = 'bearer';
+const BEARER_PROTOCOL = 'bearer';
 
 export interface OfferedProtocols {
   /** The member behind each `bearer`; empty if there is none. */
@@ -24,6 +25,12 @@ export function readProtocols(values: readonly string[]): OfferedProtocols {
     else if (member !== '') others.push(member);
   }
   return { tokens, others };
+}
+
+/** A browser that offered protocols gives up unless the response chooses one: `bearer`, if the upstream chose none. */
+export function withBearer(headers: FieldList): FieldList {
+  if (hasField(headers, 'sec-websocket-protocol')) return headers;
+  return [...headers, 'Sec-WebSocket-Protocol', BEARER_PROTOCOL];
 }
 
 /** The parts of a request that make it a handshake; header fields by lower-case name. */

@@ -20,6 +20,8 @@ const GAUGES: Readonly<Record<string, AcrossWorkers>> = {
   sallyport_requests_in_flight: 'sum',
   sallyport_tls_certificate_expiry_timestamp_seconds: 'min',
   sallyport_upstream_target_healthy: 'min',
+  // Each worker resolves names itself: the one that has the most addresses down shows.
+  sallyport_upstream_members: 'max',
   sallyport_cache_entries: 'sum',
   sallyport_jwks_age_seconds: 'max',
   sallyport_jwks_last_success_timestamp_seconds: 'min',

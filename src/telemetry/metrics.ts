@@ -135,6 +135,11 @@ export class Metrics {
     ['route'],
   );
   readonly retries = this.#counter('sallyport_upstream_retries_total', 'Requests tried again.', ['upstream']);
+  readonly resolutions = this.#counter(
+    'sallyport_upstream_resolutions_total',
+    'Attempts to resolve the name of a target.',
+    ['upstream', 'target', 'result'],
+  );
   readonly reloads = this.#counter('sallyport_config_reloads_total', 'Reloads of the configuration.', [
     'result',
   ]);

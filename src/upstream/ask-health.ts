@@ -8,6 +8,7 @@ import { describeError } from '../telemetry/logger.ts';
 import type { TlsClient } from '../tls/client-options.ts';
 import { CHECK_PATH, checkRequest, healthFinding, type Finding } from './grpc-health.ts';
 import { openLink } from './open-link.ts';
+import type { Endpoint } from './open-socket.ts';
 import type { LinkUser, UpstreamLink, UpstreamRequest } from './upstream-link.ts';
 
 /** `path`: GET. `service`: its name in the health protocol of gRPC, which may be empty. */
@@ -23,7 +24,7 @@ const AGENT = ['user-agent', 'sallyport-health'];
 /** The reader is that of requests: what is no valid response to them fails here, too. */
 export function askHealth(
   question: HealthQuestion,
-  target: TargetUrl,
+  target: TargetUrl & Endpoint,
   tls: TlsClient,
   timeoutMs: number,
   clock: Clock,

@@ -1,9 +1,11 @@
 /**
- * Chooses among the targets of an upstream. Pure.
+ * Chooses among the servers of an upstream. Pure. Nothing is allocated for a choice, since every request makes one.
  */
 
 export interface Weighted {
   readonly weight: number;
+  /** Only if none of a lower priority is available does it get requests. */
+  readonly priority: number;
   /** Requests in flight. */
   inFlight: number;
   /** May it get requests? */
@@ -13,10 +15,12 @@ export interface Weighted {
 export type Balance = 'round_robin' | 'least_requests';
 
 export class Balancer<T extends Weighted> {
-  readonly #targets: readonly T[];
+  #targets: readonly T[];
   readonly #balance: Balance;
   /** Smooth weighted round robin: the credit of each target. */
-  readonly #credits: number[];
+  #credits: number[];
+  /** Where the search for the least load begins: servers of the same load get requests in turn. */
+  #start = 0;
 
   /** @param targets at least one */
   constructor(targets: readonly T[], balance: Balance) {
@@ -26,37 +30,73 @@ export class Balancer<T extends Weighted> {
   }
 
   /**
+   * From now on, among these. Those that stay keep their turn.
+   *
+   * @param targets at least one
+   */
+  use(targets: readonly T[]): void {
+    const credits = new Map(this.#targets.map((target, index) => [target, this.#credits[index] ?? 0]));
+    this.#targets = targets;
+    this.#credits = targets.map((target) => credits.get(target) ?? 0);
+  }
+
+  /**
    * An available target; any target if none is available, since a try may still succeed.
    *
    * @param avoid a target that has just failed; chosen only if there is no other
    */
   next(avoid?: T): T {
-    const [only] = this.#targets;
-    if (this.#targets.length === 1 && only) return only;
-    const others = this.#targets.filter((target) => target !== avoid);
-    const available = others.filter((target) => target.available);
-    const candidates = available.length > 0 ? available : others;
-    return this.#balance === 'least_requests' ? leastLoaded(candidates) : this.#roundRobin(candidates);
-  }
-
-  #roundRobin(candidates: readonly T[]): T {
-    let best = -1;
-    for (let index = 0; index < this.#targets.length; index++) {
-      const target = this.#targets[index];
-      // A target that cannot be chosen gains no credit: it must not be flooded once it is back.
-      if (!target || !candidates.includes(target)) continue;
-      const credit = (this.#credits[index] ?? 0) + target.weight;
-      this.#credits[index] = credit;
-      if (best < 0 || credit > (this.#credits[best] ?? 0)) best = index;
+    const targets = this.#targets;
+    const [first] = targets;
+    if (targets.length === 1 && first) return first;
+    let available = Infinity;
+    let any = Infinity;
+    for (const target of targets) {
+      if (target === avoid) continue;
+      const { priority } = target;
+      if (priority < any) any = priority;
+      if (priority < available && target.available) available = priority;
     }
-    const total = candidates.reduce((sum, { weight }) => sum + weight, 0);
-    this.#credits[best] = (this.#credits[best] ?? 0) - total;
-    return this.#targets[best] as T;
+    const mustBeAvailable = available !== Infinity;
+    const priority = mustBeAvailable ? available : any;
+    return this.#balance === 'least_requests'
+      ? this.#leastLoaded(avoid, priority, mustBeAvailable)
+      : this.#inTurn(avoid, priority, mustBeAvailable);
   }
-}
 
-function leastLoaded<T extends Weighted>(targets: readonly T[]): T {
-  return targets.reduce((best, target) =>
-    target.inFlight / target.weight < best.inFlight / best.weight ? target : best,
-  );
+  #inTurn(avoid: T | undefined, priority: number, mustBeAvailable: boolean): T {
+    const targets = this.#targets;
+    const credits = this.#credits;
+    let best = -1;
+    let bestCredit = 0;
+    let total = 0;
+    for (let index = 0; index < targets.length; index++) {
+      const target = targets[index] as T;
+      // A target that cannot be chosen gains no credit: it must not be flooded once it is back.
+      if (target === avoid || target.priority !== priority) continue;
+      if (mustBeAvailable && !target.available) continue;
+      const { weight } = target;
+      const credit = (credits[index] ?? 0) + weight;
+      credits[index] = credit;
+      total += weight;
+      if (best >= 0 && credit <= bestCredit) continue;
+      best = index;
+      bestCredit = credit;
+    }
+    credits[best] = bestCredit - total;
+    return targets[best] as T;
+  }
+
+  #leastLoaded(avoid: T | undefined, priority: number, mustBeAvailable: boolean): T {
+    const targets = this.#targets;
+    const start = (this.#start = (this.#start + 1) % targets.length);
+    let best: T | undefined;
+    for (let step = 0; step < targets.length; step++) {
+      const target = targets[(start + step) % targets.length] as T;
+      if (target === avoid || target.priority !== priority) continue;
+      if (mustBeAvailable && !target.available) continue;
+      if (!best || target.inFlight / target.weight < best.inFlight / best.weight) best = target;
+    }
+    return best as T;
+  }
 }

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { ConnectDeadline } from './connect-deadline.ts';
 import type { Deadlines } from './deadlines.ts';
+import { TargetsChanged } from './stream-errors.ts';
 import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
 import type { LinkPool, OpenConnections, PoolOptions, SharedQueue, Waiter } from './upstream-link.ts';
 
@@ -25,6 +26,7 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
   /** Waiters for a connection of their own, while it is being opened. */
   readonly #alone = new Map<Waiter, UpstreamConnection>();
   #isClosed = false;
+  #isDraining = false;
 
   /** @param queue where it shares a line with another pool, and opens nothing itself */
   constructor(options: PoolOptions, deadlines: Deadlines, queue?: SharedQueue) {
@@ -57,8 +59,9 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
 
   /** @param socket connected to a peer that has chosen HTTP/1.1 */
   adopt(socket: Socket): void {
-    const { origin, tls } = this.#options;
-    const connection = new UpstreamConnection(origin, tls, this, false, socket);
+    const { endpoint, tls, attempts } = this.#options;
+    const connection = new UpstreamConnection(endpoint, tls, this, false, socket);
+    attempts.reached();
     this.#all.add(connection);
     this.#handOn(connection);
   }
@@ -69,7 +72,7 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
 
   /** It counts in no limit, since it may last for days. */
   acquireAlone(waiter: Waiter): void {
-    const { origin, tls, connectTimeoutMs } = this.#options;
+    const { endpoint, tls, connectTimeoutMs, attempts } = this.#options;
     const settle = (): boolean => {
       this.#deadlines.end(deadline);
       return this.#alone.delete(waiter);
@@ -77,14 +80,17 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
     const owner: ConnectionOwner = {
       connected: (made) => {
         settle();
+        attempts.reached();
         waiter.connected(made);
       },
       released: (used) => used.abandon(),
       closed: (_, error) => {
-        if (settle() && error !== undefined) waiter.unconnected(error);
+        if (!settle() || error === undefined) return;
+        attempts.unreached();
+        waiter.unconnected(error);
       },
     };
-    const connection = new UpstreamConnection(origin, tls, owner, true);
+    const connection = new UpstreamConnection(endpoint, tls, owner, true);
     const deadline = new ConnectDeadline(connection, this.#deadlines.deadlineAfter(connectTimeoutMs));
     this.#deadlines.begin(deadline);
     this.#alone.set(waiter, connection);
@@ -108,6 +114,20 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
     }
   }
 
+  drain(): void {
+    this.#isDraining = true;
+    for (const connection of this.#idle.splice(0)) connection.abandon();
+    // A copy: a waiter that chooses again may come back.
+    for (const waiter of [...this.#waiters]) {
+      this.#waiters.delete(waiter);
+      waiter.unconnected(new TargetsChanged());
+    }
+  }
+
+  revive(): void {
+    this.#isDraining = false;
+  }
+
   close(): void {
     this.#isClosed = true;
     for (const connection of [...this.#all, ...this.#alone.values()])
@@ -116,6 +136,7 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
 
   connected(connection: UpstreamConnection): void {
     this.#endDeadline(connection);
+    this.#options.attempts.reached();
     this.#handOn(connection);
   }
 
@@ -130,6 +151,7 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
     this.#endDeadline(connection);
     const at = this.#idle.indexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
+    if (error !== undefined && !this.#isClosed) this.#options.attempts.unreached();
     // Each failed attempt fails one request, which may try another target.
     const [first] = this.#waiters;
     if (error !== undefined && first) {
@@ -144,6 +166,8 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
     if (first) {
       this.#waiters.delete(first);
       first.connected(connection);
+    } else if (this.#isDraining) {
+      connection.abandon();
     } else {
       this.#idle.push(connection);
     }
@@ -155,9 +179,9 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
       this.#queue.open();
       return;
     }
-    const { origin, tls, connections, connectTimeoutMs } = this.#options;
+    const { endpoint, tls, connections, connectTimeoutMs } = this.#options;
     while (!this.#isClosed && this.#connecting.size < this.#waiters.size && this.#all.size < connections) {
-      const connection = new UpstreamConnection(origin, tls, this);
+      const connection = new UpstreamConnection(endpoint, tls, this);
       const deadline = new ConnectDeadline(connection, this.#deadlines.deadlineAfter(connectTimeoutMs));
       this.#all.add(connection);
       this.#connecting.set(connection, deadline);

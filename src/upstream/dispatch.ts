@@ -5,43 +5,17 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { ResponseHead, ResponseHeaders } from '../http/response-head.ts';
 import { REQUEST_TIMEOUT, upstreamTimeout } from '../errors.ts';
-import { hasField } from '../http/field-list.ts';
 import { grpcTypeOf } from '../http/grpc-response.ts';
-import { BEARER_PROTOCOL } from '../http/websocket-protocol.ts';
+import { withBearer } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
-import type { Balancer, Weighted } from './balancer.ts';
 import type { ResponseSink, Forwarding } from './forwarder.ts';
 import type { Deadlines, Deadline } from './deadlines.ts';
-import { StreamRefused } from './stream-errors.ts';
-import type { TargetHealth } from './target-health.ts';
+import { ATTEMPT_DELAY_MS, MAX_DETOURS, retriesOf } from './retry-limits.ts';
+import { StreamRefused, TargetsChanged } from './stream-errors.ts';
+import type { Target, Upstream } from './target.ts';
 import { isConnectionError, upstreamFailure } from './upstream-errors.ts';
 import type { NoResponse } from '../telemetry/upstream-tries.ts';
-import type { LinkPool, LinkUser, UpstreamLink, Waiter } from './upstream-link.ts';
-
-/** One server that requests go to. */
-export interface Target extends Weighted {
-  /** Scheme, host and port. */
-  readonly origin: string;
-  /** Its own Host. */
-  readonly host: string;
-  readonly pool: LinkPool;
-  readonly health: TargetHealth;
-  readonly tries: TryCount;
-}
-
-/** Hears what came of each try: the status of a response, or why there was none. */
-export interface TryCount {
-  ended(result: number | NoResponse): void;
-}
-
-export interface Upstream {
-  readonly targets: readonly Target[];
-  readonly balancer: Balancer<Target>;
-  readonly countRetry: () => void;
-}
-
-/** RFC 9110 section 9.2.2, without TRACE, which is never forwarded. */
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+import type { LinkUser, UpstreamLink, Waiter } from './upstream-link.ts';
 
 /** A body of which less than this comes in `timeouts.idle` counts as stalled (rule H19); one of gRPC, of which nothing comes. */
 const PROGRESS_BYTES = 1024;
@@ -60,10 +34,13 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   #target: Target | undefined;
   #link: UpstreamLink | undefined;
   #triesLeft: number;
+  #detoursLeft = MAX_DETOURS;
+  /** Until then a connection is awaited, over all detours; 0 while only the deadline counts. */
+  #connectByMs = 0;
   /** What an upstream that refused the stream had taken of the body; undefined before that. */
   #replay: readonly Buffer[] | undefined;
-  /** What has come of this try so far. */
-  #result: number | NoResponse = 'abandoned';
+  /** What has come of this try so far; undefined where it was none. */
+  #result: number | NoResponse | undefined = 'abandoned';
   /** A try is in flight. */
   #trying = false;
   /** A response has begun. */
@@ -87,8 +64,7 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
     this.#sink = sink;
     this.#upstream = upstream;
     this.#deadlines = deadlines;
-    const repeatable = !outbound.hasBody && IDEMPOTENT.has(outbound.method);
-    this.#triesLeft = repeatable ? outbound.route.retryAttempts : 0;
+    this.#triesLeft = retriesOf(outbound);
   }
 
   send(): void {
@@ -100,6 +76,7 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
     this.#sink.sentTo(target.origin);
     // The wait for a connection counts as a wait for the response.
     this.deadlineMs = this.#deadlines.deadlineAfter(this.#outbound.route.responseTimeoutMs);
+    if (target.isDoubtful || this.#connectByMs > 0) this.#limitConnecting(target);
     this.#deadlines.begin(this);
     if (this.#outbound.upgrade === undefined) target.pool.acquire(this);
     else target.pool.acquireAlone(this);
@@ -122,6 +99,10 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   }
 
   onTimeout(): void {
+    if (this.#connectByMs > 0 && this.#deadlines.nowMs < this.#connectByMs) {
+      this.#waitedEnough();
+      return;
+    }
     if (this.#hasSentMessage()) {
       this.#uploadedBytes = 0;
       this.#expectMore();
@@ -146,6 +127,10 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
 
   connected(link: UpstreamLink): void {
     this.#link = link;
+    if (this.#connectByMs > 0) {
+      this.deadlineMs = this.#connectByMs;
+      this.#connectByMs = 0;
+    }
     const outbound = this.#outbound;
     // While a body is on its way up, the wait for the response has not begun.
     if (this.#body !== undefined) {
@@ -164,7 +149,14 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   }
 
   unconnected(error: Error): void {
-    this.failed(error, false);
+    if (error instanceof TargetsChanged) {
+      this.#detour(undefined);
+    } else if (this.#mayDetour()) {
+      this.#target?.health.failed();
+      this.#detour('error');
+    } else {
+      this.failed(error, false);
+    }
   }
 
   uploading(bytes: number): void {
@@ -211,7 +203,7 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
     this.#target?.health.responded();
     this.#result = 101;
     this.#settle();
-    this.#sink.tunnel(withBearer(headers, this.#outbound), socket, early);
+    this.#sink.tunnel(this.#outbound.offersBearer ? withBearer(headers) : headers, socket, early);
   }
 
   failed(error: Error, heard: boolean): void {
@@ -236,12 +228,39 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
 
   /** A stream of gRPC may send a small message now and then. Looked at here, so that no request pays for it. */
   #hasSentMessage(): boolean {
-    return (
-      this.#isUploading &&
-      !this.#isPaused &&
-      this.#uploadedBytes > 0 &&
-      grpcTypeOf(this.#outbound.headers) !== undefined
-    );
+    const isGrpc = grpcTypeOf(this.#outbound.headers) !== undefined;
+    return isGrpc && this.#isUploading && !this.#isPaused && this.#uploadedBytes > 0;
+  }
+
+  /** A connection is awaited within the time that the first try had, and for a short while at an address in doubt. */
+  #limitConnecting({ isDoubtful }: Target): void {
+    if (this.#connectByMs === 0) this.#connectByMs = this.deadlineMs;
+    const briefMs = isDoubtful ? this.#deadlines.deadlineAfter(ATTEMPT_DELAY_MS) : Infinity;
+    this.deadlineMs = Math.min(this.#connectByMs, briefMs);
+  }
+
+  /** Deadlines has forgotten this request, since its time at this address is over. */
+  #waitedEnough(): void {
+    this.#target?.suspect();
+    if (this.#mayDetour()) {
+      this.#target?.pool.leave(this);
+      this.#detour('timeout');
+      return;
+    }
+    this.deadlineMs = this.#connectByMs;
+    this.#deadlines.begin(this);
+  }
+
+  #mayDetour(): boolean {
+    return this.#target?.hasOther === true && this.#detoursLeft-- > 0;
+  }
+
+  /** Nothing was sent: any request may go to another address, whatever its method. */
+  #detour(result: NoResponse | undefined): void {
+    this.#result = result;
+    if (this.#connectByMs === 0) this.#connectByMs = this.deadlineMs;
+    this.#settle();
+    this.send();
   }
 
   /** Unless the head of a response has come before. */
@@ -250,6 +269,7 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   }
 
   #again(): void {
+    this.#connectByMs = 0;
     this.#upstream.countRetry();
     this.send();
   }
@@ -274,12 +294,6 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
     this.#link = undefined;
     if (!this.#target) return;
     this.#target.inFlight--;
-    this.#target.tries.ended(this.#result);
+    if (this.#result !== undefined) this.#target.tries.ended(this.#result);
   }
-}
-
-/** A browser that offered protocols gives up unless the response chooses one: `bearer`, if the upstream chose none. */
-function withBearer(headers: ResponseHeaders, { offersBearer }: OutboundRequest): ResponseHeaders {
-  if (!offersBearer || hasField(headers, 'sec-websocket-protocol')) return headers;
-  return [...headers, 'Sec-WebSocket-Protocol', BEARER_PROTOCOL];
 }

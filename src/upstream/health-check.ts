@@ -7,6 +7,7 @@ import type { TlsClient } from '../tls/client-options.ts';
 import { askHealth, type HealthQuestion } from './ask-health.ts';
 import type { Finding } from './grpc-health.ts';
 import type { TargetHealth } from './target-health.ts';
+import type { Endpoint } from './open-socket.ts';
 
 export interface HealthCheckPolicy {
   readonly question: HealthQuestion;
@@ -21,7 +22,7 @@ const JITTER = 0.1;
 
 export class HealthCheck {
   readonly #policy: HealthCheckPolicy;
-  readonly #target: TargetUrl;
+  readonly #target: TargetUrl & Endpoint;
   readonly #tls: TlsClient;
   readonly #health: TargetHealth;
   readonly #clock: Clock;
@@ -36,7 +37,7 @@ export class HealthCheck {
   /** Begins to check. */
   constructor(
     policy: HealthCheckPolicy,
-    target: TargetUrl,
+    target: TargetUrl & Endpoint,
     tls: TlsClient,
     health: TargetHealth,
     clock: Clock,

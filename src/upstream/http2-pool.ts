@@ -7,6 +7,7 @@ import { ConnectDeadline } from './connect-deadline.ts';
 import type { Deadlines } from './deadlines.ts';
 import { Http2Link, sensitiveFields } from './http2-link.ts';
 import { Http2Session, type SessionOwner } from './http2-session.ts';
+import { TargetsChanged } from './stream-errors.ts';
 import type { LinkPool, OpenConnections, PoolOptions, SharedQueue, Waiter } from './upstream-link.ts';
 
 /** A peer that ends an idle connection says so by GOAWAY, and what it has not looked at is sent again: no need to hurry. */
@@ -25,6 +26,7 @@ export class Http2Pool implements LinkPool, SessionOwner {
   readonly #waiters: Set<Waiter>;
   readonly #queue: SharedQueue | undefined;
   #isClosed = false;
+  #isDraining = false;
 
   /** @param queue where it shares a line with another pool, and opens nothing itself */
   constructor(options: PoolOptions, deadlines: Deadlines, queue?: SharedQueue) {
@@ -92,6 +94,16 @@ export class Http2Pool implements LinkPool, SessionOwner {
     this.#open();
   }
 
+  drain(): void {
+    this.#isDraining = true;
+    for (const session of [...this.#sessions]) session.retire();
+    this.#failAll(new TargetsChanged());
+  }
+
+  revive(): void {
+    this.#isDraining = false;
+  }
+
   close(): void {
     this.#isClosed = true;
     const error = new Error('the gateway stops');
@@ -102,9 +114,11 @@ export class Http2Pool implements LinkPool, SessionOwner {
 
   connected(session: Http2Session): void {
     this.#endDeadline(session);
+    this.#options.attempts.reached();
     session.idleSinceMs = this.#deadlines.nowMs;
     this.#sessions.push(session);
     this.#serve(session);
+    if (this.#isDraining) session.retire();
     this.#open();
   }
 
@@ -120,6 +134,7 @@ export class Http2Pool implements LinkPool, SessionOwner {
   }
 
   closed(session: Http2Session, error: Error | undefined): void {
+    if (this.#connecting.has(session) && !this.#isClosed) this.#options.attempts.unreached();
     this.#endDeadline(session);
     this.#forget(session);
     this.#draining.delete(session);
@@ -170,8 +185,8 @@ export class Http2Pool implements LinkPool, SessionOwner {
   }
 
   #connect(socket?: Socket): void {
-    const { origin, tls, connectTimeoutMs, streams } = this.#options;
-    const session = new Http2Session(origin, tls, streams, this, socket);
+    const { endpoint, tls, connectTimeoutMs, streams } = this.#options;
+    const session = new Http2Session(endpoint, tls, streams, this, socket);
     const deadline = new ConnectDeadline(session, this.#deadlines.deadlineAfter(connectTimeoutMs));
     this.#connecting.set(session, deadline);
     this.#deadlines.begin(deadline);

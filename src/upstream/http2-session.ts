@@ -6,7 +6,7 @@ import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } f
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { TlsClient } from '../tls/client-options.ts';
-import { openSocket } from './open-socket.ts';
+import { openSocket, type Endpoint } from './open-socket.ts';
 import { collectAfter, nativePart, type StreamsAlive } from './native-session.ts';
 import { MAX_HEAD_BYTES } from './response-reader.ts';
 import { SessionWatch } from './session-watch.ts';
@@ -78,10 +78,11 @@ export class Http2Session {
    *
    * @param ready a socket whose TLS handshake is over and has chosen HTTP/2
    */
-  constructor(origin: URL, tls: TlsClient, maxStreams: number, owner: SessionOwner, ready?: Socket) {
+  constructor(endpoint: Endpoint, tls: TlsClient, maxStreams: number, owner: SessionOwner, ready?: Socket) {
+    const { origin } = endpoint;
     this.#owner = owner;
     this.#maxStreams = maxStreams;
-    const socket = ready ?? openSocket(origin, tls, ['h2']);
+    const socket = ready ?? openSocket(endpoint, tls, ['h2']);
     this.#socket = socket;
     const isTls = origin.protocol === 'https:';
     this.scheme = isTls ? 'https' : 'http';

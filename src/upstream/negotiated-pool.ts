@@ -1,6 +1,6 @@
 /**
  * The connections to one target that chooses between HTTP/2 and HTTP/1.1 on each connection (`protocol: auto`). Behind one
- * name there may be servers of both kinds, as while new ones replace the old: a connection is used for what it speaks.
+ * address there may be servers of both kinds, as while new ones replace the old: a connection is used for what it speaks.
  *
  * Requests wait in one line. The pools of the two protocols keep the connections; this one opens them.
  */
@@ -56,6 +56,17 @@ export class NegotiatedPool implements LinkPool, NegotiationOwner {
     this.#http1.sweep();
   }
 
+  /** What is being opened is closed once it is open and no request waits for it. */
+  drain(): void {
+    this.#http2.drain();
+    this.#http1.drain();
+  }
+
+  revive(): void {
+    this.#http2.revive();
+    this.#http1.revive();
+  }
+
   close(): void {
     this.#isClosed = true;
     for (const attempt of [...this.#attempts.keys()]) attempt.close(new Error('the gateway stops'));
@@ -72,6 +83,7 @@ export class NegotiatedPool implements LinkPool, NegotiationOwner {
 
   failed(attempt: Negotiation, error: Error): void {
     this.#endAttempt(attempt);
+    if (!this.#isClosed) this.#options.attempts.unreached();
     // Where one connection would have served all, all may try another target.
     const served = this.#last === 'h2' && this.#size === 0 ? this.#waiters.size : 1;
     for (const waiter of [...this.#waiters].slice(0, served)) {
@@ -86,9 +98,9 @@ export class NegotiatedPool implements LinkPool, NegotiationOwner {
   }
 
   #open(): void {
-    const { origin, tls, connectTimeoutMs } = this.#options;
+    const { endpoint, tls, connectTimeoutMs } = this.#options;
     while (!this.#isClosed && this.#needsAnother()) {
-      const attempt = new Negotiation(origin, tls, this);
+      const attempt = new Negotiation(endpoint, tls, this);
       const deadline = new ConnectDeadline(attempt, this.#deadlines.deadlineAfter(connectTimeoutMs));
       this.#attempts.set(attempt, deadline);
       this.#deadlines.begin(deadline);

@@ -1,7 +1,7 @@
 /** An attempt to connect to a target over TLS that chooses the protocol itself: HTTP/2 or HTTP/1.1 (ALPN, RFC 7301). */
 import type { TLSSocket } from 'node:tls';
 import type { TlsClient } from '../tls/client-options.ts';
-import { openSocket } from './open-socket.ts';
+import { openSocket, type Endpoint } from './open-socket.ts';
 import { ConnectionEnded } from './upstream-connection.ts';
 
 export type NegotiatedProtocol = 'h2' | 'http/1.1';
@@ -18,8 +18,8 @@ export class Negotiation {
   #error: Error | undefined;
 
   /** Begins to connect. */
-  constructor(origin: URL, tls: TlsClient, owner: NegotiationOwner) {
-    const socket = openSocket(origin, tls, ['h2', 'http/1.1']) as TLSSocket;
+  constructor(endpoint: Endpoint, tls: TlsClient, owner: NegotiationOwner) {
+    const socket = openSocket(endpoint, tls, ['h2', 'http/1.1']) as TLSSocket;
     this.#socket = socket;
     const noteError = (error: Error): void => void (this.#error ??= error);
     const closed = (): void =>

@@ -2,6 +2,7 @@
 import type { TargetUrl } from '../http/target-url.ts';
 import type { TlsClient } from '../tls/client-options.ts';
 import { Http2Link, sensitiveFields } from './http2-link.ts';
+import type { Endpoint } from './open-socket.ts';
 import { Http2Session } from './http2-session.ts';
 import { Negotiation } from './negotiation.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
@@ -15,7 +16,7 @@ export interface LinkEvents {
 
 /** Begins to connect, in the protocol of the target. */
 export function openLink(
-  { origin, isHttp2, negotiates }: TargetUrl,
+  target: TargetUrl & Endpoint,
   tls: TlsClient,
   { connected, closed }: LinkEvents,
 ): { close(error: Error): void } {
@@ -28,22 +29,22 @@ export function openLink(
     ...owner,
     connected: (made: Http2Session) => connected(new Http2Link(made, sensitiveFields())),
   };
-  if (negotiates === true) {
-    let current: { close(error: Error): void } = new Negotiation(origin, tls, {
+  if (target.negotiates === true) {
+    let current: { close(error: Error): void } = new Negotiation(target, tls, {
       failed: owner.closed,
       chosen(_, socket, protocol) {
         if (protocol === 'h2') {
-          current = new Http2Session(origin, tls, 1, http2Owner, socket);
+          current = new Http2Session(target, tls, 1, http2Owner, socket);
           return;
         }
-        const made = new UpstreamConnection(origin, tls, { ...owner, connected }, false, socket);
+        const made = new UpstreamConnection(target, tls, { ...owner, connected }, false, socket);
         current = made;
         connected(made);
       },
     });
     return { close: (error) => current.close(error) };
   }
-  return isHttp2
-    ? new Http2Session(origin, tls, 1, http2Owner)
-    : new UpstreamConnection(origin, tls, { ...owner, connected });
+  return target.isHttp2
+    ? new Http2Session(target, tls, 1, http2Owner)
+    : new UpstreamConnection(target, tls, { ...owner, connected });
 }

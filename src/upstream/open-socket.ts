@@ -3,12 +3,22 @@ import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:
 import { connect as connectTls } from 'node:tls';
 import type { TlsClient } from '../tls/client-options.ts';
 
+/** Where a connection goes. */
+export interface Endpoint {
+  /** http: or https:, and the name that the other side must have. */
+  readonly origin: URL;
+  /** One address of the name, or of its service; undefined: the host is an address. */
+  readonly address?: string;
+  /** Undefined: that of the origin. */
+  readonly port?: number;
+}
+
 /**
  * @param protocols that are offered over TLS, the preferred one first
  * @param onread undefined: the socket delivers its bytes by events, as users of a switched protocol expect
  */
 export function openSocket(
-  origin: URL,
+  { origin, address, port }: Endpoint,
   tls: TlsClient,
   protocols: readonly string[],
   onread?: OnReadOpts,
@@ -16,8 +26,8 @@ export function openSocket(
   const isTls = origin.protocol === 'https:';
   const host = origin.hostname.replace(/^\[|\]$/g, '');
   const options = {
-    host,
-    port: origin.port === '' ? (isTls ? 443 : 80) : Number(origin.port),
+    host: address ?? host,
+    port: port ?? (origin.port === '' ? (isTls ? 443 : 80) : Number(origin.port)),
     noDelay: true,
     ...(onread && { onread }),
   };

@@ -1,4 +1,9 @@
-/** How an HTTP/2 stream to an upstream can end without a whole response. */
+/** How a request to an upstream can end before it was processed, or an HTTP/2 stream without a whole response. */
+
+/** The server takes no requests any more, or its address is known by now: another choice has to be made. Nothing was sent. */
+export class TargetsChanged extends Error {
+  override readonly name = 'TargetsChanged';
+}
 
 /** The upstream reset it (RFC 9113 section 6.4). */
 export class StreamReset extends Error {

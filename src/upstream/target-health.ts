@@ -10,7 +10,8 @@ export interface EjectPolicy {
 }
 
 /** Why a target's availability has changed. */
-export type HealthChange = 'check_failed' | 'check_passed' | 'ejected' | 'readmitted';
+export type HealthChange =
+  'check_failed' | 'check_passed' | 'ejected' | 'readmitted' | 'unreachable' | 'reachable';
 
 export class TargetHealth {
   readonly #eject: EjectPolicy | undefined;

@@ -7,7 +7,7 @@ import { BrokenResponse, type ResponseHead, type ResponseHeaders } from '../http
 import type { TlsClient } from '../tls/client-options.ts';
 import { ResponseReader, type ResponseListener } from './response-reader.ts';
 import { BodyUpload, http1BodyWriter } from './body-upload.ts';
-import { openSocket } from './open-socket.ts';
+import { openSocket, type Endpoint } from './open-socket.ts';
 import { writeRequestHead } from './request-writer.ts';
 import type { LinkUser, UpstreamLink, UpstreamRequest } from './upstream-link.ts';
 
@@ -53,7 +53,7 @@ export class UpstreamConnection implements UpstreamLink, ResponseListener {
    * @param maySwitch it is for a request that asks to switch protocols
    * @param ready a socket that is connected: the owner does not hear of it
    */
-  constructor(origin: URL, tls: TlsClient, owner: ConnectionOwner, maySwitch = false, ready?: Socket) {
+  constructor(endpoint: Endpoint, tls: TlsClient, owner: ConnectionOwner, maySwitch = false, ready?: Socket) {
     this.#owner = owner;
     const readShared = (bytes: number): boolean => {
       this.#read(READ_BUFFER.subarray(0, bytes));
@@ -62,11 +62,11 @@ export class UpstreamConnection implements UpstreamLink, ResponseListener {
     // A socket that was opened for either protocol delivers its bytes by events.
     const readsByEvent = maySwitch || ready !== undefined;
     const onread = readsByEvent ? undefined : { buffer: READ_BUFFER, callback: readShared };
-    this.#socket = ready ?? openSocket(origin, tls, ['http/1.1'], onread);
+    this.#socket = ready ?? openSocket(endpoint, tls, ['http/1.1'], onread);
     this.#isConnected = ready !== undefined;
     if (readsByEvent) this.#socket.on('data', this.#read);
     if (!ready)
-      this.#socket.on(origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+      this.#socket.on(endpoint.origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
         this.#isConnected = true;
         owner.connected(this);
       });

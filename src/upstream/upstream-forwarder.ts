@@ -1,76 +1,76 @@
 /**
- * Forwards over HTTP/1.1, one request at a time on a connection, or over HTTP/2, many on one: a pool for each target.
- * Rules H10, H13, H15. docs/decisions/upstream-client.md says why Sallyport has its own client.
+ * Forwards over HTTP/1.1, one request at a time on a connection, or over HTTP/2, many on one: a pool for each address of each
+ * target. Rules H10, H13, H15, G6. docs/decisions/upstream-client.md says why Sallyport has its own client.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../clock.ts';
+import type { NameResolver } from '../dns/name-resolver.ts';
+import { nameResolver } from '../dns/resolvers.ts';
 import { upstreamUnreachable } from '../errors.ts';
 import type { TargetUrl } from '../http/target-url.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
-import { Balancer, type Balance } from './balancer.ts';
-import { ConnectionPool } from './connection-pool.ts';
-import { Http2Pool } from './http2-pool.ts';
-import { NegotiatedPool } from './negotiated-pool.ts';
-import type { LinkPool, PoolOptions } from './upstream-link.ts';
-import { Dispatch, type Target, type TryCount, type Upstream } from './dispatch.ts';
-import type { ResponseSink, Forwarder, Forwarding } from './forwarder.ts';
-import { HealthCheck, type HealthCheckPolicy } from './health-check.ts';
+import type { Balance } from './balancer.ts';
 import { Deadlines } from './deadlines.ts';
-import { TargetHealth, type EjectPolicy, type HealthChange } from './target-health.ts';
-import type { TlsClient } from '../tls/client-options.ts';
+import { Dispatch } from './dispatch.ts';
+import type { ResponseSink, Forwarder, Forwarding } from './forwarder.ts';
+import type { MemberOptions } from './member.ts';
+import { RunningTarget, type TargetObserver } from './running-target.ts';
+import { RunningUpstream } from './running-upstream.ts';
+import { targetStatus, type TargetStatus } from './target-status.ts';
 
-export interface UpstreamOptions {
+export interface UpstreamOptions extends MemberOptions {
+  /** At least one. */
   readonly targets: readonly { readonly url: TargetUrl; readonly weight: number }[];
   readonly balance: Balance;
-  /** Per target. */
-  readonly connections: number;
-  /** Of HTTP/2: at the same time on one connection. */
-  readonly streams: number;
-  /** Of HTTP/2: names of fields that are as secret as credentials. */
-  readonly sensitive: readonly string[];
-  readonly connectTimeoutMs: number;
-  readonly tls: TlsClient;
-  readonly health: HealthCheckPolicy | undefined;
-  readonly eject: EjectPolicy | undefined;
 }
 
-/** Hears of retries and of changes in health, for metrics and logs. */
-export interface UpstreamObserver {
+/** Hears of retries and of changes in health and membership, for metrics and logs. */
+export interface UpstreamObserver extends TargetObserver {
   retried(upstream: string): void;
-  /** Where tries at a target are counted. */
-  triesOf(upstream: string, target: string): TryCount;
-  /** @param cause what the deciding check has found out */
-  healthChanged(upstream: string, target: string, change: HealthChange, cause: string | undefined): void;
+}
+
+export interface ForwarderParts {
+  readonly clock: Clock;
+  readonly observer: UpstreamObserver;
+  /** DNS servers; undefined: names resolve as the system does it. */
+  readonly dnsServers: readonly string[] | undefined;
+  /** Returns another number after each change of the revocation list. */
+  readonly revision?: () => number;
+  /** Whose targets are kept, with members, health and connections, where they are the same. */
+  readonly previous?: UpstreamForwarder;
 }
 
 /** How often idle connections are checked. */
 const SWEEP_MS = 500;
 
-export class UpstreamForwarder implements Forwarder {
-  readonly #upstreams: ReadonlyMap<string, Upstream>;
-  readonly #pools: LinkPool[] = [];
-  readonly #checks: HealthCheck[] = [];
-  readonly #deadlines: Deadlines;
-  readonly #clock: Clock;
-  #cancelSweep: () => void = () => undefined;
-  #isRetired = false;
+/** After it is retired, requests may still come for this long: those whose token was being verified. */
+const LATE_MS = 60_000;
 
-  /** @param revision returns another number after each change of the revocation list */
-  constructor(
-    upstreams: ReadonlyMap<string, UpstreamOptions>,
-    clock: Clock,
-    observer: UpstreamObserver,
-    revision?: () => number,
-  ) {
-    this.#clock = clock;
-    this.#deadlines = new Deadlines(clock, revision);
+export class UpstreamForwarder implements Forwarder {
+  readonly #parts: Omit<ForwarderParts, 'previous'>;
+  readonly #resolver: NameResolver;
+  readonly #deadlines: Deadlines;
+  readonly #upstreams: ReadonlyMap<string, RunningUpstream>;
+  /** Those of kept targets are in force once it serves. */
+  readonly #weights = new Map<RunningTarget, number>();
+  /** Those that it has to end. */
+  #targets: readonly RunningTarget[];
+  #cancelSweep: () => void = () => undefined;
+  #endsAtMs = Infinity;
+
+  constructor(upstreams: ReadonlyMap<string, UpstreamOptions>, { previous, ...parts }: ForwarderParts) {
+    const { clock, dnsServers, revision } = parts;
+    this.#parts = parts;
+    // One for all generations, since it bounds what the process asks at a time.
+    const hasSameServers = previous && isDeepStrictEqual(previous.#parts.dnsServers, dnsServers);
+    this.#resolver = hasSameServers === true ? previous.#resolver : nameResolver(dnsServers, clock);
+    this.#deadlines = previous ? previous.#deadlines : new Deadlines(clock, revision);
+    const kept = previous ? [...previous.#targets] : [];
     this.#upstreams = new Map(
-      [...upstreams].map(([name, options]) => {
-        const targets = this.#openTargets(name, options, observer);
-        const balancer = new Balancer(targets, options.balance);
-        return [name, { targets, balancer, countRetry: () => observer.retried(name) }];
-      }),
+      [...upstreams].map(([name, options]) => [name, this.#openUpstream(name, options, kept)]),
     );
+    this.#targets = [...this.#upstreams.values()].flatMap(({ targets }) => targets);
     this.#sweep();
   }
 
@@ -82,18 +82,15 @@ export class UpstreamForwarder implements Forwarder {
     return dispatch;
   }
 
-  /** Whether each target gets requests, and why not. */
-  health(): {
-    readonly upstream: string;
-    readonly target: string;
-    readonly available: boolean;
-    readonly cause: string | undefined;
-  }[] {
+  /** Settles when every name was tried to be resolved once. */
+  async resolved(): Promise<void> {
+    await Promise.all(this.#targets.map(({ first }) => first));
+  }
+
+  /** Whether each target gets requests, and its members. */
+  health(): TargetStatus[] {
     return [...this.#upstreams].flatMap(([upstream, { targets }]) =>
-      targets.map(({ origin, available, health: { cause } }) => ({
-        ...{ upstream, available, cause },
-        target: origin,
-      })),
+      targets.map((target) => targetStatus(upstream, target)),
     );
   }
 
@@ -105,68 +102,76 @@ export class UpstreamForwarder implements Forwarder {
     readonly open: number;
   }[] {
     return [...this.#upstreams].flatMap(([upstream, { targets }]) =>
-      targets.flatMap(({ origin, pool }) =>
-        pool.open.map(({ protocol, count }) => ({ upstream, target: origin, protocol, open: count })),
+      targets.flatMap(({ text, connections }) =>
+        connections.map(({ protocol, count }) => ({ upstream, target: text, protocol, open: count })),
       ),
     );
   }
 
-  /** No more requests come. It closes by itself once those in flight have ended. */
-  retire(): void {
-    this.#isRetired = true;
-    for (const check of this.#checks) check.close();
+  /**
+   * Nearly no requests come any more. It closes by itself what the other does not use, once requests in flight have
+   * ended.
+   */
+  retire(other: UpstreamForwarder): void {
+    for (const [target, weight] of other.#weights) target.weight = weight;
+    this.#leaveTo(other);
+    for (const target of this.#targets) target.retire();
+    this.#endsAtMs = this.#parts.clock.monotonicMs() + LATE_MS;
   }
 
+  /** It never served, and does not end what the other uses. */
+  discard(other: UpstreamForwarder): void {
+    this.#leaveTo(other);
+    this.#end();
+  }
+
+  /** Of all generations, since they share what measures time. */
   close(): void {
-    this.#cancelSweep();
     this.#deadlines.stop();
-    for (const check of this.#checks) check.close();
-    for (const { targets } of this.#upstreams.values()) for (const { health } of targets) health.close();
-    for (const pool of this.#pools) pool.close();
+    this.#end();
   }
 
-  #openTargets(name: string, options: UpstreamOptions, observer: UpstreamObserver): Target[] {
-    const { tls, eject, health: checks } = options;
-    return options.targets.map(({ url, weight }) => {
-      const { origin, text } = url;
-      const pool = openPool(url, { ...options, origin }, this.#deadlines);
-      this.#pools.push(pool);
-      const health = new TargetHealth(eject, this.#clock, (change, cause) =>
-        observer.healthChanged(name, text, change, cause),
-      );
-      if (checks) this.#checks.push(new HealthCheck(checks, url, tls, health, this.#clock));
-      return {
-        origin: text,
-        host: origin.host,
-        weight,
-        inFlight: 0,
-        pool,
-        health,
-        tries: observer.triesOf(name, text),
-        get available() {
-          return health.available;
-        },
-      };
+  #leaveTo(other: UpstreamForwarder): void {
+    const kept = new Set(other.#targets);
+    this.#targets = this.#targets.filter((target) => !kept.has(target));
+  }
+
+  #end(): void {
+    this.#cancelSweep();
+    for (const upstream of this.#upstreams.values()) upstream.close();
+    for (const target of this.#targets) target.close();
+  }
+
+  /** @param kept targets of the generation before; those that are used here are taken out */
+  #openUpstream(name: string, options: UpstreamOptions, kept: RunningTarget[]): RunningUpstream {
+    const { clock, observer } = this.#parts;
+    const targets = options.targets.map(({ url, weight }) => {
+      const parts = { upstream: name, url, options, resolver: this.#resolver };
+      const at = kept.findIndex((candidate) => candidate.isAs(parts));
+      const [before] = at < 0 ? [] : kept.splice(at, 1);
+      const target = before ?? new RunningTarget({ ...parts, clock, observer, deadlines: this.#deadlines });
+      this.#weights.set(target, weight);
+      if (!before) target.weight = weight;
+      return target;
+    });
+    return new RunningUpstream({
+      targets,
+      balance: options.balance,
+      connectTimeoutMs: options.connectTimeoutMs,
+      countRetry: () => observer.retried(name),
+      triesOf: (target) => observer.triesOf(name, target),
+      clock,
+      deadlines: this.#deadlines,
     });
   }
 
-  get #isIdle(): boolean {
-    return [...this.#upstreams.values()].every(({ targets }) =>
-      targets.every(({ inFlight }) => inFlight === 0),
-    );
-  }
-
   #sweep(): void {
-    if (this.#isRetired && this.#isIdle) {
-      this.close();
+    const isOver = this.#parts.clock.monotonicMs() >= this.#endsAtMs;
+    if (isOver && this.#targets.every(({ isIdle }) => isIdle)) {
+      this.#end();
       return;
     }
-    for (const pool of this.#pools) pool.sweep();
-    this.#cancelSweep = this.#clock.after(SWEEP_MS, () => this.#sweep());
+    for (const target of this.#targets) target.sweep();
+    this.#cancelSweep = this.#parts.clock.after(SWEEP_MS, () => this.#sweep());
   }
-}
-
-function openPool({ isHttp2, negotiates }: TargetUrl, options: PoolOptions, deadlines: Deadlines): LinkPool {
-  if (negotiates === true) return new NegotiatedPool(options, deadlines);
-  return isHttp2 ? new Http2Pool(options, deadlines) : new ConnectionPool(options, deadlines);
 }

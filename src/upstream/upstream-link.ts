@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { TlsClient } from '../tls/client-options.ts';
+import type { Endpoint } from './open-socket.ts';
 import type { ResponseListener } from './response-reader.ts';
 import type { ResponseHead } from '../http/response-head.ts';
 
@@ -75,6 +76,10 @@ export interface LinkPool {
   leave(waiter: Waiter): void;
   /** Closes what has been idle for too long. */
   sweep(): void;
+  /** Its server is to get no more requests: keeps nothing that is idle, and those that wait in line choose again. */
+  drain(): void;
+  /** Its server gets requests again after all. */
+  revive(): void;
   close(): void;
 }
 
@@ -86,9 +91,15 @@ export interface SharedQueue {
   open(): void;
 }
 
+/** Hears how attempts to connect end. */
+export interface ConnectObserver {
+  reached(): void;
+  unreached(): void;
+}
+
 export interface PoolOptions {
-  /** http: or https: */
-  readonly origin: URL;
+  readonly endpoint: Endpoint;
+  readonly attempts: ConnectObserver;
   readonly tls: TlsClient;
   /** Largest number of connections. */
   readonly connections: number;

@@ -40,7 +40,22 @@ export interface WorkerReport {
 
 export interface UpstreamReport {
   readonly name: string;
-  readonly targets: readonly { readonly url: string; readonly healthy: boolean }[];
+  readonly targets: readonly TargetReport[];
+}
+
+export interface TargetReport {
+  readonly url: string;
+  readonly healthy: boolean;
+  /** Why it is not. */
+  readonly cause?: string | undefined;
+  readonly members: readonly MemberReport[];
+}
+
+/** One address of a target. */
+export interface MemberReport {
+  readonly address: string;
+  readonly healthy: boolean;
+  readonly in_flight: number;
 }
 
 /** What a worker is asked for. */

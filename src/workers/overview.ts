@@ -4,7 +4,8 @@ import type { Readiness } from '../admin/routes.ts';
 import type { Overview } from '../assembly/place.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { mergedSnapshot, snapshotText, type MetricsText } from '../telemetry/metric-snapshots.ts';
-import type { UpstreamReport, WorkerReport } from './calls.ts';
+import type { WorkerReport } from './calls.ts';
+import { mergedUpstreams } from './merged-upstreams.ts';
 import type { WorkerLink } from './worker-link.ts';
 import type { WorkerPool } from './worker-pool.ts';
 import { workersSeen } from './workers-seen.ts';
@@ -84,20 +85,4 @@ async function reportOf(link: WorkerLink): Promise<{ link: WorkerLink; report: W
   } catch {
     return { link, report: undefined };
   }
-}
-
-/** A target is healthy where all workers send it requests. */
-function mergedUpstreams([first = [], ...others]: (readonly UpstreamReport[])[]): readonly UpstreamReport[] {
-  const isHealthy = (name: string, url: string): boolean =>
-    others
-      .flatMap((upstreams) => upstreams.filter((upstream) => upstream.name === name))
-      .flatMap(({ targets }) => targets.filter((target) => target.url === url))
-      .every(({ healthy }) => healthy);
-  return first.map((upstream) => ({
-    ...upstream,
-    targets: upstream.targets.map((target) => ({
-      ...target,
-      healthy: target.healthy && isHealthy(upstream.name, target.url),
-    })),
-  }));
 }
