@@ -1,103 +1,30 @@
 /** Targets whose names have several addresses that come and go: balancing, drain, failures of DNS. Rule G6. */
-import t, { type Test } from 'tap';
-import { parseConfiguration } from '../../src/config/load.ts';
+import t from 'tap';
+import { Instance } from '../../src/assembly/instance.ts';
+import { createLog } from '../../src/telemetry/logger.ts';
 import { send, type Response } from '../support/client.ts';
-import { startDnsServer, type DnsServer, type Fault, type Records } from '../support/dns-server.ts';
-import { startGateway, until, withTestPorts, type TestGateway } from '../support/gateway.ts';
+import { startDnsServer, type Fault } from '../support/dns-server.ts';
+import { until } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { startMembers, type Members } from '../support/members.ts';
-
-/** A route for all paths, without authentication. */
-const OPEN = { name: 'open', match: { path_prefix: '/' }, upstream: 'u', auth: { mode: 'none' } };
-
-interface Scene {
-  readonly dns: DnsServer;
-  readonly members: Members;
-  readonly clock: ManualClock;
-  readonly gateway: TestGateway;
-  readonly configuration: (more?: Record<string, unknown>) => Record<string, unknown>;
-  /** Which servers respond to this many requests, one after the other. */
-  readonly hits: (count: number) => Promise<Record<string, number>>;
-  /** The records are these now, and the gateway has seen it. */
-  readonly become: (records: Records) => Promise<void>;
-}
-
-interface SceneOptions {
-  readonly scheme?: string;
-  readonly upstream?: Record<string, unknown>;
-  readonly records?: (addresses: readonly string[]) => Records;
-  readonly notReady?: boolean;
-}
-
-async function setUp(t: Test, addresses: readonly string[], options: SceneOptions = {}): Promise<Scene> {
-  const { scheme = 'http', upstream = {}, records, notReady = false } = options;
-  const members = await startMembers(t, addresses, { isHttp2: scheme === 'h2c' });
-  const dns = await startDnsServer(t, { 'orders.test': records?.(addresses) ?? { a: addresses } });
-  const clock = new ManualClock();
-  const configuration = (more: Record<string, unknown> = {}): Record<string, unknown> => ({
-    dns: { servers: [dns.address] },
-    routes: [OPEN],
-    upstreams: { u: { targets: [`${scheme}://orders.test:${members.port}`], ...upstream, ...more } },
-  });
-  const gateway = await startGateway(t, configuration(), { clock, notReady });
-  const hits = async (count: number): Promise<Record<string, number>> => {
-    const found: Record<string, number> = {};
-    for (let index = 0; index < count; index++) {
-      const { status, body } = await send(gateway.url, '/');
-      const key = status === 200 ? body : String(status);
-      found[key] = (found[key] ?? 0) + 1;
-    }
-    return found;
-  };
-  const become = async (next: Records): Promise<void> => {
-    dns.records.set('orders.test', next);
-    await nextResolution(gateway, clock);
-  };
-  return { dns, members, clock, gateway, configuration, hits, become };
-}
-
-const RESOLUTIONS = /^sallyport_upstream_resolutions_total\{.*\} (\d+)$/gm;
-
-/** Attempts to resolve, whatever came of them. */
-async function resolutions({ adminUrl }: TestGateway): Promise<number> {
-  const text = await (await fetch(`${adminUrl}/metrics`)).text();
-  return [...text.matchAll(RESOLUTIONS)].reduce((sum, [, value]) => sum + Number(value), 0);
-}
-
-/** The TTL of the records passes, and the gateway has asked again. */
-async function nextResolution(gateway: TestGateway, clock: ManualClock): Promise<void> {
-  const before = await resolutions(gateway);
-  clock.advance(5_000);
-  await until(async () => (await resolutions(gateway)) > before);
-}
-
-interface StatusMember {
-  readonly address: string;
-  readonly healthy: boolean;
-  readonly state: string;
-  readonly since: string;
-}
-interface StatusTarget {
-  readonly url: string;
-  readonly healthy: boolean;
-  readonly resolves: boolean;
-  readonly resolution_error: string | null;
-  readonly addresses_left_out: number;
-  readonly members: readonly StatusMember[];
-}
-
-async function targetOf(gateway: TestGateway): Promise<StatusTarget> {
-  const status = (await (await gateway.admin('GET', '/v1/status')).json()) as {
-    upstreams: readonly { targets: readonly StatusTarget[] }[];
-  };
-  return status.upstreams[0]?.targets[0] as StatusTarget;
-}
+import { startMembers } from '../support/members.ts';
+import {
+  listening,
+  OPEN,
+  reloaded,
+  resolutions,
+  startMovingTargets,
+  targetOf,
+} from '../support/moving-targets.ts';
 
 for (const scheme of ['http', 'h2c']) {
   t.test(
     `G6: each address of a name of ${scheme}:// gets its share, new ones join, and vanished ones leave in peace`,
     async (t) => {
-      const { members, hits, become, gateway, dns } = await setUp(t, ['127.0.0.2', '127.0.0.3'], { scheme });
+      const { members, hits, become, gateway, dns } = await startMovingTargets(
+        t,
+        ['127.0.0.2', '127.0.0.3'],
+        { scheme },
+      );
       const [second, third] = members.servers;
       t.strictSame(await hits(6), { '127.0.0.2': 3, '127.0.0.3': 3 });
       t.ok(second && third);
@@ -138,7 +65,7 @@ for (const scheme of ['http', 'h2c']) {
 }
 
 t.test('G6: whatever DNS fails with, the last good addresses stay, without a pause', async (t) => {
-  const { dns, clock, gateway, hits, become } = await setUp(t, ['127.0.0.2', '127.0.0.3']);
+  const { dns, clock, gateway, hits, become } = await startMovingTargets(t, ['127.0.0.2', '127.0.0.3']);
   const both = { '127.0.0.2': 2, '127.0.0.3': 2 };
   t.strictSame(await hits(4), both);
   const failures =
@@ -177,7 +104,7 @@ t.test('G6: whatever DNS fails with, the last good addresses stay, without a pau
 });
 
 t.test('G6: where one family gets no response, its last addresses stay', async (t) => {
-  const { dns, hits, become } = await setUp(t, ['127.0.0.2', '127.0.0.3']);
+  const { dns, hits, become } = await startMovingTargets(t, ['127.0.0.2', '127.0.0.3']);
   t.strictSame(await hits(2), { '127.0.0.2': 1, '127.0.0.3': 1 });
   dns.fault = 'servfail';
   dns.faultyType = 'A';
@@ -195,7 +122,7 @@ t.test(
       { length: 300 },
       (_, index) => `127.0.${1 + Math.floor(index / 200)}.${1 + (index % 200)}`,
     );
-    const { dns, become, gateway } = await setUp(t, ['127.0.0.2']);
+    const { dns, become, gateway } = await startMovingTargets(t, ['127.0.0.2']);
     dns.fault = 'truncated';
     await become({ a: many.toReversed() });
     const before = await targetOf(gateway);
@@ -212,7 +139,7 @@ t.test(
 );
 
 t.test('names are resolved again by their TTL, within 1 and 60 seconds', async (t) => {
-  const { dns, clock, gateway, become } = await setUp(t, ['127.0.0.2']);
+  const { dns, clock, gateway, become } = await startMovingTargets(t, ['127.0.0.2']);
   for (const [ttl, seconds] of [
     [0, 1],
     [1, 1],
@@ -229,29 +156,8 @@ t.test('names are resolved again by their TTL, within 1 and 60 seconds', async (
   }
 });
 
-t.test('G6: the first requests wait for the name, and no other does', async (t) => {
-  const members = await startMembers(t, ['127.0.0.2']);
-  const dns = await startDnsServer(t, { 'orders.test': { a: ['127.0.0.2'] } });
-  dns.hold();
-  const clock = new ManualClock();
-  const gateway = startGateway(
-    t,
-    {
-      dns: { servers: [dns.address] },
-      listeners: [{ host: '127.0.0.1', port: 0 }],
-      routes: [OPEN],
-      upstreams: { u: { targets: [`http://orders.test:${members.port}`], connect_timeout: '2s' } },
-    },
-    { clock },
-  );
-  await until(() => dns.asked.length >= 2);
-  dns.release();
-  const { url } = await gateway;
-  t.equal((await send(url, '/')).status, 200);
-});
-
 t.test('a name that never resolved is 502 at once, and works as soon as it resolves', async (t) => {
-  const { dns, clock, gateway, members, become } = await setUp(t, ['127.0.0.2'], {
+  const { dns, clock, gateway, members, become } = await startMovingTargets(t, ['127.0.0.2'], {
     records: () => ({ a: [] }),
   });
   const { status, problem } = await send(gateway.url, '/', { method: 'POST', body: 'x' });
@@ -265,9 +171,8 @@ t.test('a name that never resolved is 502 at once, and works as soon as it resol
   t.ok(dns.asked.length > 0 && clock);
 });
 
-/** Requests that were sent while the question was open. */
 t.test(
-  'requests that wait for the first resolution are served when it succeeds, and get 502 when it takes too long',
+  'G6: requests that wait for the first resolution are served when it succeeds, and get 502 when it takes too long',
   async (t) => {
     for (const [succeeds, wanted] of [
       [true, 200],
@@ -276,24 +181,14 @@ t.test(
       const members = await startMembers(t, ['127.0.0.2']);
       const dns = await startDnsServer(t, { 'orders.test': { a: ['127.0.0.2'] } });
       const clock = new ManualClock();
-      const elsewhere = await startGateway(
-        t,
-        { routes: [OPEN], upstreams: { u: { targets: ['http://127.0.0.1:1'] } } },
-        { clock },
-      );
       dns.hold();
       // Its names are asked for at once, and its start is over when they have resolved.
-      const configuration = withTestPorts({
-        realm: 'test',
-        dns: { servers: [dns.address] },
-        routes: [OPEN],
-        upstreams: { u: { targets: [`http://orders.test:${members.port}`], connect_timeout: '1s' } },
-      });
-      const parsed = parseConfiguration(JSON.stringify(configuration), 'test.json', '/tmp', {});
-      const { Instance } = await import('../../src/assembly/instance.ts');
-      const { createLog } = await import('../../src/telemetry/logger.ts');
       const instance = new Instance(
-        { configuration: parsed, folder: '/tmp', file: 'test.json' },
+        reloaded({
+          dns: { servers: [dns.address] },
+          routes: [OPEN],
+          upstreams: { u: { targets: [`http://orders.test:${members.port}`], connect_timeout: '1s' } },
+        }),
         createLog({ write: () => undefined }),
         clock,
       );
@@ -323,26 +218,12 @@ t.test(
       );
       t.equal(members.servers[0]?.seen.length, succeeds ? 1 : 0);
       await started;
-      t.ok(elsewhere);
     }
   },
 );
 
-async function listening(port: () => number | undefined): Promise<number> {
-  let found: number | undefined;
-  await until(() => {
-    try {
-      found = port();
-    } catch {
-      return false;
-    }
-    return found !== undefined;
-  });
-  return found ?? 0;
-}
-
 t.test('an address that vanishes and returns while it has requests keeps its connections', async (t) => {
-  const { members, gateway, become } = await setUp(t, ['127.0.0.2', '127.0.0.3']);
+  const { members, gateway, become } = await startMovingTargets(t, ['127.0.0.2', '127.0.0.3']);
   const [second] = members.servers;
   if (!second) return;
   second.isHolding = true;
@@ -359,7 +240,7 @@ t.test('an address that vanishes and returns while it has requests keeps its con
 });
 
 t.test('A7: addresses show in /v1/status, and in no metric', async (t) => {
-  const { gateway, hits, members } = await setUp(t, ['127.0.0.2', '127.0.0.3']);
+  const { gateway, hits, members } = await startMovingTargets(t, ['127.0.0.2', '127.0.0.3']);
   await hits(2);
   const target = `http://orders.test:${members.port}`;
   t.equal(await gateway.metric(`sallyport_upstream_members{upstream="u",target="${target}",state="up"}`), 2);
@@ -368,7 +249,7 @@ t.test('A7: addresses show in /v1/status, and in no metric', async (t) => {
 });
 
 t.test('what a response says of other names concerns no other name', async (t) => {
-  const { dns, gateway, become } = await setUp(t, ['127.0.0.2', '127.0.0.3']);
+  const { dns, gateway, become } = await startMovingTargets(t, ['127.0.0.2', '127.0.0.3']);
   dns.records.set('bank.test', { a: ['127.0.0.2'] });
   await become({ a: ['127.0.0.2'], more: [{ name: 'bank.test', type: 'A', ttl: 60, data: '127.0.0.3' }] });
   await gateway.instance.reload(
@@ -384,21 +265,16 @@ t.test('what a response says of other names concerns no other name', async (t) =
   );
 });
 
-function reloaded(configuration: Record<string, unknown>) {
-  const text = JSON.stringify(withTestPorts({ realm: 'test', ...configuration }));
-  return {
-    configuration: parseConfiguration(text, 'test.json', '/tmp', {}),
-    folder: '/tmp',
-    file: 'test.json',
-  };
-}
-
 t.test(
   'a reload keeps members, their health and their connections where the target is the same',
   async (t) => {
-    const { gateway, members, hits, configuration, dns } = await setUp(t, ['127.0.0.2', '127.0.0.3'], {
-      upstream: { eject: { errors: 1, for: '1h' } },
-    });
+    const { gateway, members, hits, configuration, dns } = await startMovingTargets(
+      t,
+      ['127.0.0.2', '127.0.0.3'],
+      {
+        upstream: { eject: { errors: 1, for: '1h' } },
+      },
+    );
     const [second, third] = members.servers;
     if (!second || !third) return;
     t.strictSame(await hits(4), { '127.0.0.2': 2, '127.0.0.3': 2 });

@@ -60,7 +60,13 @@ t.test(
         upstreams: {
           u: {
             targets: [a.url, b.url],
-            health: { path: '/healthz', interval: '10s', healthy_after: 2, unhealthy_after: 3 },
+            health: {
+              path: '/healthz',
+              interval: '10s',
+              timeout: '9s',
+              healthy_after: 2,
+              unhealthy_after: 3,
+            },
           },
         },
       },

@@ -32,6 +32,7 @@ export async function startAlpnUpstream(
     { httpVersion },
     response,
   ) => void response.end(httpVersion),
+  { address = '127.0.0.1', port = 0 } = {},
 ): Promise<AlpnUpstream> {
   const certificate = { cert: readFileSync(files.cert), key: readFileSync(files.key) };
   const upstream = {
@@ -63,13 +64,13 @@ export async function startAlpnUpstream(
     socket.on('error', () => undefined).on('close', () => upstream.sockets.delete(socket));
     both.emit('secureConnection', socket);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, address);
   await once(server, 'listening');
   t.teardown(() => {
     for (const socket of upstream.sockets) socket.destroy();
     server.close();
   });
-  upstream.url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  upstream.url = `https://${address}:${(server.address() as AddressInfo).port}`;
   return upstream;
 }
 
