@@ -121,6 +121,7 @@ function story(explanation: Explanation): string {
           `  ${upstream.method} ${upstream.target}`,
           `  host: ${upstream.host ?? "(the target's own)"}`,
           ...upstream.headers.map(([name, value]) => `  ${name}: ${value}`),
+          ...(upstream.targets ?? []).map((text) => `  to ${text}`),
         ]
       : []),
   ].join('\n');

@@ -8,15 +8,11 @@ import { signersOf, tokenStatusSource } from '../assembly/opaque-issuers.ts';
 import { serverAccess } from '../assembly/server-access.ts';
 import { upstreamOptions } from '../assembly/upstream-options.ts';
 import { systemClock } from '../clock.ts';
+import { nameResolver } from '../dns/resolvers.ts';
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
-import type { TargetUrl } from '../http/target-url.ts';
-import type { TlsClient } from '../tls/client-options.ts';
-import { askHealth } from '../upstream/ask-health.ts';
-import type { HealthCheckPolicy } from '../upstream/health-check.ts';
-import { Http2Link } from '../upstream/http2-link.ts';
-import { openLink } from '../upstream/open-link.ts';
+import { probeTarget } from './probe-target.ts';
 import { redisLocation } from '../config/redis-location.ts';
 import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
 import { describeError } from '../telemetry/logger.ts';
@@ -33,8 +29,6 @@ export interface Probed {
   readonly warning?: string;
 }
 
-const CONNECT_TIMEOUT_MS = 3_000;
-
 /** Tries everything once, at the same time. */
 export async function probe(
   loaded: LoadedConfiguration,
@@ -42,18 +36,14 @@ export async function probe(
 ): Promise<Probed[]> {
   const { issuers, upstreams, revocation } = loaded.configuration;
   const location = redisLocation(revocation);
+  const resolver = nameResolver(loaded.configuration.dns.servers, systemClock);
   return Promise.all([
     ...Object.entries(issuers).flatMap(([name, issuer]) =>
       probeIssuer(name, issuer, client.through(serverAccess(issuer, loaded.folder))),
     ),
     ...Object.entries(upstreams).flatMap(([name, upstream]) => {
-      const { targets, tls, health } = upstreamOptions(upstream);
-      return targets.map(({ url }) =>
-        attempt(`upstream ${name} ${url.text}`, async () => {
-          const reached = await connectTo(url, tls);
-          return health ? `${reached}, health check: ${await healthOf(url, tls, health)}` : reached;
-        }),
-      );
+      const { targets, ...options } = upstreamOptions(upstream);
+      return targets.map(({ url }) => probeTarget(`upstream ${name} ${url.text}`, url, options, resolver));
     }),
     ...(location ? [redis(location)] : []),
   ]);
@@ -111,35 +101,6 @@ async function askInVain(authority: TokenStatusSource): Promise<string> {
   const { active } = await authority.ask(`sallyport-check-${randomUUID()}`, OPERATOR);
   if (active) throw new Error('it calls any token good');
   return 'responds';
-}
-
-/** A connection in the protocol of the target: TCP, TLS, the SETTINGS of HTTP/2. */
-async function connectTo(target: TargetUrl, tls: TlsClient): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const attempt = openLink(target, tls, {
-    connected: (link) => resolve(link instanceof Http2Link ? 'reached, HTTP/2' : 'reached'),
-    closed: (error) => reject(error ?? new Error('the connection was closed')),
-  });
-  const cancel = systemClock.after(CONNECT_TIMEOUT_MS, () =>
-    attempt.close(new Error('no connection in time')),
-  );
-  try {
-    return await promise;
-  } finally {
-    cancel();
-    attempt.close(new Error('the check is over'));
-  }
-}
-
-/** @throws if the target would fail its health checks */
-async function healthOf(
-  target: TargetUrl,
-  tls: TlsClient,
-  { question, timeoutMs }: HealthCheckPolicy,
-): Promise<string> {
-  const { passes, says } = await askHealth(question, target, tls, timeoutMs, systemClock).finding;
-  if (!passes) throw new Error(`it fails its health check: ${says}`);
-  return says;
 }
 
 async function redis(location: RedisLocation): Promise<Probed> {

@@ -21,6 +21,7 @@ import { TokenCaches } from '../token/token-caches.ts';
 import { VERSION } from '../version.ts';
 import type { Explanation } from './explanation.ts';
 import { revocationsFor } from './known-revocations.ts';
+import { withTargets } from './describe-targets.ts';
 import { jwtOf } from './describe-token.ts';
 import { unsignedTwin, type StandInToken } from './stand-in-token.ts';
 import { DryRun, RecordingObserver, type ImaginedRequest } from './dry-run.ts';
@@ -95,7 +96,7 @@ export async function explain(
       online,
       twin,
     });
-    return await run.explain(request);
+    return await withTargets(await run.explain(request), configuration, online);
   } finally {
     issuers.stop();
     await Promise.all([client.close(), revocations.close()]);

@@ -47,6 +47,8 @@ export interface Explanation {
     /** The client's, where the route preserves it; null: the target's own. */
     readonly host: string | null;
     readonly headers: readonly Line[];
+    /** Where it may go: each target, with its addresses where `online` says that names may be resolved. */
+    readonly targets?: readonly string[];
   } | null;
 }
 export type Line = readonly [name: string, value: string];

@@ -89,13 +89,18 @@ export class Balancer<T extends Weighted> {
 
   #leastLoaded(avoid: T | undefined, priority: number, mustBeAvailable: boolean): T {
     const targets = this.#targets;
-    const start = (this.#start = (this.#start + 1) % targets.length);
+    const { length } = targets;
+    const start = this.#start;
     let best: T | undefined;
-    for (let step = 0; step < targets.length; step++) {
-      const target = targets[(start + step) % targets.length] as T;
+    for (let step = 0; step < length; step++) {
+      const index = (start + step) % length;
+      const target = targets[index] as T;
       if (target === avoid || target.priority !== priority) continue;
       if (mustBeAvailable && !target.available) continue;
-      if (!best || target.inFlight / target.weight < best.inFlight / best.weight) best = target;
+      if (best && target.inFlight / target.weight >= best.inFlight / best.weight) continue;
+      best = target;
+      // The next search begins behind it.
+      this.#start = index + 1;
     }
     return best as T;
   }

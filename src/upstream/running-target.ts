@@ -10,7 +10,7 @@ import type { TargetUrl } from '../http/target-url.ts';
 import type { Deadlines } from './deadlines.ts';
 import { Member, type MemberOptions, type MemberSite } from './member.ts';
 import { NameWatch } from './name-watch.ts';
-import { ServerFinder, serverKey, type FoundServers } from './server-finder.ts';
+import { isAddress, ServerFinder, serverKey, type FoundServers } from './server-finder.ts';
 import type { HealthChange } from './target-health.ts';
 import type { TryCount } from './target.ts';
 import type { OpenConnections } from './upstream-link.ts';
@@ -86,7 +86,7 @@ export class RunningTarget {
       healthChanged: ({ endpoint: { address, port } }, change, cause) =>
         observer.healthChanged(upstream, url.text, { change, address: addressText(address, port), cause }),
     };
-    if (url.service === undefined && isIP(url.origin.hostname.replace(/^\[|\]$/g, '')) > 0) {
+    if (isAddress(url)) {
       this.#members.set('', new Member(url, this.#site));
       this.#list = [...this.#members.values()];
       for (const member of this.#list) member.join();

@@ -2,7 +2,7 @@
  * Finds the servers of a target: every address of its name, or those of each server that its SRV records name (RFC 2782).
  * What the names resolved to last is kept where they resolve to nothing (rule G6).
  */
-import { BlockList, isIPv4 } from 'node:net';
+import { BlockList, isIP, isIPv4 } from 'node:net';
 import type { NameResolver, ResolvedName, ServiceRecord } from '../dns/name-resolver.ts';
 import type { TargetUrl } from '../http/target-url.ts';
 
@@ -41,6 +41,11 @@ NEVER.addSubnet('ff00::', 8, 'ipv6');
 
 function canBeServer(address: string): boolean {
   return !NEVER.check(address.replace(/%.*/, ''), isIPv4(address) ? 'ipv4' : 'ipv6');
+}
+
+/** There is nothing to resolve. */
+export function isAddress({ origin, service }: TargetUrl): boolean {
+  return service === undefined && isIP(origin.hostname.replace(/^\[|\]$/g, '')) > 0;
 }
 
 export class ServerFinder {
