@@ -261,6 +261,8 @@ upstreams:
   orders-next:
     targets: [https://orders-next.internal:8443]
     eject: {}
+  stock:
+    targets: [srv+h2c://_grpc._tcp.stock.internal]
 `,
   },
 ];
