@@ -146,7 +146,8 @@ t.test('the examples of the reference are one valid configuration', { skip: noOp
   const authority = certificateAuthority(folder, 'internal-ca');
   for (const name of ['api', 'other']) authority.issue(name, 'DNS:localhost');
   writeFileSync(join(folder, 'clients-ca.crt'), readFileSync(authority.ca));
-  for (const file of namedFiles(document, folder)) if (!existsSync(file)) writeFileSync(file, 'a secret of the tests');
+  for (const file of namedFiles(document, folder))
+    if (!existsSync(file)) writeFileSync(file, 'a secret of the tests');
   t.match(parseConfiguration(JSON.stringify(document), 'reference.md', folder, {}), { name: 'edge-gateway' });
 });
 

@@ -166,7 +166,12 @@ t.test('sample: a share of the successful requests has lines, each failure has i
     (await lines(gateway, 3)).map(({ status }) => status),
     [404, 401, 502],
   );
-  t.equal(await gateway.metric('sallyport_http_requests_total{route="orders",method="GET",code="200",source="upstream"}'), 1);
+  t.equal(
+    await gateway.metric(
+      'sallyport_http_requests_total{route="orders",method="GET",code="200",source="upstream"}',
+    ),
+    1,
+  );
 });
 
 t.test('refusals: the first of a reason and route in a second, then one line with the rest', async (t) => {

@@ -18,7 +18,7 @@ import {
 
 for (const scheme of ['http', 'h2c']) {
   t.test(
-    `G6: each address of a name of ${scheme}:// gets its share, new ones join, and vanished ones leave in peace`,
+    `G6 each address of a name of ${scheme}:// gets its share, new ones join, and vanished ones leave in peace`,
     async (t) => {
       const { members, hits, become, gateway, dns } = await startMovingTargets(
         t,
@@ -64,7 +64,7 @@ for (const scheme of ['http', 'h2c']) {
   );
 }
 
-t.test('G6: whatever DNS fails with, the last good addresses stay, without a pause', async (t) => {
+t.test('G6 whatever DNS fails with, the last good addresses stay, without a pause', async (t) => {
   const { dns, clock, gateway, hits, become } = await startMovingTargets(t, ['127.0.0.2', '127.0.0.3']);
   const both = { '127.0.0.2': 2, '127.0.0.3': 2 };
   t.strictSame(await hits(4), both);
@@ -103,7 +103,7 @@ t.test('G6: whatever DNS fails with, the last good addresses stay, without a pau
   t.equal((await targetOf(gateway)).resolves, true);
 });
 
-t.test('G6: where one family gets no response, its last addresses stay', async (t) => {
+t.test('G6 where one family gets no response, its last addresses stay', async (t) => {
   const { dns, hits, become } = await startMovingTargets(t, ['127.0.0.2', '127.0.0.3']);
   t.strictSame(await hits(2), { '127.0.0.2': 1, '127.0.0.3': 1 });
   dns.fault = 'servfail';
@@ -172,7 +172,7 @@ t.test('a name that never resolved is 502 at once, and works as soon as it resol
 });
 
 t.test(
-  'G6: requests that wait for the first resolution are served when it succeeds, and get 502 when it takes too long',
+  'G6 requests that wait for the first resolution are served when it succeeds, and get 502 when it takes too long',
   async (t) => {
     for (const [succeeds, wanted] of [
       [true, 200],

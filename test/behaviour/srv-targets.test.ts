@@ -88,7 +88,7 @@ for (const scheme of ['srv', 'srv+h2c']) {
         clock.advance(5_000);
         return !(await targetOf(gateway)).resolves;
       });
-      t.strictSame(await hits(2), { '127.0.0.5': 2 }, 'G6: none at all is no reason to stop');
+      t.strictSame(await hits(2), { '127.0.0.5': 2 }, 'G6 none at all is no reason to stop');
     },
   );
 }

@@ -68,7 +68,8 @@ async function serving(gateway: Gateway, from: number): Promise<unknown[]> {
       .slice(from)
       .filter(({ msg }) => msg === 'request')
       .map(({ worker }) => worker);
-  await until(() => ids().length >= MANY);
+  // Lines of a worker come in blocks: those of the other may be there long before.
+  await until(() => ids().length >= MANY && WORKERS.every((worker) => ids().includes(worker)));
   return [...new Set(ids())].sort();
 }
 
