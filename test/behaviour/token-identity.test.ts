@@ -185,7 +185,7 @@ for (const [name, end] of Object.entries({
     async (t) => {
       const authority = await startFallibleServer(t);
       const { gateway, clock } = await start(t, {
-        only: introspectedBy(authority, { negative_cache: '0s' }),
+        only: introspectedBy(authority, { negative_cache: '0s', timeout: '2s' }),
       });
       for (const [token, behaviour] of [
         ['inactive', { active: false }],
