@@ -1,4 +1,5 @@
 /** A gateway with a target whose name has addresses that a test moves, and a clock and a DNS server that it rules. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Test } from 'tap';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { send } from './client.ts';
@@ -58,6 +59,20 @@ export async function startMovingTargets(
     await nextResolution(gateway, clock);
   };
   return { dns, members, clock, gateway, configuration, hits, become };
+}
+
+/**
+ * Which servers respond to this many requests, once they do as is expected, or after twenty tries. On a busy machine a
+ * connection to an address that was never reached may take so long that the request goes to another one.
+ */
+export async function steady(
+  hits: Scene['hits'],
+  count: number,
+  expected: Readonly<Record<string, number>>,
+): Promise<Record<string, number>> {
+  let found = await hits(count);
+  for (let tries = 1; tries < 20 && !isDeepStrictEqual(found, expected); tries++) found = await hits(count);
+  return found;
 }
 
 const RESOLUTIONS = /^sallyport_upstream_resolutions_total\{.*\} (\d+)$/gm;
