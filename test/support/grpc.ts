@@ -117,7 +117,7 @@ export async function startGrpc(
   const url = await startGrpcServer(t, seen, cancelled);
   const folder = temporaryFolder(t);
   const authority = certificateAuthority(folder);
-  authority.issue('server', 'IP:127.0.0.1');
+  authority.issue('server', 'IP:127.0.0.1,DNS:localhost');
   const gateway = await startGateway(
     t,
     {
@@ -138,7 +138,12 @@ export async function startGrpc(
     },
     { folder },
   );
-  const client = new Client(`127.0.0.1:${gateway.port}`, credentials.createSsl(readFileSync(authority.ca)));
+  const client = new Client(
+    `127.0.0.1:${gateway.port}`,
+    credentials.createSsl(readFileSync(authority.ca)),
+    // grpc-js would send the address as SNI, which Node 26 refuses.
+    { 'grpc.ssl_target_name_override': 'localhost' },
+  );
   t.teardown(() => client.close());
   return { gateway, client, seen, cancelled };
 }
