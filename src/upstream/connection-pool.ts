@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { ConnectDeadline } from './connect-deadline.ts';
+import { Connecting } from './connecting.ts';
 import type { Deadlines } from './deadlines.ts';
 import { TargetsChanged } from './stream-errors.ts';
 import { UpstreamConnection, type ConnectionOwner } from './upstream-connection.ts';
@@ -18,7 +19,7 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
   readonly #options: PoolOptions;
   readonly #deadlines: Deadlines;
   readonly #idle: UpstreamConnection[] = [];
-  readonly #connecting = new Map<UpstreamConnection, ConnectDeadline>();
+  readonly #connecting: Connecting<UpstreamConnection>;
   readonly #all = new Set<UpstreamConnection>();
   /** First come, first served. A Set, so that leaving needs no search. */
   readonly #waiters: Set<Waiter>;
@@ -34,6 +35,7 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
     this.#waiters = queue?.waiters ?? new Set();
     this.#options = options;
     this.#deadlines = deadlines;
+    this.#connecting = new Connecting(deadlines);
   }
 
   get open(): readonly OpenConnections[] {
@@ -135,7 +137,7 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
   }
 
   connected(connection: UpstreamConnection): void {
-    this.#endDeadline(connection);
+    this.#connecting.end(connection);
     this.#options.attempts.reached();
     this.#handOn(connection);
   }
@@ -148,7 +150,7 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
 
   closed(connection: UpstreamConnection, error: Error | undefined): void {
     this.#all.delete(connection);
-    this.#endDeadline(connection);
+    this.#connecting.end(connection);
     const at = this.#idle.indexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
     if (error !== undefined && !this.#isClosed) this.#options.attempts.unreached();
@@ -182,18 +184,9 @@ export class ConnectionPool implements ConnectionOwner, LinkPool {
     const { endpoint, tls, connections, connectTimeoutMs } = this.#options;
     while (!this.#isClosed && this.#connecting.size < this.#waiters.size && this.#all.size < connections) {
       const connection = new UpstreamConnection(endpoint, tls, this);
-      const deadline = new ConnectDeadline(connection, this.#deadlines.deadlineAfter(connectTimeoutMs));
       this.#all.add(connection);
-      this.#connecting.set(connection, deadline);
-      this.#deadlines.begin(deadline);
+      this.#connecting.begin(connection, connectTimeoutMs);
     }
-  }
-
-  #endDeadline(connection: UpstreamConnection): void {
-    const deadline = this.#connecting.get(connection);
-    if (!deadline) return;
-    this.#connecting.delete(connection);
-    this.#deadlines.end(deadline);
   }
 }
 

@@ -3,7 +3,7 @@
  * beyond it requests wait in line.
  */
 import type { Socket } from 'node:net';
-import { ConnectDeadline } from './connect-deadline.ts';
+import { Connecting } from './connecting.ts';
 import type { Deadlines } from './deadlines.ts';
 import { Http2Link, sensitiveFields } from './http2-link.ts';
 import { Http2Session, type SessionOwner } from './http2-session.ts';
@@ -21,7 +21,7 @@ export class Http2Pool implements LinkPool, SessionOwner {
   readonly #sessions: Http2Session[] = [];
   /** Those that take no new ones; they count in no limit, since their streams may last for days. */
   readonly #draining = new Set<Http2Session>();
-  readonly #connecting = new Map<Http2Session, ConnectDeadline>();
+  readonly #connecting: Connecting<Http2Session>;
   /** First come, first served. A Set, so that leaving needs no search. */
   readonly #waiters: Set<Waiter>;
   readonly #queue: SharedQueue | undefined;
@@ -35,6 +35,7 @@ export class Http2Pool implements LinkPool, SessionOwner {
     this.#options = options;
     this.#sensitive = sensitiveFields(options.sensitive);
     this.#deadlines = deadlines;
+    this.#connecting = new Connecting(deadlines);
   }
 
   get open(): readonly OpenConnections[] {
@@ -107,13 +108,13 @@ export class Http2Pool implements LinkPool, SessionOwner {
   close(): void {
     this.#isClosed = true;
     const error = new Error('the gateway stops');
-    for (const session of [...this.#sessions, ...this.#draining, ...this.#connecting.keys()])
+    for (const session of [...this.#sessions, ...this.#draining, ...this.#connecting.all])
       session.close(error);
     this.#failAll(error);
   }
 
   connected(session: Http2Session): void {
-    this.#endDeadline(session);
+    this.#connecting.end(session);
     this.#options.attempts.reached();
     session.idleSinceMs = this.#deadlines.nowMs;
     this.#sessions.push(session);
@@ -135,7 +136,7 @@ export class Http2Pool implements LinkPool, SessionOwner {
 
   closed(session: Http2Session, error: Error | undefined): void {
     if (this.#connecting.has(session) && !this.#isClosed) this.#options.attempts.unreached();
-    this.#endDeadline(session);
+    this.#connecting.end(session);
     this.#forget(session);
     this.#draining.delete(session);
     // All have waited for this attempt, and may try another target, unless another session can still serve them.
@@ -187,15 +188,6 @@ export class Http2Pool implements LinkPool, SessionOwner {
   #connect(socket?: Socket): void {
     const { endpoint, tls, connectTimeoutMs, streams } = this.#options;
     const session = new Http2Session(endpoint, tls, streams, this, socket);
-    const deadline = new ConnectDeadline(session, this.#deadlines.deadlineAfter(connectTimeoutMs));
-    this.#connecting.set(session, deadline);
-    this.#deadlines.begin(deadline);
-  }
-
-  #endDeadline(session: Http2Session): void {
-    const deadline = this.#connecting.get(session);
-    if (!deadline) return;
-    this.#connecting.delete(session);
-    this.#deadlines.end(deadline);
+    this.#connecting.begin(session, connectTimeoutMs);
   }
 }

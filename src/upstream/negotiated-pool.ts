@@ -5,7 +5,7 @@
  * Requests wait in one line. The pools of the two protocols keep the connections; this one opens them.
  */
 import type { TLSSocket } from 'node:tls';
-import { ConnectDeadline } from './connect-deadline.ts';
+import { Connecting } from './connecting.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { Deadlines } from './deadlines.ts';
 import { Http2Pool } from './http2-pool.ts';
@@ -14,26 +14,29 @@ import type { LinkPool, OpenConnections, PoolOptions, Waiter } from './upstream-
 
 export class NegotiatedPool implements LinkPool, NegotiationOwner {
   readonly #options: PoolOptions;
-  readonly #deadlines: Deadlines;
   readonly #http2: Http2Pool;
   readonly #http1: ConnectionPool;
   /** Both pools serve it when a connection of theirs is free. */
   readonly #waiters = new Set<Waiter>();
-  readonly #attempts = new Map<Negotiation, ConnectDeadline>();
+  readonly #attempts: Connecting<Negotiation>;
   /** What the target chose last. */
   #last: NegotiatedProtocol = 'h2';
   #isClosed = false;
 
   constructor(options: PoolOptions, deadlines: Deadlines) {
     this.#options = options;
-    this.#deadlines = deadlines;
+    this.#attempts = new Connecting(deadlines);
     const queue = { waiters: this.#waiters, open: () => this.#open() };
     this.#http2 = new Http2Pool(options, deadlines, queue);
     this.#http1 = new ConnectionPool(options, deadlines, queue);
   }
 
   get open(): readonly OpenConnections[] {
-    return [...this.#http2.open, ...this.#http1.open];
+    return [...this.#http2.open, ...this.#http1.open].map(({ protocol, count }) => ({
+      protocol,
+      // What a connection that is being opened will speak is not known: likely the same as the last one.
+      count: count + (protocol === this.#last ? this.#attempts.size : 0),
+    }));
   }
 
   acquire(waiter: Waiter): void {
@@ -69,20 +72,20 @@ export class NegotiatedPool implements LinkPool, NegotiationOwner {
 
   close(): void {
     this.#isClosed = true;
-    for (const attempt of [...this.#attempts.keys()]) attempt.close(new Error('the gateway stops'));
+    for (const attempt of this.#attempts.all) attempt.close(new Error('the gateway stops'));
     this.#http1.close();
     this.#http2.close();
   }
 
   chosen(attempt: Negotiation, socket: TLSSocket, protocol: NegotiatedProtocol): void {
-    this.#endAttempt(attempt);
+    this.#attempts.end(attempt);
     this.#last = protocol;
     (protocol === 'h2' ? this.#http2 : this.#http1).adopt(socket);
     this.#open();
   }
 
   failed(attempt: Negotiation, error: Error): void {
-    this.#endAttempt(attempt);
+    this.#attempts.end(attempt);
     if (!this.#isClosed) this.#options.attempts.unreached();
     // Where one connection would have served all, all may try another target.
     const served = this.#last === 'h2' && this.#size === 0 ? this.#waiters.size : 1;
@@ -101,9 +104,7 @@ export class NegotiatedPool implements LinkPool, NegotiationOwner {
     const { endpoint, tls, connectTimeoutMs } = this.#options;
     while (!this.#isClosed && this.#needsAnother()) {
       const attempt = new Negotiation(endpoint, tls, this);
-      const deadline = new ConnectDeadline(attempt, this.#deadlines.deadlineAfter(connectTimeoutMs));
-      this.#attempts.set(attempt, deadline);
-      this.#deadlines.begin(deadline);
+      this.#attempts.begin(attempt, connectTimeoutMs);
     }
   }
 
@@ -113,11 +114,5 @@ export class NegotiatedPool implements LinkPool, NegotiationOwner {
       return false;
     if (this.#http2.isConnecting || this.#http2.isShut) return false;
     return this.#attempts.size < (this.#last === 'h2' ? 1 : this.#waiters.size);
-  }
-
-  #endAttempt(attempt: Negotiation): void {
-    const deadline = this.#attempts.get(attempt);
-    this.#attempts.delete(attempt);
-    if (deadline) this.#deadlines.end(deadline);
   }
 }
