@@ -7,7 +7,8 @@
  */
 import type { Clock } from '../clock.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
-import { candidatesIn, type KeyChange, type RefreshedKeySet } from './key-set.ts';
+import { CurrentKeys } from './current-keys.ts';
+import type { KeyChange, RefreshedKeySet } from './key-set.ts';
 import { KeyWaiters } from './key-waiters.ts';
 import type { TokenCaller } from './token-verifier.ts';
 import { importKeySet, type KeyImport, type VerificationKey } from './verification-key.ts';
@@ -64,8 +65,7 @@ export class RemoteKeySet implements RefreshedKeySet {
   readonly #options: RemoteKeySetOptions;
   readonly #waiters: KeyWaiters;
   #fetchDocument: RemoteKeySetOptions['fetchDocument'];
-  #keys: readonly VerificationKey[] = [];
-  #generation = 0;
+  readonly #keys = new CurrentKeys();
   #failures = 0;
   /** Fetches that have begun. */
   #begun = 0;
@@ -86,7 +86,7 @@ export class RemoteKeySet implements RefreshedKeySet {
   }
 
   get generation(): number {
-    return this.#generation;
+    return this.#keys.generation;
   }
 
   get isStopped(): boolean {
@@ -112,7 +112,7 @@ export class RemoteKeySet implements RefreshedKeySet {
   }
 
   candidates(keyId: string | undefined, algorithm: SignatureAlgorithm): readonly VerificationKey[] {
-    return candidatesIn(this.#keys, keyId, algorithm);
+    return this.#keys.candidates(keyId, algorithm);
   }
 
   async refetch(caller: TokenCaller, isFound: () => boolean): Promise<boolean> {
@@ -146,9 +146,9 @@ export class RemoteKeySet implements RefreshedKeySet {
    * that this is about.
    */
   async force(): Promise<KeyChange> {
-    const before = this.#keys;
+    const before = this.#keys.all;
     const fetched = await (this.#forced ??= this.#fetchAfter(this.#fetching));
-    const after = this.#keys;
+    const after = this.#keys.all;
     return {
       fetched,
       added: after.filter((key) => !before.includes(key)),
@@ -249,19 +249,9 @@ export class RemoteKeySet implements RefreshedKeySet {
   }
 
   #take({ keys }: KeyImport, ageMs: number): void {
-    this.#replaceKeys(keys);
+    this.#keys.replace(keys);
     this.#lastSuccessMs = this.#options.clock.monotonicMs() - ageMs;
     this.#scheduleExpiry();
-  }
-
-  /** Keys that stay keep their identity, and so what was verified with them; keys that left are retired. */
-  #replaceKeys(fetched: readonly VerificationKey[]): void {
-    const known = new Map(this.#keys.map((key) => [key.fingerprint, key]));
-    const next = fetched.map((key) => known.get(key.fingerprint) ?? key);
-    const changed = next.length !== this.#keys.length || next.some((key) => !known.has(key.fingerprint));
-    for (const key of this.#keys) key.retired = !next.includes(key);
-    this.#keys = next;
-    if (changed) this.#generation++;
   }
 
   #scheduleRefresh(): void {
@@ -280,6 +270,6 @@ export class RemoteKeySet implements RefreshedKeySet {
     this.#cancelExpiry();
     if (this.#stopped) return;
     const leftMs = this.#lastSuccessMs + this.#options.maxStaleMs - this.#options.clock.monotonicMs();
-    this.#cancelExpiry = this.#options.clock.after(leftMs, () => this.#replaceKeys([]));
+    this.#cancelExpiry = this.#options.clock.after(leftMs, () => this.#keys.replace([]));
   }
 }

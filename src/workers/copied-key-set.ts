@@ -4,7 +4,8 @@
  */
 import type { Clock } from '../clock.ts';
 import type { SignatureAlgorithm } from '../token/algorithms.ts';
-import { candidatesIn, type KeyChange, type RefreshedKeySet } from '../token/key-set.ts';
+import { CurrentKeys } from '../token/current-keys.ts';
+import type { KeyChange, RefreshedKeySet } from '../token/key-set.ts';
 import { KeyWaiters } from '../token/key-waiters.ts';
 import type { KeySetNews, RemoteKeySetOptions } from '../token/remote-key-set.ts';
 import type { TokenCaller } from '../token/token-verifier.ts';
@@ -20,8 +21,7 @@ export class CopiedKeySet implements RefreshedKeySet {
   readonly #clock: Clock;
   readonly #waiters: KeyWaiters;
   readonly #stopped: () => void;
-  #keys: readonly VerificationKey[] = [];
-  #generation = 0;
+  readonly #keys = new CurrentKeys();
   /** Of the fetch that was told of last. */
   #fetch = 0;
   #lastSuccessMs = -Infinity;
@@ -45,7 +45,7 @@ export class CopiedKeySet implements RefreshedKeySet {
   }
 
   get generation(): number {
-    return this.#generation;
+    return this.#keys.generation;
   }
 
   get available(): boolean {
@@ -63,7 +63,7 @@ export class CopiedKeySet implements RefreshedKeySet {
   }
 
   candidates(keyId: string | undefined, algorithm: SignatureAlgorithm): readonly VerificationKey[] {
-    return candidatesIn(this.#keys, keyId, algorithm);
+    return this.#keys.candidates(keyId, algorithm);
   }
 
   async refetch(caller: TokenCaller, isFound: () => boolean): Promise<boolean> {
@@ -83,7 +83,7 @@ export class CopiedKeySet implements RefreshedKeySet {
       this.#waiters.failed();
       return;
     }
-    this.#replaceKeys(importKeySet({ keys: set.keys }, this.#options.algorithms).keys);
+    this.#keys.replace(importKeySet({ keys: set.keys }, this.#options.algorithms).keys);
     this.#lastSuccessMs = this.#clock.monotonicMs() - set.ageMs;
     this.#scheduleExpiry();
     this.#waiters.fetched(fetch);
@@ -114,19 +114,9 @@ export class CopiedKeySet implements RefreshedKeySet {
     return asked;
   }
 
-  /** Keys that stay keep their identity, and so what was verified with them; keys that left are retired. */
-  #replaceKeys(fetched: readonly VerificationKey[]): void {
-    const known = new Map(this.#keys.map((key) => [key.fingerprint, key]));
-    const next = fetched.map((key) => known.get(key.fingerprint) ?? key);
-    const changed = next.length !== this.#keys.length || next.some((key) => !known.has(key.fingerprint));
-    for (const key of this.#keys) key.retired = !next.includes(key);
-    this.#keys = next;
-    if (changed) this.#generation++;
-  }
-
   #scheduleExpiry(): void {
     this.#cancelExpiry();
     const leftMs = this.#lastSuccessMs + this.#options.maxStaleMs - this.#clock.monotonicMs();
-    this.#cancelExpiry = this.#clock.after(leftMs, () => this.#replaceKeys([]));
+    this.#cancelExpiry = this.#clock.after(leftMs, () => this.#keys.replace([]));
   }
 }
