@@ -6,10 +6,9 @@ import type { Test } from 'tap';
 import { systemClock } from '../../src/clock.ts';
 import type { RedisLocation } from '../../src/revocation/redis-connection.ts';
 import { RedisStore } from '../../src/revocation/redis-store.ts';
-import { RevocableToken, targetId } from '../../src/revocation/revocation-target.ts';
 import { RevocationView } from '../../src/revocation/revocation-view.ts';
 import { until } from './gateway.ts';
-import { ISSUER, nowSeconds } from './tokens.ts';
+import { revocationOf, tokenWith } from './one-token.ts';
 
 export const REVOCATIONS = 500;
 
@@ -32,31 +31,12 @@ export async function join(t: Test, location: RedisLocation): Promise<Member> {
   return { store, view, stop };
 }
 
-const tokenWith = (tokenId: string): RevocableToken =>
-  new RevocableToken({
-    issuer: ISSUER,
-    tokenId,
-    digest: () => 'none',
-    subjects: [],
-    sessions: [],
-    clients: [],
-    claims: [],
-  });
-
 /** Revokes as the admin API does: acknowledged once the store holds it. Returns the acknowledged token ids. */
 export async function revokeMany(by: Member, prefix: string, count = REVOCATIONS): Promise<string[]> {
   const acknowledged: string[] = [];
   const revoke = async (tokenId: string): Promise<void> => {
-    const target = { issuer: ISSUER, kind: 'token_id' as const, value: tokenId };
     try {
-      const { entry } = await by.store.revoke({
-        id: targetId(target),
-        target,
-        issuedBefore: null,
-        expiresAt: nowSeconds() + 3_600,
-        createdBy: 'alice',
-        reason: null,
-      });
+      const { entry } = await by.store.revoke(revocationOf(tokenId));
       by.view.apply([entry]);
       acknowledged.push(tokenId);
     } catch {

@@ -2,8 +2,6 @@
 import t, { type Test } from 'tap';
 import { once } from 'node:events';
 import { MemoryStore } from '../../src/revocation/memory-store.ts';
-import type { RevocationStore } from '../../src/revocation/revocation-store.ts';
-import { RevocableToken, targetId } from '../../src/revocation/revocation-target.ts';
 import { RevocationView } from '../../src/revocation/revocation-view.ts';
 import type { PrimaryCalls, WorkerCalls } from '../../src/workers/calls.ts';
 import { Channel, type Pipe } from '../../src/workers/channel.ts';
@@ -11,7 +9,7 @@ import { CopiedStore } from '../../src/workers/copied-store.ts';
 import { SharedList } from '../../src/workers/shared-list.ts';
 import { until } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { ISSUER, nowSeconds } from '../support/tokens.ts';
+import { revocationOf, tokenWith } from '../support/one-token.ts';
 
 /** Two ends that pass messages on in order, as a process does. */
 function pipes(): [Pipe, Pipe] {
@@ -22,29 +20,6 @@ function pipes(): [Pipe, Pipe] {
   });
   return [end(0), end(1)];
 }
-
-const tokenOf = (tokenId: string): RevocableToken =>
-  new RevocableToken({
-    issuer: ISSUER,
-    tokenId,
-    digest: () => 'none',
-    subjects: [],
-    sessions: [],
-    clients: [],
-    claims: [],
-  });
-
-const requestFor = (tokenId: string): Parameters<RevocationStore['revoke']>[0] => {
-  const target = { issuer: ISSUER, kind: 'token_id' as const, value: tokenId };
-  return {
-    id: targetId(target),
-    target,
-    issuedBefore: null,
-    expiresAt: nowSeconds() + 3_600,
-    createdBy: 'alice',
-    reason: null,
-  };
-};
 
 class LossyStore extends MemoryStore {
   isLost = false;
@@ -100,24 +75,24 @@ t.test('V7: what is acknowledged is refused by the worker, though the log has no
   const view = join();
   await once(view, 'loaded');
   store.isSilent = true;
-  await list.store.revoke(requestFor('a'));
-  t.equal(view.isRevoked(tokenOf('a'), 0), true);
-  t.equal(view.isRevoked(tokenOf('b'), 0), false);
+  await list.store.revoke(revocationOf('a'));
+  t.equal(view.isRevoked(tokenWith('a'), 0), true);
+  t.equal(view.isRevoked(tokenWith('b'), 0), false);
 
   const next = join();
   await once(next, 'loaded');
-  t.equal(next.isRevoked(tokenOf('a'), 0), true, 'nor does a worker that starts then lack it');
+  t.equal(next.isRevoked(tokenWith('a'), 0), true, 'nor does a worker that starts then lack it');
 });
 
 t.test('V5: what others revoke, and undo, and what expires, reaches the worker', async (t) => {
   const { clock, store, join } = startPair(t);
   const view = join();
   await once(view, 'loaded');
-  for (let each = 0; each < 2_500; each++) await store.revoke(requestFor(`t${each}`));
+  for (let each = 0; each < 2_500; each++) await store.revoke(revocationOf(`t${each}`));
   await until(() => view.size === 2_500);
-  t.equal(view.isRevoked(tokenOf('t7'), 0), true);
-  await store.undo(requestFor('t7').id);
-  await until(() => !view.isRevoked(tokenOf('t7'), 0));
+  t.equal(view.isRevoked(tokenWith('t7'), 0), true);
+  await store.undo(revocationOf('t7').id);
+  await until(() => !view.isRevoked(tokenWith('t7'), 0));
   const next = join();
   await once(next, 'loaded');
   t.equal(next.size, 2_499, 'a worker that starts late has all of it');
