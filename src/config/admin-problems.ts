@@ -21,6 +21,7 @@ export function adminAuthProblems(admin: Raw, issuers: Raw): Problem[] {
   return [
     ...issuerProblems(name, issuers),
     ...audienceProblems(auth['audience'], issuers),
+    ...scopeProblems(rawOf(auth['scopes'])),
     ...(auth['name_claim'] === undefined ? [] : claimPathProblems(auth['name_claim'], [...AT, 'name_claim'])),
   ];
 }
@@ -63,6 +64,24 @@ function audienceProblems(audience: unknown, issuers: Raw): Problem[] {
         },
       ]
     : [];
+}
+
+/** RFC 6749 section 3.3: a token has no other scopes. */
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+
+function scopeProblems(scopes: Raw): Problem[] {
+  const taken = new Map<string, string>();
+  return Object.entries(scopes).flatMap(([role, scope]): Problem[] => {
+    if (typeof scope !== 'string' || scope === '') return [];
+    const path = [...AT, 'scopes', role];
+    if (!SCOPE.test(scope))
+      return [{ path, message: 'must be one scope, which no space, quote or backslash is in; correct it' }];
+    const other = taken.get(scope);
+    taken.set(scope, role);
+    return other === undefined
+      ? []
+      : [{ path, message: `is the scope of ${other} too, so that both are one role; name another` }];
+  });
 }
 
 /** @param configuration with its secrets in place */

@@ -50,6 +50,12 @@ t.test('A1 only an issuer of JWT access tokens signs operators in, and for an au
     ['the audience of the routes', auth({ audience: 'api' }), /admin\.auth\.audience: .*issuers\.login/],
     ['the audience of another issuer', auth({ audience: 'app' }), /admin\.auth\.audience: .*issuers\.ids/],
     ['no audience', auth({ audience: undefined }), /admin\.auth/],
+    [
+      'a scope for two roles',
+      auth({ scopes: { read: 'gw', operate: 'gw' } }),
+      /admin\.auth\.scopes\.operate: .*read too/,
+    ],
+    ['two scopes in one text', auth({ scopes: { read: 'a b' } }), /admin\.auth\.scopes\.read: .*one scope/],
     ['no scope', auth({ scopes: {} }), /admin\.auth\.scopes: .*at least one/],
     ['an empty scope', auth({ scopes: { read: '' } }), /admin\.auth\.scopes\.read/],
     ['a role that does not exist', auth({ scopes: { read: 'r', admin: 'a' } }), /admin\.auth\.scopes/],
