@@ -73,6 +73,26 @@ const decisionsForNone: Rule = ({ listeners }) =>
         `listeners: ${host}:${port} serves decisions, but has no trusted_peers: every request gets 403; add the proxies that ask`,
     );
 
+/** Every address of IPv4, or of IPv6. */
+const isEveryAddress = (network: string): boolean => /\/0+$/.test(network);
+
+const trustsAll: Rule = ({ listeners, trusted_proxies }) => [
+  ...trusted_proxies
+    .filter(isEveryAddress)
+    .map(
+      (network) =>
+        `trusted_proxies: ${network} believes the X-Forwarded-For of every client, so that each chooses its own address; name the proxies`,
+    ),
+  ...listeners.flatMap(({ host, port, trusted_peers = [] }) =>
+    trusted_peers
+      .filter(isEveryAddress)
+      .map(
+        (network) =>
+          `listeners: ${host}:${port} has trusted_peers ${network}: everything that reaches it may ask about any request, and try tokens; name the proxies`,
+      ),
+  ),
+];
+
 const plaintextAdmin: Rule = ({ admin }) =>
   (admin.token !== undefined || admin.tokens !== undefined || admin.auth !== undefined) &&
   !admin.tls &&
@@ -134,6 +154,7 @@ const RULES: readonly Rule[] = [
   plaintextListeners,
   laxFields,
   decisionsForNone,
+  trustsAll,
   plaintextAdmin,
   forgottenRevocations,
   failsOpen,

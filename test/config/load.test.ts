@@ -412,7 +412,8 @@ t.test('what is risky is said', async (t) => {
   const text = `issuers: { i: { issuer: https://i, jwks_url: "http://i/j", allow_http: true, max_lifetime: 48h } }
 revocation: { when_stale: allow }
 admin: { host: 0.0.0.0, token: abcdefghijklmnop }
-listeners: [{ port: 80 }, { port: 81, serve: decisions, dialect: ext_authz }]
+trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]
+listeners: [{ port: 80 }, { port: 81, serve: decisions, dialect: ext_authz }, { port: 82, serve: decisions, dialect: request, trusted_peers: ['::/0'] }]
 routes:
   - { name: a, match: {}, upstream: u, auth: { report_only: true } }
   - { name: b, match: { path: /b }, upstream: u, cors: { origins: ["https://*.example.com"], credentials: true } }
@@ -428,6 +429,8 @@ ${UPSTREAMS}`;
     /listeners: .*plaintext beyond loopback/,
     /admin: .*plaintext beyond loopback/,
     /admin\.token: .*fewer than 32/,
+    /trusted_proxies: 0\.0\.0\.0\/0 /,
+    /trusted_peers ::\/0/,
     /memory:/,
     /when_stale: allow/,
     /allow_http/,
