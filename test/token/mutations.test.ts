@@ -13,7 +13,7 @@ import type { TokenVerifier } from '../../src/token/token-verifier.ts';
 import { TokenCaches } from '../../src/token/token-caches.ts';
 import { AUDIENCE, claimsOf, createKey, encode, ISSUER, mint } from '../support/tokens.ts';
 
-const RUNS = 50_000;
+const RUNS = 30_000;
 /** Of processor time: what other processes take away does not count. */
 const SLOW_MS = 10;
 
