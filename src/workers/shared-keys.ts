@@ -53,17 +53,20 @@ export class SharedKeys {
   }
 
   #set(source: string, options: RemoteKeySetOptions, heard: () => void): RemoteKeySet {
-    return new RemoteKeySet({
+    const set: RemoteKeySet = new RemoteKeySet({
       ...options,
       told: async (news) => {
-        const shared = this.#shared(source);
+        heard();
+        const shared = this.#sets.get(source);
+        // A fetch that outlives its set is of no use: another may have its place, which counts its fetches from 1.
+        if (set.isStopped || shared?.set !== set) return;
         shared.fetch = news.fetch;
         if (news.set)
           shared.keys = { keys: news.set.keys, fetchedAtMs: this.#clock.monotonicMs() - news.set.ageMs };
-        heard();
         await this.#tell({ source, news });
       },
     });
+    return set;
   }
 
   /** A worker has the same configuration as the primary, or had it a moment ago. */

@@ -55,8 +55,8 @@ export class Worker {
         problemsOf(async () => {
           this.#prepared = await this.#instance?.prepare(loaded);
         }),
-      commit: () => this.#prepared?.commit(),
-      discard: () => this.#prepared?.discard(),
+      commit: () => this.#takePrepared()?.commit(),
+      discard: () => this.#takePrepared()?.discard(),
       metrics: async () => (await this.#instance?.metrics.snapshot()) ?? [],
       report: () => this.#report(),
       history: async () => (await this.#instance?.generation.seen.localHistory()) ?? [],
@@ -68,6 +68,13 @@ export class Worker {
         setImmediate(() => this.#drained.resolve());
       },
     };
+  }
+
+  /** Once: the next reload may find nothing fit, and to discard this one then would end what serves. */
+  #takePrepared(): PreparedReload | undefined {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    return prepared;
   }
 
   async #begin(loaded: LoadedConfiguration): Promise<void> {

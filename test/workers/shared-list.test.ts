@@ -4,22 +4,13 @@ import { once } from 'node:events';
 import { MemoryStore } from '../../src/revocation/memory-store.ts';
 import { RevocationView } from '../../src/revocation/revocation-view.ts';
 import type { PrimaryCalls, WorkerCalls } from '../../src/workers/calls.ts';
-import { Channel, type Pipe } from '../../src/workers/channel.ts';
+import { Channel } from '../../src/workers/channel.ts';
 import { CopiedStore } from '../../src/workers/copied-store.ts';
 import { SharedList } from '../../src/workers/shared-list.ts';
 import { until } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { revocationOf, tokenWith } from '../support/one-token.ts';
-
-/** Two ends that pass messages on in order, as a process does. */
-function pipes(): [Pipe, Pipe] {
-  const received: ((message: unknown, socket: undefined) => void)[] = [];
-  const end = (own: 0 | 1): Pipe => ({
-    send: (message) => setImmediate(() => received[1 - own]?.(structuredClone(message), undefined)),
-    open: (handler) => (received[own] = handler),
-  });
-  return [end(0), end(1)];
-}
+import { pipes } from '../support/pipes.ts';
 
 class LossyStore extends MemoryStore {
   isLost = false;
