@@ -74,7 +74,8 @@ export class BodyUpload {
     body.on('error', this.#fail);
     if (body.readableEnded) this.#finish();
     else if (body.destroyed) this.#fail(body.errored ?? new Error('the body was closed'));
-    else if (replay) body.resume();
+    // An upload that was reclaimed has paused it.
+    else if (replay || body.isPaused()) body.resume();
   }
 
   /** The upstream can take more. */

@@ -72,6 +72,8 @@ export class Deadlines {
     this.#nowMs = this.#clock.monotonicMs();
     const late = this.#pending.filter(({ deadlineMs }) => deadlineMs <= this.#nowMs);
     for (const deadline of late) {
+      // What one of them has ended, or begun anew, is late no more.
+      if (deadline.index < 0 || deadline.deadlineMs > this.#nowMs) continue;
       this.end(deadline);
       deadline.onTimeout();
     }
@@ -79,7 +81,7 @@ export class Deadlines {
     if (revision !== this.#seenRevision) {
       this.#seenRevision = revision;
       // A copy: those that may not wait any more leave the list during the loop.
-      for (const deadline of [...this.#pending]) deadline.reconsider();
+      for (const deadline of [...this.#pending]) if (deadline.index >= 0) deadline.reconsider();
     }
     this.#cancel = this.#clock.after(STEP_MS, () => this.#step());
   }

@@ -1,0 +1,32 @@
+/** What is late at the same time. Rule H19. */
+import t from 'tap';
+import { Deadlines, type Deadline } from '../../src/upstream/deadlines.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+t.test('what another deadline has ended, or begun anew, does not fire in the same step', (t) => {
+  const clock = new ManualClock();
+  const deadlines = new Deadlines(clock);
+  t.teardown(() => deadlines.stop());
+  const fired: string[] = [];
+  const deadline = (name: string, act: () => void): Deadline => ({
+    deadlineMs: deadlines.deadlineAfter(1_000),
+    index: -1,
+    onTimeout() {
+      fired.push(name);
+      act();
+    },
+    reconsider: () => undefined,
+  });
+  const ended = deadline('ended', () => undefined);
+  const anew = deadline('anew', () => undefined);
+  const first = deadline('first', () => {
+    deadlines.end(ended);
+    deadlines.end(anew);
+    anew.deadlineMs = Infinity;
+    deadlines.begin(anew);
+  });
+  for (const each of [first, ended, anew]) deadlines.begin(each);
+  clock.advance(2_000);
+  t.strictSame(fired, ['first']);
+  t.end();
+});
