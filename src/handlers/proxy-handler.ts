@@ -93,7 +93,7 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
 
   lasts(isStream: boolean): void {
     if (isStream) this.exchange.lasts();
-    this.#watch(isStream, () => this.#endResponse());
+    this.#watch(isStream, () => this.#endResponse(isStream));
   }
 
   refusal(): GatewayError | undefined {
@@ -105,10 +105,15 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
     return grpcTypeOf(this.request.rawHeaders);
   }
 
-  /** Its token has ended. A client of gRPC is told why; any other must see that the response is not whole. */
-  #endResponse(): void {
-    const { response } = this;
-    if (this.grpcType?.startsWith('application/grpc-web') !== false) {
+  /**
+   * Its token has ended. A client of gRPC is told why; any other must see that the response is not whole (rule H15). That
+   * the request says that it is gRPC is not enough: over HTTP/1.1, and where the response is another one, a part would
+   * pass for the whole, and behind a length the next response for its rest.
+   */
+  #endResponse(isStream: boolean): void {
+    const { response, connection } = this;
+    const isGrpc = this.grpcType?.startsWith('application/grpc-web') === false;
+    if (!isGrpc || !isStream || !connection.multiplexed) {
       response.destroy();
       return;
     }

@@ -1,6 +1,7 @@
 /** What is in flight when its token is revoked or expires. Rule V10. */
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -49,6 +50,7 @@ async function setStage(t: Test): Promise<Stage> {
   const gateway = await startGateway(
     t,
     {
+      listeners: [{ host: '127.0.0.1', port: 0, protocols: ['h2c', 'http/1.1'] }],
       issuers: { login: loginIssuer(key) },
       // Time flies in these tests, and pauses in a response with it.
       timeouts: { idle: '24h', drain: '100ms' },
@@ -74,8 +76,14 @@ async function setStage(t: Test): Promise<Stage> {
 }
 
 /** A response that goes on; `ended` resolves with how it ended. */
-async function open(gateway: TestGateway, path: string, token: string): Promise<{ ended: Promise<string> }> {
-  const request = httpGet(`${gateway.url}${path}`, { headers: { authorization: `Bearer ${token}` } });
+async function open(
+  gateway: TestGateway,
+  path: string,
+  token: string,
+  more: Record<string, string> = {},
+): Promise<{ ended: Promise<string> }> {
+  const headers = { authorization: `Bearer ${token}`, ...more };
+  const request = httpGet(`${gateway.url}${path}`, { headers });
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   await once(response, 'data');
   const { promise: ended, resolve } = Promise.withResolvers<string>();
@@ -126,6 +134,32 @@ t.test('V10 a revoked token ends its WebSocket with 1008, its event stream and i
   await revokeSubject(gateway, 'bob');
   t.equal(await others.ended, 'broken');
 });
+
+t.test(
+  'V10 H15 a request that says that it is gRPC gets no clean end of a response that is none',
+  async (t) => {
+    const { gateway, upstreamSockets } = await setStage(t);
+    const token = mint(key, claimsOf({ sub: 'alice' }));
+    const grpc = { 'content-type': 'application/grpc' };
+    const [events, download] = await Promise.all([
+      open(gateway, '/events', token, grpc),
+      open(gateway, '/file', token, grpc),
+    ]);
+    const session = connectHttp2(gateway.url);
+    t.teardown(() => session.destroy());
+    const stream = session.request({ ':path': '/file', authorization: `Bearer ${token}`, ...grpc });
+    stream.on('error', () => undefined).resume();
+    await once(stream, 'data');
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    stream.on('close', resolve);
+    t.equal(upstreamSockets.size, 3);
+    t.equal((await revokeSubject(gateway, 'alice')).status, 201);
+    t.strictSame(await Promise.all([events.ended, download.ended]), ['broken', 'broken']);
+    await closed;
+    t.not(stream.rstCode, 0, 'the stream is reset');
+    await until(() => upstreamSockets.size === 0);
+  },
+);
 
 t.test(
   'V10 an expired token ends tunnels and event streams, unless the route keeps them; never downloads',
