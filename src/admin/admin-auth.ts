@@ -27,6 +27,12 @@ const TRIES_BACK_PER_SECOND = 0.5;
 /** Beyond this many addresses the oldest is forgotten. */
 const MAX_ADDRESSES = 10_000;
 
+/**
+ * Reasons that only an authentic token gets: to present one is no guess. A page that is left open goes on asking when its token
+ * has expired, and must not keep out others behind the same address.
+ */
+const WERE_GOOD: ReadonlySet<string | undefined> = new Set(['expired', 'revoked']);
+
 interface Allowance {
   tries: number;
   atMs: number;
@@ -75,7 +81,7 @@ export class AdminAuth {
         caller: { name, address, role: 'operate', source: name, expiresAt: undefined },
       };
     const signedIn = await this.#identifyByIssuer(line, address);
-    if (signedIn.outcome === 'wrong') this.#spend(address);
+    if (signedIn.outcome === 'wrong' && !WERE_GOOD.has(signedIn.reason)) this.#spend(address);
     return signedIn;
   }
 

@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { bearerChallenge } from '../http/challenge.ts';
 import { fieldValues } from '../http/field-list.ts';
 import { mediaTypeOf } from '../http/media-type.ts';
 import { GatewayError } from '../errors.ts';
@@ -186,7 +187,10 @@ export class AdminServer {
         ? `this needs the role ${role}, which no scope gives: sign in with an admin token`
         : `this needs the role ${role}: get a token with the scope ${scope}`,
       {
-        'www-authenticate': `Bearer realm="sallyport admin", error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`,
+        'www-authenticate': bearerChallenge('sallyport admin', {
+          error: 'insufficient_scope',
+          ...(scope !== undefined && { scope }),
+        }),
       },
     );
   }

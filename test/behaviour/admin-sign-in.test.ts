@@ -1,6 +1,9 @@
 /** Operators sign in with tokens of an issuer: roles, names in the audit log, and what does not sign in. Rules A1, A5, V1. */
 import t, { type Test } from 'tap';
-import { startGateway, type TestGateway } from '../support/gateway.ts';
+import { systemClock, type Clock } from '../../src/clock.ts';
+import { startGateway, until, type TestGateway } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { startRedis } from '../support/redis.ts';
 import { claimsOf, createKey, ISSUER, mint, AUDIENCE, nowSeconds } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 
@@ -8,9 +11,19 @@ const key = createKey();
 const other = createKey();
 const ADMIN_AUDIENCE = 'sallyport-admin';
 
-async function setUp(t: Test, auth: object = {}): Promise<TestGateway> {
-  const upstream = await startUpstream(t);
-  return startGateway(t, {
+interface Setting {
+  readonly auth?: object;
+  readonly store?: string;
+  readonly clock?: Clock;
+}
+
+const upstream = await startUpstream(t);
+
+function setUp(
+  t: Test,
+  { auth = {}, store = 'memory:', clock = systemClock }: Setting = {},
+): Promise<TestGateway> {
+  const configuration = {
     issuers: { login: { issuer: ISSUER, jwks: { keys: [key.jwk] }, audiences: [AUDIENCE] } },
     admin: {
       auth: {
@@ -23,7 +36,9 @@ async function setUp(t: Test, auth: object = {}): Promise<TestGateway> {
     },
     routes: [{ name: 'all', match: {}, upstream: 'u' }],
     upstreams: { u: { targets: [upstream.url] } },
-  });
+    revocation: { store, max_view_age: '30s' },
+  };
+  return startGateway(t, configuration, { clock });
 }
 
 const adminClaims = (scope: string, changes: object = {}): Record<string, unknown> =>
@@ -123,6 +138,7 @@ t.test('a token for the admin API opens no route', async (t) => {
   });
   t.equal(response.status, 401);
   t.equal(await gateway.metric(DENIED), 1);
+  t.strictSame(upstream.seen, [], 'the upstream saw nothing');
 });
 
 t.test('A1 wrong tokens of the issuer are throttled as wrong admin tokens are', async (t) => {
@@ -134,9 +150,44 @@ t.test('A1 wrong tokens of the issuer are throttled as wrong admin tokens are', 
 });
 
 t.test('a role without a scope is for admin tokens alone', async (t) => {
-  const gateway = await setUp(t, { scopes: { read: 'gw:read' } });
+  const gateway = await setUp(t, { auth: { scopes: { read: 'gw:read' } } });
   const refused = await call(gateway, mint(key, adminClaims('gw:read')), 'POST', '/v1/revocations', REVOKE);
   t.equal(refused.status, 403);
   t.notMatch(refused.headers.get('www-authenticate'), /scope="/);
   t.equal((await gateway.admin('POST', '/v1/revocations', REVOKE)).status, 201);
+});
+
+t.test('V8 while the revocation list is too old no token signs in, and admin tokens do', async (t) => {
+  const redis = await startRedis(t);
+  const clock = new ManualClock();
+  const gateway = await setUp(t, { store: redis.url, clock });
+  const token = mint(key, adminClaims('gw:read'));
+  t.equal((await call(gateway, token, 'GET', '/v1/session')).status, 200);
+  await redis.kill();
+  await until(() => !gateway.instance.view.connected);
+  clock.advance(31_000);
+  for (let count = 0; count < 12; count++) {
+    const refused = await call(gateway, token, 'GET', '/v1/session');
+    t.match(await refused.json(), { status: 503, code: 'revocation_unavailable' }, 'and it is not throttled');
+    t.match(refused.headers.get('retry-after'), /^\d+$/);
+  }
+  t.equal((await gateway.admin('GET', '/v1/session')).status, 200);
+});
+
+t.test('a long name is cut, and the subject stands in for a name that is absent', async (t) => {
+  const gateway = await setUp(t);
+  const nameOf = async (email: unknown): Promise<unknown> => {
+    const token = mint(key, adminClaims('gw:read', { email }));
+    return ((await (await call(gateway, token, 'GET', '/v1/session')).json()) as { name: unknown }).name;
+  };
+  t.equal(await nameOf('n'.repeat(500)), `login:${'n'.repeat(128)}`);
+  t.equal(await nameOf(undefined), 'login:alice');
+});
+
+t.test('a token that has ended is no guess: others at its address may sign in', async (t) => {
+  const gateway = await setUp(t);
+  const ended = mint(key, adminClaims('gw:read', { iat: nowSeconds() - 900, exp: nowSeconds() - 600 }));
+  for (let count = 0; count < 12; count++)
+    t.equal((await call(gateway, ended, 'GET', '/v1/status')).status, 401);
+  t.equal((await gateway.admin('GET', '/v1/session')).status, 200);
 });
