@@ -53,6 +53,9 @@ const HEALTHY_SERVICES: ReadonlySet<string> = new Set(['', SERVICE]);
 /** The path is in a message twice, and Envoy adds fields; a certificate of the client may be there, too. */
 const OTHER_ATTRIBUTES_BYTES = 256 * 1024;
 
+/** Anyone may ask for health: what is kept of such a call is small. Longer than the name of any service here. */
+const HEALTH_REQUEST_BYTES = 1024;
+
 const TYPE = 'application/grpc';
 /** With no other encoding of messages than that of Protocol Buffers. */
 const TYPES: ReadonlySet<string> = new Set([TYPE, `${TYPE}+proto`]);
@@ -86,7 +89,8 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
     // Health says nothing about a request, and those who ask for it may be others.
     if (path === CHECK && !askers.has(this.connection.peer)) throw NOT_ASKED;
     const { uriBytes, headerBytes } = gateway.policy.headLimits;
-    const maxBytes = OTHER_ATTRIBUTES_BYTES + 2 * (uriBytes + headerBytes);
+    const maxBytes =
+      path === CHECK ? OTHER_ATTRIBUTES_BYTES + 2 * (uriBytes + headerBytes) : HEALTH_REQUEST_BYTES;
     const message = await unaryMessage(this.request, maxBytes, clock);
     if (path === CHECK) {
       this.#check(readCheckRequest(message));

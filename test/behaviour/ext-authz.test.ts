@@ -1,9 +1,11 @@
 /** Decisions for other proxies by gRPC. docs/forward-auth.md. Rules B2, B10, C1 to C3, C10, F1, G5. */
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { join } from 'node:path';
 import { credentials, status as Status } from '@grpc/grpc-js';
 import t, { type Test } from 'tap';
+import { systemClock, type Clock } from '../../src/clock.ts';
 import { certificateAuthority } from '../support/certificates.ts';
 import { send } from '../support/client.ts';
 import {
@@ -16,7 +18,9 @@ import {
 } from '../support/ext-authz.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { responseOf, type Http2Response } from '../support/http2.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { temporaryFolder } from '../support/process.ts';
+import { startRedis } from '../support/redis.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
@@ -55,7 +59,11 @@ interface Scene {
   readonly forwardedUrl: string;
 }
 
-async function start(t: Test, more: Record<string, unknown> = {}, peers = ['127.0.0.1/32']): Promise<Scene> {
+async function start(
+  t: Test,
+  more: Record<string, unknown> = {},
+  { peers = ['127.0.0.1/32'], clock = systemClock }: { peers?: readonly string[]; clock?: Clock } = {},
+): Promise<Scene> {
   const folder = temporaryFolder(t);
   writeFileSync(join(folder, 'identity.jwk'), JSON.stringify(key.privateKey.export({ format: 'jwk' })));
   const deciding = { host: '127.0.0.1', port: 0, serve: 'decisions', trusted_peers: peers };
@@ -80,7 +88,7 @@ async function start(t: Test, more: Record<string, unknown> = {}, peers = ['127.
       upstreams: { u: { targets: [upstream.url] } },
       ...more,
     },
-    { folder },
+    { folder, clock },
   );
   const { port } = gateway;
   const forwardedUrl = `http://127.0.0.1:${gateway.instance.listeners[1]?.address.port}`;
@@ -456,6 +464,12 @@ t.test('one gateway', async (t) => {
     for (const message of [Buffer.alloc(0), named])
       t.match(await asker.call(HEALTH, message), { code: Status.OK, bytes: Buffer.from([0x08, 1]) });
     t.equal((await asker.call(HEALTH, Buffer.from([0x0a, 1, 0x78]))).code, Status.NOT_FOUND);
+    const large = Buffer.alloc(4 * 1024, 0x61);
+    t.equal(
+      (await asker.call(HEALTH, Buffer.concat([Buffer.from([0x0a, 0x80, 0x20]), large]))).code,
+      Status.RESOURCE_EXHAUSTED,
+      'those who may not ask for decisions fill no memory',
+    );
     t.equal((await asker.call(HEALTH.replace('Check', 'Watch'), named)).code, Status.UNIMPLEMENTED);
   });
 
@@ -499,7 +513,7 @@ t.test('one gateway', async (t) => {
 
 t.test('only trusted peers may ask, and others learn nothing', async (t) => {
   for (const peers of [['10.0.0.0/8'], []]) {
-    const { asker, gateway } = await start(t, {}, peers);
+    const { asker, gateway } = await start(t, {}, { peers });
     const { code, response } = await asker.check(checkRequestOf({ path: '/public' }));
     t.equal(code, Status.PERMISSION_DENIED);
     t.equal(response, undefined);
@@ -534,12 +548,52 @@ t.test('a proxy that gives up before the decision harms nothing', async (t) => {
   t.equal(gateway.instance.inFlight.count, 0);
 });
 
+t.test('H19 a message that does not come is no decision, and the call ends', async (t) => {
+  const clock = new ManualClock();
+  const { gateway, port } = await start(t, {}, { clock });
+  const session = connect(`http://127.0.0.1:${port}`);
+  t.teardown(() => session.destroy());
+  const head = { ':method': 'POST', ':path': CHECK.path, 'content-type': 'application/grpc' };
+  const slow = session.request(head, { endStream: false });
+  slow.write(Buffer.from([0, 0, 0]));
+  await until(() => gateway.instance.inFlight.count === 1);
+  clock.advance(11_000);
+  const [headers] = (await once(slow, 'response')) as [Record<string, unknown>];
+  t.equal(Number(headers['grpc-status']), Status.DEADLINE_EXCEEDED);
+});
+
 t.test('above limits.in_flight a question is decided: 503, with Retry-After', async (t) => {
   const { asker, gateway } = await start(t, { limits: { in_flight: 1 } });
   gateway.instance.inFlight.count = 1;
   const outcome = await asker.ask({ path: '/public' });
   t.match(outcome, { status: 503, code: 'overloaded', headers: { 'retry-after': '1' } });
   gateway.instance.inFlight.count = 0;
+  t.equal((await asker.ask({ path: '/public' })).status, 200);
+});
+
+t.test('V8 while the revocation list is too old, a question with a token is decided: 503', async (t) => {
+  const redis = await startRedis(t);
+  const clock = new ManualClock();
+  const { asker, gateway } = await start(
+    t,
+    { revocation: { store: redis.url, max_view_age: '30s' } },
+    { clock },
+  );
+  const question = { path: '/orders', headers: bearer(good) };
+  t.equal((await asker.ask(question)).status, 200);
+  await redis.kill();
+  await until(() => !gateway.instance.view.connected);
+  t.equal((await asker.ask(question)).status, 200, 'the view serves');
+  clock.advance(31_000);
+  const { code, response } = await asker.check(checkRequestOf(question));
+  t.equal(code, Status.OK, 'a decision, and no error of the call');
+  t.equal(response?.status?.code, Status.UNAVAILABLE);
+  t.match(await asker.ask(question), {
+    status: 503,
+    code: 'revocation_unavailable',
+    headers: { 'retry-after': /^\d+$/ },
+    upstream: {},
+  });
   t.equal((await asker.ask({ path: '/public' })).status, 200);
 });
 
@@ -694,4 +748,8 @@ t.test(`it decides as the dialect forwarded does, for generated requests (seed $
     await Promise.all(Array.from({ length: 20 }, (_, index) => compare(run + index)));
   t.comment(JSON.stringify([...statuses]));
   for (const status of [200, 400, 401, 404]) t.ok(statuses.has(status), `${status} was among them`);
+});
+
+t.test('none of all these listeners has forwarded anything', async (t) => {
+  t.strictSame(upstream.seen, [], 'the upstream saw nothing');
 });
