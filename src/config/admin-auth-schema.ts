@@ -15,7 +15,7 @@ export const adminAuth = z
     ),
     scopes: z
       .strictObject({
-        read: scope('see the status and the lists'),
+        read: scope('see the status, the lists, the traffic, and recent refusals and sessions'),
         revoke: scope('also revoke, undo a revocation, and explain a request'),
         operate: scope('also refresh keys'),
       })

@@ -52,7 +52,7 @@ export const listener = z
       .array(text)
       .optional()
       .describe(
-        'Addresses and networks (CIDR) of the proxies that may ask a decision listener; all others get 403. Without it, every request gets 403.',
+        'Addresses and networks (CIDR) of the proxies that may ask a decision listener; all others get 403 (with ext_authz, PERMISSION_DENIED). Without it, all do.',
       ),
   })
   .describe('A public listener: an address, a port, and what is served there.');
@@ -86,7 +86,7 @@ export const admin = z
     token_file: text
       .optional()
       .describe(
-        'File that contains the bearer token of the admin API. Without a token, /v1/ and the admin page are off.',
+        'File that contains the bearer token of the admin API. Without a token, and without admin.auth, /v1/ and the admin page are off.',
       ),
     tokens: z
       .array(adminToken)

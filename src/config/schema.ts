@@ -168,7 +168,7 @@ export const configurationSchema = z.strictObject({
     .union([positiveCount, z.literal('auto')], 'must be a number from 1, or auto')
     .prefault(1)
     .describe(
-      'Number of processes that serve requests. auto: one for each core that this process may use. Set it where one core is too little. All share the listeners and the admin listener, one configuration and one revocation list. Divided among them: limits.in_flight, limits.connections and upstreams.*.connections. Each has its own: caches, circuit breakers, health checks and introspection.per_client. Changing it needs a restart.',
+      'Number of processes that serve requests. auto: one for each core that this process may use. Set it where one core is too little. All share the listeners and the admin listener, one configuration and one revocation list. Divided among them: limits.in_flight, limits.connections and upstreams.*.connections. Each has its own: caches, circuit breakers, health checks, ejection, introspection.per_client, log.refusals and sessions.entries. Changing it needs a restart.',
     ),
   trusted_proxies: z
     .array(text)

@@ -51,7 +51,7 @@ export const upstream = z.strictObject({
         .string()
         .optional()
         .describe(
-          'Service that health checks ask about by the health protocol of gRPC (grpc.health.v1.Health/Check); an empty string asks about the whole server. Only SERVING counts as healthy. Set it, instead of path, for gRPC servers: targets that are h2c:// or h2://.',
+          'Service that health checks ask about by the health protocol of gRPC (grpc.health.v1.Health/Check); an empty string asks about the whole server. Only SERVING counts as healthy. Set it, instead of path, for gRPC servers: targets that are h2c:// or h2://, or have protocol: auto.',
         ),
       interval: positiveDuration.prefault('10s').describe('Time between two health checks of a target.'),
       timeout: positiveDuration
@@ -83,11 +83,13 @@ export const upstream = z.strictObject({
     .describe(
       'Passive health checks: an address of a target whose requests fail gets no requests for a while. Absent: off.',
     ),
-  tls: tlsClient.optional().describe('TLS to https:// targets: trusted authorities and client certificate.'),
+  tls: tlsClient
+    .optional()
+    .describe('TLS to https:// and h2:// targets: trusted authorities and client certificate.'),
   connections: positiveCount
     .prefault(128)
     .describe(
-      'Largest number of connections from this process to each address of each target. Further requests wait. Raise it for slow responses, up to what the target can bear.',
+      'Largest number of connections from this gateway to each address of each target. Further requests wait. Raise it for slow responses, up to what the target can bear.',
     ),
   streams: positiveCount
     .prefault(100)

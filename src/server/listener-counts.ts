@@ -2,8 +2,7 @@
 import { HANDSHAKE_FAILURES, type HandshakeFailure } from '../tls/handshake-failure.ts';
 
 /** What a client speaks: HTTP/2 over TLS, over TCP, or HTTP/1.1. */
-export const CLIENT_PROTOCOLS = ['http/1.1', 'h2', 'h2c'] as const;
-export type ClientProtocol = (typeof CLIENT_PROTOCOLS)[number];
+export type ClientProtocol = 'http/1.1' | 'h2' | 'h2c';
 
 export class ListenerCounts {
   readonly accepted: Record<ClientProtocol, number> = { 'http/1.1': 0, h2: 0, h2c: 0 };

@@ -1,6 +1,6 @@
 /**
  * Verifies JWTs for routes that must know how things stand now (`auth.fresh`): the gateway verifies the token itself, as on
- * every other route, and then asks its server, for each request anew. No response that was there before counts, and no
+ * every other route, and then asks its server, for each request. No response that was there before counts, and no
  * call that another request began. Rules I5, V12.
  */
 import type { Clock } from '../clock.ts';

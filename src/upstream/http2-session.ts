@@ -44,7 +44,7 @@ const OPTIONS = {
 const MAX_STREAMS = 2 ** 29;
 
 /** The peer speaks another protocol. */
-export class NotHttp2 extends Error {
+class NotHttp2 extends Error {
   override readonly name = 'NotHttp2';
 }
 

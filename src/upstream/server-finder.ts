@@ -26,7 +26,7 @@ export interface FoundServers {
 }
 
 /** A response of DNS over TCP holds thousands, and each gets connections and health checks. */
-export const MAX_SERVERS = 256;
+const MAX_SERVERS = 256;
 
 /** RFC 2782: of weight 0, "a very small chance". */
 const SHARE_OF_ZERO = 0.01;

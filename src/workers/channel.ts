@@ -34,7 +34,7 @@ type Message =
   | { readonly reply: number; readonly failed: string; readonly code: string | undefined };
 
 /** The other end did not respond in time, or is gone. */
-export class ChannelFailed extends Error {
+class ChannelFailed extends Error {
   override readonly name = 'ChannelFailed';
 }
 

@@ -201,7 +201,7 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     t.strictSame(wrong, []);
   });
 
-  t.test('many at once: each line says what became of it, and what is listed is saved', async (t) => {
+  t.test('many at once: each line says what came of it, and what is listed is saved', async (t) => {
     const page = await open(t);
     const wrong = watch(page, gateway);
     await signIn(page, gateway);
@@ -485,6 +485,41 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     t.match(await ask(), /No request with this session has been seen here \(this gateway\)/);
     api['/v1/sessions/search'] = 404;
     t.notMatch(await ask(), /seen/i, 'nothing is pretended');
+  });
+
+  t.test('history, refusals and sessions are those of the gateway itself', async (t) => {
+    const token = tokenOf('nia', 'nia-1');
+    const lacking = mint(key, claimsOf({ sub: 'nia', sid: 'nia-1', scope: 'other' }));
+    t.equal(await status(token), 200);
+    const headers = ['x-request-id', 'from-support-1'];
+    t.equal((await send(gateway.url, '/orders', { token: lacking, headers })).status, 403);
+    const page = await open(t);
+    const wrong = watch(page, gateway);
+    await signIn(page, gateway);
+    await page.getByLabel('Request id').fill('from-support-1');
+    await page.getByRole('button', { name: 'Find refusals' }).click();
+    await page.getByText('1 found (this gateway)').waitFor();
+    const found = page.locator('#refusals').getByRole('listitem');
+    t.equal(await found.count(), 1);
+    t.match(await found.innerText(), /403 insufficient_scope on orders[^]*It lacks: orders:read\./);
+    await page.getByLabel('Request id').fill('of-no-request');
+    await page.getByRole('button', { name: 'Find refusals' }).click();
+    await page.getByText('No such refusal is among the latest (this gateway).').waitFor();
+    // The step of now is in the history once it is over.
+    const orders = page.locator('.tile').filter({ has: page.getByText('Route orders', { exact: true }) });
+    await orders.filter({ hasText: /refused/i }).waitFor();
+    await page.getByRole('img', { name: /^Requests a second/ }).waitFor();
+    await page.locator('#kind').selectOption({ index: 0 });
+    await page.locator('#value').fill('nia-1');
+    await page.getByRole('button', { name: 'Preview', exact: true }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.waitFor();
+    t.match(
+      await dialog.innerText(),
+      /Seen lately \(this gateway\):\s+Session with the hash [\w-]{16}, client web: 2 requests in the last hour/,
+    );
+    await page.keyboard.press('Escape');
+    t.strictSame(wrong, []);
   });
 
   t.test('what the role cannot do is disabled, and the page says why', async (t) => {

@@ -286,7 +286,9 @@ t.test('log, metrics and status name the upstreams of a list', async (t) => {
   );
   await send(telling.url, '/sticky', { token: tokenOf({ beta: true }) });
   await send(telling.url, '/one', { token: tokenOf() });
+  const before = seen();
   await send(telling.url, '/sticky');
+  t.equal(seen(), before, 'the upstreams saw nothing');
   await until(() => telling.log.filter(({ msg }) => msg === 'request').length === 3);
   const lines = telling.log.filter(({ msg }) => msg === 'request');
   t.strictSame(

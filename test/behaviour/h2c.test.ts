@@ -152,8 +152,11 @@ t.test('C13 what only begins like a preface is HTTP/1.1, and so is a preface beh
     ],
   };
   for (const [name, [parts, expected]] of Object.entries(requests)) {
+    const before = upstream.seen.length;
     const client = await sendParts(t, gateway, parts);
     t.strictSame(statuses(client), expected, name);
+    const passed = expected.filter((status) => status === 200).length;
+    t.equal(upstream.seen.length - before, passed, `${name}: the upstream saw no other request`);
   }
   t.strictSame(
     upstream.seen.filter(({ headers }) => headers.upgrade !== undefined),
@@ -251,12 +254,13 @@ t.test('limits and checks of HTTP/2 hold: fields, sizes, resets, connections', a
 
 t.test('a decision listener speaks it, and a trusted proxy says what its clients use', async (t) => {
   const listener = { serve: 'decisions', dialect: 'request', trusted_peers: ['127.0.0.1'] };
-  const { ask } = await start(t, { listener });
+  const { ask, upstream } = await start(t, { listener });
   t.equal((await ask('/a')).status, 401);
   t.match(await ask('/a', { authorization: `Bearer ${mint(key)}` }), {
     status: 200,
     headers: { 'x-user-id': /./ },
   });
+  t.strictSame(upstream.seen, [], 'a decision forwards nothing');
   const behind = await start(t, { more: { trusted_proxies: ['127.0.0.1'] } });
   t.equal(
     (await behind.ask('/open', { 'x-forwarded-proto': 'https', 'x-forwarded-for': '10.0.0.1' })).status,

@@ -1,4 +1,4 @@
-/** `protocol: auto`: the target chooses between HTTP/2 and HTTP/1.1, on each connection anew. Rules H12, H15. */
+/** `protocol: auto`: the target chooses between HTTP/2 and HTTP/1.1, on each connection. Rules H12, H15. */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
@@ -148,6 +148,17 @@ t.test(
     }
   },
 );
+
+t.test('a gateway that stops ends an attempt to connect', async (t) => {
+  const mute = await startRawUpstream(t, () => undefined);
+  const u = { targets: [mute.url.replace('http:', 'https:')], protocol: 'auto', connect_timeout: '1h' };
+  const gateway = await startGateway(t, { timeouts: { drain: '0s' }, routes: [ROUTE], upstreams: { u } });
+  const cut = t.rejects(send(gateway.url, '/'));
+  await until(() => mute.sockets.length === 1);
+  await gateway.stop();
+  await cut;
+  await until(() => mute.sockets.every(({ destroyed }) => destroyed));
+});
 
 t.test('health checks and check --online speak what the server chooses', { skip: noOpenssl }, async (t) => {
   const { upstream, folder } = await setUp(t);

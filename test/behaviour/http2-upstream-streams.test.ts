@@ -7,7 +7,14 @@ import t, { type Test } from 'tap';
 import { send, sendRaw } from '../support/client.ts';
 import { sallyport } from '../support/command.ts';
 import { OPEN } from '../support/forwarding.ts';
-import { startGateway, until, withTestPorts, type TestGateway } from '../support/gateway.ts';
+import {
+  handled,
+  standsStill,
+  startGateway,
+  until,
+  withTestPorts,
+  type TestGateway,
+} from '../support/gateway.ts';
 import { startHttp2Server, startHttp2Upstream, startRawHttp2Upstream } from '../support/http2-upstream.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { temporaryFolder } from '../support/process.ts';
@@ -128,15 +135,14 @@ t.test('C20 a slow upstream stops the upload by the window', async (t) => {
   const upload = httpRequest(`${gateway.url}/open`, { method: 'POST', agent: false });
   const chunk = Buffer.alloc(256 * 1024);
   let sent = 0;
-  while (sent < 400 && upload.write(chunk)) sent++;
-  while (sent < 400) {
-    const drained = await Promise.race([
-      once(upload, 'drain').then(() => true),
-      new Promise<boolean>((resolve) => setTimeout(resolve, 500, false)),
-    ]);
-    if (!drained) break;
+  const more = (): void => {
     while (sent < 400 && upload.write(chunk)) sent++;
-  }
+  };
+  upload.on('drain', more);
+  more();
+  await until(() => held.length === 1);
+  await standsStill(gateway, () => sent);
+  upload.off('drain', more);
   t.ok(sent < 400, `${sent} chunks were taken`);
   upload.end();
   held[0]?.resume();
@@ -218,6 +224,35 @@ t.test("the peer's own limit of streams holds", async (t) => {
   const all = await Promise.all(Array.from({ length: 60 }, () => send(gateway.url, '/open')));
   t.ok(all.every(({ status }) => status === 200));
   t.ok(most <= 3, String(most));
+});
+
+t.test('while the peer allows no stream, requests wait, and no other connection is opened', async (t) => {
+  const upstream = await startHttp2Upstream(t, undefined, { settings: { maxConcurrentStreams: 0 } });
+  const gateway = await start(t, [upstream.url]);
+  const all = Array.from({ length: 3 }, () => send(gateway.url, '/open'));
+  await until(async () => (await inFlight(gateway)) === 3 && upstream.opened > 0);
+  await handled(gateway);
+  t.equal(upstream.opened, 1);
+  for (const session of upstream.sessions) session.settings({ maxConcurrentStreams: 10 });
+  t.ok((await Promise.all(all)).every(({ status }) => status === 200));
+  t.equal(upstream.opened, 1);
+});
+
+t.test('a connection without streams is closed after a minute', async (t) => {
+  const clock = new ManualClock();
+  const upstream = await startHttp2Upstream(t);
+  const configuration = { routes: [OPEN], upstreams: { u: { targets: [upstream.url] } } };
+  const gateway = await startGateway(t, configuration, { clock });
+  t.equal((await send(gateway.url, '/open')).status, 200);
+  clock.advance(50_000);
+  await handled(gateway);
+  t.equal(upstream.sessions.size, 1);
+  await until(() => {
+    clock.advance(1_000);
+    return upstream.sessions.size === 0;
+  });
+  t.equal((await send(gateway.url, '/open')).status, 200);
+  t.equal(upstream.opened, 2);
 });
 
 t.test(

@@ -442,3 +442,29 @@ t.test('a change while a reload waits for keys leads to another reload', { buffe
   held[0]?.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [key.jwk] }));
   await until(async () => (await send(gateway.url, '/b', { token: mint(key) })).status === 200);
 });
+
+t.test(
+  'weights of targets that stay take effect when a prepared reload is committed, not before',
+  async (t) => {
+    const [one, other] = [await startUpstream(t), await startUpstream(t)];
+    const configuration = (weight: number) => ({
+      routes: [route('a', { auth: { mode: 'none' } })],
+      upstreams: { u: { targets: [{ url: one.url, weight }, other.url] } },
+    });
+    const gateway = await startGateway(t, configuration(1));
+    const sharesOfFour = async (): Promise<number[]> => {
+      const before = [one.seen.length, other.seen.length];
+      for (let count = 0; count < 4; count++) t.equal((await send(gateway.url, '/a')).status, 200);
+      return [one.seen.length - (before[0] ?? 0), other.seen.length - (before[1] ?? 0)];
+    };
+    t.strictSame(await sharesOfFour(), [2, 2]);
+    const discarded = await gateway.instance.prepare(loadedFrom(configuration(3)));
+    t.strictSame(await sharesOfFour(), [2, 2], 'it is only prepared');
+    discarded?.discard();
+    t.strictSame(await sharesOfFour(), [2, 2]);
+    const prepared = await gateway.instance.prepare(loadedFrom(configuration(3)));
+    t.strictSame(await sharesOfFour(), [2, 2]);
+    prepared?.commit();
+    t.strictSame(await sharesOfFour(), [3, 1]);
+  },
+);

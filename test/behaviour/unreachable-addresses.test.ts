@@ -49,8 +49,10 @@ t.test(
   'an address that takes no connection, and does not refuse it either, delays a first request only',
   async (t) => {
     // It accepts, but never says that it speaks HTTP/2: as a packet filter that drops.
-    const { gateway, members, clock } = await startMovingTargets(t, ['127.0.0.2'], {
+    const { gateway, members } = await startMovingTargets(t, ['127.0.0.2'], {
       scheme: 'h2c',
+      // No request may wait for it.
+      upstream: { connect_timeout: '1h' },
       records: () => ({ a: ['127.0.0.2', '127.0.0.9'] }),
     });
     const sockets: Socket[] = [];
@@ -69,11 +71,6 @@ t.test(
       shown.map(({ state }) => state),
       ['up', 'unreachable'],
     );
-    t.equal(
-      gateway.log.filter(({ status, duration_ms }) => status === 200 && Number(duration_ms) > 2_000).length,
-      0,
-    );
-    t.ok(clock);
   },
 );
 

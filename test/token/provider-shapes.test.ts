@@ -1,6 +1,6 @@
 /**
  * The published token shapes of every provider, with the configurations of docs/providers/: what must pass passes, with
- * the same identity headers whoever issued the token, and the other tokens of the same server are refused.
+ * the same identity headers whichever issuer the token is of, and the other tokens of the same server are refused.
  */
 import t, { type Test } from 'tap';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -161,7 +161,7 @@ t.test('every provider has a shape, and every page one for each of its providers
   t.strictSame([...new Set(SHAPES.map(({ page }) => page))].toSorted(), pages.toSorted());
 });
 
-t.test('user, client and scopes have the same form whoever issued the token', async (t) => {
+t.test('user, client and scopes have the same form, whichever issuer the token is of', async (t) => {
   for (const shape of SHAPES) {
     const { 'x-user-id': user, 'x-client-id': client, 'x-scopes': scopes } = shape.upstream;
     t.match(user, /^[!-~]+$/, nameOf(shape));

@@ -65,6 +65,25 @@ t.test(
   },
 );
 
+t.test('of gauges that warn, that of the worker which is worst off shows', async (t) => {
+  const worst: Record<string, number> = {
+    sallyport_upstream_target_healthy: 3,
+    sallyport_revocation_store_connected: 3,
+    sallyport_revocation_entries: 3,
+    sallyport_tls_certificate_expiry_timestamp_seconds: 3,
+    sallyport_jwks_last_success_timestamp_seconds: 3,
+    sallyport_jwks_age_seconds: 4,
+    sallyport_upstream_members: 4,
+    process_open_fds: 4,
+    process_max_fds: 3,
+    nodejs_eventloop_lag_p99_seconds: 4,
+  };
+  const gauges = (value: number) =>
+    Object.keys(worst).map((name) => ({ name, help: name, type: 'gauge', values: [{ value, labels: {} }] }));
+  const { body } = await snapshotText(mergedSnapshot([gauges(4), gauges(3)]));
+  for (const [name, value] of Object.entries(worst)) t.match(body, new RegExp(`^${name} ${value}$`, 'm'));
+});
+
 t.test('limits are divided so that the workers together have what one process had', async (t) => {
   const { loaded } = await startGateway(t, configuration);
   const shares = [1, 2, 3].map((id) => configurationOf(loaded, id, 3, 'key').configuration);

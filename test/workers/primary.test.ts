@@ -1,0 +1,232 @@
+/** The primary and workers that a test plays: those that fall silent, refuse, or end. Rules V7, G6. */
+import t, { type Test } from 'tap';
+import type { LoadedConfiguration } from '../../src/config/load.ts';
+import { createLog } from '../../src/telemetry/logger.ts';
+import type { PrimaryCalls } from '../../src/workers/calls.ts';
+import { Channel } from '../../src/workers/channel.ts';
+import { Primary } from '../../src/workers/primary.ts';
+import type { WorkerProcess } from '../../src/workers/worker-link.ts';
+import { ADMIN_TOKEN, loginIssuer, until } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { reloaded } from '../support/moving-targets.ts';
+import { pipes } from '../support/pipes.ts';
+import { createKey, ISSUER } from '../support/tokens.ts';
+
+const KEY = createKey();
+const never = new Promise<never>(() => undefined);
+
+interface Played {
+  readonly id: number;
+  /** What it was asked for. */
+  readonly calls: string[];
+  /** What it replies, instead of nothing in particular, by the name of the call. */
+  readonly replies: Record<string, () => unknown>;
+  readonly primary: Channel<PrimaryCalls>;
+  end(): void;
+  hasEnded: boolean;
+}
+
+const CALLS = ['begin', 'listen', 'refuse', 'changes', 'keys', 'prepare', 'commit', 'discard', 'drain'];
+const REPLIES: Record<string, () => unknown> = {
+  begin: () => [],
+  prepare: () => [],
+  metrics: () => [],
+  history: () => [],
+  refusals: () => ({ found: [], silent: [] }),
+  sessions: () => ({ found: [], silent: [] }),
+};
+
+function playWorker(id: number, clock: ManualClock, played: Played[]): WorkerProcess {
+  const [ours, theirs] = pipes();
+  const { promise: ended, resolve } = Promise.withResolvers<number | string>();
+  const calls: string[] = [];
+  const replies: Record<string, () => unknown> = { ...REPLIES };
+  const handlers = Object.fromEntries(
+    [...new Set([...CALLS, ...Object.keys(REPLIES)])].map((name) => [
+      name,
+      async () => {
+        calls.push(name);
+        const reply = await replies[name]?.();
+        if (name === 'drain') setImmediate(end);
+        return reply;
+      },
+    ]),
+  );
+  const end = (): void => {
+    worker.hasEnded = true;
+    resolve('SIGKILL');
+  };
+  const worker: Played = {
+    ...{ id, calls, replies, end, hasEnded: false },
+    primary: new Channel<PrimaryCalls>(theirs, clock, handlers),
+  };
+  played.push(worker);
+  return { pid: id, pipe: ours, kill: end, ended };
+}
+
+const configurationOf = (changes: Record<string, unknown> = {}): LoadedConfiguration =>
+  reloaded({
+    workers: 2,
+    issuers: { login: loginIssuer(KEY) },
+    routes: [{ name: 'r', match: {}, upstream: 'u' }],
+    upstreams: { u: { targets: ['http://127.0.0.1:1'] } },
+    ...changes,
+  });
+
+async function start(t: Test) {
+  const clock = new ManualClock();
+  const played: Played[] = [];
+  const log: Record<string, unknown>[] = [];
+  const primary = new Primary(configurationOf(), {
+    log: createLog({ write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>) }),
+    clock,
+    count: 2,
+    startProcess: (id) => playWorker(id, clock, played),
+  });
+  t.teardown(() => primary.stop());
+  await primary.start();
+  const admin = (method: string, path: string, body?: object): Promise<Response> =>
+    fetch(`http://${primary.addresses.admin}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+  /** The one that has this number now. */
+  const worker = (id: number): Played => {
+    const found = played.findLast((each) => each.id === id);
+    if (!found) throw new Error(`worker ${id} was not started`);
+    return found;
+  };
+  return { clock, primary, played, worker, admin, log };
+}
+
+type Scene = Awaited<ReturnType<typeof start>>;
+
+/** Time passes in steps, until something has happened. */
+async function passUntil({ clock }: Scene, happened: () => boolean): Promise<void> {
+  await until(() => {
+    clock.advance(100);
+    return happened();
+  });
+}
+
+t.test('V7 a worker that does not confirm a revocation is ended before the 201', async (t) => {
+  const scene = await start(t);
+  const { admin, worker, clock } = scene;
+  const silent = worker(2);
+  silent.replies['refuse'] = () => never;
+  let status: number | undefined;
+  const body = { issuer: ISSUER, subject: 'eve' };
+  const created = admin('POST', '/v1/revocations', body).then((response) => (status = response.status));
+  await until(() => silent.calls.includes('refuse') && worker(1).calls.includes('refuse'));
+  clock.advance(4_000);
+  t.equal(status, undefined, 'it may still confirm');
+  t.notOk(silent.hasEnded);
+  await passUntil(scene, () => silent.hasEnded);
+  t.equal(await created, 201);
+  await passUntil(scene, () => worker(2) !== silent);
+  await until(() => worker(2).calls.includes('begin'));
+});
+
+t.test('a worker that ends again and again is replaced later each time', async (t) => {
+  const scene = await start(t);
+  const { worker, log, clock } = scene;
+  for (let failures = 1; failures <= 7; failures++) {
+    const last = worker(1);
+    last.end();
+    await passUntil(scene, () => worker(1) !== last);
+  }
+  clock.advance(61_000);
+  worker(1).end();
+  await until(() => log.filter(({ pause_ms }) => pause_ms !== undefined).length === 8);
+  t.strictSame(
+    log.flatMap(({ pause_ms }) => (pause_ms === undefined ? [] : [pause_ms])),
+    [100, 200, 400, 800, 1_600, 3_200, 5_000, 100],
+  );
+});
+
+t.test('a reload that one worker cannot take is taken by none', async (t) => {
+  const { primary, worker } = await start(t);
+  worker(2).replies['prepare'] = () => ['test.json: the file of a key is gone'];
+  const route = { name: 'other', match: {}, upstream: 'u' };
+  const refused: unknown = await primary.reload(configurationOf({ routes: [route] })).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  t.match(refused, { problems: ['test.json: the file of a key is gone'] });
+  await until(() => [1, 2].every((id) => worker(id).calls.includes('discard')));
+  t.notOk([1, 2].some((id) => worker(id).calls.includes('commit')));
+  t.strictSame(
+    primary.instance.policy.routes.map(({ name }) => name),
+    ['r'],
+  );
+  worker(2).replies['prepare'] = () => [];
+  await primary.reload(configurationOf({ routes: [route] }));
+  t.ok([1, 2].every((id) => worker(id).calls.includes('commit')));
+});
+
+t.test('a worker that does not say whether it can take a reload is ended; the others take it', async (t) => {
+  const scene = await start(t);
+  const { primary, worker } = scene;
+  const silent = worker(2);
+  silent.replies['prepare'] = () => never;
+  let isOver = false;
+  const reloading = primary
+    .reload(configurationOf({ routes: [{ name: 'other', match: {}, upstream: 'u' }] }))
+    .then(() => (isOver = true));
+  await passUntil(scene, () => isOver);
+  await reloading;
+  t.ok(silent.hasEnded);
+  t.ok(worker(1).calls.includes('commit'));
+});
+
+t.test('ready once all workers are; after that while half of them are', async (t) => {
+  const { primary, worker } = await start(t);
+  const readyz = async (): Promise<string> => {
+    const response = await fetch(`http://${primary.addresses.admin}/readyz?verbose`);
+    return `${response.status} ${await response.text()}`;
+  };
+  await primary.instance.ready();
+  await worker(1).primary.call('ready', undefined);
+  t.match(await readyz(), /^503 [^]*\[\+\] worker 1\n\[-\] worker 2: not ready\nnot ready\n$/);
+  await worker(2).primary.call('ready', undefined);
+  t.match(await readyz(), /^200 [^]*\[\+\] worker 2\nok\n$/);
+  worker(1).end();
+  await until(async () => (await readyz()).includes('[-] worker 1'));
+  t.match(await readyz(), /^200 /);
+  worker(2).end();
+  await until(async () => (await readyz()).startsWith('503'));
+});
+
+t.test('what workers have seen is told as one, and a worker that does not say is named', async (t) => {
+  const scene = await start(t);
+  const { admin, worker } = scene;
+  const session = { issuer: 'login', session_hash: 'h', subject_hash: 's', client_id: 'c' };
+  const seenAt = (first_seen: number, last_seen: number, address: string) => () => ({
+    found: [{ ...session, first_seen, last_seen, requests_last_hour: 2, addresses: [address] }],
+    silent: [],
+  });
+  worker(1).replies['sessions'] = seenAt(20, 90, '203.0.113.1');
+  worker(2).replies['sessions'] = seenAt(10, 80, '203.0.113.2');
+  const search = async (): Promise<unknown> =>
+    (await admin('POST', '/v1/sessions/search', { session: 'x' })).json();
+  t.match(await search(), {
+    gateways: { silent: [] },
+    sessions: [
+      {
+        ...session,
+        first_seen: 10,
+        last_seen: 90,
+        requests_last_hour: 4,
+        addresses: ['203.0.113.1', '203.0.113.2'],
+      },
+    ],
+  });
+  worker(2).replies['sessions'] = () => never;
+  let found: unknown;
+  const searching = search().then((said) => (found = said));
+  await until(() => worker(2).calls.filter((name) => name === 'sessions').length === 2);
+  await passUntil(scene, () => found !== undefined);
+  await searching;
+  t.match(found, { gateways: { silent: ['sallyport worker 2'] }, sessions: [{ first_seen: 20 }] });
+});
