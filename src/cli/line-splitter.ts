@@ -1,33 +1,39 @@
-/** Cuts a stream of text into blocks of whole lines. What has no line end waits for it, up to a size. */
+/** Cuts a stream of bytes into blocks of whole lines. What has no line end waits for it, up to a size. */
 
 /** Longer than any line that a gateway writes. */
-const MAX_CHARACTERS = 1024 * 1024;
+const MAX_BYTES = 1024 * 1024;
+const LINE_END = 0x0a;
+const NOTHING = Buffer.alloc(0);
 
 export class LineSplitter {
-  readonly #take: (text: string, lines: number) => void;
-  #rest = '';
+  readonly #take: (bytes: Buffer) => void;
+  #rest: Buffer = NOTHING;
 
-  /** @param take gets whole lines, each with its line end, and how many they are */
-  constructor(take: (text: string, lines: number) => void) {
+  /** @param take gets whole lines, each with its line end */
+  constructor(take: (bytes: Buffer) => void) {
     this.#take = take;
   }
 
-  add(text: string): void {
-    const end = text.lastIndexOf('\n') + 1;
+  add(bytes: Buffer): void {
+    const end = bytes.lastIndexOf(LINE_END) + 1;
     if (end > 0) {
-      const block = this.#rest + text.slice(0, end);
-      let lines = 0;
-      for (let at = block.indexOf('\n'); at >= 0; at = block.indexOf('\n', at + 1)) lines++;
-      this.#take(block, lines);
-      this.#rest = '';
+      const whole = bytes.subarray(0, end);
+      this.#take(this.#rest.length > 0 ? Buffer.concat([this.#rest, whole]) : whole);
+      this.#rest = NOTHING;
     }
-    this.#rest += text.slice(end);
-    if (this.#rest.length > MAX_CHARACTERS) this.end();
+    if (end < bytes.length) this.#rest = Buffer.concat([this.#rest, bytes.subarray(end)]);
+    if (this.#rest.length > MAX_BYTES) this.end();
   }
 
   /** Nothing more comes: what has no line end gets one. */
   end(): void {
-    if (this.#rest !== '') this.#take(`${this.#rest}\n`, 1);
-    this.#rest = '';
+    if (this.#rest.length > 0) this.#take(Buffer.concat([this.#rest, Buffer.of(LINE_END)]));
+    this.#rest = NOTHING;
   }
+}
+
+export function countLines(bytes: Buffer): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(LINE_END); at >= 0; at = bytes.indexOf(LINE_END, at + 1)) lines++;
+  return lines;
 }

@@ -21,8 +21,8 @@ export interface LogOutput {
   readonly isTerminal: boolean;
   /** Writes what waits. Never throws. */
   readonly flush: () => void;
-  /** Takes whole lines of JSON that another process has written. */
-  readonly relay: (text: string, lines: number) => void;
+  /** Takes whole lines of JSON, ASCII, that another process has written. */
+  readonly relay: (bytes: Buffer) => void;
 }
 
 /** @param mark what each line gets before it is written: this process relays its lines to another one */
@@ -38,10 +38,13 @@ export async function openLog(mark?: (line: string) => string): Promise<LogOutpu
   const destination = await destinationOf(writer, isTerminal, mark);
   const log: Log = { ...createLog(destination), dropped: () => writer.dropped };
   setInterval(() => writer.flush(), FLUSH_MS).unref();
-  return { log, isTerminal, flush, relay: (text, lines) => relayTo(destination, text, lines) };
+  return { log, isTerminal, flush, relay: (bytes) => relayTo(destination, bytes) };
 }
 
-type Destination = LogDestination & { write(text: string, kind?: LineKind, lines?: number): void };
+type Destination = LogDestination & {
+  write(text: string, kind?: LineKind): void;
+  writeBlock(bytes: Buffer): void;
+};
 
 async function destinationOf(
   writer: LogWriter,
@@ -49,26 +52,29 @@ async function destinationOf(
   mark: ((line: string) => string) | undefined,
 ): Promise<Destination> {
   if (isTerminal) return prettyDestination(writer);
-  return mark ? { write: (line, kind) => writer.write(mark(line), kind) } : writer;
+  if (!mark) return writer;
+  return {
+    write: (line, kind) => writer.write(mark(line), kind),
+    writeBlock: (bytes) => writer.writeBlock(bytes),
+  };
 }
 
 /** An audit line among them is kept as one of this process is. */
-function relayTo(destination: Destination, text: string, lines: number): void {
-  if (!text.includes(AUDIT_MEMBER)) {
-    destination.write(text, 'event', lines);
+function relayTo(destination: Destination, bytes: Buffer): void {
+  if (!bytes.includes(AUDIT_MEMBER, 0, 'latin1')) {
+    destination.writeBlock(bytes);
     return;
   }
-  for (const line of text.match(/.*\n/g) ?? [])
+  for (const line of bytes.toString('latin1').match(/.*\n/g) ?? [])
     destination.write(line, line.includes(AUDIT_MEMBER) ? 'audit' : 'event');
 }
 
 async function prettyDestination(writer: LogWriter): Promise<Destination> {
   const { prettyFactory } = await import('pino-pretty');
   const pretty = prettyFactory({ colorize: !process.env['NO_COLOR'], singleLine: true });
-  return {
-    write(text, kind) {
-      for (const line of text.match(/.*\n/g) ?? []) writer.write(asciiJson(pretty(line)), kind);
-      writer.flush();
-    },
+  const write = (text: string, kind?: LineKind): void => {
+    for (const line of text.match(/.*\n/g) ?? []) writer.write(asciiJson(pretty(line)), kind);
+    writer.flush();
   };
+  return { write, writeBlock: (bytes) => write(bytes.toString('latin1')) };
 }

@@ -9,6 +9,7 @@
 import { write, writeSync } from 'node:fs';
 import { systemClock, type Clock } from '../clock.ts';
 import type { LineKind } from '../telemetry/logger.ts';
+import { countLines } from './line-splitter.ts';
 
 /** The largest block that is written at once, unless one line is larger. Lines are ASCII: characters are bytes. */
 const BLOCK_CHARACTERS = 64 * 1024;
@@ -24,10 +25,11 @@ const LAST_PAUSE_MS = 10;
 
 const STANDARD_ERROR = 2;
 
-/** Whole lines that are written together. */
+/** Whole lines that are written together: text that grows, or bytes as another process wrote them. */
 interface Block {
   text: string;
   lines: number;
+  readonly bytes?: Buffer;
 }
 
 export interface LogWriterOptions {
@@ -78,27 +80,40 @@ export class LogWriter {
 
   /**
    * Takes one line with its line end, ASCII. Never throws.
-   *
-   * @param lines how many it is, where it is not one
    */
-  write(line: string, kind: LineKind = 'event', lines = 1): void {
+  write(line: string, kind: LineKind = 'event'): void {
     if (kind === 'audit') {
       this.#audit += line;
       this.flush();
       return;
     }
     const limit = kind === 'request' ? WAITING_CHARACTERS : WAITING_CHARACTERS + EVENT_CHARACTERS;
-    if (this.#characters + line.length > limit) {
-      this.#dropped += lines;
-      this.#untold += lines;
-      return;
-    }
+    if (!this.#hasRoom(line.length, 1, limit)) return;
     const last = this.#blocks.at(-1);
-    if (last !== undefined && last.text.length + line.length <= this.#blockCharacters) {
+    if (last && !last.bytes && last.text.length + line.length <= this.#blockCharacters) {
       last.text += line;
-      last.lines += lines;
-    } else this.#blocks.push({ text: line, lines });
-    this.#characters += line.length;
+      last.lines++;
+    } else this.#blocks.push({ text: line, lines: 1 });
+    this.#waits(line.length);
+  }
+
+  /** Takes whole lines, ASCII, as they are: nothing is made of them that the collector would have to clean up. Never throws. */
+  writeBlock(bytes: Buffer): void {
+    const lines = countLines(bytes);
+    if (!this.#hasRoom(bytes.length, lines, WAITING_CHARACTERS + EVENT_CHARACTERS)) return;
+    this.#blocks.push({ text: '', bytes, lines });
+    this.#waits(bytes.length);
+  }
+
+  #hasRoom(characters: number, lines: number, limit: number): boolean {
+    if (this.#characters + characters <= limit) return true;
+    this.#dropped += lines;
+    this.#untold += lines;
+    return false;
+  }
+
+  #waits(characters: number): void {
+    this.#characters += characters;
     if (this.#characters >= this.#blockCharacters && !this.#current) this.flush();
   }
 
@@ -167,11 +182,12 @@ export class LogWriter {
     if (this.#current) return this.#current.bytes;
     const auditText = this.#audit;
     this.#audit = '';
-    const block = auditText === '' ? this.#blocks.shift() : { text: auditText, lines: 0 };
+    const block: Block | undefined = auditText === '' ? this.#blocks.shift() : { text: auditText, lines: 0 };
     if (!block) return undefined;
-    if (auditText === '') this.#characters -= block.text.length;
     // Latin-1: ASCII is that, too, and it is only copied.
-    this.#current = { bytes: Buffer.from(block.text, 'latin1'), lines: block.lines, auditText };
+    const bytes = block.bytes ?? Buffer.from(block.text, 'latin1');
+    if (auditText === '') this.#characters -= bytes.length;
+    this.#current = { bytes, lines: block.lines, auditText };
     return this.#current.bytes;
   }
 

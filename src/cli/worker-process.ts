@@ -19,7 +19,7 @@ export function startWorkerProcess(id: number, relay: LogOutput['relay']): Worke
     serialization: 'advanced',
   });
   const lines = new LineSplitter(relay);
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => lines.add(text));
+  child.stdout?.on('data', (bytes: Buffer) => lines.add(bytes));
   const { promise: ended, resolve } = Promise.withResolvers<number | string>();
   // It could not be started at all: there is no end to wait for.
   child.on('error', (error: NodeJS.ErrnoException) => {
