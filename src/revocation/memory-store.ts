@@ -3,6 +3,7 @@
  * gateway learns of them.
  */
 import type { Clock } from '../clock.ts';
+import { MemoryBoard } from './memory-board.ts';
 import { compareListed, pageOf, parseCursor } from './list-cursor.ts';
 import {
   compareVersions,
@@ -28,6 +29,7 @@ const HEARTBEAT_MS = 500;
 
 export class MemoryStore implements RevocationStore {
   readonly kind = 'memory';
+  readonly board: MemoryBoard;
   readonly #clock: Clock;
   readonly #entries = new Map<string, RevocationEntry>();
   readonly #followers = new Set<
@@ -37,6 +39,7 @@ export class MemoryStore implements RevocationStore {
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.board = new MemoryBoard(clock);
   }
 
   async nowMs(): Promise<number> {

@@ -7,9 +7,11 @@
 import { Cluster, Redis, type RedisOptions as AnyRedisOptions } from 'ioredis';
 import type { TlsClient } from '../tls/client-options.ts';
 import {
+  BEAT_SCRIPT,
   INVENTORY_SCRIPT,
   KEY_NAMES,
   MERGE_SCRIPT,
+  PUT_SCRIPT,
   RENEW_SCRIPT,
   REVOKE_SCRIPT,
   UNDO_SCRIPT,
@@ -48,17 +50,25 @@ interface Scripts {
   sallyportInventory(
     ...args: string[]
   ): Promise<[lastId: string, count: number, checksum: string, replicationId: string]>;
+  sallyportBeat(key: string, id: string, text: string, keptMs: string): Promise<number>;
+  sallyportPut(key: string, text: string, keptMs: string): Promise<number>;
 }
 /** A connection that knows our scripts. */
 export type ScriptedRedis = (Redis | Cluster) & Scripts;
 
-const SCRIPTS: Readonly<Record<keyof Scripts, string>> = {
-  sallyportRevoke: REVOKE_SCRIPT,
-  sallyportUndo: UNDO_SCRIPT,
-  sallyportRenew: RENEW_SCRIPT,
-  sallyportMerge: MERGE_SCRIPT,
-  sallyportInventory: INVENTORY_SCRIPT,
+const SCRIPTS: Readonly<Record<keyof Scripts, { readonly lua: string; readonly numberOfKeys: number }>> = {
+  sallyportRevoke: ofList(REVOKE_SCRIPT),
+  sallyportUndo: ofList(UNDO_SCRIPT),
+  sallyportRenew: ofList(RENEW_SCRIPT),
+  sallyportMerge: ofList(MERGE_SCRIPT),
+  sallyportInventory: ofList(INVENTORY_SCRIPT),
+  sallyportBeat: { lua: BEAT_SCRIPT, numberOfKeys: 1 },
+  sallyportPut: { lua: PUT_SCRIPT, numberOfKeys: 1 },
 };
+
+function ofList(lua: string): { lua: string; numberOfKeys: number } {
+  return { lua, numberOfKeys: KEY_NAMES.length };
+}
 
 const CONNECT_TIMEOUT_MS = 2_000;
 /** Redis does not respond to the closing of a connection that waits in XREAD: no reason to wait for it at the end. */
@@ -87,8 +97,7 @@ export function connectRedis(location: RedisLocation, commandTimeoutMs?: number)
     retryStrategy: () => null,
     ...(commandTimeoutMs !== undefined && { commandTimeout: commandTimeoutMs }),
   }) as ScriptedRedis;
-  for (const [name, lua] of Object.entries(SCRIPTS))
-    redis.defineCommand(name, { numberOfKeys: KEY_NAMES.length, lua });
+  for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
   // ioredis tells the cause here, and then rejects with "Connection is closed."
   let cause: unknown;
   redis.on('error', (error) => (cause = causeOf(error)));

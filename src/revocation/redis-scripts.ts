@@ -214,3 +214,21 @@ local replication = redis.pcall('INFO', 'replication')
 local replication_id = type(replication) == 'string' and string.match(replication, 'master_replid:(%x+)') or ''
 return { last, size, redis.call('HGET', clock, 'checksum') or '0', replication_id }
 `;
+
+/** KEYS: {gateway → time_ms|text}. ARGV: id, text, milliseconds that a heartbeat is kept. */
+export const BEAT_SCRIPT = `
+local t = redis.call('TIME')
+local now_ms = t[1] * 1000 + math.floor(t[2] / 1000)
+local beats = redis.call('HGETALL', KEYS[1])
+for index = 1, #beats, 2 do
+  local at_ms = tonumber(string.match(beats[index + 1], '^(%d+)|') or '0')
+  if now_ms - at_ms > tonumber(ARGV[3]) then redis.call('HDEL', KEYS[1], beats[index]) end
+end
+return redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now_ms) .. '|' .. ARGV[2])
+`;
+
+/** KEYS: a box. ARGV: text, milliseconds that the box is kept. */
+export const PUT_SCRIPT = `
+redis.call('RPUSH', KEYS[1], ARGV[1])
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`;

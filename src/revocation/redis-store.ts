@@ -17,6 +17,7 @@ import {
   type Revoked,
 } from './revocation-store.ts';
 import { compareListed, pageOf, parseCursor, type ListPlace } from './list-cursor.ts';
+import { RedisBoard } from './redis-board.ts';
 import type { RedisLocation } from './redis-connection.ts';
 import { detailText, entryOf, liveEntry } from './redis-entry.ts';
 import { RedisLink } from './redis-link.ts';
@@ -29,6 +30,7 @@ const SCAN_COUNT = '2000';
 
 export class RedisStore implements RevocationStore {
   readonly kind = 'redis';
+  readonly board: RedisBoard;
   readonly #clock: Clock;
   readonly #link: RedisLink;
   readonly #key: Readonly<Record<KeyName, string>>;
@@ -42,9 +44,11 @@ export class RedisStore implements RevocationStore {
     this.#clock = clock;
     this.#link = new RedisLink(location, clock);
     // Braces make a hash tag: all keys share one slot of a cluster, so that one script can use them.
-    const named = KEY_NAMES.map((name) => [name, `{${location.keyPrefix}}:revocation:${name}`] as const);
+    const prefix = `{${location.keyPrefix}}:revocation`;
+    const named = KEY_NAMES.map((name) => [name, `${prefix}:${name}`] as const);
     this.#key = Object.fromEntries(named) as Record<KeyName, string>;
     this.#keys = named.map(([, key]) => key);
+    this.board = new RedisBoard(this.#link, prefix);
   }
 
   async nowMs(): Promise<number> {

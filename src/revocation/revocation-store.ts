@@ -2,6 +2,7 @@
  * Where revocations are kept. Three adapters stand behind this interface (memory, SQLite, Redis), and one
  * suite of tests runs over all of them. docs/revocation.md. Rules V5 to V7.
  */
+import type { FleetBoard } from './fleet-board.ts';
 import type { RevocationMark } from './mark.ts';
 import type { RevocationTarget } from './revocation-target.ts';
 
@@ -84,6 +85,8 @@ export interface RevocationStore {
    * How old what it holds was when it was last asked for its position: of a copy. Absent: it holds what there is.
    */
   readonly ageMs?: number;
+  /** Where the gateways that share it find each other. Absent: of a copy, whose original has it. */
+  readonly board?: FleetBoard;
   /** The store's clock, in milliseconds since 1970. */
   nowMs(): Promise<number>;
   /**

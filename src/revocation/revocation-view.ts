@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts';
 import { collectAfterList } from '../gc.ts';
 import type { RevocationMark } from './mark.ts';
 import { MarkTable } from './mark-table.ts';
+import { OwnMarks } from './own-marks.ts';
 import { mergedMark, supersedes } from './merge-rules.ts';
 import {
   PositionLost,
@@ -49,13 +50,8 @@ export class RevocationView extends EventEmitter<ViewEvents> {
   readonly #clock: Clock;
   /** As far as the log was read. */
   readonly #marks: MarkTable;
-  /**
-   * Changes that this gateway has made and the log has not brought yet. In force at once; apart, so that the table
-   * can be compared with the store at a place of the log.
-   */
-  readonly #own = new MarkTable();
-  /** When they were made, by id, on the monotonic clock. */
-  readonly #ownMadeAtMs = new Map<string, number>();
+  /** Apart, so that the table can be compared with the store at a place of the log. */
+  readonly #own = new OwnMarks();
   readonly #stopping = new AbortController();
   #position: Position | undefined;
   #differences = 0;
@@ -96,6 +92,11 @@ export class RevocationView extends EventEmitter<ViewEvents> {
 
   get connected(): boolean {
     return this.#connected;
+  }
+
+  /** Where the log of the store is read to; undefined before the list was ever loaded. */
+  get position(): Position | undefined {
+    return this.#position;
   }
 
   /** Entries in force. */
@@ -147,15 +148,19 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     return (own ?? table.verdict(key, issuedAt)) === true ? table.get(idOfKey(key))?.expiresAt : undefined;
   }
 
+  /** The mark under this id, as it counts here. */
+  mark(id: string): RevocationMark | undefined {
+    return this.#own.get(id) ?? this.#marks.get(id);
+  }
+
   /** Takes in a change that this gateway has made. It counts at once, before the log brings it. */
   apply(marks: readonly RevocationMark[]): void {
     this.#revision++;
     for (const mark of marks) {
-      const known = this.#own.get(mark.id) ?? this.#marks.get(mark.id);
+      const known = this.mark(mark.id);
       const merged = known ? mergedMark(known, mark) : mark;
       if (merged === known) continue;
-      this.#own.set(merged);
-      this.#ownMadeAtMs.set(mark.id, this.#clock.monotonicMs());
+      this.#own.add(merged, this.#clock.monotonicMs());
     }
     if (marks.length > 0) this.emit('applied', marks);
   }
@@ -166,11 +171,6 @@ export class RevocationView extends EventEmitter<ViewEvents> {
       if (own ?? this.#marks.verdict(key, issuedAt) ?? false) return true;
     }
     return false;
-  }
-
-  #forgetOwn(id: string): void {
-    this.#own.delete(id);
-    this.#ownMadeAtMs.delete(id);
   }
 
   async #run(): Promise<void> {
@@ -214,7 +214,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
       const merged = known ? mergedMark(known, mark) : mark;
       if (merged !== known) this.#marks.set(merged);
       const own = this.#own.get(mark.id);
-      if (own && !supersedes(own, mark)) this.#forgetOwn(mark.id);
+      if (own && !supersedes(own, mark)) this.#own.delete(mark.id);
       else if (!own) news.push(mark);
     }
     for (const mark of dropped ?? []) {
@@ -231,7 +231,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     const { size, checksum } = this.#marks;
     const same = complete === 'everything' || (complete.count === size && complete.checksum === checksum);
     // What this gateway changed before the store was asked must have come back by its log.
-    return same && [...this.#ownMadeAtMs.values()].every((madeAtMs) => madeAtMs >= askedAtMs);
+    return same && this.#own.areAllMadeSince(askedAtMs);
   }
 
   /**
@@ -265,7 +265,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     }
     for (const own of [...this.#own.values()]) {
       const known = this.#marks.get(own.id);
-      if (known && !supersedes(own, known)) this.#forgetOwn(own.id);
+      if (known && !supersedes(own, known)) this.#own.delete(own.id);
       else lacking.push(own);
     }
     for (let from = 0; from < lacking.length; from += MERGE_MARKS)
@@ -290,7 +290,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
     this.#cancelSweep = this.#clock.after(SWEEP_MS, () => {
       const nowSeconds = this.#clock.nowMs() / 1000;
       for (const { id, expiresAt } of [...this.#own.values()])
-        if (expiresAt < nowSeconds) this.#forgetOwn(id);
+        if (expiresAt < nowSeconds) this.#own.delete(id);
       if (!this.#isCompared || !this.#connected)
         for (const { id, expiresAt } of [...this.#marks.values()])
           if (expiresAt < nowSeconds) this.#marks.delete(id);

@@ -6,6 +6,7 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import type { Clock } from '../clock.ts';
 import { pageOf, parseCursor } from './list-cursor.ts';
 import { pause } from './abortable-delay.ts';
+import { BOARD_SCHEMA, SqliteBoard } from './sqlite-board.ts';
 import { entryOf, SCHEMA, type Row } from './sqlite-schema.ts';
 import { formatVersion, nextVersion, parseVersion, type RevocationMark, type Version } from './mark.ts';
 import { mergedMark, renewedExpiry, restoredEntry, revise } from './merge-rules.ts';
@@ -30,6 +31,7 @@ const ANNOUNCEMENT_KEPT_MS = 3_600_000;
 
 export class SqliteStore implements RevocationStore {
   readonly kind = 'sqlite';
+  readonly board: SqliteBoard;
   readonly #database: DatabaseSync;
   readonly #clock: Clock;
   readonly #statements = new Map<string, StatementSync>();
@@ -38,7 +40,13 @@ export class SqliteStore implements RevocationStore {
   constructor(file: string, clock: Clock) {
     this.#clock = clock;
     this.#database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
-    this.#database.exec(SCHEMA);
+    this.#database.exec(SCHEMA + BOARD_SCHEMA);
+    const access = {
+      all: <T>(sql: string, ...parameters: SQLInputValue[]) => this.#all<T>(sql, ...parameters),
+      run: (sql: string, ...parameters: SQLInputValue[]) => this.#run(sql, ...parameters),
+      transaction: <T>(work: () => T) => this.#transaction(work),
+    };
+    this.board = new SqliteBoard(access, clock);
   }
 
   async nowMs(): Promise<number> {

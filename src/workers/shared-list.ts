@@ -54,6 +54,7 @@ export class SharedList {
     const store = this.#store;
     return {
       kind: store.kind,
+      ...(store.board && { board: store.board }),
       nowMs: () => store.nowMs(),
       revoke: (request) => this.#revoke(request),
       renew: (id, lifeSeconds) => this.#publish(store.renew(id, lifeSeconds)),

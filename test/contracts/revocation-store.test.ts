@@ -290,6 +290,33 @@ function contract(
         t.ok((await allMarks(store)).has(targetId(tokenId('between'))), 'revocations are read as before');
       },
     );
+
+    t.test(
+      'heartbeats are seen by all until their gateway leaves, and boxes by those who know their name',
+      async (t) => {
+        const others = second?.() ?? store;
+        if (others !== store) t.teardown(() => others.close());
+        const [board, otherBoard] = [store.board, others.board];
+        if (!board || !otherBoard) throw new Error('this store has no board');
+        const seen = async (): Promise<string[]> =>
+          (await otherBoard.heartbeats()).map(({ id, text }) => `${id} ${text}`).toSorted();
+        await board.beat('a', 'first');
+        await otherBoard.beat('b', '{"t":"é|\\n"}');
+        await board.beat('a', 'second');
+        t.strictSame(await seen(), ['a second', 'b {"t":"é|\\n"}']);
+        for (const { ageMs } of await board.heartbeats()) t.ok(ageMs >= 0 && ageMs < 60_000);
+        await board.leave('a');
+        await board.leave('a');
+        t.strictSame(await seen(), ['b {"t":"é|\\n"}']);
+        t.strictSame(await board.read('box', 0), []);
+        await board.put('box', 'one');
+        await otherBoard.put('box', 'two');
+        await board.put('other box', 'three');
+        t.strictSame(await otherBoard.read('box', 0), ['one', 'two']);
+        t.strictSame(await board.read('box', 1), ['two']);
+        t.strictSame(await board.read('box', 2), []);
+      },
+    );
   });
 }
 
@@ -400,6 +427,11 @@ t.test('redis: a user with no more rights than the documents ask for', async (t)
   }
   t.equal(marks, 2);
   t.equal((await listed(store, 1)).length, 1);
+  await store.board.beat('a', 'b');
+  t.equal((await store.board.heartbeats()).length, 1);
+  await store.board.leave('a');
+  await store.board.put('box', 'text');
+  t.strictSame(await store.board.read('box', 0), ['text']);
   const other = new RedisStore({ url, keyPrefix: 'other' }, systemClock);
   t.teardown(() => other.close());
   await t.rejects(other.revoke(request), /NOPERM/);
