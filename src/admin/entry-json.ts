@@ -25,8 +25,21 @@ export interface EntryJson {
   readonly reason: string | null;
 }
 
+/** Which gateways of the fleet refuse by it. */
+export interface ConfirmedJson {
+  /** That share the store, this one among them. */
+  readonly gateways: number;
+  readonly refuse: number;
+  /** When the last of them said so, from when the store had it. */
+  readonly slowest_ms: number;
+  /** Those that did not say so within two seconds. */
+  readonly unconfirmed: readonly string[];
+}
+
 /** The response to POST /v1/revocations. */
 export interface RevokedJson extends EntryJson, Effect {
+  /** Where it was asked for. */
+  readonly confirmed?: ConfirmedJson;
   /** True: the token has expired already, and nothing was stored. */
   readonly expired?: boolean;
 }

@@ -6,66 +6,37 @@ import {
   RevocationRefused,
   isTokenFault,
   type RevocationOutcome,
-  type RevokeCommand,
   type Revoker,
 } from '../revocation/revoker.ts';
-import { claimTargetValue, targetId, type RevocationTarget } from '../revocation/revocation-target.ts';
-import type { RevocationEntry, RevocationStore } from '../revocation/revocation-store.ts';
+import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { AuditEvent, AuditLog } from '../telemetry/audit-log.ts';
-import { claimText } from '../token/claim-texts.ts';
-import { parseStrictJson, RawNumber } from '../token/strict-json.ts';
 import { unpresentableText } from '../token/token-text.ts';
 import type { Caller } from './caller.ts';
-import type { EntryJson, PreviewJson, RevokedJson, TargetJson } from './entry-json.ts';
+import type { Confirm } from './confirmation.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
-import { effectOf } from './revocation-effect.ts';
-import { searchEntries } from './revocation-search.ts';
+import { badRequest, parseBody } from './json-body.ts';
+import {
+  commandOf,
+  MAX_REASON_CHARACTERS,
+  revocationSchema,
+  type CommandParts,
+  type RevocationBody,
+} from './revocation-command.ts';
+import { entryJson, outcomeJson, previewJson } from './revocation-json.ts';
+import { bulkJson, bulkSchema, eachInOrder, type OneRevoked } from './revocations-bulk.ts';
+import { revocationsCsv } from './revocations-csv.ts';
+import { searchEntries, type EntryQuery } from './revocation-search.ts';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 1_000;
-const MAX_REASON_CHARACTERS = 500;
 
-const targetText = z
-  .string()
-  .min(1, 'must not be empty; give the value that the tokens carry')
-  .max(2_048, 'must have at most 2048 characters');
-/** A NumericDate in seconds, or an RFC 3339 date-time. */
-const time = z.union(
-  [
-    z.number().min(0).max(253_402_300_799),
-    z.iso.datetime({ offset: true }).transform((text) => Date.parse(text) / 1000),
-  ],
-  'must be a number of seconds since 1970 or an RFC 3339 date-time',
-);
-
-const requestSchema = z.strictObject({
-  token: targetText.max(65_536).optional(),
-  issuer: targetText.optional(),
-  token_id: targetText.optional(),
-  subject: targetText.optional(),
-  session: targetText.optional(),
-  client: targetText.optional(),
-  claim: z
-    .record(z.string(), z.union([targetText, z.number(), z.boolean(), z.instanceof(RawNumber)]))
-    .optional(),
-  issued_before: time.optional(),
-  reason: z.string().max(MAX_REASON_CHARACTERS).optional(),
-  allow_unknown_issuer: z.boolean().optional(),
-  dry_run: z.boolean().optional(),
-});
 const undoSchema = z.strictObject({ reason: z.string().max(MAX_REASON_CHARACTERS).optional() });
-type RevocationBody = z.output<typeof requestSchema>;
 
-const TARGET_FIELDS = ['token', 'token_id', 'subject', 'session', 'client', 'claim'] as const;
-
-export interface RevocationsApiParts {
+export interface RevocationsApiParts extends CommandParts {
   readonly revoker: Revoker;
   readonly store: RevocationStore;
-  /** Claim paths by which tokens can be revoked. */
-  readonly claims: readonly string[];
-  /** Tokens of a validation service may have `|`. */
-  readonly mayHaveBars: boolean;
   readonly audit: AuditLog;
+  readonly confirm: Confirm;
 }
 
 export class RevocationsApi {
@@ -77,29 +48,55 @@ export class RevocationsApi {
 
   /** POST /v1/revocations */
   async create(body: Buffer, caller: Caller): Promise<AdminResponse> {
-    let parsed: RevocationBody;
+    const parsed = parseBody(revocationSchema, body);
+    if ('status' in parsed) return parsed;
+    const { confirm = false, dry_run = false } = parsed.value;
+    if (confirm && dry_run) return badRequest('confirm has no meaning with dry_run: nothing is revoked');
+    const one = await this.#revokeOne(parsed.value, caller, dry_run);
+    if ('refused' in one) return badRequest(one.refused);
+    if ('preview' in one) return { status: 200, body: one.preview };
+    const { outcome } = one;
+    const status = outcome.kind === 'created' ? 201 : 200;
+    const revoked = outcomeJson(outcome);
+    return confirm && outcome.kind !== 'expired'
+      ? { status, body: { ...revoked, confirmed: await this.#parts.confirm([outcome.entry]) } }
+      : { status, body: revoked };
+  }
+
+  /** POST /v1/revocations/bulk */
+  async bulk(body: Buffer, caller: Caller): Promise<AdminResponse> {
+    const parsed = parseBody(bulkSchema, body);
+    if ('status' in parsed) return parsed;
+    const { revocations, confirm, dry_run } = parsed.value;
+    if (confirm && dry_run) return badRequest('confirm has no meaning with dry_run: nothing is revoked');
+    const all = await eachInOrder(revocations, (one) => this.#revokeOne(one, caller, dry_run));
+    const entries = all.flatMap((one) =>
+      'outcome' in one && 'version' in one.outcome.entry ? [one.outcome.entry] : [],
+    );
+    return {
+      status: 200,
+      body: {
+        ...bulkJson(all),
+        ...(confirm && { confirmed: await this.#parts.confirm(entries) }),
+      },
+    };
+  }
+
+  /** @throws Error where the store is unavailable */
+  async #revokeOne(body: RevocationBody, caller: Caller, isDryRun: boolean): Promise<OneRevoked> {
+    const command = commandOf(body, caller.name, this.#parts);
+    if (typeof command === 'string') return { refused: command };
     try {
-      parsed = requestSchema.parse(parseStrictJson(body));
-    } catch (error) {
-      return badRequest(error instanceof z.ZodError ? zodText(error) : 'the body is not strict JSON');
-    }
-    const command = this.#command(parsed, caller);
-    if (typeof command === 'string') return badRequest(command);
-    try {
-      if (parsed.dry_run === true) {
-        return { status: 200, body: previewJson(await this.#parts.revoker.targetOf(command)) };
-      }
+      if (isDryRun) return { preview: previewJson(await this.#parts.revoker.targetOf(command)) };
       const outcome = await this.#parts.revoker.revoke(command);
       this.#audit(outcome, caller);
-      return { status: outcome.kind === 'created' ? 201 : 200, body: outcomeJson(outcome) };
+      return { outcome };
     } catch (error) {
-      if (error instanceof RevocationRefused) return badRequest(error.message);
-      if (isTokenFault(error)) {
-        return badRequest(
-          'the token is not one that this gateway could accept: no configured issuer vouches for it',
-        );
-      }
-      throw error;
+      if (error instanceof RevocationRefused) return { refused: error.message };
+      if (!isTokenFault(error)) throw error;
+      return {
+        refused: 'the token is not one that this gateway could accept: no configured issuer vouches for it',
+      };
     }
   }
 
@@ -130,22 +127,22 @@ export class RevocationsApi {
     const limit = Number(query.get('limit') ?? DEFAULT_LIMIT);
     if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
       return badRequest(`limit must be 1 to ${MAX_LIMIT}`);
-    const given = (name: string): string | undefined => query.get(name) ?? undefined;
     try {
       const page = await searchEntries(this.#parts.store, {
+        ...filterOf(query),
         limit,
-        cursor: given('cursor'),
-        subject: given('subject'),
-        session: given('session'),
-        client: given('client'),
-        reason: given('reason'),
-        by: given('by'),
+        cursor: query.get('cursor') ?? undefined,
       });
       return { status: 200, body: { revocations: page.entries.map(entryJson), cursor: page.cursor ?? null } };
     } catch (error) {
       if (error instanceof RangeError) return badRequest(error.message);
       throw error;
     }
+  }
+
+  /** GET /v1/revocations.csv */
+  async csv(query: URLSearchParams): Promise<AdminResponse> {
+    return revocationsCsv(this.#parts.store, filterOf(query));
   }
 
   /** GET /v1/revocations/ID */
@@ -156,8 +153,8 @@ export class RevocationsApi {
 
   /** DELETE /v1/revocations/ID; a body, where there is one, says why. */
   async undo(id: string, body: Buffer, caller: Caller): Promise<AdminResponse> {
-    const why = undoReason(body);
-    if (typeof why === 'object') return why;
+    const why = body.length === 0 ? { value: {} } : parseBody(undoSchema, body);
+    if ('status' in why) return why;
     const entry = await this.#parts.store.find(id);
     if (!entry || !(await this.#parts.revoker.undo(id))) return notFound();
     this.#parts.audit.write({
@@ -165,54 +162,9 @@ export class RevocationsApi {
       ...auditCaller(caller),
       entry,
       changed: true,
-      undoReason: why,
+      undoReason: why.value.reason,
     });
     return { status: 204 };
-  }
-
-  #command(body: RevocationBody, caller: Caller): RevokeCommand | string {
-    const given = TARGET_FIELDS.filter((field) => body[field] !== undefined);
-    if (given.length !== 1) return `give exactly one of ${TARGET_FIELDS.join(', ')}`;
-    const shared = { reason: body.reason ?? null, createdBy: caller.name };
-    if (body.token !== undefined) {
-      const fault = unpresentableText(body.token, this.#parts.mayHaveBars);
-      if (fault !== undefined) return fault;
-      if (body.issued_before !== undefined)
-        return 'issued_before has no meaning with token: it revokes that one token';
-      if (body.allow_unknown_issuer !== undefined)
-        return 'allow_unknown_issuer has no meaning with token: the token says who issued it';
-      return { ...shared, token: body.token, issuerName: body.issuer };
-    }
-    if (body.issuer === undefined)
-      return 'issuer is missing: the exact iss, or the configured name of the issuer';
-    const issuer =
-      this.#parts.revoker.resolveIssuer(body.issuer) ??
-      (body.allow_unknown_issuer === true ? body.issuer : undefined);
-    if (issuer === undefined)
-      return 'no issuer with this iss or name is configured; correct it, or add allow_unknown_issuer: true where an issuer of opaque tokens gives them this iss';
-    const target = this.#target(body, issuer);
-    if (typeof target === 'string') return target;
-    if (target.kind === 'token_id' && body.issued_before !== undefined) {
-      return 'issued_before has no meaning with token_id: it revokes that one token';
-    }
-    if (target.kind === 'session' && body.issued_before !== undefined) {
-      return 'issued_before has no meaning with session: it ends for good, since a refresh brings later tokens';
-    }
-    return { ...shared, target, issuedBefore: body.issued_before };
-  }
-
-  #target(body: RevocationBody, issuer: string): RevocationTarget | string {
-    const { token_id, subject, session, client, claim } = body;
-    if (token_id !== undefined) return { issuer, kind: 'token_id', value: token_id };
-    if (subject !== undefined) return { issuer, kind: 'subject', value: subject };
-    if (session !== undefined) return { issuer, kind: 'session', value: session };
-    if (client !== undefined) return { issuer, kind: 'client', value: client };
-    const [[path, value] = ['', ''], second] = Object.entries(claim ?? {});
-    if (second !== undefined || path === '') return 'claim must have exactly one member: {"name": "value"}';
-    if (!this.#parts.claims.includes(path)) {
-      return `tokens cannot be revoked by this claim; add it to revocation.claims (configured: ${this.#parts.claims.join(', ') || 'none'})`;
-    }
-    return { issuer, kind: 'claim', value: claimTargetValue(path, claimText(value) ?? '') };
   }
 
   #audit(outcome: RevocationOutcome, caller: Caller): void {
@@ -229,63 +181,16 @@ function auditCaller({ name, address, source }: Caller): Pick<AuditEvent, 'by' |
   return { by: name, from: address, source };
 }
 
-function outcomeJson(outcome: RevocationOutcome): RevokedJson {
-  const { kind = 'token' } = outcome.entry.target ?? {};
+/** What a list is narrowed to. */
+function filterOf(query: URLSearchParams): Omit<EntryQuery, 'limit' | 'cursor'> {
+  const given = (name: string): string | undefined => query.get(name) ?? undefined;
   return {
-    ...entryJson(outcome.entry),
-    ...effectOf(kind),
-    ...(outcome.kind === 'expired' ? { expired: true } : {}),
+    subject: given('subject'),
+    session: given('session'),
+    client: given('client'),
+    reason: given('reason'),
+    by: given('by'),
   };
-}
-
-function previewJson(target: RevocationTarget): PreviewJson {
-  return {
-    id: targetId(target),
-    dry_run: true,
-    issuer: target.issuer,
-    target: targetJson(target),
-    ...effectOf(target.kind),
-  };
-}
-
-function entryJson(entry: Omit<RevocationEntry, 'version'>): EntryJson {
-  return {
-    id: entry.id,
-    issuer: entry.target?.issuer ?? null,
-    target: entry.target ? targetJson(entry.target) : null,
-    issued_before: entry.issuedBefore,
-    expires_at: entry.expiresAt,
-    created_at: entry.createdAt,
-    created_by: entry.createdBy,
-    reason: entry.reason,
-  };
-}
-
-function targetJson({ kind, value }: RevocationTarget): TargetJson {
-  if (kind === 'token') return { token_sha256: value };
-  if (kind !== 'claim') return { [kind]: value };
-  const [path, text] = JSON.parse(value) as [string, string];
-  return { claim: { [path]: text } };
-}
-
-/** Why an entry is undone; undefined where the body does not say; a response where the body is wrong. */
-function undoReason(body: Buffer): string | undefined | AdminResponse {
-  if (body.length === 0) return undefined;
-  try {
-    return undoSchema.parse(parseStrictJson(body)).reason;
-  } catch (error) {
-    return badRequest(error instanceof z.ZodError ? zodText(error) : 'the body is not strict JSON');
-  }
-}
-
-function zodText(error: z.ZodError): string {
-  return error.issues
-    .map((issue) => [issue.path.join('.'), issue.message].filter((part) => part !== '').join(': '))
-    .join('; ');
-}
-
-function badRequest(detail: string): AdminResponse {
-  return adminProblem(400, 'invalid_request', detail);
 }
 
 function notFound(): AdminResponse {

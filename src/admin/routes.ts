@@ -2,6 +2,7 @@
 import { isJson } from '../http/media-type.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import { explainResponse, type Explain } from './explain-api.ts';
+import type { FleetApi } from './fleet-api.ts';
 import type { KeysApi } from './keys-api.ts';
 import { pageResponses } from './page-files.ts';
 import type { Caller, Role } from './caller.ts';
@@ -22,6 +23,7 @@ export interface RouteParts {
   readonly revocations: RevocationsApi;
   readonly keys: KeysApi;
   readonly seen: SeenApi;
+  readonly fleet: FleetApi;
   /** Undefined where this process explains no requests. */
   readonly explain?: Explain | undefined;
   readonly readiness: () => Readiness;
@@ -43,8 +45,11 @@ export interface ApiRequest extends OpenRequest {
   readonly body: Buffer;
 }
 
-/** Is a body of this media type accepted? */
-export type BodyType = (mediaType: string) => boolean;
+/** Which bodies a route accepts. */
+export interface BodyRule {
+  readonly accepts: (mediaType: string) => boolean;
+  readonly maxBytes: number;
+}
 
 type Handler<R> = (parts: RouteParts, request: R) => AdminResponse | Promise<AdminResponse>;
 
@@ -57,11 +62,18 @@ type Path = string | RegExp;
 
 export type Route =
   | readonly [Method, Path, needs: Exclude<Access, Role>, body: undefined, Handler<OpenRequest>]
-  | readonly [Method, Path, needs: Role, body: BodyType | undefined, Handler<ApiRequest>];
+  | readonly [Method, Path, needs: Role, body: BodyRule | undefined, Handler<ApiRequest>];
 
-const REVOCATION = /^\/v1\/revocations\/([A-Za-z0-9_-]{1,64})$/;
+const REVOCATION = /^\/v1\/revocations\/(?!bulk$)([A-Za-z0-9_-]{1,64})$/;
 const KEYS_REFRESH = /^\/v1\/issuers\/([A-Za-z0-9._-]{1,64})\/keys\/refresh$/;
-const isForm: BodyType = (mediaType) => mediaType === 'application/x-www-form-urlencoded';
+/** Larger than any honest one. */
+const MAX_BODY_BYTES = 64 * 1024;
+const JSON_BODY: BodyRule = { accepts: isJson, maxBytes: MAX_BODY_BYTES };
+const BULK_BODY: BodyRule = { accepts: isJson, maxBytes: 1024 * 1024 };
+const FORM_BODY: BodyRule = {
+  accepts: (mediaType) => mediaType === 'application/x-www-form-urlencoded',
+  maxBytes: MAX_BODY_BYTES,
+};
 
 const livez: Handler<OpenRequest> = () => ({ status: 200, body: 'ok\n' });
 
@@ -92,6 +104,8 @@ const status: Handler<ApiRequest> = async (parts) => ({ status: 200, body: await
 const list: Handler<ApiRequest> = ({ revocations }, { query }) => revocations.list(query);
 const create: Handler<ApiRequest> = ({ revocations }, { body, caller }) => revocations.create(body, caller);
 const show: Handler<ApiRequest> = ({ revocations }, { name }) => revocations.show(name);
+const csv: Handler<ApiRequest> = ({ revocations }, { query }) => revocations.csv(query);
+const bulk: Handler<ApiRequest> = ({ revocations }, { body, caller }) => revocations.bulk(body, caller);
 const undo: Handler<ApiRequest> = ({ revocations }, { name, body, caller }) =>
   revocations.undo(name, body, caller);
 const revoke: Handler<ApiRequest> = ({ revocations }, { body, caller }) =>
@@ -99,6 +113,7 @@ const revoke: Handler<ApiRequest> = ({ revocations }, { body, caller }) =>
 const history: Handler<ApiRequest> = ({ seen }) => seen.history();
 const refusals: Handler<ApiRequest> = ({ seen }, { query }) => seen.refusals(query);
 const sessions: Handler<ApiRequest> = ({ seen }, { body }) => seen.sessions(body);
+const gateways: Handler<ApiRequest> = ({ fleet }) => fleet.gateways();
 const explain: Handler<ApiRequest> = (parts, { body }) => explainResponse(parts.explain, body);
 const refreshKeys: Handler<ApiRequest> = ({ keys }, { name, caller }) => keys.refresh(name, caller);
 
@@ -110,15 +125,18 @@ const ROUTES: readonly Route[] = [
   ...[...pageResponses()].map(([path, file]): Route => ['GET', path, 'host', undefined, () => file]),
   ['GET', '/v1/session', 'read', undefined, session],
   ['GET', '/v1/status', 'read', undefined, status],
+  ['GET', '/v1/gateways', 'read', undefined, gateways],
   ['GET', '/v1/history', 'read', undefined, history],
   ['GET', '/v1/refusals', 'read', undefined, refusals],
-  ['POST', '/v1/sessions/search', 'read', isJson, sessions],
+  ['POST', '/v1/sessions/search', 'read', JSON_BODY, sessions],
   ['GET', '/v1/revocations', 'read', undefined, list],
-  ['POST', '/v1/revocations', 'revoke', isJson, create],
+  ['GET', '/v1/revocations.csv', 'read', undefined, csv],
+  ['POST', '/v1/revocations/bulk', 'revoke', BULK_BODY, bulk],
+  ['POST', '/v1/revocations', 'revoke', JSON_BODY, create],
   ['GET', REVOCATION, 'read', undefined, show],
-  ['DELETE', REVOCATION, 'revoke', isJson, undo],
-  ['POST', '/v1/revoke', 'revoke', isForm, revoke],
-  ['POST', '/v1/explain', 'revoke', isJson, explain],
+  ['DELETE', REVOCATION, 'revoke', JSON_BODY, undo],
+  ['POST', '/v1/revoke', 'revoke', FORM_BODY, revoke],
+  ['POST', '/v1/explain', 'revoke', JSON_BODY, explain],
   ['POST', KEYS_REFRESH, 'operate', undefined, refreshKeys],
 ];
 

@@ -7,9 +7,12 @@ import type { Refusal, RefusalQuery } from '../telemetry/refusal-ring.ts';
 import { RING_ENTRIES } from '../telemetry/refusal-ring.ts';
 import type { SessionQuery, SessionReport } from '../telemetry/recent-sessions.ts';
 import type { HistoryReport } from '../telemetry/traffic-history.ts';
+import type { Asked, Fleet } from './fleet.ts';
+import type { Replies } from './fleet-messages.ts';
 import { historyJson } from './history-json.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import { badRequest, parseBody } from './json-body.ts';
+import { mergedByGateway } from './merged-sessions.ts';
 
 /** What was found, and which processes of the gateway did not respond. */
 export interface Found<T> {
@@ -28,8 +31,7 @@ export interface LocalSeen {
 }
 
 export interface SeenApiParts {
-  /** The name of this gateway. */
-  readonly gateway: string;
+  readonly fleet: Fleet;
   readonly seen: LocalSeen;
 }
 
@@ -48,10 +50,12 @@ const searchSchema = z.strictObject({
 
 const SEARCHED = ['subject', 'subject_hash', 'session', 'session_hash', 'client'] as const;
 
-/** Who was asked, and who did not respond. */
+/** Which gateways were asked, and which did not respond. */
 interface AskedJson {
   readonly asked: readonly string[];
   readonly silent: readonly string[];
+  /** False: the store is unavailable, and other gateways are not known. */
+  readonly complete: boolean;
 }
 
 export class SeenApi {
@@ -63,29 +67,43 @@ export class SeenApi {
 
   /** GET /v1/history */
   async history(): Promise<AdminResponse> {
-    const { gateway, seen } = this.#parts;
-    return { status: 200, body: historyJson(gateway, await seen.localHistory()) };
+    const { fleet, seen } = this.#parts;
+    return { status: 200, body: historyJson(fleet.label, await seen.localHistory()) };
   }
 
   /** GET /v1/refusals */
-  async refusals(query: URLSearchParams): Promise<AdminResponse> {
-    const { gateway, seen } = this.#parts;
-    const limit = Number(query.get('limit') ?? DEFAULT_LIMIT);
+  async refusals(parameters: URLSearchParams): Promise<AdminResponse> {
+    const { fleet, seen } = this.#parts;
+    const limit = Number(parameters.get('limit') ?? DEFAULT_LIMIT);
     if (!Number.isInteger(limit) || limit < 1 || limit > RING_ENTRIES)
       return badRequest(`limit must be 1 to ${RING_ENTRIES}`);
     // A form sends what was not filled in as empty.
-    const given = (name: string): string | undefined => query.get(name) || undefined;
-    const { found, silent } = await seen.localRefusals({
+    const given = (name: string): string | undefined => parameters.get(name) || undefined;
+    const query = {
       requestId: given('request_id'),
       route: given('route'),
       reason: given('reason'),
       limit,
-    });
+    };
+    const where = given('gateways') ?? (query.requestId === undefined ? 'this' : 'all');
+    if (where !== 'this' && where !== 'all') return badRequest('gateways must be this or all');
+    const [own, asked] = await Promise.all([
+      seen.localRefusals(query),
+      where === 'all'
+        ? fleet.ask<'refusals'>({ about: 'refusals', query })
+        : alone<Replies['refusals']>(fleet),
+    ]);
+    const found = [
+      ...own.found.map((refusal) => ({ gateway: asked.self, refusal })),
+      ...asked.replies.flatMap(({ label, reply }) =>
+        reply.found.map((refusal) => ({ gateway: label, refusal })),
+      ),
+    ].sort((one, other) => other.refusal.timeMs - one.refusal.timeMs);
     return {
       status: 200,
       body: {
-        gateways: this.#asked(silent),
-        refusals: found.map((refusal) => refusalJson(gateway, refusal)),
+        gateways: askedJson(asked, own.silent, ({ silent }) => silent),
+        refusals: found.slice(0, limit).map(({ gateway, refusal }) => refusalJson(gateway, refusal)),
       },
     };
   }
@@ -97,34 +115,58 @@ export class SeenApi {
     const { issuer, subject, subject_hash, session, session_hash, client, limit } = parsed.value;
     if (SEARCHED.filter((name) => parsed.value[name] !== undefined).length !== 1)
       return badRequest(`give exactly one of ${SEARCHED.join(', ')}`);
-    const sessions = await this.#parts.seen.localSessions({
-      issuer,
-      subject,
+    const query = {
+      ...{ issuer, subject, session, client, limit },
       subjectHash: subject_hash,
-      session,
       sessionHash: session_hash,
-      client,
-      limit,
-    });
-    if (sessions === undefined)
+    };
+    const { fleet, seen } = this.#parts;
+    const own = await seen.localSessions(query);
+    if (own === undefined)
       return adminProblem(
         409,
         'sessions_off',
         'this gateway remembers no sessions; set sessions: hashed in its configuration, and reload it',
       );
-    const { found, silent } = sessions;
-    const gateways = [this.#parts.gateway];
+    const asked = await fleet.ask<'sessions'>({ about: 'sessions', query });
+    const sessions = mergedByGateway([
+      { gateway: asked.self, sessions: own.found },
+      ...asked.replies.map(({ label, reply }) => ({ gateway: label, sessions: reply?.found ?? [] })),
+    ]);
     return {
       status: 200,
-      body: { gateways: this.#asked(silent), sessions: found.map((session) => ({ gateways, ...session })) },
+      body: {
+        // One that remembers none cannot say that it has seen none.
+        gateways: askedJson(asked, own.silent, (reply) => reply?.silent ?? ['remembers no sessions']),
+        sessions: sessions.slice(0, limit),
+      },
     };
   }
+}
 
-  /** @param silent processes of this gateway that did not respond */
-  #asked(silent: readonly string[]): AskedJson {
-    const { gateway } = this.#parts;
-    return { asked: [gateway], silent: silent.map((process) => `${gateway} ${process}`) };
-  }
+/** Nothing is asked. */
+function alone<T>(fleet: Fleet): Asked<T> {
+  return { self: fleet.label, others: [], silent: [], isComplete: true, replies: [] };
+}
+
+/**
+ * @param ownSilent processes of this gateway that did not respond
+ * @param silentOf the same of another one
+ */
+function askedJson<T>(
+  { self, others, silent, isComplete, replies }: Asked<T>,
+  ownSilent: readonly string[],
+  silentOf: (reply: T) => readonly string[],
+): AskedJson {
+  const parts = [
+    { label: self, silent: ownSilent },
+    ...replies.map(({ label, reply }) => ({ label, silent: silentOf(reply) })),
+  ];
+  return {
+    asked: [self, ...others],
+    silent: [...silent, ...parts.flatMap((part) => part.silent.map((which) => `${part.label} ${which}`))],
+    complete: isComplete,
+  };
 }
 
 /** Times are seconds since 1970; what is not known is null. */

@@ -15,7 +15,7 @@ import { hostAllowed, type AdminAuth } from './admin-auth.ts';
 import { readBody } from '../server/read-body.ts';
 import { mayAct, type Caller, type Role } from './caller.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
-import { destinationOf, routeFor, type BodyType, type RouteParts } from './routes.ts';
+import { destinationOf, routeFor, type BodyRule, type RouteParts } from './routes.ts';
 
 export interface AdminParts extends RouteParts {
   readonly auth: AdminAuth;
@@ -24,9 +24,6 @@ export interface AdminParts extends RouteParts {
   readonly tls: ListenerTls | undefined;
   readonly logger: Logger;
 }
-
-/** Larger than any honest one. */
-const MAX_BODY_BYTES = 64 * 1024;
 
 const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000 };
 
@@ -134,11 +131,11 @@ export class AdminServer {
     const route = routeFor(destination, request.method ?? '');
     if ('status' in route) return route;
     const query = url.searchParams;
-    const [, , needs, accepts, handle] = route;
+    const [, , needs, rule, handle] = route;
     if (needs === 'open' || needs === 'host') return handle(this.#parts, { query, name });
     if (!caller) throw new TypeError('a route of the API was reached without a token');
     if (!mayAct(caller, needs)) return this.#forbidden(needs);
-    const body = accepts ? await acceptedBody(request, accepts) : Buffer.alloc(0);
+    const body = rule ? await acceptedBody(request, rule) : Buffer.alloc(0);
     return Buffer.isBuffer(body) ? handle(this.#parts, { query, name, caller, body }) : body;
   }
 
@@ -197,13 +194,16 @@ export class AdminServer {
 }
 
 /** A body of the right type, and only that: a form on another site can send neither JSON nor our header. */
-async function acceptedBody(request: IncomingMessage, accepts: BodyType): Promise<Buffer | AdminResponse> {
+async function acceptedBody(
+  request: IncomingMessage,
+  { accepts, maxBytes }: BodyRule,
+): Promise<Buffer | AdminResponse> {
   const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers;
   // A DELETE need not have one (RFC 9110 section 9.3.5).
   if (request.method === 'DELETE' && length === '0' && coding === undefined) return Buffer.alloc(0);
   // Of two lines Node shows the first alone; another reader may go by the second.
   if (!accepts(mediaTypeOf(fieldValues(request.rawHeaders, 'content-type'))))
     return adminProblem(415, 'unsupported_media_type', 'send application/json (RFC 7009: a form)');
-  const body = await readBody(request, MAX_BODY_BYTES);
-  return body ?? adminProblem(413, 'body_too_large', 'the body is larger than 64 KiB');
+  const body = await readBody(request, maxBytes);
+  return body ?? adminProblem(413, 'body_too_large', `the body is larger than ${maxBytes / 1024} KiB`);
 }

@@ -2,8 +2,11 @@
  * All objects that are built from one configuration. A reload builds a new generation; requests in flight finish on the old
  * one.
  */
+import type { Fleet } from '../admin/fleet.ts';
 import { KeysApi } from '../admin/keys-api.ts';
+import { FleetApi } from '../admin/fleet-api.ts';
 import { RevocationsApi } from '../admin/revocations-api.ts';
+import { confirmed } from '../admin/confirmation.ts';
 import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
 import type { AdminParts } from '../admin/server.ts';
 import { adminAuth } from './admin-sign-in.ts';
@@ -69,6 +72,7 @@ export interface Lasting {
   readonly randomLogKey: string;
   readonly tracing: Tracing;
   readonly keyRefresh: KeyRefresh;
+  readonly fleet: Fleet;
   readonly keyReports: KeyReports;
   /** Is the gateway ready, as /readyz has it? */
   readonly isReady: () => boolean;
@@ -199,7 +203,7 @@ export class Generation {
   /** What the admin listener needs of the configuration. */
   get adminParts(): Pick<
     AdminParts,
-    'auth' | 'hosts' | 'revocations' | 'keys' | 'seen' | 'publicKeys' | 'tls'
+    'auth' | 'hosts' | 'revocations' | 'keys' | 'seen' | 'fleet' | 'publicKeys' | 'tls'
   > {
     const { admin, revocation } = this.loaded.configuration;
     return {
@@ -212,6 +216,7 @@ export class Generation {
         claims: revocation.claims,
         mayHaveBars: this.policy.routes.some(({ mayHaveBars }) => mayHaveBars),
         audit: this.#audit,
+        confirm: (entries) => confirmed(this.lasting.fleet, entries),
       }),
       keys: new KeysApi({
         issuers: this.loaded.configuration.issuers,
@@ -219,7 +224,8 @@ export class Generation {
         refresh: this.lasting.keyRefresh,
         audit: this.#audit,
       }),
-      seen: new SeenApi({ gateway: this.policy.name, seen: this.seen }),
+      seen: new SeenApi({ fleet: this.lasting.fleet, seen: this.seen }),
+      fleet: new FleetApi(this.lasting.fleet, this.lasting.store.kind),
       publicKeys: this.signer?.publicKeys,
     };
   }

@@ -26,6 +26,7 @@ import { EventLoopDelay } from '../telemetry/event-loop-delay.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
 import { VERSION } from '../version.ts';
+import { KeysAwaited } from './keys-awaited.ts';
 import { readinessOf } from './readiness.ts';
 import { statusJson } from './status.ts';
 import { StoreReports } from './store-reports.ts';
@@ -49,8 +50,7 @@ export class Instance {
   #keysPending = true;
   /** Settles when they were. */
   #keysAsked: Promise<unknown> = Promise.resolve();
-  /** Keys of every issuer have been there, or `readiness.require_keys` has passed since the start. */
-  #keysAwaited = false;
+  readonly #keysAwaited: KeysAwaited;
   /** Listens everywhere. */
   #started = false;
   /** Settles when no listener will open any more. */
@@ -67,6 +67,7 @@ export class Instance {
   ) {
     const { configuration } = loaded;
     this.#startedAtMs = clock.monotonicMs();
+    this.#keysAwaited = new KeysAwaited(clock);
     this.view = new RevocationView(place.store, clock, place.marks);
     const { metrics, inFlight, view } = this;
     const isReady = (): boolean => this.readiness.ready;
@@ -132,6 +133,7 @@ export class Instance {
   async start(): Promise<boolean> {
     this.view.start();
     this.#storeReports?.start();
+    if (this.#lasting.place.administers) this.#lasting.fleet.start();
     this.#eventLoopDelay.start();
     this.#lasting.seen.start(this.#generation.sessionsPolicy);
     this.#keysAsked = this.#generation.start().then(() => (this.#keysPending = false));
@@ -251,6 +253,7 @@ export class Instance {
     issuers.stop();
     this.#certificates.stop();
     this.#storeReports?.stop();
+    await this.#lasting.fleet.stop();
     this.#lasting.refusalLines.flush();
     this.#eventLoopDelay.stop();
     this.#lasting.seen.stop();
@@ -282,19 +285,8 @@ export class Instance {
       storeConnected: this.view.connected,
       keys: this.#generation.issuers.remoteKeySets,
       keysPending: this.#keysPending,
-      awaitsKeys: this.#isAwaitingKeys(),
+      awaitsKeys: this.#keysAwaited.areAwaited(this.#generation),
       draining: this.#draining,
     });
-  }
-
-  /** Once it has ended, a later loss of keys does not make the gateway unready: all replicas would go at once. */
-  #isAwaitingKeys(): boolean {
-    if (this.#keysAwaited) return false;
-    const { require_keys: longestMs = 0 } = this.#generation.loaded.configuration.readiness;
-    const passedMs = this.#lasting.clock.monotonicMs() - this.#startedAtMs;
-    this.#keysAwaited =
-      passedMs >= longestMs ||
-      [...this.#generation.issuers.remoteKeySets.values()].every(({ available }) => available);
-    return !this.#keysAwaited;
   }
 }

@@ -6,6 +6,7 @@ import { EntryRenewal } from '../revocation/entry-renewal.ts';
 import { RefusalLines } from '../telemetry/refusal-lines.ts';
 import { Seen } from '../telemetry/seen.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
+import { fleetOf } from './fleet.ts';
 import type { Generation, Lasting } from './generation.ts';
 import { KeyReports } from './key-reports.ts';
 
@@ -43,6 +44,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
       clock,
       logger: log.logger,
     }),
+    fleet: fleetOf(given, generation),
     keyReports: new KeyReports(metrics, log.logger, clock),
   };
 }

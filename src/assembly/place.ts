@@ -7,6 +7,7 @@ import type { LocalSeen } from '../admin/seen-api.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { MarkTable } from '../revocation/mark-table.ts';
+import type { RevocationMark } from '../revocation/mark.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { SocketHandle } from '../server/shared-sockets.ts';
 import type { KeySetFactory } from './issuer-key-sets.ts';
@@ -24,6 +25,10 @@ export interface Place {
   readonly administers: boolean;
   /** The socket of a listener, once it may be listened on; undefined: it opens its own. */
   readonly socketOf?: (listener: number) => Promise<SocketHandle>;
+  /** Processes that serve. */
+  readonly workers: number;
+  /** Resolves once these marks refuse in all of them; absent: they do where they are in the view. */
+  readonly inForce?: (marks: readonly RevocationMark[]) => Promise<void>;
   /** What the admin listener says, where that is more than this process knows. */
   readonly overview?: Overview | undefined;
 }
@@ -38,5 +43,5 @@ export interface Overview {
 
 /** @throws ConfigurationError where the revocation store cannot be opened */
 export function alone(loaded: LoadedConfiguration, clock: Clock): Place {
-  return { store: openStore(loaded, clock), serves: true, administers: true };
+  return { store: openStore(loaded, clock), serves: true, administers: true, workers: 1 };
 }

@@ -10,6 +10,7 @@ import { openStore } from '../assembly/revocation-store.ts';
 import type { Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
 import { openSharedSockets, type SharedSockets } from '../server/shared-sockets.ts';
+import type { RevocationMark } from '../revocation/mark.ts';
 import type { Log } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { WorkersOverview } from './overview.ts';
@@ -50,8 +51,10 @@ export class Primary implements Reloadable {
     const all = async (task: (link: WorkerLink) => Promise<void>): Promise<void> => {
       await Promise.all(links().map(task));
     };
+    const refuse = (marks: readonly RevocationMark[]): Promise<void> =>
+      all((link) => link.mustDo('refuse', marks));
     const list = new SharedList(openStore(loaded, clock), {
-      refuse: (marks) => all((link) => link.mustDo('refuse', marks)),
+      refuse,
       changed: (changes) => links().forEach((link) => link.tell('changes', changes)),
     });
     const keys = new SharedKeys(clock, (told) => all((link) => link.mustDo('keys', told)));
@@ -73,6 +76,8 @@ export class Primary implements Reloadable {
       keySetOf: keys.keySetOf,
       serves: false,
       administers: true,
+      workers: count,
+      inForce: refuse,
       get overview() {
         return overview.current;
       },

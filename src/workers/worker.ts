@@ -98,6 +98,7 @@ export class Worker {
       store,
       serves: true,
       administers: false,
+      workers: 1,
       socketOf: (listener) => this.#socket(listener).promise,
       keySetOf: (source, options) => {
         const keys = new CopiedKeySet(source, options, this.#primary, () => this.#keySets.delete(source));

@@ -1,6 +1,6 @@
 /** What the workers of a gateway have seen, as one. A worker that does not respond in time is named. */
-import type { Found, LocalSeen } from '../admin/seen-api.ts';
-import type { SessionReport } from '../telemetry/recent-sessions.ts';
+import { mergedSessions } from '../admin/merged-sessions.ts';
+import type { LocalSeen } from '../admin/seen-api.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 const REPLY_MS = 2_000;
@@ -24,7 +24,10 @@ export function workersSeen(links: () => readonly WorkerLink[]): LocalSeen {
       const on = asked.replies.filter((reply) => reply !== undefined && reply !== null);
       // All of them have one configuration.
       if (asked.replies.length > 0 && on.length === 0) return undefined;
-      return { found: mergedSessions(on).slice(0, query.limit), silent: asked.silent };
+      return {
+        found: mergedSessions(on.flatMap(({ found }) => found)).slice(0, query.limit),
+        silent: asked.silent,
+      };
     },
   };
 }
@@ -37,28 +40,5 @@ async function askAll<T>(
   return {
     replies: settled.flatMap((reply) => (reply.status === 'fulfilled' ? [reply.value] : [])),
     silent: links.flatMap(({ id }, index) => (settled[index]?.status === 'rejected' ? [`worker ${id}`] : [])),
-  };
-}
-
-/** One session may have been seen by several. */
-function mergedSessions(replies: readonly Found<SessionReport>[]): SessionReport[] {
-  const merged = new Map<string, SessionReport>();
-  for (const session of replies.flatMap(({ found }) => found)) {
-    const { issuer, session_hash, subject_hash, client_id } = session;
-    const key = JSON.stringify([issuer, session_hash, subject_hash, client_id]);
-    const known = merged.get(key);
-    merged.set(key, known ? together(known, session) : session);
-  }
-  return [...merged.values()].sort((one, other) => other.last_seen - one.last_seen);
-}
-
-function together(one: SessionReport, other: SessionReport): SessionReport {
-  const addresses = [...new Set([...(one.addresses ?? []), ...(other.addresses ?? [])])];
-  return {
-    ...one,
-    first_seen: Math.min(one.first_seen, other.first_seen),
-    last_seen: Math.max(one.last_seen, other.last_seen),
-    requests_last_hour: one.requests_last_hour + other.requests_last_hour,
-    ...(one.addresses && { addresses }),
   };
 }

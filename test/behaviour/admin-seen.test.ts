@@ -1,4 +1,5 @@
 /** What the admin API tells of the traffic: history, refusals, sessions. Rules A1, A5. */
+import { hostname } from 'node:os';
 import t, { type Test } from 'tap';
 import { logHash } from '../../src/telemetry/log-hash.ts';
 import { send } from '../support/client.ts';
@@ -10,6 +11,7 @@ import { startUpstream, type HttpUpstream } from '../support/upstream.ts';
 
 const key = createKey();
 const stranger = createKey();
+const EDGE = `edge-1@${hostname()}`;
 const LOG_KEY = 'the same on every gateway';
 const PATHS = ['/v1/history', '/v1/refusals', '/v1/sessions/search'];
 
@@ -96,13 +98,13 @@ t.test('a refusal is found by the id of its request, with what support needs to 
   await send(gateway.url, '/nowhere');
   t.equal(upstream.seen.length, 0);
   const found = await json<Refusals>(gateway.admin('GET', '/v1/refusals?request_id=from-support'));
-  t.strictSame(found.gateways, { asked: ['edge-1'], silent: [] });
+  t.strictSame(found.gateways, { asked: [EDGE], silent: [], complete: true });
   const [refusal = {}] = found.refusals;
   t.ok(Math.abs(Number(refusal['time']) - Date.now() / 1_000) < 60);
   t.strictSame(found.refusals, [
     {
       time: refusal['time'],
-      gateway: 'edge-1',
+      gateway: EDGE,
       request_id: 'from-support',
       route: 'orders',
       status: 403,
@@ -159,7 +161,7 @@ t.test(
       from: number;
       routes: Record<string, unknown>[];
     }>(gateway.admin('GET', '/v1/history'));
-    t.match(history, { this_gateway: 'edge-1', step_seconds: 5 });
+    t.match(history, { this_gateway: EDGE, step_seconds: 5 });
     const all = (name: string): unknown[] => {
       const route = history.routes.find(({ route }) => route === name) ?? {};
       return ['requests', 'refused', 'failed'].map((member) =>
@@ -183,10 +185,10 @@ t.test('A5 a session is found by its names, hashed, and says how often and when 
   const found = await json<Sessions>(search(setting, { issuer: ISSUER, session: 's1' }));
   const [session = {}] = found.sessions;
   t.strictSame(found, {
-    gateways: { asked: ['edge-1'], silent: [] },
+    gateways: { asked: [EDGE], silent: [], complete: true },
     sessions: [
       {
-        gateways: ['edge-1'],
+        gateways: [EDGE],
         issuer: ISSUER,
         session_hash: logHash(LOG_KEY, 's1'),
         subject_hash: logHash(LOG_KEY, 'alice'),

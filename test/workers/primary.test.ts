@@ -1,6 +1,10 @@
 /** The primary and workers that a test plays: those that fall silent, refuse, or end. Rules V7, G6. */
+import { hostname } from 'node:os';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { systemClock } from '../../src/clock.ts';
 import type { LoadedConfiguration } from '../../src/config/load.ts';
+import { SqliteStore } from '../../src/revocation/sqlite-store.ts';
 import { createLog } from '../../src/telemetry/logger.ts';
 import type { PrimaryCalls } from '../../src/workers/calls.ts';
 import { Channel } from '../../src/workers/channel.ts';
@@ -8,6 +12,8 @@ import { Primary } from '../../src/workers/primary.ts';
 import type { WorkerProcess } from '../../src/workers/worker-link.ts';
 import { ADMIN_TOKEN, loginIssuer, until } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { revocationOf } from '../support/one-token.ts';
+import { temporaryFolder } from '../support/process.ts';
 import { reloaded } from '../support/moving-targets.ts';
 import { pipes } from '../support/pipes.ts';
 import { createKey, ISSUER } from '../support/tokens.ts';
@@ -73,11 +79,11 @@ const configurationOf = (changes: Record<string, unknown> = {}): LoadedConfigura
     ...changes,
   });
 
-async function start(t: Test) {
+async function start(t: Test, changes: Record<string, unknown> = {}) {
   const clock = new ManualClock();
   const played: Played[] = [];
   const log: Record<string, unknown>[] = [];
-  const primary = new Primary(configurationOf(), {
+  const primary = new Primary(configurationOf(changes), {
     log: createLog({ write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>) }),
     clock,
     count: 2,
@@ -126,6 +132,24 @@ t.test('V7 a worker that does not confirm a revocation is ended before the 201',
   t.equal(await created, 201);
   await passUntil(scene, () => worker(2) !== silent);
   await until(() => worker(2).calls.includes('begin'));
+});
+
+t.test('V7 another gateway is told that this one refuses once all workers do', async (t) => {
+  const file = join(temporaryFolder(t), 'list.sqlite');
+  const scene = await start(t, { revocation: { store: `sqlite:${file}` } });
+  const other = new SqliteStore(file, systemClock);
+  t.teardown(() => other.close());
+  const released = Promise.withResolvers<void>();
+  scene.worker(2).replies['refuse'] = () => released.promise;
+  const { entry } = await other.revoke(revocationOf('t1'));
+  const question = { about: 'marks', marks: [{ id: entry.id, ...entry.version }] };
+  await other.announce(JSON.stringify({ fleet: 'ask', id: 'q', from: 'other', question }));
+  await passUntil(scene, () => [1, 2].every((id) => scene.worker(id).calls.includes('refuse')));
+  t.strictSame(await other.board.read('replies-q', 0), []);
+  released.resolve();
+  await until(async () => (await other.board.read('replies-q', 0)).length === 1);
+  const [reply = ''] = await other.board.read('replies-q', 0);
+  t.match(JSON.parse(reply), { from: /./, reply: { inForce: true } });
 });
 
 t.test('a worker that ends again and again is replaced later each time', async (t) => {
@@ -228,5 +252,8 @@ t.test('what workers have seen is told as one, and a worker that does not say is
   await until(() => worker(2).calls.filter((name) => name === 'sessions').length === 2);
   await passUntil(scene, () => found !== undefined);
   await searching;
-  t.match(found, { gateways: { silent: ['sallyport worker 2'] }, sessions: [{ first_seen: 20 }] });
+  t.match(found, {
+    gateways: { silent: [`sallyport@${hostname()} worker 2`] },
+    sessions: [{ first_seen: 20 }],
+  });
 });

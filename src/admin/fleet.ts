@@ -1,0 +1,253 @@
+/**
+ * The gateways that share one revocation store: each puts a heartbeat up there, and one may ask all others. A question goes
+ * through the log, which brings it at once and behind every revocation before it; the replies come in a box. Rule V7.
+ *
+ * A gateway that is cut off from the store does not reply, and is named as silent.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import { pause } from '../revocation/abortable-delay.ts';
+import type { FleetBoard } from '../revocation/fleet-board.ts';
+import type { RevocationStore } from '../revocation/revocation-store.ts';
+import type { RevocationView } from '../revocation/revocation-view.ts';
+import { describeError, type Logger } from '../telemetry/logger.ts';
+import {
+  parseAsking,
+  parseQuestion,
+  parseReply,
+  parseReplying,
+  parseReport,
+  type AskedFor,
+  type GatewayReport,
+  type Question,
+  type Replies,
+} from './fleet-messages.ts';
+
+const BEAT_MS = 5_000;
+/** How soon others learn that a gateway is ready, or is not any more. */
+const LOOK_MS = 250;
+/** Three heartbeats: later than that a gateway is cut off from the store, or gone. */
+const LIVE_MS = 15_000;
+/** How long the others may take to reply. */
+const REPLY_MS = 2_000;
+/** Replies are looked for often at first, when most come. */
+const FIRST_POLLS = 20;
+const FIRST_POLL_MS = 5;
+const POLL_MS = 25;
+/** A longer question is not put into the log. */
+const MAX_ANNOUNCED_CHARACTERS = 1_000;
+
+/** What this gateway says to a question. */
+export type Responder = <A extends Question['about']>(question: AskedFor<A>) => Promise<Replies[A]>;
+
+export interface FleetParts {
+  readonly store: RevocationStore;
+  readonly view: RevocationView;
+  readonly report: () => GatewayReport;
+  readonly respond: Responder;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface FleetMember {
+  readonly id: string;
+  /** Name and host, and the process where two would have the same. */
+  readonly label: string;
+  readonly isThis: boolean;
+  readonly isLive: boolean;
+  readonly ageMs: number;
+  readonly report: GatewayReport;
+}
+
+export interface FleetList {
+  /** This one first, then by label. */
+  readonly members: readonly FleetMember[];
+  /** False: the store is unavailable, and others are not known. */
+  readonly isComplete: boolean;
+}
+
+/** What came of a question to all others. */
+export interface Asked<T> {
+  /** The label of this gateway. */
+  readonly self: string;
+  /** Labels of the others that were asked. */
+  readonly others: readonly string[];
+  /** Those of them that did not reply. */
+  readonly silent: readonly string[];
+  readonly isComplete: boolean;
+  readonly replies: readonly { readonly label: string; readonly afterMs: number; readonly reply: T }[];
+}
+
+export class Fleet {
+  readonly #parts: FleetParts;
+  readonly #board: FleetBoard | undefined;
+  readonly #id = randomUUID();
+  readonly #stopping = new AbortController();
+  #beating: Promise<void> | undefined;
+  #label: string | undefined;
+
+  constructor(parts: FleetParts) {
+    this.#parts = parts;
+    this.#board = parts.store.board;
+    parts.view.on('announced', (text) => void this.#heard(text));
+  }
+
+  /** Begins to say that it lives. */
+  start(): void {
+    this.#beating ??= this.#beat();
+  }
+
+  /** Takes its heartbeat down. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#beating;
+    // A store that is lost forgets the heartbeat by itself.
+    await this.#board?.leave(this.#id).catch(() => undefined);
+  }
+
+  /** This gateway's, as the others call it. */
+  get label(): string {
+    return this.#label ?? labelOf(this.#parts.report());
+  }
+
+  async list(): Promise<FleetList> {
+    const own = { id: this.#id, ageMs: 0, report: this.#parts.report() };
+    let others: { id: string; ageMs: number; report: GatewayReport }[] = [];
+    let isComplete = true;
+    try {
+      const beats = (await this.#board?.heartbeats()) ?? [];
+      others = beats.flatMap(({ id, text, ageMs }) => {
+        const report = id === this.#id ? undefined : parseReport(text);
+        return report ? [{ id, ageMs, report }] : [];
+      });
+    } catch {
+      isComplete = false;
+    }
+    const members = labelled([own, ...others], this.#id);
+    this.#label = members[0]?.label;
+    return { members, isComplete };
+  }
+
+  /** Asks all others, and waits until those that live have replied, at most REPLY_MS. */
+  async ask<A extends Question['about']>(question: AskedFor<A>): Promise<Asked<Replies[A]>> {
+    const { members, isComplete } = await this.list();
+    const others = members.filter(({ isThis }) => !isThis);
+    const replies = await this.#replies<A>(question, others);
+    const self = members[0]?.label ?? '';
+    return {
+      self,
+      others: others.map(({ label }) => label),
+      silent: others.flatMap(({ id, label }) => (replies.has(id) ? [] : [label])),
+      isComplete,
+      replies: others.flatMap(({ id, label }) => {
+        const replied = replies.get(id);
+        return replied ? [{ label, ...replied }] : [];
+      }),
+    };
+  }
+
+  async #replies<A extends Question['about']>(
+    question: AskedFor<A>,
+    others: readonly FleetMember[],
+  ): Promise<Map<string, { readonly afterMs: number; readonly reply: Replies[A] }>> {
+    const { clock } = this.#parts;
+    const replies = new Map<string, { afterMs: number; reply: Replies[A] }>();
+    if (others.length === 0) return replies;
+    const id = randomUUID();
+    const startedAtMs = clock.monotonicMs();
+    try {
+      await this.#announce(id, question);
+      for (let polls = 0, read = 0; ; polls++) {
+        const texts = (await this.#board?.read(replyBox(id), read)) ?? [];
+        const afterMs = clock.monotonicMs() - startedAtMs;
+        read += texts.length;
+        for (const { from, reply } of texts.map(parseReplying).filter((each) => each !== undefined)) {
+          const known = parseReply<A>(question.about, reply);
+          if (known !== undefined && !replies.has(from)) replies.set(from, { afterMs, reply: known });
+        }
+        const isWaiting = others.some((other) => other.isLive && !replies.has(other.id));
+        if (!isWaiting || afterMs >= REPLY_MS || this.#stopping.signal.aborted) break;
+        await pause(clock, polls < FIRST_POLLS ? FIRST_POLL_MS : POLL_MS, this.#stopping.signal);
+      }
+    } catch {
+      // The store was lost meanwhile: those that have not replied are silent.
+    }
+    return replies;
+  }
+
+  /** What may name a person lies in a box of some seconds, not in the log. */
+  async #announce(id: string, question: Question): Promise<void> {
+    const text = JSON.stringify(question);
+    const isAnnounced = question.about === 'marks' && text.length <= MAX_ANNOUNCED_CHARACTERS;
+    if (!isAnnounced) await this.#board?.put(questionBox(id), text);
+    const asking = { fleet: 'ask', id, from: this.#id, ...(isAnnounced && { question }) };
+    await this.#parts.store.announce(JSON.stringify(asking));
+  }
+
+  async #heard(text: string): Promise<void> {
+    const asking = parseAsking(text);
+    if (!asking || asking.from === this.#id || !this.#board) return;
+    try {
+      const [boxed = ''] = asking.question ? [] : await this.#board.read(questionBox(asking.id), 0);
+      const question = asking.question ?? parseQuestion(boxed);
+      if (!question) return;
+      const reply = await this.#parts.respond(question);
+      await this.#board.put(replyBox(asking.id), JSON.stringify({ from: this.#id, reply }));
+    } catch {
+      // Who asked names this gateway as silent.
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { clock } = this.#parts;
+    let isTold = false;
+    let said: { readonly ready: boolean; readonly atMs: number } | undefined;
+    for (; !signal.aborted; await pause(clock, LOOK_MS, signal)) {
+      const report = this.#parts.report();
+      const nowMs = clock.monotonicMs();
+      if (said?.ready === report.ready && nowMs - said.atMs < BEAT_MS) continue;
+      said = { ready: report.ready, atMs: nowMs };
+      try {
+        await this.#board?.beat(this.#id, JSON.stringify(report));
+        await this.list();
+        isTold = false;
+      } catch (error) {
+        // That the store is lost is logged where the list is followed.
+        if (!isTold && this.#parts.view.connected) {
+          isTold = true;
+          this.#parts.logger.warn(
+            { error: describeError(error) },
+            'other gateways cannot see this one: the store does not take its heartbeat',
+          );
+        }
+      }
+    }
+  }
+}
+
+const questionBox = (id: string): string => `question-${id}`;
+const replyBox = (id: string): string => `replies-${id}`;
+
+function labelOf({ name, host }: GatewayReport): string {
+  return `${name}@${host}`;
+}
+
+function labelled(
+  gateways: readonly { readonly id: string; readonly ageMs: number; readonly report: GatewayReport }[],
+  self: string,
+): FleetMember[] {
+  const counts = new Map<string, number>();
+  for (const { report } of gateways) counts.set(labelOf(report), (counts.get(labelOf(report)) ?? 0) + 1);
+  return gateways
+    .map((gateway) => {
+      const label = labelOf(gateway.report);
+      return {
+        ...gateway,
+        label: (counts.get(label) ?? 0) > 1 ? `${label}:${gateway.report.pid}` : label,
+        isThis: gateway.id === self,
+        isLive: gateway.ageMs <= LIVE_MS,
+      };
+    })
+    .sort((one, other) => Number(other.isThis) - Number(one.isThis) || one.label.localeCompare(other.label));
+}

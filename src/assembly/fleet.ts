@@ -1,0 +1,77 @@
+/** This gateway as one of a fleet: what it says of itself, and what it replies to the others. */
+import { hostname } from 'node:os';
+import { pid } from 'node:process';
+import { Fleet } from '../admin/fleet.ts';
+import type { AskedFor, GatewayReport, Question, Replies } from '../admin/fleet-messages.ts';
+import type { RevocationMark } from '../revocation/mark.ts';
+import { compareVersions } from '../revocation/mark.ts';
+import type { RevocationView } from '../revocation/revocation-view.ts';
+import { VERSION } from '../version.ts';
+import type { Generation, Lasting } from './generation.ts';
+
+type Given = Pick<Lasting, 'place' | 'view' | 'clock' | 'isReady' | 'log'>;
+
+/** @param generation the one that serves now */
+export function fleetOf(given: Given, generation: () => Generation): Fleet {
+  const { place, view, clock, log } = given;
+  const startedAt = Math.round(clock.nowMs() / 1_000);
+  return new Fleet({
+    store: place.store,
+    view,
+    clock,
+    logger: log.logger,
+    report: () => reportOf(given, generation(), startedAt),
+    respond: <A extends Question['about']>(question: AskedFor<A>) =>
+      respond(question, given, generation()) as Promise<Replies[A]>,
+  });
+}
+
+function reportOf(
+  { place, view, isReady }: Given,
+  { policy, identity }: Generation,
+  startedAt: number,
+): GatewayReport {
+  const own = { ready: isReady(), degraded: false, report: [] };
+  return {
+    name: policy.name,
+    host: hostname(),
+    pid,
+    version: VERSION,
+    workers: place.workers,
+    started_at: startedAt,
+    ready: (place.overview?.readiness(own) ?? own).ready,
+    view_age_seconds: Number.isFinite(view.ageMs) ? view.ageMs / 1_000 : null,
+    view_position: view.position ?? null,
+    config_hash: identity.hash,
+  };
+}
+
+async function respond(
+  question: Question,
+  { place, view }: Given,
+  { seen }: Generation,
+): Promise<Replies[Question['about']]> {
+  switch (question.about) {
+    case 'refusals':
+      return seen.localRefusals(question.query);
+    case 'sessions':
+      return (await seen.localSessions(question.query)) ?? null;
+    case 'marks': {
+      const marks = marksInForce(view, question.marks);
+      if (marks) await place.inForce?.(marks);
+      return { inForce: marks !== undefined };
+    }
+  }
+}
+
+/** The marks that refuse here; undefined where one of those that were asked for does not. */
+function marksInForce(
+  view: RevocationView,
+  asked: AskedFor<'marks'>['marks'],
+): readonly RevocationMark[] | undefined {
+  const marks = asked.flatMap(({ id, ...version }) => {
+    const mark = view.mark(id);
+    return mark?.revoked === true && compareVersions(mark.version, version) >= 0 ? [mark] : [];
+  });
+  return marks.length === asked.length ? marks : undefined;
+}
