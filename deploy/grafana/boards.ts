@@ -673,6 +673,18 @@ const UPSTREAMS: Board = {
           '{{route}} {{source}} {{code}}': sum('route, source, code', rate(REQUESTS, 'code=~"502|504"')),
         },
       },
+      {
+        title: 'Names that do not resolve',
+        asks: 'For which targets does DNS give no address? They keep the addresses that they had last.',
+        unit: 'short',
+        span: 24,
+        queries: {
+          '{{upstream}} {{target}}': sum(
+            'upstream, target',
+            rate('sallyport_upstream_resolutions_total', 'result="failure"'),
+          ),
+        },
+      },
     ],
   },
 };

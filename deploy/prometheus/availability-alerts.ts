@@ -12,6 +12,9 @@ const failed = (by: string): string => `(
     / sum by (${by}) (rate(sallyport_route_upstream_requests_total[5m]))
 )`;
 
+const resolved = (result: string): string =>
+  `sum by (job, instance, upstream, target) (increase(sallyport_upstream_resolutions_total{result="${result}"}[5m]))`;
+
 export const AVAILABILITY_ALERTS: readonly Alert[] = [
   {
     name: 'SallyportRoutePassesNothing',
@@ -76,6 +79,17 @@ and sum by (job, route) (increase(sallyport_http_request_duration_seconds_count[
     for: '1m',
     summary: '{{ $labels.target }} of {{ $labels.upstream }} gets no requests from {{ $labels.instance }}',
     panel: ['upstreams', 'Targets'],
+  },
+  {
+    name: 'SallyportNameUnresolved',
+    severity: 'ticket',
+    // Names are asked for again within a minute at the latest, so that a single success within five is enough.
+    expr: `${resolved('failure')} > 0 unless on (job, instance, upstream, target) ${resolved('success')} > 0`,
+    for: '5m',
+    summary:
+      'The name in {{ $labels.target }} of {{ $labels.upstream }} does not resolve on {{ $labels.instance }}',
+    description: 'Requests go to the addresses that it had last, while they respond.',
+    panel: ['upstreams', 'Names that do not resolve'],
   },
   {
     name: 'SallyportCanaryFails',

@@ -9,6 +9,7 @@ import { send } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { noPrometheus, startPrometheus } from '../support/prometheus.ts';
 import { claimsOf, createKey, ISSUER, mint, nowSeconds } from '../support/tokens.ts';
+import { startDnsServer } from '../support/dns-server.ts';
 import { startServer, startUpstream } from '../support/upstream.ts';
 
 interface Target {
@@ -131,6 +132,7 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
     response.end('{"active":false}');
   });
   const upstream = await startUpstream(t);
+  const names = await startDnsServer(t);
   const { jwks: _jwks, ...login } = loginIssuer(key);
   const start = (store: Record<string, unknown> = {}): Promise<TestGateway> =>
     startGateway(t, {
@@ -169,10 +171,14 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
           ],
           auth: { mode: 'none' },
         },
+        { name: 'lost', match: { path_prefix: '/lost' }, upstream: 'lost', auth: { mode: 'none' } },
       ],
+      // It knows no name.
+      dns: { servers: [names.address] },
       upstreams: {
         shop: { targets: [upstream.url] },
         broken: { targets: ['https://127.0.0.1:1'], tls: { ca_file: ca } },
+        lost: { targets: ['http://shop.test'] },
       },
     });
   const gateways = [await start(), await start()];
