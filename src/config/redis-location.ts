@@ -12,15 +12,14 @@ export function redisLocation({
   tls: tlsSection,
 }: Configuration['revocation']): RedisLocation | undefined {
   const tls = tlsClientOptions(tlsSection ?? {});
-  if (typeof store === 'string') {
-    if (!/^rediss?:/.test(store)) return undefined;
-    return {
-      keyPrefix,
-      url: store.replace(/^rediss:/, 'redis:'),
-      ...(store.startsWith('rediss:') && { tls }),
-    };
-  }
+  const ofUrl = (url: string): Pick<RedisLocation, 'keyPrefix' | 'tls'> & { readonly url: string } => ({
+    keyPrefix,
+    url: url.replace(/^rediss:/, 'redis:'),
+    ...(url.startsWith('rediss:') && { tls }),
+  });
+  if (typeof store === 'string') return /^rediss?:/.test(store) ? ofUrl(store) : undefined;
   const { username, password } = store;
+  if ('url' in store) return { ...ofUrl(store.url), username, password };
   const login = { keyPrefix, username, password, ...(store.tls && { tls }) };
   if ('cluster' in store) return { ...login, cluster: store.cluster };
   const {
@@ -37,11 +36,12 @@ const REDIS_PORT = '6379';
 
 /** Where the list is kept, for people: host and port, or the file; never a password. */
 export function storeAddress({ store }: Pick<Configuration['revocation'], 'store'>): string {
-  if (typeof store !== 'string')
-    return 'cluster' in store
-      ? `cluster ${store.cluster.join(', ')}`
-      : `${store.name} of sentinels ${store.sentinels.join(', ')}`;
-  if (!/^rediss?:/.test(store)) return store;
-  const { hostname, port } = new URL(store);
+  if (typeof store !== 'string') {
+    if ('cluster' in store) return `cluster ${store.cluster.join(', ')}`;
+    if ('sentinels' in store) return `${store.name} of sentinels ${store.sentinels.join(', ')}`;
+  }
+  const url = typeof store === 'string' ? store : store.url;
+  if (!/^rediss?:/.test(url)) return url;
+  const { hostname, port } = new URL(url);
   return `${hostname}:${port || REDIS_PORT}`;
 }

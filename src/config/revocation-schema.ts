@@ -7,12 +7,16 @@ const nodes = z
   .array(z.string().regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$/, 'must be host:port'))
   .min(1);
 
-const redisLogin = {
+const aclUser = {
   username: text.optional().describe('Name of the ACL user in Redis.'),
   password: text
     .optional()
     .describe('Password of the ACL user. Prefer password_file, which keeps it out of this file.'),
   password_file: text.optional().describe('File that contains the password of the ACL user.'),
+};
+
+const redisLogin = {
+  ...aclUser,
   tls: z.boolean().prefault(false).describe('Uses TLS to every node. revocation.tls has the certificates.'),
 };
 
@@ -24,6 +28,18 @@ const store = z.union(
         /^(memory:|sqlite:.+|rediss?:\/\/.+)$/,
         'must be memory:, sqlite:FILE or redis[s]://[user:pass@]host:port/db',
       ),
+    z.strictObject({
+      url: z
+        .string()
+        .regex(
+          /^rediss?:\/\/[^/@?#]+(?:\/[0-9]*)?$/,
+          'must be redis[s]://host:port/db; who logs in stands beside it: username and password_file',
+        )
+        .describe(
+          'One Redis, as redis[s]://host:port/db, whose password comes from a file: nothing of it is in the URL.',
+        ),
+      ...aclUser,
+    }),
     z.strictObject({
       sentinels: nodes.describe('Addresses of the sentinels, as host:port.'),
       name: text.describe('Name of the primary that the sentinels watch.'),
@@ -42,7 +58,7 @@ const store = z.union(
       ...redisLogin,
     }),
   ],
-  'must be memory:, sqlite:FILE, redis[s]://[user:pass@]host:port/db, { sentinels: [host:port], name } or { cluster: [host:port] }',
+  'must be memory:, sqlite:FILE, redis[s]://[user:pass@]host:port/db, { url: redis[s]://host:port/db }, { sentinels: [host:port], name } or { cluster: [host:port] }',
 );
 
 export const revocation = z
@@ -50,7 +66,7 @@ export const revocation = z
     store: store
       .prefault('memory:')
       .describe(
-        'Where the list is stored. memory: (lost at a restart; for trials). sqlite:FILE (for one gateway). redis[s]://[user:pass@]host:port/db, { sentinels, name } or { cluster } (for a fleet).',
+        'Where the list is stored. memory: (lost at a restart; for trials). sqlite:FILE (for one gateway). redis[s]://[user:pass@]host:port/db, { url, password_file }, { sentinels, name } or { cluster } (for a fleet).',
       ),
     key_prefix: z
       .string()

@@ -85,9 +85,9 @@ function redisSecrets({ revocation: { store } }: Configuration): {
     return password === '' ? [] : [{ file: undefined, secret: password }];
   }
   const own = { file: store.password_file, secret: store.password };
-  return 'cluster' in store
-    ? [own]
-    : [own, { file: store.sentinel_password_file, secret: store.sentinel_password }];
+  return 'sentinels' in store
+    ? [own, { file: store.sentinel_password_file, secret: store.sentinel_password }]
+    : [own];
 }
 
 function contentOf(file: string): string {

@@ -26,7 +26,7 @@ export type RedisLocation = {
   /** Absent: TLS is not spoken. */
   readonly tls?: TlsClient;
 } & (
-  | { readonly url: string }
+  | ({ readonly url: string } & Partial<RedisLogin>)
   | ({ readonly sentinels: readonly string[]; readonly name: string; readonly db: number } & SentinelLogin &
       RedisLogin)
   | ({ readonly cluster: readonly string[] } & RedisLogin)
@@ -124,7 +124,6 @@ function causeOf(error: unknown): unknown {
 
 function createClient(location: RedisLocation, options: RedisOptions): Redis | Cluster {
   const tls = location.tls && { tls: location.tls };
-  if ('url' in location) return new Redis(location.url, { ...options, ...tls });
   const { username, password } = location;
   const login: RedisOptions = {
     ...options,
@@ -132,6 +131,8 @@ function createClient(location: RedisLocation, options: RedisOptions): Redis | C
     ...(password !== undefined && { password }),
     ...tls,
   };
+  // What the URL says counts before the login.
+  if ('url' in location) return new Redis(location.url, login);
   if ('cluster' in location) {
     return new Cluster(location.cluster.map(nodeOf), {
       lazyConnect: true,

@@ -104,6 +104,7 @@ t.test('the address of a store has host and port, and never a password', async (
     [`redis://u:${PASSWORD}@redis.internal/0`, 'redis.internal:6379'],
     [`rediss://:${PASSWORD}@[::1]:7000`, '[::1]:7000'],
     ['sqlite:revocations.sqlite', 'sqlite:revocations.sqlite'],
+    [{ ...login, url: 'rediss://redis.internal/1' }, 'redis.internal:6379'],
     [{ ...login, cluster: ['a:1', 'b:2'] }, 'cluster a:1, b:2'],
     [{ ...login, sentinels: ['a:1', 'b:2'], name: 'main', db: 0 }, 'main of sentinels a:1, b:2'],
   ] as const)

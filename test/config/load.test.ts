@@ -591,7 +591,7 @@ t.test('C10 C25 C26 a route that no request can reach is a problem', async (t) =
     t.strictSame(problemsOf(routesOf(match)), [], match);
 });
 
-t.test('Redis by Sentinel and as a cluster', async (t) => {
+t.test('Redis by URL, Sentinel and as a cluster', async (t) => {
   const store = (text: string): Configuration['revocation']['store'] =>
     parse(`${minimal}revocation: { store: ${text} }`).revocation.store;
   t.match(store('{ sentinels: ["s1:26379", "[::1]:26379"], name: main, password: p }'), {
@@ -601,7 +601,16 @@ t.test('Redis by Sentinel and as a cluster', async (t) => {
     tls: false,
   });
   t.match(store('{ cluster: ["c1:6379"], tls: true }'), { cluster: ['c1:6379'], tls: true });
+  t.match(store('{ url: "rediss://r:6379/1", username: u, password: p }'), {
+    url: 'rediss://r:6379/1',
+    username: 'u',
+  });
+  t.match(problemsOf(`${minimal}revocation: { store: { url: "redis://u:p@r:6379" } }`), [
+    /revocation\.store\.url: must be .* username and password_file/,
+  ]);
   for (const text of [
+    '{ url: "http://r" }',
+    '{ url: "redis://r:6379/0", tls: true }',
     '{ sentinels: ["s1"], name: main }',
     '{ sentinels: ["s1:1"] }',
     '{ cluster: [] }',
