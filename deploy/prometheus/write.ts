@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { format } from 'prettier';
 import { parse, stringify } from 'yaml';
 import { panelPath } from '../grafana/dashboards.ts';
+import { kubernetesRules } from './kubernetes-rules.ts';
 import {
   ALERTS,
   alertGroups,
@@ -27,6 +28,7 @@ interface AlertTests {
 }
 
 const GENERATED = '# Written by npm run alerts, from the .ts files beside it.\n';
+const GENERATED_ELSEWHERE = '# Written by npm run alerts, from the .ts files of deploy/prometheus.\n';
 /** Apart, since a minute as the interval of evaluation makes tests of days slow. */
 const TEST_FILES = ['alerts.test.yml', 'alerts-daily.test.yml'];
 const TESTS_HEAD = `# Each alert: when it fires, and when it does not; alerts-daily has those that look back for a day.
@@ -39,6 +41,10 @@ export async function ruleFiles(base = runbookBase()): Promise<ReadonlyMap<strin
   const written: [string, string][] = [
     ['alerts.rules.yml', GENERATED + yaml(alertGroups(base, panelPath))],
     ['recording.rules.yml', GENERATED + yaml(recordingGroups())],
+    ...kubernetesRules(base).map(([file, content]): [string, string] => [
+      file,
+      GENERATED_ELSEWHERE + yaml(content),
+    ]),
     ...TEST_FILES.map((file): [string, string] => [file, TESTS_HEAD + yaml(linkedTests(file, base))]),
   ];
   const formatted = written.map(async ([file, text]): Promise<[string, string]> => [
