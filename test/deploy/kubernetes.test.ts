@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import { noOpenssl } from '../support/certificates.ts';
 import { built, KUBERNETES, manifestOf, OVERLAYS, podOf } from '../support/kubernetes.ts';
 import { keepsPromises } from '../support/kubernetes-promises.ts';
+import { configurationText } from '../support/mounted-configuration.ts';
 import { MAIN, temporaryFolder } from '../support/process.ts';
 
 const root = join(KUBERNETES, '../..');
@@ -35,6 +36,24 @@ t.test('Prometheus asks the admin Service by the name that its certificate is fo
   t.match(admin.metadata.labels, selector.matchLabels);
   t.match(endpoints, [{ port: 'admin', path: '/metrics', scheme: 'https' }]);
   t.equal(endpoints[0]?.tlsConfig.serverName, admin.metadata.name);
+});
+
+t.test('the page tells the end of a pod as the manifests have it', async (t) => {
+  const manifests = built(join(KUBERNETES, 'overlays/redis-url'));
+  const { containers, terminationGracePeriodSeconds } = podOf(manifests);
+  const { timeouts } = parse(configurationText(manifests)) as { timeouts: Record<string, string> };
+  const begins = containers[0].lifecycle?.preStop.sleep.seconds ?? 0;
+  const drains = begins + parseInt(timeouts['drain_delay'] ?? '', 10);
+  const ends = drains + parseInt(timeouts['drain'] ?? '', 10);
+  const page = readFileSync(join(root, 'docs/kubernetes.md'), 'utf8');
+  const moments = [...page.matchAll(/^\| (\d+(?: to \d+)?) \| .*$/gm)].map(([, moment]) => moment);
+  t.strictSame(moments, [
+    `0 to ${begins}`,
+    `${begins}`,
+    `${begins} to ${drains}`,
+    `${drains} to ${ends}`,
+    `${terminationGracePeriodSeconds}`,
+  ]);
 });
 
 t.test('the chart is of this version', async (t) => {
