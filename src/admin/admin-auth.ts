@@ -80,15 +80,19 @@ export class AdminAuth {
         outcome: 'known',
         caller: { name, address, role: 'operate', source: name, expiresAt: undefined },
       };
-    const signedIn = await this.#identifyByIssuer(line, address);
+    if (!this.#signIn) {
+      // Before anything waits: of requests that come at once, too, only so many are looked at.
+      this.#spend(address);
+      return { outcome: 'wrong', reason: undefined };
+    }
+    const signedIn = await this.#identifyByIssuer(line, address, this.#signIn);
     if (signedIn.outcome === 'wrong' && !WERE_GOOD.has(signedIn.reason)) this.#spend(address);
     return signedIn;
   }
 
-  async #identifyByIssuer(line: string, address: string): Promise<AdminCaller> {
-    if (!this.#signIn) return { outcome: 'wrong', reason: undefined };
+  async #identifyByIssuer(line: string, address: string, signIn: IssuerSignIn): Promise<AdminCaller> {
     try {
-      return { outcome: 'known', caller: await this.#signIn.identify(line, address) };
+      return { outcome: 'known', caller: await signIn.identify(line, address) };
     } catch (error) {
       if (!(error instanceof GatewayError) || error.status >= 500) throw error;
       return { outcome: 'wrong', reason: error.reason };
