@@ -8,9 +8,10 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const PICTURES = fileURLToPath(new URL('../../docs/images/', import.meta.url));
 /** Around a picture, in pixels. */
 const MARGIN = 16;
+const PICTURE_WIDTH = 1_200;
 const STEP_SECONDS = 5;
 const STEPS = 120;
-const NOW = Math.floor(Date.now() / 1000);
+export const NOW = Math.floor(Date.now() / 1000);
 
 /** A body by path, without its query; a number is a status. */
 export type Responses = Record<string, object | number>;
@@ -60,20 +61,49 @@ export function historyOf(
   };
 }
 
-const gateways = { asked: ['edge'], silent: [] };
+/** A gateway of the fleet, as /v1/gateways tells it; that of host-a is the one asked. */
+export function gatewayOf(host: string, changes: object = {}): object {
+  return {
+    name: `edge@${host}`,
+    id: host,
+    configured_name: 'edge',
+    this: host === 'host-a',
+    live: true,
+    ready: true,
+    version: '0.1.0',
+    host,
+    pid: 7,
+    workers: 1,
+    started_at: NOW - 9_000,
+    heartbeat_age_seconds: host === 'host-a' ? 0 : 2.1,
+    view_age_seconds: 0.2,
+    view_position: null,
+    config_hash: '3f9a0c1d2e4b5a67',
+    ...changes,
+  };
+}
 
-/** A morning at a gateway. */
+/** @param gateways this one first */
+export function fleetReport(...gateways: readonly object[]): object {
+  return { store: 'redis', complete: true, gateways };
+}
+
+const HOSTS = ['host-a', 'host-b', 'host-c'];
+const gateways = { asked: HOSTS.map((host) => `edge@${host}`), silent: [], complete: true };
+
+/** A morning at a gateway of three. */
 export const MADE_UP: Responses = {
+  '/v1/gateways': fleetReport(...HOSTS.map((host) => gatewayOf(host))),
   '/v1/history': historyOf(
     { orders: [400, 20, 0], bakery: [90, 60, 0], public: [0, 0, 0] },
     (step) => 1 + 0.2 * Math.sin(step / 9) + 0.1 * Math.sin(step * 2.3),
   ),
   '/v1/refusals': {
-    gateways,
+    gateways: { ...gateways, asked: gateways.asked.slice(0, 1) },
     refusals: [
       {
         time: NOW - 7,
-        gateway: 'edge',
+        gateway: 'edge@host-a',
         request_id: '01JDQ4Z8K3V6M9',
         route: 'orders',
         status: 403,
@@ -87,7 +117,7 @@ export const MADE_UP: Responses = {
       },
       {
         time: NOW - 31,
-        gateway: 'edge',
+        gateway: 'edge@host-a',
         request_id: '01JDQ4Y1T7B2C5',
         route: 'bakery',
         status: 401,
@@ -105,7 +135,7 @@ export const MADE_UP: Responses = {
     gateways,
     sessions: [
       {
-        gateways: ['edge'],
+        gateways: ['edge@host-a', 'edge@host-c'],
         issuer: 'login',
         session_hash: '4kQ9sLd2Vx7Tn1Zp',
         subject_hash: 'v3Jx0b7Qm2Lw9RtY',
@@ -137,36 +167,33 @@ export const MADE_UP: Responses = {
   },
 };
 
-interface AxeResult {
-  readonly violations: readonly {
-    readonly id: string;
-    readonly nodes: readonly { readonly html: string }[];
-  }[];
-}
-
-/** What axe finds wrong with the page as it is, or with a part of it. */
+/** What axe finds wrong with the page as it is, or with a part of it: the rule, and the elements that break it. */
 export async function axeFindings(
   page: Page,
   part = 'html',
 ): Promise<readonly [string, readonly string[]][]> {
   if (!(await page.evaluate<boolean>("'axe' in globalThis"))) await page.evaluate(AXE);
-  const { violations } = await page.evaluate<AxeResult>(`axe.run('${part}')`);
-  return violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]);
+  // Of what is right the details are not looked for, which takes most of the time.
+  return page.evaluate(`axe.run('${part}', { resultTypes: ['violations'], preload: false }).then(({ violations }) =>
+    violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]))`);
 }
 
-/** The pictures in docs/, light and dark; only where SALLYPORT_PICTURES asks for them: a test run leaves no file behind. */
-export async function takePictures(page: Page): Promise<void> {
+/** Takes a picture of a part of the page; only where SALLYPORT_PICTURES asks for it: a test run leaves no file behind. */
+async function takePicture(page: Page, name: string, id: string, fromTop: boolean): Promise<void> {
+  const { y = 0, height = 0 } = (await page.locator(`#${id}`).boundingBox()) ?? {};
+  const start = y + (await page.evaluate<number>('scrollY'));
+  const top = fromTop ? 0 : start - MARGIN;
+  const clip = { x: 0, y: top, width: PICTURE_WIDTH, height: start + height + MARGIN - top };
+  await page.screenshot({ path: `${PICTURES}admin-page-${name}.png`, clip, fullPage: true });
+}
+
+/** The pictures of these parts in docs/images, light and dark. */
+export async function takePictures(page: Page, ...ids: readonly string[]): Promise<void> {
   if (process.env['SALLYPORT_PICTURES'] === undefined) return;
   await page.addStyleTag({ content: 'header { position: static !important }' });
-  await page.setViewportSize({ width: 1_200, height: 1_000 });
+  await page.setViewportSize({ width: PICTURE_WIDTH, height: 1_000 });
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
-    for (const id of ['well', 'why']) {
-      const { y = 0, height = 0 } = (await page.locator(`#${id}`).boundingBox()) ?? {};
-      const start = y + (await page.evaluate<number>('scrollY'));
-      const top = id === 'well' ? 0 : start - MARGIN;
-      const clip = { x: 0, y: top, width: 1_200, height: start + height + MARGIN - top };
-      await page.screenshot({ path: `${PICTURES}admin-page-${id}-${colorScheme}.png`, clip, fullPage: true });
-    }
+    for (const id of ids) await takePicture(page, `${id}-${colorScheme}`, id, id === 'well');
   }
 }

@@ -61,6 +61,16 @@ export class Api {
     }
   }
 
+  /**
+   * @param {string} path
+   * @returns {Promise<Blob>} what it has, to be saved
+   */
+  async download(path) {
+    const response = await this.#fetch(path, { headers: { authorization: `Bearer ${this.#token}` } });
+    if (!response.ok) throw new ApiError(refusalText(response, await response.json()), response.status);
+    return response.blob();
+  }
+
   /** Everything that /metrics has, as text. */
   async metrics() {
     const response = await this.#fetch('/metrics', {});
@@ -96,7 +106,7 @@ function refusalText(response, content) {
 }
 
 /** @param {string} text */
-function sentence(text) {
+export function sentence(text) {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 }
 

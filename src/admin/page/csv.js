@@ -47,10 +47,10 @@ export function csvText(rows) {
  * Saves a file on the operator's computer. Nothing is sent.
  *
  * @param {string} name
- * @param {string} text
+ * @param {Blob | string} content
  */
-export function saveFile(name, text) {
-  const url = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+export function saveFile(name, content) {
+  const url = URL.createObjectURL(new Blob([content], { type: 'text/csv' }));
   const link = document.createElement('a');
   Object.assign(link, { href: url, download: name });
   link.click();

@@ -51,14 +51,37 @@ export function clockText(seconds) {
 }
 
 /**
+ * Which gateways a look-up asked, and which of them, or of their processes, did not reply. `complete` is false where the store is
+ * unavailable: this gateway sees no other.
+ *
+ * @typedef {{ asked: string[], silent: string[], complete?: boolean }} Asked
+ */
+
+/**
  * Which gateways a figure is of.
  *
- * @param {{ asked: string[], silent: string[] }} gateways
+ * @param {Asked} gateways
  */
-export function gatewaysText({ asked, silent }) {
-  if (asked.length <= 1) return 'this gateway';
-  if (silent.length === 0) return `all ${asked.length} gateways`;
-  return `${asked.length - silent.length} of ${asked.length} gateways; no response from ${silent.join(', ')}`;
+export function gatewaysText({ asked, silent, complete = true }) {
+  const missing = silent.length === 0 ? '' : `; no response from ${silent.join(', ')}`;
+  if (!complete) return `this gateway; others are not known, since the store is unavailable${missing}`;
+  if (asked.length <= 1) return `this gateway${missing}`;
+  // A gateway of which one process is silent has not told all.
+  const whole = asked.filter(
+    (gateway) => !silent.some((name) => name === gateway || name.startsWith(`${gateway} `)),
+  );
+  return whole.length === asked.length
+    ? `all ${asked.length} gateways${missing}`
+    : `${whole.length} of ${asked.length} gateways${missing}`;
+}
+
+/**
+ * What is missing may be what is looked for.
+ *
+ * @param {Asked} gateways
+ */
+export function isPartial({ silent, complete = true }) {
+  return silent.length > 0 || !complete;
 }
 
 /** @param {number} seconds */

@@ -2,6 +2,7 @@
 import { Api, ApiError, wordsOf } from './api.js';
 import { byId, clockText } from './dom.js';
 import { Explain } from './explain.js';
+import { Fleet } from './fleet.js';
 import { showHealth, showRoutes, SIGNS } from './health.js';
 import { Refusals } from './refusals.js';
 import { RevocationList } from './revocation-list.js';
@@ -86,23 +87,27 @@ function beginRevocations(api, session, status) {
  */
 async function watch(api, first, refusals) {
   const traffic = new Traffic();
+  const fleet = new Fleet();
   let last = { status: first, atMs: Date.now() };
   for (;;) {
     // A page in the background is not looked at.
     if (document.visibilityState === 'visible') {
       try {
-        const [status, history, metrics] = await Promise.all([
+        const [status, gateways, history, metrics] = await Promise.all([
           api.call('GET', '/v1/status'),
+          api.optional('/v1/gateways'),
           api.optional('/v1/history'),
           api.metrics(),
           refusals.look(),
         ]);
         last = { status, atMs: Date.now() };
-        showVerdict([...traffic.showHistory(history), ...showHealth(status)], status.name);
+        const others = fleet.show(gateways, status.revocation.max_view_age_seconds);
+        const wrong = [...traffic.showHistory(history), ...showHealth(status), ...others];
+        showVerdict(wrong, `${showName(status, fleet)}${fleet.othersText}`);
         traffic.showRefusals(metrics);
         byId('connection-error').hidden = true;
       } catch (error) {
-        showGone(error, last, traffic);
+        showGone(error, last, { traffic, fleet });
       }
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
@@ -110,14 +115,26 @@ async function watch(api, first, refusals) {
 }
 
 /**
- * @param {import('./health.js').Finding[]} wrong
- * @param {string} name of the gateway
+ * How this gateway is called: the same name may be that of many.
+ *
+ * @param {Status} status
+ * @param {Fleet} fleet
  */
-function showVerdict(wrong, name) {
+function showName({ name, version }, fleet) {
+  const label = fleet.labelOf(name);
+  byId('gateway-name').textContent = `${label}, ${version}`;
+  return label;
+}
+
+/**
+ * @param {import('./health.js').Finding[]} wrong
+ * @param {string} where all is well, if it is
+ */
+function showVerdict(wrong, where) {
   const verdict = byId('verdict');
   const level = wrong.length === 0 ? 'good' : wrong.some(({ level }) => level === 'bad') ? 'bad' : 'warn';
   const list = wrong.map(({ words }) => words).join('; ');
-  const words = wrong.length === 0 ? `All is well at ${name}.` : `Look at ${list}.`;
+  const words = wrong.length === 0 ? `All is well at ${where}.` : `Look at ${list}.`;
   verdict.className = `verdict ${level}`;
   // It is read aloud when it changes, not every two seconds.
   if (verdict.textContent !== `${SIGNS[level]} ${words}`) verdict.textContent = `${SIGNS[level]} ${words}`;
@@ -128,9 +145,9 @@ function showVerdict(wrong, name) {
  *
  * @param {unknown} error
  * @param {{ status: Status, atMs: number }} last
- * @param {Traffic} traffic
+ * @param {{ traffic: Traffic, fleet: Fleet }} shown
  */
-function showGone(error, { status, atMs }, traffic) {
+function showGone(error, { status, atMs }, { traffic, fleet }) {
   const asOf = clockText(atMs / 1000);
   const isSignedOut = error instanceof ApiError && error.status === 401;
   const notice = byId('connection-error');
@@ -142,5 +159,7 @@ function showGone(error, { status, atMs }, traffic) {
   byId('verdict').className = 'verdict old';
   byId('verdict').textContent = `? Not known: what is below is as of ${asOf}.`;
   showHealth(status, asOf);
+  showName(status, fleet);
   traffic.showShares(asOf);
+  fleet.showOld(asOf);
 }

@@ -1,6 +1,6 @@
-/** The latest refusals, found by request id, route or reason: from /v1/refusals. */
+/** The latest refusals, found by request id at all gateways, by route or reason at this one or all: from /v1/refusals. */
 import { wordsOf } from './api.js';
-import { byId, element, gatewaysText, timeElement } from './dom.js';
+import { byId, clockText, element, gatewaysText, isPartial, timeElement } from './dom.js';
 import { REASONS, reasonText } from './reasons.js';
 
 const SHOWN = 20;
@@ -61,21 +61,34 @@ export class Refusals {
     if (id) query.set('request_id', id);
     if (route) query.set('route', route);
     if (reason) query.set('reason', reason);
+    // A request id is looked for at all of them anyway.
+    const where = byId('refusal-gateways').value;
+    if (where && !id) query.set('gateways', where);
     const found = await this.#api.optional(`/v1/refusals?${query}`);
     byId('refusals-part').hidden = found === undefined;
     if (found === undefined) return;
     const { gateways, refusals } = found;
-    const where = gatewaysText(gateways);
     const isSearch = Boolean(id || route || reason);
-    byId('refusals-status').textContent =
-      refusals.length === 0
-        ? `${isSearch ? 'No such refusal is' : 'Nothing was refused'}${isSearch ? ' among the latest' : ''} (${where}).`
-        : `${refusals.length} ${refusals.length === SHOWN ? 'latest' : 'found'} (${where})`;
+    const status = byId('refusals-status');
+    status.className = isPartial(gateways) ? 'notice warn' : 'hint';
+    status.textContent = `${countText(refusals.length, isSearch)} (${gatewaysText(gateways)})${
+      // A search is not repeated by itself.
+      isSearch || where ? `, as of ${clockText(Date.now() / 1000)}` : ''
+    }.`;
     const content = JSON.stringify(refusals);
     if (content === this.#shown) return;
     this.#shown = content;
     byId('refusals').replaceChildren(...refusals.map(item));
   }
+}
+
+/**
+ * @param {number} count
+ * @param {boolean} isSearch
+ */
+function countText(count, isSearch) {
+  if (count > 0) return `${count} ${count === SHOWN ? 'latest' : 'found'}`;
+  return isSearch ? 'No such refusal is among the latest' : 'Nothing was refused';
 }
 
 /** @param {Refusal} refusal */

@@ -1,7 +1,7 @@
-/** What is revoked: searched, saved as CSV, undone. Through /v1/revocations. */
+/** What is revoked: searched, saved as CSV, undone. Through /v1/revocations, and its .csv. */
 import { wordsOf } from './api.js';
 import { confirm } from './confirm.js';
-import { csvText, saveFile } from './csv.js';
+import { saveFile } from './csv.js';
 import { byId, element, timeElement } from './dom.js';
 import { targetText } from './revocation-labels.js';
 
@@ -18,8 +18,7 @@ export class RevocationList {
   #cursor = null;
   /** What is looked for, in words, and as a query. */
   #search = { words: '', query: /** @type {[string, string][]} */ ([]) };
-  /** @type {Entry[]} */
-  #shown = [];
+  #count = 0;
 
   /**
    * @param {import('./api.js').Api} api
@@ -36,7 +35,7 @@ export class RevocationList {
       this.#find();
     };
     byId('more').onclick = () => void this.show(undefined, this.#cursor);
-    byId('export').onclick = () => this.#save();
+    byId('export').onclick = () => void this.#save();
     void this.show();
   }
 
@@ -66,7 +65,7 @@ export class RevocationList {
       const entries = [...(latest ? [latest] : []), ...page.revocations].filter(
         (entry, index) => index === 0 || entry.id !== latest?.id,
       );
-      this.#shown = cursor ? [...this.#shown, ...entries] : entries;
+      this.#count = entries.length + (cursor ? this.#count : 0);
       const items = entries.map((entry) => this.#item(entry));
       if (cursor) byId('entries').append(...items);
       else byId('entries').replaceChildren(...items);
@@ -79,7 +78,7 @@ export class RevocationList {
   }
 
   #statusText() {
-    const count = this.#shown.length;
+    const count = this.#count;
     const { words } = this.#search;
     if (this.#cursor !== null && count === 0)
       return `Nothing yet${words}; there are more entries to look at.`;
@@ -87,31 +86,18 @@ export class RevocationList {
     return `${count} ${count === 1 ? 'entry' : 'entries'}${this.#cursor === null ? '' : ', and more'}`;
   }
 
-  /** What is listed, and no more: the file says what the operator sees. */
-  #save() {
-    const header = [
-      'id',
-      'issuer',
-      'target',
-      'issued_before',
-      'expires_at',
-      'created_at',
-      'created_by',
-      'reason',
-    ];
-    const date = (/** @type {number | null} */ seconds) =>
-      seconds === null ? null : new Date(seconds * 1000).toISOString();
-    const rows = this.#shown.map((entry) => [
-      entry.id,
-      entry.issuer,
-      targetText(entry),
-      date(entry.issued_before),
-      date(entry.expires_at),
-      date(entry.created_at),
-      entry.created_by,
-      entry.reason,
-    ]);
-    saveFile('revocations.csv', csvText([header, ...rows]));
+  /** All that match what was looked for, also what is not shown yet. */
+  async #save() {
+    const button = byId('export');
+    button.disabled = true;
+    try {
+      const query = new URLSearchParams(this.#search.query);
+      saveFile('revocations.csv', await this.#api.download(`/v1/revocations.csv?${query}`));
+    } catch (error) {
+      byId('list-status').textContent = wordsOf(error);
+    } finally {
+      button.disabled = false;
+    }
   }
 
   /** @param {Entry} entry */
@@ -161,8 +147,10 @@ export class RevocationList {
       asksWhy: true,
       act: async (reason) => {
         await this.#api.call('DELETE', `/v1/revocations/${entry.id}`, { reason });
-        byId('revoke-result').hidden = false;
-        byId('revoke-result').textContent = 'Undone. Its tokens are accepted again.';
+        const result = byId('revoke-result');
+        result.hidden = false;
+        result.className = 'notice good';
+        result.textContent = 'Undone. Its tokens are accepted again.';
         await this.show();
       },
     });

@@ -2,6 +2,7 @@
 import { ApiError, wordsOf } from './api.js';
 import { choicesOf, claimsOf, offerChoices } from './chosen-token.js';
 import { confirm } from './confirm.js';
+import { confirmedWords } from './confirmed.js';
 import { byId, durationText, element } from './dom.js';
 import { kindsWith, previewOf, STORES } from './revocation-labels.js';
 import { seenOf } from './seen.js';
@@ -142,17 +143,36 @@ export class RevokeForm {
   /** @param {Record<string, unknown>} command */
   async #revoke(command) {
     const sinceMs = performance.now();
-    const entry = /** @type {Revoked} */ (await this.#api.call('POST', '/v1/revocations', command));
-    // The response comes when the store has it, and when this gateway refuses by it.
-    const tookMs = performance.now() - sinceMs;
+    const entry = /** @type {Revoked} */ (
+      await this.#api.call('POST', '/v1/revocations', { ...command, confirm: true })
+    );
+    const { level, words } = this.#resultOf(entry, performance.now() - sinceMs);
     const result = byId('revoke-result');
     result.hidden = false;
-    result.textContent = entry.expired
-      ? 'The token has expired already: there is nothing to revoke.'
-      : `Revoked. This gateway refuses it since ${durationText(tookMs / 1000)} after you asked; ${STORES[this.#status.revocation.store].others}.`;
+    result.className = `notice ${level}`;
+    result.textContent = words;
     byId('value').value = '';
     byId('reason').value = '';
     this.#offerToken();
     await this.#revoked(entry.expired ? undefined : entry);
+  }
+
+  /**
+   * @param {Revoked} entry
+   * @param {number} tookMs the response comes when the store has it, and when this gateway refuses by it
+   * @returns {{ level: string, words: string }}
+   */
+  #resultOf({ expired, confirmed }, tookMs) {
+    if (expired)
+      return { level: 'good', words: 'The token has expired already: there is nothing to revoke.' };
+    if (confirmed && confirmed.gateways > 1) {
+      const { level, words } = confirmedWords(confirmed, 'it');
+      return { level, words: `Revoked. ${words}` };
+    }
+    const { others } = STORES[this.#status.revocation.store];
+    return {
+      level: 'good',
+      words: `Revoked. This gateway refuses it since ${durationText(tookMs / 1000)} after you asked; ${others}.`,
+    };
   }
 }

@@ -1,11 +1,12 @@
-/** Revoking many at once, one request each: first all are checked, then revoked, and each line says what became true of it. */
+/** Revoking many at once: first all are checked, then revoked, and each line says what came of it. */
 import { wordsOf } from './api.js';
+import { chunksOf, sendChunk } from './bulk.js';
 import { csvText, parseCsv, saveFile } from './csv.js';
 import { confirm } from './confirm.js';
+import { confirmedWords } from './confirmed.js';
 import { byId, element } from './dom.js';
 
 const MOST = 1_000;
-const AT_A_TIME = 4;
 const FIELDS = ['session', 'subject', 'client', 'token_id', 'token'];
 const COLUMNS = ['issuer', 'reason', ...FIELDS];
 
@@ -127,17 +128,14 @@ export class RevokeMany {
 
   async #preview() {
     byId('many-error').textContent = '';
-    for (const id of ['many-go', 'many-export']) byId(id).hidden = true;
+    for (const id of ['many-go', 'many-export', 'many-confirmed']) byId(id).hidden = true;
     try {
       this.#lines = linesOf(byId('many-text').value, this.#chosen(), byId('many-reason').value.trim());
     } catch (error) {
       byId('many-error').textContent = wordsOf(error);
       return;
     }
-    await this.#each(this.#lines, 'Checked', async (line) => {
-      await this.#api.call('POST', '/v1/revocations', { ...line.command, dry_run: true });
-      return 'can be revoked';
-    });
+    await this.#send(this.#lines, 'Checked', () => ({ dry_run: true }));
     const good = this.#good;
     byId('many-go').hidden = good.length === 0;
     byId('many-go').textContent = `Revoke ${good.length}`;
@@ -153,7 +151,7 @@ export class RevokeMany {
     await confirm({
       title: `Revoke ${good.length}?`,
       content: [
-        element('p', {}, `${good.length} of ${this.#lines.length} lines are revoked, one after the other.`),
+        element('p', {}, `${good.length} of ${this.#lines.length} lines are revoked.`),
         ...(wrong === 0 ? [] : [element('p', { class: 'notice warn' }, `${wrong} cannot be: see the list.`)]),
       ],
       yes: `Revoke ${good.length} now`,
@@ -164,10 +162,8 @@ export class RevokeMany {
   /** @param {Line[]} good */
   async #revoke(good) {
     byId('many-go').hidden = true;
-    await this.#each(good, 'Revoked', async ({ command }) => {
-      const { expired } = await this.#api.call('POST', '/v1/revocations', command);
-      return expired ? 'has expired already: nothing to revoke' : 'revoked';
-    });
+    const confirmed = await this.#send(good, 'Revoked', (isLast) => (isLast ? { confirm: true } : {}));
+    this.#showConfirmed(confirmed);
     byId('many-text').value = '';
     // Tokens among them are not kept.
     for (const line of this.#lines) line.command = {};
@@ -178,9 +174,9 @@ export class RevokeMany {
   /**
    * @param {Line[]} lines
    * @param {string} verb
-   * @param {(line: Line) => Promise<string>} act
+   * @param {(isLast: boolean) => { dry_run?: true, confirm?: true }} options
    */
-  async #each(lines, verb, act) {
+  async #send(lines, verb, options) {
     const [progress, stop] = [byId('many-progress'), byId('many-stop')];
     this.#isStopped = false;
     byId('many-fields').disabled = true;
@@ -188,24 +184,35 @@ export class RevokeMany {
     progress.max = lines.length;
     progress.value = 0;
     for (const line of lines) Object.assign(line, { outcome: 'not tried', isGood: false });
-    const waiting = [...lines];
-    const work = async () => {
-      for (let line = waiting.shift(); line && !this.#isStopped; line = waiting.shift()) {
-        try {
-          Object.assign(line, { outcome: await act(line), isGood: true });
-        } catch (error) {
-          line.outcome = wordsOf(error);
-        }
-        progress.value++;
-      }
-    };
-    await Promise.all(Array.from({ length: AT_A_TIME }, work));
+    const chunks = chunksOf(lines);
+    let confirmed;
+    for (const [index, chunk] of chunks.entries()) {
+      if (this.#isStopped) break;
+      confirmed = await sendChunk(this.#api, chunk, options(index === chunks.length - 1));
+      progress.value += chunk.length;
+    }
     progress.hidden = stop.hidden = true;
     byId('many-fields').disabled = false;
     const good = lines.filter(({ isGood }) => isGood).length;
     byId('many-status').textContent =
       `${verb}: ${good} of ${lines.length}${good === lines.length ? '' : `; ${lines.length - good} not, see why below`}.`;
     this.#list();
+    return confirmed;
+  }
+
+  /**
+   * A gateway that has the last of them has those before it, since the store keeps their order.
+   *
+   * @param {import('./confirmed.js').Confirmed | undefined} confirmed
+   */
+  #showConfirmed(confirmed) {
+    const { level, words } = confirmed
+      ? confirmedWords(confirmed, 'them')
+      : { level: 'warn', words: 'This gateway refuses them. The others were not asked whether they do.' };
+    const notice = byId('many-confirmed');
+    notice.hidden = !this.#lines.some(({ isGood }) => isGood);
+    notice.className = `notice ${level}`;
+    notice.textContent = words;
   }
 
   /** What failed comes first. */

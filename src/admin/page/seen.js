@@ -1,6 +1,6 @@
-/** What this gateway has seen lately of a session, a subject or a client: through /v1/sessions/search. */
+/** What the gateways have seen lately of a session, a subject or a client: through /v1/sessions/search. */
 import { ApiError } from './api.js';
-import { element, gatewaysText, numberText, timeElement } from './dom.js';
+import { element, gatewaysText, isPartial, numberText, timeElement } from './dom.js';
 
 const SHOWN = 10;
 const SEARCHED = ['session', 'subject', 'client'];
@@ -9,6 +9,7 @@ const SEARCHED = ['session', 'subject', 'client'];
  * @typedef {{
  *   issuer: string, session?: string, session_hash: string | null, subject?: string, subject_hash: string | null,
  *   client_id: string | null, first_seen: number, last_seen: number, requests_last_hour: number, addresses?: string[],
+ *   gateways: string[],
  * }} Seen
  */
 
@@ -37,19 +38,30 @@ export async function seenOf(api, field, command) {
   const where = gatewaysText(gateways);
   if (sessions.length === 0)
     return [
-      element('p', { class: 'notice warn' }, `No request with this ${field} has been seen here (${where}).`),
+      element('p', { class: 'notice warn' }, `No request with this ${field} has been seen (${where}).`),
     ];
   return [
-    element('p', {}, element('b', {}, `Seen lately (${where}):`)),
-    element('ul', { class: 'seen' }, ...sessions.map(item)),
+    element(
+      'p',
+      isPartial(gateways) ? { class: 'notice warn' } : {},
+      element('b', {}, `Seen lately (${where}):`),
+    ),
+    element(
+      'ul',
+      { class: 'seen' },
+      ...sessions.map((/** @type {Seen} */ seen) => item(seen, gateways.asked.length > 1)),
+    ),
     ...(sessions.length === SHOWN
       ? [element('p', { class: 'hint' }, `The latest ${SHOWN}; there may be more.`)]
       : []),
   ];
 }
 
-/** @param {Seen} seen */
-function item(seen) {
+/**
+ * @param {Seen} seen
+ * @param {boolean} saysWhere
+ */
+function item(seen, saysWhere) {
   const session = seen.session ?? seen.session_hash;
   const { requests_last_hour: requests, addresses = [] } = seen;
   return element(
@@ -62,5 +74,6 @@ function item(seen) {
     `: ${numberText(requests)} ${requests === 1 ? 'request' : 'requests'} in the last hour, last `,
     timeElement(seen.last_seen),
     addresses.length === 0 ? '' : `, from ${addresses.join(', ')}`,
+    saysWhere ? `, at ${seen.gateways.join(', ')}` : '',
   );
 }
