@@ -472,6 +472,7 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
 
   t.test('before it is ended: what was seen of it', async (t) => {
     const api = await visit(MADE_UP);
+    let warnings: string[] = [];
     const ask = async (): Promise<string> => {
       await page.locator('#kind').selectOption({ index: 0 });
       await page.locator('#value').fill('lee-1');
@@ -479,6 +480,7 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
       const dialog = page.getByRole('dialog');
       await dialog.waitFor();
       const text = await dialog.innerText();
+      warnings = await dialog.locator('.warn').allInnerTexts();
       await page.keyboard.press('Escape');
       return text;
     };
@@ -486,7 +488,11 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
       await ask(),
       /Seen lately \(all 3 gateways\):\s+Session with the hash 4kQ.*3 requests in the last hour.*203\.0\.113\.9, at edge@host-a, edge@host-c/,
     );
+    t.strictSame(warnings, []);
     const gateways = { asked: ['e1', 'e2'], silent: ['e2'], complete: true };
+    api['/v1/sessions/search'] = { ...Object(MADE_UP['/v1/sessions/search']), gateways };
+    await ask();
+    t.strictSame(warnings, ['Seen lately (1 of 2 gateways; no response from e2):']);
     api['/v1/sessions/search'] = { gateways, sessions: [] };
     t.match(
       await ask(),
