@@ -19,7 +19,8 @@ export function badRequest(detail: string): AdminResponse {
   return adminProblem(400, 'invalid_request', detail);
 }
 
-function faultText({ issues }: z.ZodError): string {
+/** What is wrong, and where. */
+export function faultText({ issues }: z.ZodError): string {
   return issues
     .map(({ path, message }) => [path.join('.'), message].filter((part) => part !== '').join(': '))
     .join('; ');

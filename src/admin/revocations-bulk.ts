@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import type { RevocationOutcome } from '../revocation/revoker.ts';
 import type { PreviewJson } from './entry-json.ts';
-import { revocationSchema } from './revocation-command.ts';
+import { faultText } from './json-body.ts';
+import { revocationSchema, type RevocationBody } from './revocation-command.ts';
 import { outcomeJson } from './revocation-json.ts';
 
 const MAX_REVOCATIONS = 1_000;
@@ -11,9 +12,12 @@ const CONCURRENT = 16;
 
 const { confirm: _confirm, dry_run: _dryRun, ...members } = revocationSchema.shape;
 
+const memberSchema = z.strictObject(members);
+
 export const bulkSchema = z.strictObject({
+  /** One that is malformed stops no other. */
   revocations: z
-    .array(z.strictObject(members))
+    .array(z.unknown())
     .min(1, 'must not be empty')
     .max(
       MAX_REVOCATIONS,
@@ -32,10 +36,14 @@ const NOT_TRIED = { unavailable: true } as const;
 type One = OneRevoked | typeof NOT_TRIED;
 
 /** In their order, some at a time. After the first failure of the store the others are not tried. */
-export async function eachInOrder<T>(
-  all: readonly T[],
-  revoke: (one: T) => Promise<OneRevoked>,
+export async function eachInOrder(
+  all: readonly unknown[],
+  revoke: (one: RevocationBody) => Promise<OneRevoked>,
 ): Promise<readonly One[]> {
+  const revokeMember = async (member: unknown): Promise<OneRevoked> => {
+    const parsed = memberSchema.safeParse(member);
+    return parsed.success ? revoke(parsed.data) : { refused: faultText(parsed.error) };
+  };
   const done: One[] = [];
   for (let from = 0; from < all.length; from += CONCURRENT) {
     const some = all.slice(from, from + CONCURRENT);
@@ -43,7 +51,7 @@ export async function eachInOrder<T>(
       done.push(...some.map(() => NOT_TRIED));
       continue;
     }
-    const settled = await Promise.allSettled(some.map(revoke));
+    const settled = await Promise.allSettled(some.map(revokeMember));
     done.push(...settled.map((one) => (one.status === 'fulfilled' ? one.value : NOT_TRIED)));
   }
   return done;

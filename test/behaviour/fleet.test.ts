@@ -149,23 +149,25 @@ for (const [kind, open] of Object.entries(STORES)) {
         { issuer: ISSUER, session: 'alice-1' },
         { issuer: 'https://unknown.example', subject: 'dave' },
         { issuer: ISSUER, subject: 'eve', reason: '=cmd()' },
+        { issuer: ISSUER, subject: 'frank', reason: 'x'.repeat(501) },
+        'no object',
       ];
+      const ended = ['carol', 'eve'].map(token);
       const bulk = (more: object): Promise<Response> =>
         one.admin('POST', '/v1/revocations/bulk', { revocations, ...more });
       const response = await bulk({});
       t.equal(response.status, 200);
       const { results, ...counts } = await json<{ results: readonly Record<string, unknown>[] }>(response);
-      t.match(counts, { created: 2, unchanged: 1, failed: 1 });
+      t.match(counts, { created: 2, unchanged: 1, failed: 3 });
       t.match(await fromAll(() => bulk({ confirm: true })), {
-        ...{ created: 0, unchanged: 3, failed: 1, confirmed: { gateways: 2, refuse: 2 } },
+        ...{ created: 0, unchanged: 3, failed: 3, confirmed: { gateways: 2, refuse: 2 } },
       });
       t.strictSame(
         results.map(({ index, status }) => `${String(index)} ${String(status)}`),
-        ['0 201', '1 200', '2 400', '3 201'],
+        ['0 201', '1 200', '2 400', '3 201', '4 400', '5 400'],
       );
       t.match(results[2], { code: 'invalid_request', title: String });
-      for (const sub of ['carol', 'eve'])
-        t.equal((await send(two.url, '/', { token: token(sub) })).status, 401);
+      for (const each of ended) t.equal((await send(two.url, '/', { token: each })).status, 401);
       const audited = one.log.filter(({ audit }) => audit !== undefined);
       t.ok(audited.length >= 4, 'each has its line in the audit log');
     });
