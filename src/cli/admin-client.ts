@@ -92,7 +92,8 @@ function hostText(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-function readFile(file: string): string {
+/** @throws CommandFailed where it cannot be read */
+export function readFile(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {

@@ -9,6 +9,7 @@ import { decode } from './decode.ts';
 import { demo } from './demo.ts';
 import { explain } from './explain.ts';
 import { hash } from './hash.ts';
+import { healthcheck } from './healthcheck.ts';
 import { init } from './init.ts';
 import { keys } from './keys.ts';
 import { revocations } from './revocations.ts';
@@ -31,6 +32,7 @@ const COMMANDS: readonly Command[] = [
   keys,
   routes,
   hash,
+  healthcheck,
   schema,
   init,
   demo,

@@ -39,16 +39,19 @@ export function loadConfiguration(
   file: string,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): LoadedConfiguration {
-  let source: string;
+  const folder = dirname(resolve(file));
+  return { configuration: parseConfiguration(readSource(file), file, folder, environment), folder, file };
+}
+
+/** @throws ConfigurationError where the file cannot be read */
+export function readSource(file: string): string {
   try {
-    source = readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (error) {
     throw new ConfigurationError([
       `${file}: cannot be read (${errorCode(error)}); name a readable file with -c FILE`,
     ]);
   }
-  const folder = dirname(resolve(file));
-  return { configuration: parseConfiguration(source, file, folder, environment), folder, file };
 }
 
 /** As loadConfiguration, for a text; problems are reported under `file`. */

@@ -24,6 +24,7 @@ const COMMANDS = [
   'keys',
   'routes',
   'hash',
+  'healthcheck',
   'schema',
   'init',
   'demo',
