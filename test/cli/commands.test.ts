@@ -283,7 +283,9 @@ t.test('routes, schema and init', async (t) => {
   t.match(await sallyportProcess(['init'], { cwd: folder }), { code: 0 });
   t.equal(
     readFileSync(join(folder, 'sallyport.yaml'), 'utf8'),
-    readFileSync(STARTER, 'utf8').replace('# log_key_file', 'log_key_file'),
+    readFileSync(STARTER, 'utf8')
+      .replace('# log_key_file', 'log_key_file')
+      .replace('# token_file', 'token_file'),
   );
   const keyFile = join(folder, 'sallyport-log-key');
   t.equal(statSync(keyFile).mode & 0o777, 0o600);
