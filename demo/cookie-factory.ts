@@ -1,7 +1,7 @@
 /**
  * The demo's upstream: a cookie factory. It never sees a token; it reads who is calling from the gateway's
  * identity headers and returns what it read. It also has its own validation service for plain opaque tokens:
- * POST /issue and POST /validate.
+ * POST /issue and POST /validate. GET /served says how many requests have arrived from the gateway.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -35,6 +35,8 @@ export async function startCookieFactory(port: number, host = '127.0.0.1'): Prom
         const claims = issued.get(String(body['token']));
         return claims ? json(response, 200, { claims }) : json(response, 401, { error: 'unknown token' });
       }
+      case 'GET /served':
+        return json(response, 200, served);
       default: {
         served++;
         const read = IDENTITY_HEADERS.flatMap((name): [string, unknown][] => {
@@ -61,7 +63,7 @@ export async function startCookieFactory(port: number, host = '127.0.0.1'): Prom
   };
 }
 
-function json(response: ServerResponse, status: number, body: object): void {
+function json(response: ServerResponse, status: number, body: object | number): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
 }
 

@@ -1,6 +1,14 @@
 /** The story of the demo, played and checked: `npm run demo -- --script`. */
 import { CLIENT, OPAQUE_RESOURCE } from './issuer.ts';
-import type { DemoServers } from './servers.ts';
+
+/** Where the parts of the demo are, in this process or elsewhere. */
+export interface StoryParts {
+  readonly issuer: { readonly url: string };
+  readonly factory: { readonly url: string; readonly served: () => number | Promise<number> };
+  readonly gateway: string;
+  readonly admin: string;
+  readonly adminToken: string;
+}
 
 /** A response that a step of the script expects. */
 interface Expected {
@@ -28,13 +36,13 @@ class Transcript {
 }
 
 /** Resolves to the exit code: 0, or 1 if a step failed. */
-export async function playScript(servers: DemoServers): Promise<number> {
+export async function playScript(servers: StoryParts): Promise<number> {
   const transcript = new Transcript();
-  const servedBefore = servers.factory.served();
+  const servedBefore = await servers.factory.served();
   const token = await playLogin(servers, transcript);
   await playRevocation(servers, transcript, token);
   await playOpaqueTokens(servers, transcript);
-  const served = servers.factory.served() - servedBefore;
+  const served = (await servers.factory.served()) - servedBefore;
   transcript.line(served === 4, `the factory saw ${served} requests: the 4 that were permitted`);
   const { failures } = transcript;
   process.stdout.write(
@@ -46,7 +54,7 @@ export async function playScript(servers: DemoServers): Promise<number> {
 }
 
 /** No token, a token, and too little scope. Returns the token. */
-async function playLogin(servers: DemoServers, transcript: Transcript): Promise<string> {
+async function playLogin(servers: StoryParts, transcript: Transcript): Promise<string> {
   await transcript.step(
     {
       title: 'no token: 401 with the realm',
@@ -68,7 +76,7 @@ async function playLogin(servers: DemoServers, transcript: Transcript): Promise<
 }
 
 /** The token is revoked and refused at once; the next login works. */
-async function playRevocation(servers: DemoServers, transcript: Transcript, token: string): Promise<void> {
+async function playRevocation(servers: StoryParts, transcript: Transcript, token: string): Promise<void> {
   await transcript.step(
     { title: 'the token is revoked through the admin API: 201', status: 201 },
     fetch(`${servers.admin}/v1/revocations`, {
@@ -91,7 +99,7 @@ async function playRevocation(servers: DemoServers, transcript: Transcript, toke
 }
 
 /** Opaque tokens: the factory's own, one that no issuer knows, and one of the authorization server. */
-async function playOpaqueTokens(servers: DemoServers, transcript: Transcript): Promise<void> {
+async function playOpaqueTokens(servers: StoryParts, transcript: Transcript): Promise<void> {
   const issued = await fetch(`${servers.factory.url}/issue`, { method: 'POST' });
   const { token } = (await issued.json()) as { token: string };
   await transcript.step(
@@ -113,7 +121,7 @@ async function playOpaqueTokens(servers: DemoServers, transcript: Transcript): P
   );
 }
 
-function get({ gateway }: DemoServers, path: string, token?: string): Promise<Response> {
+function get({ gateway }: StoryParts, path: string, token?: string): Promise<Response> {
   return fetch(`${gateway}${path}`, {
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
   });
@@ -130,7 +138,7 @@ const challengesWith =
     headers.get('www-authenticate')?.includes(error) === true;
 
 async function login(
-  { issuer }: DemoServers,
+  { issuer }: StoryParts,
   scope: string,
   more: Readonly<Record<string, string>> = {},
 ): Promise<string> {
