@@ -1,11 +1,10 @@
 /**
  * How the command line talks to the admin API.
  */
-import { readFileSync } from 'node:fs';
 import { Agent, fetch, type Response } from 'undici';
 import type { EntryJson } from '../admin/entry-json.ts';
 import { describeError } from '../telemetry/logger.ts';
-import { CommandFailed, CONFIG_OPTION, configurationOf, text, type Arguments } from './command.ts';
+import { CommandFailed, CONFIG_OPTION, configurationOf, readFile, text, type Arguments } from './command.ts';
 
 export const ADMIN_OPTIONS = {
   ...CONFIG_OPTION,
@@ -90,15 +89,6 @@ export class AdminClient {
 function hostText(host: string): string {
   if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;
-}
-
-/** @throws CommandFailed where it cannot be read */
-export function readFile(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    throw new CommandFailed(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
 }
 
 export function timeText(seconds: number | null): string {

@@ -100,6 +100,15 @@ export function readToken(args: Arguments): string | undefined {
   return token;
 }
 
+/** @throws CommandFailed where the file cannot be read */
+export function readFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new CommandFailed(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
 /** A time as people write it: RFC 3339, or seconds since 1970. In seconds. */
 export function timeOf(value: string): number {
   const seconds = /^\d{1,12}(\.\d+)?$/.test(value) ? Number(value) : Date.parse(value) / 1000;

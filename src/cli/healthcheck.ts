@@ -8,7 +8,6 @@ import { request as tlsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { loadAdminAddress, type AdminAddress } from '../config/admin-address.ts';
 import { describeError } from '../telemetry/logger.ts';
-import { readFile } from './admin-client.ts';
 import {
   CommandFailed,
   CONFIG_OPTION,
@@ -16,6 +15,7 @@ import {
   flag,
   print,
   printError,
+  readFile,
   text,
   type Arguments,
   type Command,

@@ -3,53 +3,49 @@
  */
 import { ConfigurationError } from '../config/load.ts';
 import { VERSION } from '../version.ts';
-import { check } from './check.ts';
 import { CommandFailed, parseArguments, print, printError, UsageError, type Command } from './command.ts';
-import { decode } from './decode.ts';
-import { demo } from './demo.ts';
-import { explain } from './explain.ts';
-import { hash } from './hash.ts';
-import { healthcheck } from './healthcheck.ts';
-import { init } from './init.ts';
-import { keys } from './keys.ts';
-import { revocations } from './revocations.ts';
-import { revoke } from './revoke.ts';
-import { routes } from './routes.ts';
-import { run } from './run.ts';
 import { tellStartFailure } from './start-failure.ts';
-import { schema } from './schema.ts';
-import { unrevoke } from './unrevoke.ts';
-import { worker } from './worker.ts';
 
-const COMMANDS: readonly Command[] = [
-  run,
-  check,
-  explain,
-  decode,
-  revoke,
-  revocations,
-  unrevoke,
-  keys,
-  routes,
-  hash,
-  healthcheck,
-  schema,
-  init,
-  demo,
-];
+/** In the order of the help. Each is loaded when it is called: a health check every few seconds needs little of this program. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import('./run.ts')).run,
+  check: async () => (await import('./check.ts')).check,
+  explain: async () => (await import('./explain.ts')).explain,
+  decode: async () => (await import('./decode.ts')).decode,
+  revoke: async () => (await import('./revoke.ts')).revoke,
+  revocations: async () => (await import('./revocations.ts')).revocations,
+  unrevoke: async () => (await import('./unrevoke.ts')).unrevoke,
+  keys: async () => (await import('./keys.ts')).keys,
+  routes: async () => (await import('./routes.ts')).routes,
+  hash: async () => (await import('./hash.ts')).hash,
+  healthcheck: async () => (await import('./healthcheck.ts')).healthcheck,
+  schema: async () => (await import('./schema.ts')).schema,
+  init: async () => (await import('./init.ts')).init,
+  demo: async () => (await import('./demo.ts')).demo,
+};
+
+/** What the gateway calls itself. */
+const INTERNAL: Readonly<Record<string, () => Promise<Command>>> = {
+  worker: async () => (await import('./worker.ts')).worker,
+};
+
+async function commandNamed(name: string): Promise<Command | undefined> {
+  const table = Object.hasOwn(INTERNAL, name) ? INTERNAL : COMMANDS;
+  return Object.hasOwn(table, name) ? table[name]?.() : undefined;
+}
 
 /** Runs the command line. Resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    print(overview());
+    print(await overview());
     return name === undefined ? 2 : 0;
   }
   if (name === '--version' || name === '-v') {
     print(VERSION);
     return 0;
   }
-  const command = [...COMMANDS, worker].find((candidate) => candidate.name === name);
+  const command = await commandNamed(name);
   if (!command) {
     printError(`sallyport: there is no command "${name}"; see "sallyport --help"`);
     return 2;
@@ -64,7 +60,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     const failure = failureOf(error, command);
     if (!failure) throw error;
-    const tell = command === run ? tellStartFailure : printError;
+    const tell = command.name === 'run' ? tellStartFailure : printError;
     for (const problem of failure.problems) tell(problem);
     return failure.code;
   }
@@ -86,15 +82,17 @@ function failureOf(
  * A reader that leaves, as in `| head -1`, ends no command. An output that cannot be written otherwise (a full disk) fails
  * every command but `run`, which serves on.
  */
-function keepOnWithoutReader(command: Command): void {
+function keepOnWithoutReader({ name }: Command): void {
+  const serves = name === 'run' || name === 'worker';
   const failed = (error: NodeJS.ErrnoException): void => {
-    if (command !== run && command !== worker && error.code !== 'EPIPE') process.exit(1);
+    if (!serves && error.code !== 'EPIPE') process.exit(1);
   };
   for (const stream of [process.stdout, process.stderr]) stream.on('error', failed);
 }
 
-function overview(): string {
-  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
-  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary.split('\n')[0]}`);
+async function overview(): Promise<string> {
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary.split('\n')[0]}`);
   return `sallyport ${VERSION}: a bearer-auth gateway\n\nsallyport COMMAND [options]\n\n${lines.join('\n')}\n\nEvery command has --help.`;
 }
