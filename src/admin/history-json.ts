@@ -2,6 +2,9 @@
 import { REQUEST_SECONDS } from '../telemetry/metrics.ts';
 import { STEP_SECONDS, type HistoryReport, type RouteReport } from '../telemetry/traffic-history.ts';
 
+/** The objective of deploy/prometheus, and a bound of REQUEST_SECONDS. */
+const SLOW_SECONDS = 1;
+
 /** One number a step; null where the gateway was not up. */
 type Steps = readonly (number | null)[];
 
@@ -12,6 +15,8 @@ export interface RouteHistoryJson {
   readonly refused: Steps;
   /** 5xx, of the gateway's own and of upstreams. */
   readonly failed: Steps;
+  /** Took more than a second. */
+  readonly slow: Steps;
   /** Null also where there was no request. */
   readonly p50_ms: Steps;
   readonly p99_ms: Steps;
@@ -62,6 +67,7 @@ function routeJson(
     requests: sums(({ requests }) => requests),
     refused: sums(({ refused }) => refused),
     failed: sums(({ failed }) => failed),
+    slow: steps.map((step, index) => (isKnown(step) ? slowOf(times[index] ?? []) : null)),
     p50_ms: times.map((counts) => percentileMs(counts, 0.5)),
     p99_ms: times.map((counts) => percentileMs(counts, 0.99)),
   };
@@ -72,6 +78,10 @@ function added(lists: readonly (readonly number[])[]): readonly number[] {
     (sum, list) => (sum.length === 0 ? list : sum.map((count, index) => count + (list[index] ?? 0))),
     [],
   );
+}
+
+function slowOf(counts: readonly number[]): number {
+  return counts.slice(REQUEST_SECONDS.indexOf(SLOW_SECONDS) + 1).reduce((sum, count) => sum + count, 0);
 }
 
 /** Within its bucket it is a straight line, as in Prometheus' histogram_quantile; beyond the last bound it is that bound. */

@@ -55,6 +55,7 @@ export function historyOf(
       requests: steps(requests),
       refused: steps(refused),
       failed: steps(failed),
+      slow: steps(0),
       p50_ms: requests === 0 ? steps(0).map(() => null) : steps(4),
       p99_ms: requests === 0 ? steps(0).map(() => null) : steps(32),
     })),

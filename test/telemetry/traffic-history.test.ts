@@ -40,7 +40,7 @@ t.test('each step has its own requests, refusals, failures and times', async (t)
   station.toNextStep();
   station.toNextStep();
   const route = station.route();
-  t.match(route, { requests: [5, 2, 0], refused: [3, 0, 0], failed: [0, 2, 0] });
+  t.match(route, { requests: [5, 2, 0], refused: [3, 0, 0], failed: [0, 2, 0], slow: [0, 0, 0] });
   t.equal(route?.p50_ms.length, 3);
   t.ok((route?.p50_ms[0] ?? 0) > 2 && (route?.p50_ms[0] ?? 0) <= 5, 'within the bucket of most requests');
   t.ok((route?.p99_ms[1] ?? 0) > 100 && (route?.p99_ms[1] ?? 0) <= 250);
@@ -48,6 +48,13 @@ t.test('each step has its own requests, refusals, failures and times', async (t)
   const { step_seconds, from } = historyJson('g', [station.history.report([])]);
   t.equal(step_seconds, 5);
   t.equal(from, Math.floor(station.clock.nowMs() / 5_000) * 5 - 15);
+});
+
+t.test('slow is what takes more than a second', async (t) => {
+  const station = new Station();
+  for (const seconds of [0.9, 1, 1.1, 2, 100]) station.respond('r', 200, 'upstream', seconds);
+  station.toNextStep();
+  t.strictSame(station.route()?.slow, [3]);
 });
 
 t.test('a response that takes longer than the last bucket counts as that bound', async (t) => {

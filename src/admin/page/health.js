@@ -22,6 +22,9 @@ import { STORES } from './revocation-labels.js';
  * @typedef {{ level: 'warn' | 'bad', words: string }} Finding
  */
 
+/** Keys are fetched every few minutes: after this time the alert SallyportKeysStale fires as well. */
+const KEYS_OLD_SECONDS = 1_800;
+
 export const SIGNS = { good: '✓', warn: '!', bad: '✗' };
 
 /**
@@ -49,7 +52,21 @@ export function tile({ title, level, state, more }, asOf) {
  */
 export function showHealth(status, asOf) {
   byId('gateway-name').textContent = `${status.name}, ${status.version}`;
-  const tiles = [
+  const tiles = tilesOf(status);
+  byId('tiles').replaceChildren(...tiles.map((content) => tile(content, asOf)));
+  return tiles.flatMap(({ title, level, state }) =>
+    level === 'good' ? [] : [{ level, words: `${lowerFirst(title)}: ${lowerFirst(state)}` }],
+  );
+}
+
+/**
+ * What the page says of each part. Pure.
+ *
+ * @param {Status} status
+ * @returns {Tile[]}
+ */
+export function tilesOf(status) {
+  return [
     gatewayTile(status),
     listTile(status.revocation),
     storeTile(status.revocation),
@@ -57,10 +74,6 @@ export function showHealth(status, asOf) {
     ...status.upstreams.map(upstreamTile),
     ...certificatesTile(status.certificates),
   ];
-  byId('tiles').replaceChildren(...tiles.map((content) => tile(content, asOf)));
-  return tiles.flatMap(({ title, level, state }) =>
-    level === 'good' ? [] : [{ level, words: `${lowerFirst(title)}: ${lowerFirst(state)}` }],
-  );
 }
 
 /** @param {string} text */
@@ -119,14 +132,13 @@ function issuerTile({ name, keys_available, keys_age_seconds }) {
       state: 'Configured',
       more: 'no keys are fetched for it',
     };
+  const age = keys_age_seconds ?? undefined;
+  const isOld = age !== undefined && age > KEYS_OLD_SECONDS;
   return {
     title: `Keys of ${name}`,
-    level: keys_available ? 'good' : 'bad',
-    state: keys_available ? 'There' : 'Missing',
-    more:
-      keys_age_seconds === null || keys_age_seconds === undefined
-        ? 'never fetched'
-        : `fetched ${durationText(keys_age_seconds)} ago`,
+    level: keys_available ? (isOld ? 'warn' : 'good') : 'bad',
+    state: keys_available ? (isOld ? 'Old' : 'There') : 'Missing',
+    more: age === undefined ? 'never fetched' : `fetched ${durationText(age)} ago`,
   };
 }
 

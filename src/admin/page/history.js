@@ -2,10 +2,11 @@
 
 /**
  * @typedef {(number | null)[]} Steps
- * @typedef {{ route: string, requests: Steps, refused: Steps, failed: Steps, p50_ms: Steps, p99_ms: Steps }} RouteHistory
+ * @typedef {{ route: string, requests: Steps, refused: Steps, failed: Steps, slow?: Steps, p50_ms: Steps, p99_ms: Steps }} RouteHistory
  * @typedef {{ this_gateway: string, step_seconds: number, from: number, routes: RouteHistory[] }} History
  * @typedef {'good' | 'warn' | 'bad' | 'none'} Level
- * @typedef {{ route: string, requests: number, refused: number, failed: number, level: Level, words: string }} Share
+ * @typedef {{ requests: number, refused: number, failed: number, slow: number }} Counts
+ * @typedef {Counts & { route: string, level: Level, words: string }} Share
  */
 
 const SHARE_SECONDS = 300;
@@ -14,6 +15,9 @@ const FAILED_SOME = 0.001;
 const FAILED_MANY = 0.05;
 const REFUSED_MANY = 0.2;
 const REFUSED_NEARLY_ALL = 0.9;
+/** The objective: 99 % within a second. Many: as much as the alert SallyportLatencyBudgetBurnsFast asks for. */
+const SLOW_SOME = 0.01;
+const SLOW_MANY = 0.144;
 /** Fewer requests say little: they are never red. */
 const FEW = 10;
 
@@ -30,11 +34,13 @@ export function sharesOf({ routes, step_seconds }) {
   const steps = Math.round(SHARE_SECONDS / step_seconds);
   const order = ['bad', 'warn', 'good', 'none'];
   return routes
-    .map(({ route, requests, refused, failed }) => {
+    // A gateway of an older version has no `slow`.
+    .map(({ route, requests, refused, failed, slow = [] }) => {
       const counts = {
         requests: sum(requests.slice(-steps)),
         refused: sum(refused.slice(-steps)),
         failed: sum(failed.slice(-steps)),
+        slow: sum(slow.slice(-steps)),
       };
       return { route, ...counts, ...verdictOf(counts) };
     })
@@ -42,19 +48,21 @@ export function sharesOf({ routes, step_seconds }) {
 }
 
 /**
- * @param {{ requests: number, refused: number, failed: number }} counts
+ * @param {Counts} counts
  * @returns {{ level: Level, words: string }}
  */
-function verdictOf({ requests, refused, failed }) {
+function verdictOf({ requests, refused, failed, slow }) {
   if (requests === 0) return { level: 'none', words: 'No requests' };
   const level = requests < FEW ? 'warn' : 'bad';
-  const [failedShare, refusedShare] = [failed / requests, refused / requests];
+  const [failedShare, refusedShare, slowShare] = [failed / requests, refused / requests, slow / requests];
   if (failedShare === 1) return { level, words: 'All fail' };
   if (refusedShare === 1) return { level, words: 'All are refused' };
   if (failedShare >= FAILED_MANY) return { level, words: 'Many fail' };
   if (refusedShare >= REFUSED_NEARLY_ALL) return { level, words: 'Nearly all are refused' };
+  if (slowShare > SLOW_MANY) return { level, words: 'Many are slow' };
   if (failedShare > FAILED_SOME) return { level: 'warn', words: 'Some fail' };
   if (refusedShare >= REFUSED_MANY) return { level: 'warn', words: 'Many are refused' };
+  if (slowShare > SLOW_SOME) return { level: 'warn', words: 'Some are slow' };
   return { level: 'good', words: 'Well' };
 }
 

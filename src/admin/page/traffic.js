@@ -49,13 +49,13 @@ export class Traffic {
     const busy = shares.filter(({ level }) => level !== 'none');
     const shown = busy.slice(0, MOST_TILES);
     byId('shares').replaceChildren(
-      ...shown.map(({ route, requests, refused, failed, level, words }) =>
+      ...shown.map(({ route, requests, refused, failed, slow, level, words }) =>
         tile(
           {
             title: `Route ${route}`,
             level: level === 'none' ? 'good' : level,
             state: words,
-            more: `${percentText(refused / requests)} refused, ${percentText(failed / requests)} failed of ${numberText(requests)} ${requests === 1 ? 'request' : 'requests'}`,
+            more: `${percentText(refused / requests)} refused, ${percentText(failed / requests)} failed${slow > 0 ? `, ${percentText(slow / requests)} slow` : ''} of ${numberText(requests)} ${requests === 1 ? 'request' : 'requests'}`,
           },
           asOf,
         ),
@@ -65,7 +65,7 @@ export class Traffic {
     const words = [
       ...(busy.length > MOST_TILES ? [`${busy.length - MOST_TILES} more routes have requests.`] : []),
       ...(idle.length > 0 ? [`No requests: ${idle.join(', ')}.`] : []),
-      'Refused: 401, 403 and 429 of the gateway. Failed: every 5xx.',
+      'Refused: 401, 403 and 429 of the gateway. Failed: every 5xx. Slow: more than a second.',
     ];
     byId('shares-rest').textContent = words.join(' ');
   }
