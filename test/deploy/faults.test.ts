@@ -1,10 +1,13 @@
 /**
- * Faults on a live gateway under a real Prometheus: which alerts fire, and which keep still. The rules are those of
- * deploy/prometheus, with every window 120 times as short; promtool tests the true ones.
+ * Nine faults on a live gateway under a real Prometheus: for each, which alert fires, which line is in the log, and which
+ * tile of the admin page turns. The rules are those of deploy/prometheus, with every window 120 times as short; promtool
+ * tests the true ones. The page's five minutes are its latest step of five seconds here.
  */
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { alertGroups, recordingGroups } from '../../deploy/prometheus/rules.ts';
+import { tilesNow } from '../support/admin-tiles.ts';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
 import { startGateway, until, withTestPorts } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
@@ -35,19 +38,115 @@ const faster = (rules: object): object =>
     }),
   ) as object;
 
-/** What must fire for each fault, by name and the label that says where. */
-const EXPECTED: Readonly<Record<string, readonly string[]>> = {
-  'Redis is down': ['SallyportRevocationStoreOut'],
-  'a key endpoint is down': ['SallyportKeysStale down', 'SallyportAuthorityOut down'],
-  'unknown keys after a rotation': ['SallyportUnknownKeys rotation', 'SallyportRoutePassesNothing rotation'],
-  'a slow upstream': ['SallyportLatencyBudgetBurnsFast slow'],
-  'a dead upstream': ['SallyportRoutePassesNothing dead', 'SallyportErrorBudgetBurnsFast'],
-  'an expired certificate': ['SallyportCertificateExpired upstreams.mtls.tls.cert'],
-  'a clock that is 10 s off': ['SallyportRoutePassesNothing clock'],
-  'a wrong audience after a deploy': ['SallyportRoutePassesNothing audience'],
+/** How a fault is told. */
+interface Told {
+  /** What must fire, by name and the label that says where. */
+  readonly alerts: readonly string[];
+  /** What the log says of it, in one line. */
+  readonly line: object;
+  /** What the page says, by the title of the tile. */
+  readonly tile: readonly [title: string, verdict: string];
+}
+
+const newKey = createKey('EdDSA');
+const FAULTS: Readonly<Record<string, Told>> = {
+  'Redis is down': {
+    alerts: ['SallyportRevocationStoreOut'],
+    line: { level: 'error', store: /127\.0\.0\.1:\d+/, msg: /^the revocation store is unavailable; / },
+    tile: ['Revocation store', 'bad Not connected'],
+  },
+  'a key endpoint is down': {
+    alerts: ['SallyportKeysStale down', 'SallyportAuthorityOut down'],
+    line: { level: 'warn', issuer: 'down', keys_known: false, msg: /^the key set cannot be fetched, and / },
+    tile: ['Keys of down', 'bad Missing'],
+  },
+  'unknown keys after a rotation': {
+    alerts: ['SallyportUnknownKeys rotation', 'SallyportRoutePassesNothing rotation'],
+    line: { route: 'rotation', status: 401, auth: { reason: 'unknown_key', kid: newKey.kid } },
+    tile: ['Route rotation', 'bad All are refused'],
+  },
+  'a slow upstream': {
+    alerts: ['SallyportLatencyBudgetBurnsFast slow'],
+    line: {
+      route: 'slow',
+      status: 200,
+      upstream: 'shop',
+      target: /^http/,
+      upstream_ms: (ms: number) => ms > 1_000,
+    },
+    tile: ['Route slow', 'bad Many are slow'],
+  },
+  'a dead upstream': {
+    alerts: ['SallyportRoutePassesNothing dead', 'SallyportErrorBudgetBurnsFast'],
+    line: { level: 'warn', route: 'dead', status: 502, target: /^http/, error: /^upstream_/ },
+    tile: ['Route dead', 'bad All fail'],
+  },
+  'an expired certificate': {
+    alerts: ['SallyportCertificateExpired upstreams.mtls.tls.cert'],
+    line: { level: 'error', certificate: 'upstreams.mtls.tls.cert', state: 'expired', msg: / expired at / },
+    tile: ['Certificates', 'bad 1 of 1 expired'],
+  },
+  'a flood of bad tokens': {
+    // It locks nobody out: no person is called for it.
+    alerts: [],
+    line: {
+      route: 'flood',
+      reason: 'unknown_key',
+      left_out: (count: number) => count > 0,
+      msg: /no line of their own/,
+    },
+    tile: ['Route flood', 'warn Many are refused'],
+  },
+  'a clock that is 10 s off': {
+    alerts: ['SallyportRoutePassesNothing clock'],
+    line: { route: 'clock', status: 401, auth: { reason: 'not_yet_valid' } },
+    tile: ['Route clock', 'bad All are refused'],
+  },
+  'a wrong audience after a deploy': {
+    alerts: ['SallyportRoutePassesNothing audience'],
+    line: { route: 'audience', status: 401, auth: { reason: 'wrong_audience' } },
+    tile: ['Route audience', 'bad All are refused'],
+  },
 };
-/** What may follow from these faults, sooner or later. */
-const MAY_FIRE = /^Sallyport(?:LatencyBudgetBurnsSlowly slow|ErrorBudgetBurnsSlowly|UpstreamTargetOut \S+)$/;
+/** Are these members there: as they are, by a pattern, or by a test? */
+function matches(value: unknown, wanted: unknown): boolean {
+  if (wanted instanceof RegExp) return wanted.test(String(value));
+  if (typeof wanted === 'function') return (wanted as (value: unknown) => boolean)(value);
+  if (typeof wanted !== 'object' || wanted === null) return value === wanted;
+  return Object.entries(wanted).every(([name, member]) =>
+    matches((value as Record<string, unknown> | undefined)?.[name], member),
+  );
+}
+
+t.test('the runbooks say of each fault what shows where', async (t) => {
+  const runbooks = readFileSync(new URL('../../docs/runbooks.md', import.meta.url), 'utf8');
+  const rows = runbooks
+    .split('\n')
+    .filter((line) => /^\| (?!what is wrong)\w.* \|$/.test(line))
+    .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| | \|$/g, '')));
+  t.strictSame(
+    rows.map(([fault]) => fault),
+    Object.keys(FAULTS),
+  );
+  for (const [fault = '', alerts = '', , page = ''] of rows) {
+    const { alerts: expected = [], tile: [title, verdict] = ['', ''] } = FAULTS[fault] ?? {};
+    const names = [...alerts.matchAll(/\[(\w+)\]/g)].map(([, name]) => name);
+    t.strictSame(
+      names,
+      expected.map((name) => name.split(' ')[0]),
+      fault,
+    );
+    t.ok(page.startsWith(`*${title.split(' ')[0]}`), fault);
+    t.ok(page.includes(verdict.replace(/^\w+ /, ': ')), fault);
+  }
+});
+
+const EXPECTED = Object.values(FAULTS).flatMap(({ alerts }) => alerts);
+/** From the start: what has never worked is no change. */
+const LASTING = 'a key endpoint is down';
+/** What may follow from these faults, sooner or later, and what a busy machine makes true. */
+const MAY_FIRE =
+  /^Sallyport(?:ErrorBudgetBurnsSlowly|UpstreamTargetOut \S+|EventLoopSlow|LatencyBudgetBurns\w+ \w+|Down|Gone)$/;
 const nameOf = ({ alertname = '', route, issuer, certificate, target }: Record<string, string>): string =>
   [alertname, route ?? certificate ?? issuer ?? target].filter((part) => part !== undefined).join(' ');
 
@@ -70,6 +169,8 @@ t.test(
       else response.end();
     });
     const configurationOf = (audience: string): Record<string, unknown> => ({
+      // Of a flood some lines a second, and a count.
+      log: { refusals: 3 },
       revocation: { store: redis.url, max_view_age: '1h' },
       issuers: Object.fromEntries(
         [...keys].map(([name, { jwk }]) => [
@@ -105,7 +206,17 @@ t.test(
       rules: [recordingGroups(), alertGroups('https://runbooks.example.com', () => '')].map(faster),
     });
 
-    const newKey = createKey('EdDSA');
+    /** What the page and the log say of a fault. */
+    const told = async (): Promise<{ tiles: Map<string, string>; lines: Set<string> }> => {
+      const tiles = await tilesNow(gateway, 1);
+      const lines = Object.entries(FAULTS).filter(([, { line }]) =>
+        gateway.log.some((each) => matches(each, line)),
+      );
+      return {
+        tiles: new Map(tiles.map(({ title, level, state }) => [title, `${level} ${state}`])),
+        lines: new Set(lines.map(([fault]) => fault)),
+      };
+    };
     /** One request to each route, as its clients send them. */
     const sendAll = (): void => {
       for (const [name, key] of keys) {
@@ -129,11 +240,18 @@ t.test(
     const past = 'count(sallyport:route_passed:rate50m offset 5s >= 1)';
     await until(async () => (await prometheus.query(past))[0] === keys.size - 1);
     const early = (await prometheus.fired()).map(nameOf);
-    const fromTheStart = [...(EXPECTED['a key endpoint is down'] ?? []), 'SallyportErrorBudgetBurnsFast'];
+    const fromTheStart = [...(FAULTS[LASTING]?.alerts ?? []), 'SallyportErrorBudgetBurnsFast'];
     t.strictSame(
       early.filter((name) => !fromTheStart.includes(name) && !MAY_FIRE.test(name)),
       [],
       'before the faults only that of the key endpoint',
+    );
+    const before = await told();
+    t.strictSame([...before.lines], [LASTING], 'as is its line');
+    t.strictSame(
+      [...before.tiles].filter(([, verdict]) => !/^(?:good|none) /.test(verdict)).map(([title]) => title),
+      ['Keys of down', 'Route down'],
+      'and its tiles',
     );
 
     const text = JSON.stringify(
@@ -147,21 +265,25 @@ t.test(
     });
     isFaulty = true;
     await redis.kill();
-    const expected = Object.values(EXPECTED).flat();
-    await until(async () => {
-      const names = (await prometheus.fired()).map(nameOf);
-      return expected.every((name) => names.includes(name));
-    });
-    const names = new Set((await prometheus.fired()).map(nameOf));
-    for (const [fault, alerts] of Object.entries(EXPECTED))
-      t.ok(
-        alerts.every((name) => names.has(name)),
-        fault,
-      );
+    const names = async (): Promise<string[]> => (await prometheus.fired()).map(nameOf);
+    for (const [fault, { alerts, tile }] of Object.entries(FAULTS))
+      await t.test(`${fault}: ${[...alerts, 'a line', tile.join(' ')].join(', ')}`, async (t) => {
+        await until(async () => {
+          const fired = await names();
+          const { tiles, lines } = await told();
+          return (
+            alerts.every((name) => fired.includes(name)) && lines.has(fault) && tiles.get(tile[0]) === tile[1]
+          );
+        });
+        t.pass('all three');
+      });
     t.strictSame(
-      [...names].filter((name) => !expected.includes(name) && !MAY_FIRE.test(name)),
+      (await names()).filter((name) => !EXPECTED.includes(name) && !MAY_FIRE.test(name)),
       [],
       'nothing else, and nothing of the flood or of the route that is well',
     );
+    const { tiles } = await told();
+    t.match(tiles.get('Route well'), /^good Well$| are slow$/, 'at most as slow as the machine');
+    t.equal(tiles.get('Gateway'), 'good Ready');
   },
 );
