@@ -17,6 +17,8 @@ export interface GatewayProcess {
   /** All that it has printed so far. */
   output(): string;
   kill(signal: NodeJS.Signals): void;
+  /** Sends a message to its process, and resolves with the reply: for code that `nodeArguments` have loaded. */
+  ask(message: string): Promise<unknown>;
   /** Resolves with the exit code, or the signal that ended it. */
   exited: Promise<number | NodeJS.Signals>;
 }
@@ -61,12 +63,14 @@ export async function startGatewayProcess(
   awaited = '"msg":"ready"',
   /** Runs when the configuration is written, before the process starts. */
   beforeStart: () => void = () => undefined,
+  /** Of Node itself, such as `--import`. */
+  nodeArguments: readonly string[] = [],
 ): Promise<GatewayProcess> {
   const file = join(folder, 'sallyport.json');
   writeFileSync(file, JSON.stringify(withTestPorts(configuration)), { mode: 0o600 });
   beforeStart();
-  const child = spawn(process.execPath, [MAIN, 'run', '-c', file], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const child = spawn(process.execPath, [...nodeArguments, MAIN, 'run', '-c', file], {
+    stdio: ['ignore', 'pipe', 'pipe', ...(nodeArguments.length > 0 ? (['ipc'] as const) : [])],
     env: { ...process.env, ...COMPILED },
   });
   let output = '';
@@ -75,8 +79,8 @@ export async function startGatewayProcess(
     output += chunk.toString();
     if (output.includes(awaited)) ready.resolve();
   };
-  child.stdout.on('data', onData);
-  child.stderr.on('data', onData);
+  child.stdout?.on('data', onData);
+  child.stderr?.on('data', onData);
   const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
   void exited.then(() => ready.reject(new Error(`the gateway ended: ${output}`)));
   t.teardown(async () => {
@@ -90,6 +94,11 @@ export async function startGatewayProcess(
     pid: child.pid ?? 0,
     output: () => output,
     kill: (signal) => void child.kill(signal),
+    async ask(message) {
+      const reply = once(child, 'message') as Promise<[unknown]>;
+      child.send(message);
+      return (await reply)[0];
+    },
     exited,
   };
 }
