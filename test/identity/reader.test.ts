@@ -1,10 +1,6 @@
 /** What services read is what the token said: the reader that ships, and the examples of docs/identity.md. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { parse } from 'yaml';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { encodeClaim } from '../../src/token/encode-claim.ts';
@@ -19,7 +15,16 @@ import {
 } from '../../src/identity/reader.ts';
 import { scopesText } from '../../src/identity/identity-value.ts';
 import { parseStrictJson, type JsonValue } from '../../src/token/strict-json.ts';
-import { temporaryFolder } from '../support/process.ts';
+import {
+  base64url,
+  document,
+  example,
+  EXPECTED,
+  HEADERS,
+  REQUESTS,
+  runExample,
+  testExample,
+} from '../support/identity-examples.ts';
 
 const asClaim = (value: unknown): JsonValue => parseStrictJson(Buffer.from(JSON.stringify(value)));
 const scalar = fc.oneof(
@@ -78,8 +83,6 @@ t.test('no header is no caller; what the gateway cannot have written is refused'
   for (const odd of ['%', '%zz', '%ff', ' alice']) t.throws(() => identityText(odd), IdentityRefused, odd);
   for (const odd of ['{}', 'e30=', 'AAAA']) t.throws(() => identityJson(odd), IdentityRefused, odd);
 });
-
-const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 t.test(
   'a claim of another type is a refusal that a framework understands, never another error',
@@ -143,13 +146,6 @@ t.test('any claim, read as any type, is read or refused (property)', async (t) =
   t.pass('held');
 });
 
-const document = readFileSync(new URL('../../docs/identity.md', import.meta.url), 'utf8');
-const HEADERS = {
-  'X-User-Id': '%C3%A4lice',
-  'X-Roles': 'admin,read%2Cwrite',
-  'X-Tenant': 'eyJpZCI6ImFjbWUifQ',
-  'X-Scopes': 'orders:read orders%2Cwrite',
-};
 t.test('the configuration in front of the examples sets the headers that they read', async (t) => {
   const blocks = [...document.matchAll(/```yaml\n([^]*?)```/g)].map(([, text = '']) => text);
   const { identity } = parse(blocks.at(-1) ?? '') as { identity: { headers: Record<string, string> } };
@@ -163,125 +159,7 @@ t.test('the configuration in front of the examples sets the headers that they re
   );
 });
 
-const READ = ['älice', ['admin', 'read,write'], 'acme', ['orders:read', 'orders,write']];
-
-type Headers = Readonly<Record<string, string>>;
-const { 'X-User-Id': _user, ...ANONYMOUS } = HEADERS;
-/** Requests that a service refuses: without a user, and with claims of another type. */
-const REFUSED: readonly Headers[] = [
-  ANONYMOUS,
-  { ...HEADERS, 'X-User-Id': '' },
-  { ...HEADERS, 'X-User-Id': 'alice,bob' },
-  { ...HEADERS, 'X-Scopes': 'orders:read, orders:write' },
-  { ...HEADERS, 'X-Tenant': 'acme' },
-  { ...HEADERS, 'X-Tenant': 'acme,globex' },
-  ...[null, 7, 'acme', ['acme'], [{ id: 'acme' }]].map((tenant) => ({
-    ...HEADERS,
-    'X-Tenant': base64url(tenant),
-  })),
-  { ...HEADERS, 'X-Tenant': Buffer.from('['.repeat(5_000)).toString('base64url') },
-];
-const { 'X-Scopes': _scopes, ...WITHOUT_SCOPES } = HEADERS;
-/** A refusal must not end the service: what comes behind is read. */
-const REQUESTS: readonly Headers[] = [HEADERS, ...REFUSED, WITHOUT_SCOPES];
-const EXPECTED = [READ, ...REFUSED.map(() => null), [...READ.slice(0, 3), []]];
-
-/** Go compiles its own library for the first run: half a minute of two processors. It is kept, and not optimized. */
-const GO = {
-  GOCACHE: fileURLToPath(new URL('../../node_modules/.cache/go', import.meta.url)),
-  GOFLAGS: '-mod=mod -gcflags=all=-N -ldflags=-s',
-};
-
-/** The example in this language, as it is printed. */
-const example = (language: string): string =>
-  new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(document)?.[1] ?? '';
-
-interface Language {
-  readonly version: readonly string[];
-  readonly file: string;
-  readonly command: (file: string) => readonly string[];
-  /** The example, and a program around it that prints what it read of each request, as JSON; null for a refusal. */
-  readonly program: (text: string) => string;
-}
-
-const languages: Record<string, Language> = {
-  python: {
-    version: ['python3', '--version'],
-    file: 'main.py',
-    command: (file) => ['python3', file],
-    program: (text) =>
-      `${text}\nprint(json.dumps([caller(each) for each in json.loads(${JSON.stringify(JSON.stringify(REQUESTS))})]))\n`,
-  },
-  go: {
-    version: ['go', 'version'],
-    file: 'main.go',
-    command: (file) => ['go', 'run', file],
-    program: (text) =>
-      `${text.replace('import (', 'import (\n"fmt"')}
-type recorder struct { body any }
-func (*recorder) Header() http.Header { return http.Header{} }
-func (*recorder) WriteHeader(status int) { if status != 401 { panic(status) } }
-func (response *recorder) Write(text []byte) (int, error) { return len(text), json.Unmarshal(text, &response.body) }
-func main() {
-	var requests []map[string]string
-	json.Unmarshal([]byte(${JSON.stringify(JSON.stringify(REQUESTS))}), &requests)
-	read := []any{}
-	for _, headers := range requests {
-		request := &http.Request{Header: http.Header{}}
-		for name, value := range headers { request.Header.Set(name, value) }
-		response := &recorder{}
-		handle(response, request)
-		read = append(read, response.body)
-	}
-	printed, _ := json.Marshal(read)
-	fmt.Println(string(printed))
-}
-`,
-  },
-  java: {
-    version: ['javac', '-version'],
-    file: 'Main.java',
-    command: (file) => ['java', '-Dfile.encoding=UTF-8', '-Dstdout.encoding=UTF-8', file],
-    program: (text) => {
-      const [, imports = '', rest = ''] = /^([^]*?)\n\n([^]*)$/.exec(text) ?? [];
-      const calls = REQUESTS.map((headers) =>
-        Object.keys(HEADERS)
-          .map((name) => JSON.stringify(headers[name] ?? null))
-          .join(', '),
-      );
-      return `${imports}
-public class Main {
-  static String caller(String user, String roles, String tenant, String scopes) {
-    try {
-      return "[\\"" + Identity.text(user) + "\\",[\\"" + String.join("\\",\\"", Identity.texts(roles)) + "\\"],"
-        + Identity.object(tenant).replaceAll(".*:(\\".*\\").*", "$1")
-        + "," + Identity.scopes(scopes).stream().map(scope -> "\\"" + scope + "\\"").toList() + "]";
-    } catch (Identity.Refused refused) {
-      return "null";
-    }
-  }
-  public static void main(String[] args) throws Exception {
-    String printed = "[" + String.join(",", ${calls.map((call) => `caller(${call})`).join(', ')}) + "]";
-    System.out.write(printed.getBytes(StandardCharsets.UTF_8));
-    System.out.flush();
-  }
-}
-${rest}`;
-    },
-  },
-};
-
-for (const [name, { version, file, command, program }] of Object.entries(languages)) {
-  const [compiler = '', ...args] = version;
-  const missing = spawnSync(compiler, args).status !== 0;
-  t.test(
-    `the example in ${name} reads what the document says, and refuses a claim of another type`,
-    { skip: missing && `${compiler} is not installed` },
-    async (t) => {
-      t.strictSame(JSON.parse(run(t, file, program(example(name)), command)), EXPECTED);
-    },
-  );
-}
+testExample(t, 'python');
 
 t.test('the example in js reads what the document says, and refuses a claim of another type', async (t) => {
   const reader = new URL('../../src/identity/reader.ts', import.meta.url).href;
@@ -296,14 +174,6 @@ server.listen(0, '127.0.0.1', async () => {
   console.log(JSON.stringify(read));
   server.close();
 });`;
-  const printed = run(t, 'main.mjs', program, (file) => [process.execPath, file]);
+  const printed = runExample(t, 'main.mjs', program, (file) => [process.execPath, file]);
   t.strictSame(JSON.parse(printed), EXPECTED);
 });
-
-function run(t: Test, file: string, text: string, command: Language['command']): string {
-  const folder = temporaryFolder(t);
-  const path = join(folder, file);
-  writeFileSync(path, text);
-  const [program = '', ...args] = command(path);
-  return execFileSync(program, args, { encoding: 'utf8', env: { ...GO, ...process.env } });
-}
