@@ -1,34 +1,32 @@
 /** The rules and alerts of deploy/prometheus, by Prometheus' own tools. Rule A7. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { parse } from 'yaml';
 import { BOARDS } from '../../deploy/grafana/boards.ts';
 import { panelPath } from '../../deploy/grafana/dashboards.ts';
 import { alertGroups, ALERTS, runbookBase, UNSET_REPOSITORY } from '../../deploy/prometheus/rules.ts';
 import { ruleFiles } from '../../deploy/prometheus/write.ts';
+import { ALERT_TEST_FILES, DEPLOYED, groupsIn, testsIn, writeSmallTests } from '../support/alert-tests.ts';
 import { startGateway } from '../support/gateway.ts';
+import { temporaryFolder } from '../support/process.ts';
 import { noPrometheus } from '../support/prometheus.ts';
 
-const folder = fileURLToPath(new URL('../../deploy/prometheus/', import.meta.url));
-const read = (file: string): string => readFileSync(`${folder}${file}`, 'utf8');
+const read = (file: string): string => readFileSync(`${DEPLOYED}${file}`, 'utf8');
 
 interface Alert {
   readonly alert: string;
   readonly labels: { readonly severity: string };
   readonly annotations: Readonly<Record<string, string>>;
 }
-const { groups } = parse(read('alerts.rules.yml')) as { groups: { rules: Alert[] }[] };
-const alerts = groups.flatMap(({ rules }) => rules);
+const alerts = groupsIn('alerts.rules.yml').flatMap(({ rules }) => rules as readonly object[] as Alert[]);
 
 t.test('promtool', { skip: noPrometheus }, async (t) => {
   for (const args of [
     ['check', 'config', 'prometheus.yml'],
     ['check', 'rules', 'recording.rules.yml', 'alerts.rules.yml'],
-    ['test', 'rules', 'alerts.test.yml', 'alerts-daily.test.yml'],
+    ['test', 'rules', ...writeSmallTests(temporaryFolder(t))],
   ]) {
-    const { status, stdout, stderr } = spawnSync('promtool', args, { cwd: folder, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync('promtool', args, { cwd: DEPLOYED, encoding: 'utf8' });
     t.equal(status, 0, `${args.join(' ')}: ${stdout}${stderr}`);
   }
   const gateway = await startGateway(t, {
@@ -43,12 +41,7 @@ t.test('promtool', { skip: noPrometheus }, async (t) => {
 });
 
 t.test('every alert fires in one test, keeps still in another, and has a runbook', async (t) => {
-  interface AlertTests {
-    readonly tests: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }[];
-  }
-  const cases = ['alerts.test.yml', 'alerts-daily.test.yml'].flatMap((file) =>
-    (parse(read(file)) as AlertTests).tests.flatMap(({ alert_rule_test }) => alert_rule_test),
-  );
+  const cases = ALERT_TEST_FILES.flatMap(testsIn).flatMap(({ alert_rule_test }) => alert_rule_test);
   const runbooks = readFileSync(new URL('../../docs/runbooks.md', import.meta.url), 'utf8');
   t.ok(alerts.length > 10);
   for (const { alert, labels, annotations } of alerts) {
@@ -91,7 +84,7 @@ t.test('a release without that field is refused', async (t) => {
     readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
   ) as { repository?: unknown; scripts: Record<string, string> };
   t.match(scripts['prepublishOnly'], /^node (\S+) --release$/, 'npm publish asks');
-  const { status, stderr } = spawnSync(process.execPath, [`${folder}write.ts`, '--release'], {
+  const { status, stderr } = spawnSync(process.execPath, [`${DEPLOYED}write.ts`, '--release'], {
     encoding: 'utf8',
   });
   t.equal(status, repository === undefined ? 1 : 0);
@@ -117,9 +110,8 @@ t.test('an alert leads to a panel that shows its metric', async (t) => {
 
 /** An expression with what its recording rules ask for. */
 function recorded(expr: string): string {
-  const { groups } = parse(read('recording.rules.yml')) as {
-    groups: { rules: { record: string; expr: string }[] }[];
-  };
-  const used = groups.flatMap(({ rules }) => rules).filter(({ record }) => expr.includes(record));
+  const used = groupsIn('recording.rules.yml')
+    .flatMap(({ rules }) => rules)
+    .filter(({ record = '' }) => expr.includes(record));
   return [expr, ...used.map((rule) => rule.expr)].join(' ');
 }
