@@ -1,11 +1,11 @@
 /** The command line as people use it, with its exit codes: in a process of its own where that is the promise. */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ADMIN_TOKEN, loginIssuer, startGateway, until } from '../support/gateway.ts';
-import { sallyport } from '../support/command.ts';
+import { sallyport, type Result } from '../support/command.ts';
 import { MAIN, sallyportProcess, temporaryFolder } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { send } from '../support/client.ts';
@@ -168,21 +168,24 @@ t.test('run says why it cannot start', async (t) => {
 
 t.test('decode prints what it does not vouch for', async (t) => {
   const token = mint(createKey(), claimsOf({ sub: 'zoë' }));
+  const decode = (text: string, ...more: readonly string[]): Promise<Result> =>
+    sallyport(['decode', '--token-file', fileOf(t, text), ...more]);
   const decoded = await sallyportProcess(['decode', '-'], { input: `${token}\n` });
   t.equal(decoded.code, 0);
   t.match(decoded.out, /^NOT VERIFIED/);
   t.match(decoded.out, /"sub": "zoë"/);
   t.match(decoded.out, /"exp": \d+ {3}\d{4}-\d\d-\d\dT/);
-  t.match(
-    JSON.parse((await sallyportProcess(['decode', '--token-file', '-', '--json'], { input: token })).out),
-    {
-      verified: false,
-      claims: { sub: 'zoë' },
-    },
-  );
-  t.match(await sallyportProcess(['decode', '-'], { input: 'opaque' }), { code: 1, err: /no JWT/ });
-  t.match(await sallyportProcess(['decode', '-'], { input: `${token}=` }), { code: 1, err: /well-formed/ });
+  t.match(JSON.parse((await decode(token, '--json')).out), { verified: false, claims: { sub: 'zoë' } });
+  t.match(await decode('opaque'), { code: 1, err: /no JWT/ });
+  t.match(await decode(`${token}=`), { code: 1, err: /well-formed/ });
 });
+
+/** A file with this text, such as a token. */
+function fileOf(t: Test, text: string): string {
+  const file = join(temporaryFolder(t), 'text');
+  writeFileSync(file, text, { mode: 0o600 });
+  return file;
+}
 
 t.test('revoke, revocations, unrevoke: the whole life of an entry', async (t) => {
   const key = createKey();
@@ -200,10 +203,9 @@ t.test('revoke, revocations, unrevoke: the whole life of an entry', async (t) =>
   const token = mint(key);
   const statusOf = async (): Promise<number> => (await send(gateway.url, '/', { token })).status;
 
-  t.match(await sallyportProcess(['revoke', '-', '--dry-run', ...admin], { input: token }), {
-    code: 0,
-    out: /would revoke token_id/,
-  });
+  const revoke = (text: string, ...more: readonly string[]): Promise<Result> =>
+    sallyport(['revoke', '--token-file', fileOf(t, text), ...more, ...admin]);
+  t.match(await revoke(token, '--dry-run'), { code: 0, out: /would revoke token_id/ });
   t.equal(await statusOf(), 200);
   t.match(
     await sallyportProcess(['revoke', '--token-file', '-', '--reason', 'leaked', ...admin], { input: token }),
@@ -241,13 +243,8 @@ t.test('revoke, revocations, unrevoke: the whole life of an entry', async (t) =>
     err: /no issuer/,
   });
   for (const input of [`Bearer ${token}`, `"${token}"`, `${token}\n${token}`])
-    t.match(await sallyportProcess(['revoke', '--token-file', '-', ...admin], { input }), {
-      code: 1,
-      out: '',
-    });
-  t.match(await sallyportProcess(['revoke', '--token-file', '-', ...admin], { input: `  ${token}\r\n` }), {
-    code: 0,
-  });
+    t.match(await revoke(input), { code: 1, out: '' });
+  t.match(await revoke(`  ${token}\r\n`), { code: 0 });
   t.match(await sallyport(['revocations', '--admin', 'http://127.0.0.1:1', '--admin-token-file', secret]), {
     code: 1,
     err: /cannot be reached/,
