@@ -2,7 +2,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import t, { type Test } from 'tap';
 import { certificateAuthority, noOpenssl, type Certificates } from '../support/certificates.ts';
 import { send } from '../support/client.ts';
@@ -136,13 +136,13 @@ t.test(
     t.match(stdout, /:status: 200/);
     t.notMatch(stdout, /GOAWAY.*\n.*error_code=(?!NO_ERROR)/);
     const before = upstream.seen.length;
-    const load = await execute('h2load', ['-n', '5000', '-c', '5', '-m', '50', '-H', authorization, url]);
-    t.match(load.stdout, /5000 succeeded, 0 failed, 0 errored, 0 timeout/);
-    t.match(load.stdout, /status codes: 5000 2xx, 0 3xx, 0 4xx, 0 5xx/);
-    t.equal(upstream.seen.length - before, 5_000);
+    const load = await execute('h2load', ['-n', '2000', '-c', '5', '-m', '50', '-H', authorization, url]);
+    t.match(load.stdout, /2000 succeeded, 0 failed, 0 errored, 0 timeout/);
+    t.match(load.stdout, /status codes: 2000 2xx, 0 3xx, 0 4xx, 0 5xx/);
+    t.equal(upstream.seen.length - before, 2_000);
     const plain = await execute('h2load', [
       '-n',
-      '5000',
+      '2000',
       '-c',
       '5',
       '-m',
@@ -151,20 +151,35 @@ t.test(
       authorization,
       `${h2c.url}/a`,
     ]);
-    t.match(plain.stdout, /status codes: 5000 2xx, 0 3xx, 0 4xx, 0 5xx/);
+    t.match(plain.stdout, /status codes: 2000 2xx, 0 3xx, 0 4xx, 0 5xx/);
     t.match(plain.stdout, /Application protocol: h2c/);
-    t.equal(upstream.seen.length - before, 10_000);
+    t.equal(upstream.seen.length - before, 4_000);
   },
 );
 
 const JAVA = `
+import java.io.FileInputStream;
 import java.net.URI;
 import java.net.http.*;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManagerFactory;
 
 public class Main {
-  static HttpClient client = HttpClient.newHttpClient();
+  static HttpClient client;
+  static SSLContext trusting(String file) throws Exception {
+    KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
+    store.load(null);
+    store.setCertificateEntry("ca", CertificateFactory.getInstance("X.509").generateCertificate(new FileInputStream(file)));
+    TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+    trust.init(store);
+    SSLContext context = SSLContext.getInstance("TLS");
+    context.init(null, trust.getTrustManagers(), null);
+    return context;
+  }
   static String send(String url, String token, String body) throws Exception {
     HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(url));
     if (token != null) request.header("Authorization", "Bearer " + token);
@@ -174,6 +189,7 @@ public class Main {
   }
   public static void main(String[] args) throws Exception {
     String token = args[2];
+    client = HttpClient.newBuilder().sslContext(trusting(args[3])).build();
     for (int i = 0; i < 2; i++) {
       String url = args[i];
       for (int round = 0; round < 20; round++) {
@@ -188,24 +204,15 @@ public class Main {
 
 t.test(
   'Java’s HttpClient, which offers h2c with every request in plaintext',
-  {
-    skip:
-      noOpenssl ||
-      missing('java', '-version', 'default-jdk-headless') ||
-      missing('keytool', '-help', 'default-jdk-headless'),
-  },
+  { skip: noOpenssl || missing('java', '-version', 'default-jdk-headless') },
   async (t) => {
     const { folder, authority, plain, tls, upstream } = await setUp(t);
     const file = join(folder, 'Main.java');
-    const store = join(folder, 'trust.p12');
     writeFileSync(file, JAVA);
-    await execute('keytool', [
-      ...['-importcert', '-noprompt', '-alias', 'ca', '-file', authority.ca],
-      ...['-keystore', store, '-storetype', 'PKCS12', '-storepass', 'changeit'],
-    ]);
+    // It runs for a moment: what makes it quick later on is left out.
     const { stdout } = await execute('java', [
-      ...[`-Djavax.net.ssl.trustStore=${store}`, '-Djavax.net.ssl.trustStorePassword=changeit'],
-      ...[file, `${plain.url}/a`, `https://localhost:${tls.port}/a`, token],
+      ...['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', file],
+      ...[`${plain.url}/a`, `https://localhost:${tls.port}/a`, token, authority.ca],
     ]);
     const of = (version: string): string[] => [
       ...Array.from({ length: 40 }, () => `200 ${version} ok`),
@@ -231,7 +238,7 @@ t.test(
       'slow bodies': ['-B', '-i', '10', '-s', '8192'],
       'slow readers': ['-X', '-w', '1', '-y', '2', '-n', '5', '-z', '32'],
     };
-    for (const [name, attack] of Object.entries(attacks)) {
+    const play = async ([name, attack]: [string, readonly string[]]): Promise<void> => {
       const running = execute('slowhttptest', [
         ...attack,
         ...['-c', '200', '-r', '200', '-l', '4', '-p', '3', '-u', `${plain.url}/`],
@@ -239,9 +246,12 @@ t.test(
       const { status } = await send(plain.url, '/');
       t.equal(status, 200, `${name}: others are served`);
       const { stdout } = await running;
-      const plainText = stdout.replace(/\\u001b\\[[0-9;]*m/g, '');
-      t.notMatch(plainText, /service available:\\s+NO/, name);
-    }
+      // In colours.
+      const text = stripVTControlCharacters(stdout);
+      t.match(text, /service available:\s+YES/, name);
+      t.notMatch(text, /service available:\s+NO/, name);
+    };
+    await Promise.all(Object.entries(attacks).map(play));
     t.equal(await plain.metric('sallyport_requests_in_flight'), 0);
   },
 );
