@@ -128,14 +128,16 @@ function callAdmin(
   });
 }
 
-/** Between two checks of a condition: the processes that tests wait for need the processor too. */
-const CHECK_EVERY_MS = 3;
+/** Between two checks of a condition: what tests wait for needs the processor too, and many a check reads all metrics. */
+const FIRST_CHECK_MS = 3;
+const LONGEST_MS = 25;
+const GROWTH = 1.25;
 
-/** Resolves when the condition holds. */
+/** Resolves when the condition holds. What takes long is looked at less often. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) {
+  for (let waitMs = FIRST_CHECK_MS; !(await condition()); waitMs = Math.min(LONGEST_MS, waitMs * GROWTH)) {
     const { promise, resolve } = Promise.withResolvers<void>();
-    setTimeout(resolve, CHECK_EVERY_MS);
+    setTimeout(resolve, waitMs);
     await promise;
   }
 }
