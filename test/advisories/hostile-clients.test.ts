@@ -16,9 +16,9 @@ import { until } from '../support/gateway.ts';
 import { startGatewayProcess, temporaryFolder } from '../support/process.ts';
 import { block, FRAME, frame, requestBlock, uint32 } from '../support/raw-http2.ts';
 
-const CONNECTIONS = 3_000;
+const CONNECTIONS = Number(process.env['FUZZ_RUNS'] ?? 1_500);
 const AT_A_TIME = 25;
-const SEED = Date.now() % 1_000_000;
+const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000);
 
 const HANDSHAKE =
   'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n';

@@ -172,7 +172,7 @@ for (const [name, edit] of Object.entries(EDITS)) {
   });
 }
 
-const RUNS = Number(process.env['FUZZ_RUNS'] ?? 25);
+const RUNS = Number(process.env['FUZZ_RUNS'] ?? 10);
 const NAMES = [...Object.keys(DEFAULTS), 'X-Tenant', 'X-Mail'];
 
 /** Some names, each in one spelling, with a claim, a claim that no token has, or null. */

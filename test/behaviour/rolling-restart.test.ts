@@ -17,7 +17,8 @@ import { startEcho, startUpstream } from '../support/upstream.ts';
 
 const noHaproxy =
   spawnSync('haproxy', ['-v']).status !== 0 && 'haproxy is not installed: apt-get install -y haproxy';
-const RESTARTS = 4;
+/** Each gateway once. */
+const RESTARTS = 2;
 /** Between two requests of a client: load enough to meet every moment of a restart, and time for the processes under test. */
 const BREATH_MS = 3;
 const key = createKey('EdDSA');

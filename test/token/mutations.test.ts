@@ -13,7 +13,8 @@ import type { TokenVerifier } from '../../src/token/token-verifier.ts';
 import { TokenCaches } from '../../src/token/token-caches.ts';
 import { AUDIENCE, claimsOf, createKey, encode, ISSUER, mint } from '../support/tokens.ts';
 
-const RUNS = 30_000;
+/** More are for runs by hand. */
+const RUNS = Number(process.env['FUZZ_RUNS'] ?? 10_000);
 /** Of processor time: what other processes take away does not count. */
 const SLOW_MS = 10;
 

@@ -59,18 +59,23 @@ t.test('J11 never a crash, never accepted when it must be rejected', { skip: vec
     Buffer.concat([Buffer.from(`${JSON.stringify(members).slice(0, -1)},"case":`), bytes, Buffer.from('}')]);
 
   let rejected = 0;
+  const wrong: string[] = [];
+  /** One line of output for thousands of statuses. */
+  const among = (status: number, expected: readonly number[], what: string): void => {
+    if (!expected.includes(status)) wrong.push(`${what}: ${status}`);
+  };
   for (const { file, expect, bytes } of readCases()) {
     // A token this long is refused for its length.
     if (bytes.length > 4_000) {
       answer = bytes;
-      t.equal(await status('/opaque', `long-${bytes.length}`), 503, `${file} as introspection response`);
+      among(await status('/opaque', `long-${bytes.length}`), [503], `${file} as introspection response`);
       continue;
     }
     const bare = sign(`${header}.${bytes.toString('base64url')}`);
-    t.equal(await status('/jwt', bare), 401, `${file} as payload`);
-    t.equal(
+    among(await status('/jwt', bare), [401], `${file} as payload`);
+    among(
       await status('/jwt', sign(`${bytes.toString('base64url')}.${encode(claimsOf())}`)),
-      401,
+      [401],
       `${file} as header`,
     );
     const payload = wrapped(bytes, claimsOf());
@@ -80,15 +85,17 @@ t.test('J11 never a crash, never accepted when it must be rejected', { skip: vec
     // Some cases are only broken by themselves: "1]" behind our members ends differently, but never well.
     if (expect === 'reject' && !parses(payload)) {
       rejected++;
-      t.equal(asMember, 401, `${file} as claim`);
-      t.equal(asResponse, 503, `${file} as introspection response`);
+      among(asMember, [401], `${file} as claim`);
+      among(asResponse, [503], `${file} as introspection response`);
     } else {
-      t.ok([200, 401].includes(asMember), `${file} as claim: ${asMember}`);
-      t.ok([200, 401, 503].includes(asResponse), `${file} as introspection response: ${asResponse}`);
+      among(asMember, [200, 401], `${file} as claim`);
+      among(asResponse, [200, 401, 503], `${file} as introspection response`);
     }
     const body = await gateway.admin('POST', '/v1/revocations', bytes.toString('latin1'));
-    t.equal(body.status, 400, `${file} as admin body`);
+    among(body.status, [400], `${file} as admin body`);
+    await body.arrayBuffer();
   }
+  t.strictSame(wrong, []);
   t.ok(rejected > 150, `${rejected} cases were rejected`);
 });
 
