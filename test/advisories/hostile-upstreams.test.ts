@@ -11,9 +11,9 @@ import { SeededRandom } from '../support/seeded-random.ts';
 import { startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { startRawUpstream } from '../support/upstream.ts';
 
-const EXCHANGES = 1_500;
+const EXCHANGES = Number(process.env['FUZZ_RUNS'] ?? 800);
 const AT_A_TIME = 24;
-const SEED = Date.now() % 1_000_000;
+const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000);
 
 const HANDSHAKE = {
   connection: 'Upgrade',
@@ -98,6 +98,13 @@ function scriptOf(random: SeededRandom): Script {
   return { pieces, pauseMs: random.of([0, 0, 1, 4]), end: random.of(['end', 'reset', 'stay', 'end']) };
 }
 
+/** One script for each outcome. */
+const CERTAIN: readonly [status: number, script: string][] = [
+  [200, 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'],
+  [502, 'ICY 200 OK\r\n\r\n'],
+  [504, ''],
+];
+
 interface Outcome {
   readonly status?: number | undefined;
   readonly body?: string;
@@ -142,7 +149,10 @@ const IMPATIENT = { timeouts: { response: '300ms', idle: '300ms' } };
 
 t.test(`hostile upstreams, seed ${SEED}`, async (t) => {
   const random = new SeededRandom(SEED);
-  const scripts = Array.from({ length: EXCHANGES }, () => scriptOf(random));
+  const scripts = [
+    ...Array.from({ length: EXCHANGES }, () => scriptOf(random)),
+    ...CERTAIN.map(([, text]): Script => ({ pieces: [Buffer.from(text)], pauseMs: 0, end: 'stay' })),
+  ];
   const play = async (socket: Socket, { pieces, pauseMs, end }: Script): Promise<void> => {
     for (const piece of pieces) {
       socket.write(piece);
@@ -191,11 +201,17 @@ t.test(`hostile upstreams, seed ${SEED}`, async (t) => {
       if (other.status !== 200 || other.body !== path || other.tag !== path) mixedUp.push([number, other]);
     }
   };
+  for (const [index, [status]] of CERTAIN.entries()) {
+    // Again, where a busy machine has taken longer than the route waits.
+    await until(
+      async () => (await ask(gateway, agent, 'GET', `/evil/${EXCHANGES + index}`)).status === status,
+    );
+    t.pass(`${status} is among the outcomes, whatever the seed`);
+  }
   await Promise.all(Array.from({ length: AT_A_TIME }, worker));
   t.comment(JSON.stringify(Object.fromEntries(outcomes)));
   t.strictSame(malformed, [], 'what a client gets is HTTP, or ends in the middle');
   t.strictSame(mixedUp, [], 'each other client gets the response to its own request');
-  for (const status of [200, 502, 504]) t.ok(outcomes.has(status), `some got ${status}`);
   await until(async () => (await gateway.metric('sallyport_requests_in_flight')) === 0);
   const errors = gateway.log.filter(({ level }) => level === 'error' || level === 'fatal');
   t.strictSame(errors, [], 'nothing of this is a bug of ours');

