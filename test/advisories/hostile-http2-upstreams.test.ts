@@ -138,16 +138,17 @@ const BEFORE_RESPONSE: Record<string, [Behaviour, Outcome]> = {
   ],
   'CONTINUATION without end': [
     (connection, stream) => {
-      connection.send(frame(FRAME.headers, 0, stream, OK));
-      for (let count = 0; count < 2_000; count++)
-        connection.send(frame(FRAME.continuation, 0, stream, block(`x-${count}`, 'v'.repeat(100))));
+      const more = Array.from({ length: 2_000 }, (_, count) =>
+        frame(FRAME.continuation, 0, stream, block(`x-${count}`, 'v'.repeat(100))),
+      );
+      connection.send(Buffer.concat([frame(FRAME.headers, 0, stream, OK), ...more]));
     },
     502,
   ],
   'empty CONTINUATION without end': [
     (connection, stream) => {
-      connection.send(frame(FRAME.headers, 0, stream, OK));
-      for (let count = 0; count < 20_000; count++) connection.send(frame(FRAME.continuation, 0, stream));
+      const more = Array<Buffer>(20_000).fill(frame(FRAME.continuation, 0, stream));
+      connection.send(Buffer.concat([frame(FRAME.headers, 0, stream, OK), ...more]));
     },
     502,
   ],
@@ -445,9 +446,9 @@ t.test('what HTTP/2 allows, or what comes too late to matter, does no harm', asy
 t.test('rapid reset: every request fails by itself, and the next is served', async (t) => {
   const { gateway, behaves, state } = await setUp(t);
   behaves(says((id) => reset(id, 8)));
-  const outcomes = await Promise.all(Array.from({ length: 500 }, () => ask(gateway)));
+  const outcomes = await Promise.all(Array.from({ length: 200 }, () => ask(gateway)));
   t.ok(outcomes.every((outcome) => outcome === 502));
-  t.equal(state.requests, 500);
+  t.equal(state.requests, 200);
   behaves(right);
   t.equal(await ask(gateway), 'whole');
 });

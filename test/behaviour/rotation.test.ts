@@ -13,7 +13,7 @@ const ROUTES = {
   upstreams: { u: { targets: [upstream.url] } },
 };
 
-t.test('K1 K2 no request fails through 20 rotations under load', async (t) => {
+t.test('K1 K2 no request fails through 10 rotations under load', async (t) => {
   const server = await startAuthorizationServer(t);
   const clock = new ManualClock();
   const gateway = await startGateway(
@@ -35,17 +35,17 @@ t.test('K1 K2 no request fails through 20 rotations under load', async (t) => {
   };
   const clients = Array.from({ length: 4 }, client);
   let served = 0;
-  for (let rotation = 1; rotation <= 20; rotation++) {
+  for (let rotation = 1; rotation <= 10; rotation++) {
     // Faster than any issuer rotates, but not faster than unknown kids may cause a fetch.
     await advance(gateway, clock, 6_000);
     server.rotate();
     served = statuses.get(200) ?? 0;
-    await until(() => (statuses.get(200) ?? 0) > served + 40);
+    await until(() => (statuses.get(200) ?? 0) > served + 30);
   }
   running = false;
   await Promise.all(clients);
   t.strictSame([...statuses.keys()], [200], JSON.stringify([...statuses]));
-  t.ok(server.keyFetches() >= 20 && server.keyFetches() <= 24, `${server.keyFetches()} fetches`);
+  t.ok(server.keyFetches() >= 10 && server.keyFetches() <= 14, `${server.keyFetches()} fetches`);
 });
 
 t.test('K2 K3 an hour without the authorization server: known keys serve', async (t) => {
@@ -104,11 +104,11 @@ t.test('K2 K3 an hour without the authorization server: known keys serve', async
 
   fetches = 0;
   const stranger = createKey('EdDSA');
-  for (let passed = 0; passed < 600; passed++) {
+  for (let passed = 0; passed < 200; passed++) {
     clock.advance(1_000);
     await expectStatus(mint(stranger, claimsOf(), { kid: `unknown-${passed}` }), 503);
   }
-  t.ok(fetches > 0 && fetches <= 121, `${fetches} fetches in 600 s of unknown kids: at most one in 5 s`);
+  t.ok(fetches > 0 && fetches <= 41, `${fetches} fetches in 200 s of unknown kids: at most one in 5 s`);
   t.match(
     await send(gateway.url, '/', { token: mint(stranger) }),
     { status: 503, problem: { code: 'keys_unavailable' }, headers: { 'retry-after': /^\d+$/ } },
