@@ -20,7 +20,7 @@ import {
 } from '../support/tokens.ts';
 import { startUpstream, type SeenRequest } from '../support/upstream.ts';
 
-const CONFIGURATIONS = Number(process.env['FUZZ_RUNS'] ?? 9);
+const CONFIGURATIONS = Number(process.env['FUZZ_RUNS'] ?? 6);
 const REQUESTS = 80;
 
 const key = createKey('ES256', 'one');

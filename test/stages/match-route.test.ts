@@ -343,7 +343,7 @@ t.test('a look-up finds what a plain reading of the rules finds (property)', asy
         return routed(table, target) === (matching[0]?.name ?? 'no_route');
       },
     ),
-    { numRuns: 300 },
+    { numRuns: Number(process.env['FUZZ_RUNS'] ?? 80) },
   );
   t.pass('agreed');
 });

@@ -245,7 +245,7 @@ t.test('a look-up finds what a plain reading of the rules finds (property)', asy
       },
     ),
     {
-      numRuns: 500,
+      numRuns: Number(process.env['FUZZ_RUNS'] ?? 120),
       // Whatever the seed, some paths have a route.
       examples: [
         [[[true, ['a', '{x}']]], ['a', 'c']],
