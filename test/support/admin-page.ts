@@ -41,7 +41,7 @@ export async function respondWith(page: Page, responses: Responses): Promise<Res
  * @param shape what each step's counts are multiplied by
  */
 export function historyOf(
-  routes: Record<string, readonly [requests: number, refused: number, failed: number]>,
+  routes: Record<string, readonly [requests: number, refused: number, failed: number, slow?: number]>,
   shape: (step: number) => number = () => 1,
 ): object {
   const steps = (value: number, times = shape): number[] =>
@@ -50,12 +50,12 @@ export function historyOf(
     this_gateway: 'edge',
     step_seconds: STEP_SECONDS,
     from: NOW - STEPS * STEP_SECONDS,
-    routes: Object.entries(routes).map(([route, [requests, refused, failed]]) => ({
+    routes: Object.entries(routes).map(([route, [requests, refused, failed, slow = 0]]) => ({
       route,
       requests: steps(requests),
       refused: steps(refused),
       failed: steps(failed),
-      slow: steps(0),
+      slow: steps(slow),
       p50_ms: requests === 0 ? steps(0).map(() => null) : steps(4),
       p99_ms: requests === 0 ? steps(0).map(() => null) : steps(32),
     })),

@@ -34,8 +34,8 @@ type Row = readonly [given: object, level: Level, state: string];
 const statesOf = (source: Source, title: string, rows: readonly Row[]): TileState[] =>
   rows.map(([given, level, state]) => ({ source, title, given, level, state }));
 
-const share = (requests: number, refused: number, failed: number): object =>
-  historyOf({ orders: [requests, refused, failed] });
+const share = (requests: number, refused: number, failed: number, slow = 0): object =>
+  historyOf({ orders: [requests, refused, failed, slow] });
 
 /** Of the second of three gateways; `since` seconds ago the page saw it for the first time. */
 const second = (changes: object, since = 0): object => {
@@ -100,9 +100,11 @@ export function tileStates(revocation: object): readonly TileState[] {
       [share(100, 0, 0), 'good', 'Well'],
       [share(100, 30, 0), 'warn', 'Many are refused'],
       [share(100, 0, 1), 'warn', 'Some fail'],
+      [share(100, 0, 0, 5), 'warn', 'Some are slow'],
       [share(100, 95, 0), 'bad', 'Nearly all are refused'],
       [share(100, 100, 0), 'bad', 'All are refused'],
       [share(100, 0, 10), 'bad', 'Many fail'],
+      [share(100, 0, 0, 20), 'bad', 'Many are slow'],
       [share(100, 0, 100), 'bad', 'All fail'],
     ]),
     ...FLEET,
@@ -122,6 +124,7 @@ export function tileStates(revocation: object): readonly TileState[] {
     ...statesOf('status', 'Issuer login', [[{}, 'good', 'Configured']]),
     ...statesOf('status', 'Keys of login', [
       [keys(true, 10), 'good', 'There'],
+      [keys(true, 2_400), 'warn', 'Old'],
       [keys(false, null), 'bad', 'Missing'],
     ]),
     ...statesOf('status', 'Upstream shop', [
