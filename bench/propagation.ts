@@ -20,7 +20,7 @@ const GATEWAYS = 5;
 const AT_A_TIME = 2;
 /** Clients that send other requests to each gateway meanwhile. */
 const BACKGROUND_PER_GATEWAY = 2;
-const ADMIN_TOKEN = 'bench';
+const ADMIN_TOKEN = 'only-for-the-benchmark';
 
 const { values } = parseArgs({ options: { revocations: { type: 'string', default: '2000' } } });
 const revocations = Number(values.revocations);
@@ -87,6 +87,8 @@ try {
   }
   for (const { adminPort } of gateways) {
     for (;;) {
+      if (processes.some(({ exitCode }) => exitCode !== null))
+        throw new Error('a process has ended at its start');
       const ready = await send(adminPort, '/readyz', ADMIN_TOKEN).catch(() => undefined);
       if (ready?.status === 200) break;
       await pause(50);
