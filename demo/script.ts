@@ -8,6 +8,8 @@ export interface StoryParts {
   readonly gateway: string;
   readonly admin: string;
   readonly adminToken: string;
+  /** What the gateway has logged so far, where that is at hand. */
+  readonly log?: () => string;
 }
 
 /** A response that a step of the script expects. */
@@ -40,6 +42,7 @@ export async function playScript(servers: StoryParts): Promise<number> {
   const transcript = new Transcript();
   const servedBefore = await servers.factory.served();
   const token = await playLogin(servers, transcript);
+  await playReason(servers, transcript, token);
   await playRevocation(servers, transcript, token);
   await playOpaqueTokens(servers, transcript);
   const served = (await servers.factory.served()) - servedBefore;
@@ -73,6 +76,33 @@ async function playLogin(servers: StoryParts, transcript: Transcript): Promise<s
     get(servers, '/oven', token),
   );
   return token;
+}
+
+/** Why the oven refused: what `sallyport explain` says, and the line in the log. */
+async function playReason(servers: StoryParts, transcript: Transcript, token: string): Promise<void> {
+  const { admin, adminToken, gateway, log } = servers;
+  const response = await fetch(`${admin}/v1/explain`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ method: 'GET', url: `${gateway}/oven`, token }),
+  });
+  const { reason, stages } = (await response.json()) as Explained;
+  transcript.line(reason === 'insufficient_scope', 'explain says why: the scope');
+  for (const { stage, outcome, detail } of stages ?? [])
+    if (outcome !== 'not_reached') process.stdout.write(`       ${outcome} ${stage}: ${detail}\n`);
+  if (!log) return;
+  const line = log()
+    .split('\n')
+    .find((each) => each.includes('"route":"oven"'));
+  const isTold = line?.includes('"reason":"insufficient_scope"') === true && !line.includes(token);
+  transcript.line(isTold, 'the log says why, without the token');
+  process.stdout.write(`       ${line}\n`);
+}
+
+/** What of an explanation the script looks at. */
+interface Explained {
+  readonly reason: string | null;
+  readonly stages?: readonly { readonly stage: string; readonly outcome: string; readonly detail: string }[];
 }
 
 /** The token is revoked and refused at once; the next login works. */

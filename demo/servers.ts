@@ -1,11 +1,12 @@
 /** The servers of the demo: an authorization server, a cookie factory and the gateway, in this process. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Instance } from '../src/assembly/instance.ts';
 import { loadConfiguration } from '../src/config/load.ts';
+import { offerExplanations } from '../src/explain/explain-running.ts';
 import { createLog } from '../src/telemetry/logger.ts';
 import { startCookieFactory, type CookieFactory } from './cookie-factory.ts';
 import { CLIENT, COOKIE_API, OPAQUE_RESOURCE, startIssuer, type DemoIssuer } from './issuer.ts';
@@ -16,6 +17,10 @@ export interface DemoServers {
   readonly gateway: string;
   readonly admin: string;
   readonly adminToken: string;
+  /** Holds demo.json, the configuration, and access.log, one line for each request. */
+  readonly folder: string;
+  /** What is in access.log. */
+  readonly log: () => string;
   close(): Promise<void>;
 }
 
@@ -31,8 +36,11 @@ export async function startServers(usualPorts: boolean): Promise<DemoServers> {
   writeFileSync(join(folder, 'admin-token'), adminToken, { mode: 0o600 });
   writeFileSync(join(folder, 'log-key'), randomBytes(32).toString('base64url'), { mode: 0o600 });
   writeFileSync(file, JSON.stringify(configuration, null, 2));
-  // The terminal is for the story: the access log is discarded.
-  const instance = new Instance(loadConfiguration(file), createLog({ write: () => undefined }));
+  // The terminal is for the story: the log goes to a file.
+  const logFile = join(folder, 'access.log');
+  const log = createLog({ write: (line) => appendFileSync(logFile, line) });
+  const instance = new Instance(loadConfiguration(file), log);
+  offerExplanations(instance);
   await instance.start();
   await instance.ready();
   return {
@@ -41,6 +49,8 @@ export async function startServers(usualPorts: boolean): Promise<DemoServers> {
     gateway: `http://127.0.0.1:${instance.listeners[0]?.address.port}`,
     admin: `http://127.0.0.1:${instance.admin.address.port}`,
     adminToken,
+    folder,
+    log: () => readFileSync(logFile, 'utf8'),
     async close() {
       await instance.stop();
       await Promise.all([issuer.close(), factory.close()]);
