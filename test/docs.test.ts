@@ -1,10 +1,7 @@
-/** The documents say what the code does: README's first screen is run, the reference is generated and complete. */
+/** The documents say what the code does: the reference is generated and complete. */
 import t from 'tap';
-import { execFile, execFileSync } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import {
@@ -20,17 +17,12 @@ import { namedFiles } from '../src/config/named-files.ts';
 import { AUTH_REASONS } from '../src/errors.ts';
 import { certificateAuthority, noOpenssl } from './support/certificates.ts';
 import { send } from './support/client.ts';
-import { ADMIN_TOKEN, startGateway } from './support/gateway.ts';
+import { startGateway } from './support/gateway.ts';
 import { temporaryFolder } from './support/process.ts';
-import { startRedis } from './support/redis.ts';
-import { createKey, claimsOf, mint } from './support/tokens.ts';
 import { startUpstream } from './support/upstream.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
-const readme = read('README.md');
-const blocks = (language: string): string[] =>
-  [...readme.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g'))].map(([, text = '']) => text);
 
 /** Two documents as one: maps key by key, lists one after the other. */
 function merged(a: unknown, b: unknown): unknown {
@@ -50,77 +42,6 @@ function pathsOf(value: unknown, path: string): string[] {
   );
   return [path, ...below];
 }
-
-t.test('the configuration on the first screen has 12 lines and is valid', async (t) => {
-  const [text = ''] = blocks('yaml');
-  t.equal(text.trimEnd().split('\n').length, 12);
-  const folder = temporaryFolder(t);
-  writeFileSync(join(folder, 'admin-token'), ADMIN_TOKEN);
-  t.match(parseConfiguration(text, 'README.md', folder, {}), { routes: [{ name: 'orders' }] });
-});
-
-t.test('the two commands are those of package.json', async (t) => {
-  const [text = ''] = blocks('sh');
-  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
-  for (const line of text.trim().split('\n')) {
-    const [, script = ''] = /^npm ci && npm (?:run )?(\w+)/.exec(line) ?? [];
-    t.ok(scripts[script], line);
-  }
-  t.match(read('.ci/run'), /npm ci && npm test/);
-});
-
-t.test('the curl transcript is what curl prints', async (t) => {
-  const key = createKey('RS256');
-  const upstream = await startUpstream(t);
-  const redis = await startRedis(t);
-  const issuer = createServer((request, response) => {
-    const body =
-      request.url === '/jwks' ? { keys: [key.jwk] } : { issuer: issuerUrl, jwks_uri: `${issuerUrl}/jwks` };
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  });
-  issuer.listen(0, '127.0.0.1');
-  await once(issuer, 'listening');
-  t.teardown(() => {
-    issuer.closeAllConnections();
-    issuer.close();
-  });
-  const issuerUrl = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}`;
-  // The configuration as printed, but for where its parts are on this machine.
-  const text = (blocks('yaml')[0] ?? '')
-    .replace('https://login.example.com', issuerUrl)
-    .replace('redis://127.0.0.1:6379/0', redis.url)
-    .replace('http://127.0.0.1:3000', upstream.url);
-  const folder = temporaryFolder(t);
-  writeFileSync(join(folder, 'admin-token'), ADMIN_TOKEN);
-  const parsed = parse(text) as Record<string, unknown>;
-  delete parsed['admin'];
-  const gateway = await startGateway(t, parsed, { folder });
-  const token = mint(key, claimsOf({ iss: issuerUrl }));
-  const [transcript = ''] = blocks('console');
-  const steps = transcript.trim().split('\n\n');
-  t.equal(steps.length, 4);
-  for (const step of steps) {
-    const [command = '', ...expected] = step.split('\n');
-    const shell = command
-      .replace(/^\$ curl -i /, 'curl -s -i ')
-      .replace('localhost:8080', gateway.url)
-      .replace('localhost:9090', gateway.adminUrl);
-    const { promise, resolve } = Promise.withResolvers<string>();
-    execFile(
-      'sh',
-      ['-c', shell],
-      { env: { ...process.env, TOKEN: token, ADMIN: ADMIN_TOKEN } },
-      (_, stdout) => resolve(stdout),
-    );
-    const printed = await promise;
-    if (printed === '') {
-      t.comment('curl is not on this machine');
-      return;
-    }
-    // The realm of the tests is set by the test's own start.
-    for (const line of expected) t.ok(printed.includes(line), `${line} in\n${printed}`);
-  }
-});
 
 t.test('the reference is current: npm run reference changes nothing', async (t) => {
   const text = read('docs/reference.md');
