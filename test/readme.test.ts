@@ -99,7 +99,7 @@ t.test('the configuration has 12 lines and is valid', async (t) => {
   const [text = ''] = blocks('yaml');
   t.equal(text.trimEnd().split('\n').length, 12);
   const folder = temporaryFolder(t);
-  writeFileSync(join(folder, 'admin-token'), ADMIN_TOKEN);
+  writeFileSync(join(folder, 'sallyport-admin-token'), ADMIN_TOKEN);
   t.match(parseConfiguration(text, 'README.md', folder, {}), { routes: [{ name: 'orders' }] });
 });
 
