@@ -174,7 +174,9 @@ identity:
   headers:
     X-Tenant: tenant # one more than the four defaults
     X-Scopes: null # one less
-  assertion: { key_file: assertion-key.json }
+  assertion:
+    key_file: assertion-key.json
+    publish: { host: api.example.com } # its public keys, for services
 `,
   },
 ];

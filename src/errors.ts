@@ -128,6 +128,9 @@ export const METHOD_REFUSED = fixed(405, 'method_not_allowed', 'The gateway does
 export const LOGOUT_NOT_POSTED = fixed(405, 'method_not_allowed', 'Back-channel logout requires POST.', {
   headers: ['allow', 'POST'],
 });
+export const KEYS_NOT_READ = fixed(405, 'method_not_allowed', 'The public keys are read with GET or HEAD.', {
+  headers: ['allow', 'GET, HEAD'],
+});
 export const REQUEST_TIMEOUT = fixed(408, 'request_timeout', 'The request did not arrive in time.', CLOSES);
 export const BODY_TOO_LARGE = fixed(
   413,

@@ -5,7 +5,8 @@
  *
  *    read head          http/request-head.ts          before, in the handler (handlers/base-handler.ts, proxy-handler.ts)
  *    limit in flight    handlers/in-flight-limiter.ts
- *    logout, preflight  handlers/logout-handler.ts, http/cors.ts: they end here
+ *    logout, keys,      handlers/logout-handler.ts, handlers/keys-endpoint.ts,
+ *    preflight          http/cors.ts: they end here
  * 1. match route        stages/match-route.ts
  * 2. extract token      stages/extract-token.ts
  * 3. verify token       stages/verify-token.ts        the only step that may wait

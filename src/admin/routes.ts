@@ -29,8 +29,8 @@ export interface RouteParts {
   readonly readiness: () => Readiness;
   readonly status: () => object | Promise<object>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
-  /** The JWK Set of the assertion keys; undefined where none are configured. */
-  readonly publicKeys: object | undefined;
+  /** Returns the JWK Set of the assertion keys; undefined where none are configured. */
+  readonly publicKeys: (() => object) | undefined;
 }
 
 export interface OpenRequest {
@@ -93,7 +93,7 @@ const metrics: Handler<OpenRequest> = async (parts) => {
 const publicKeys: Handler<OpenRequest> = (parts) =>
   parts.publicKeys === undefined
     ? adminProblem(404, 'not_found', 'no assertion keys are configured')
-    : { status: 200, headers: { 'cache-control': 'max-age=60' }, body: parts.publicKeys };
+    : { status: 200, headers: { 'cache-control': 'max-age=60' }, body: parts.publicKeys() };
 
 /** Who is signed in, so that a page shows what it may do. */
 const session: Handler<ApiRequest> = (_, { caller }) => ({

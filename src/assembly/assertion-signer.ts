@@ -1,7 +1,8 @@
-/** The signer of assertions that a configuration asks for. */
+/** The signer of assertions that a configuration asks for, and where its public keys are served. */
 import { resolve } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
+import type { KeysEndpoint } from '../handlers/keys-endpoint.ts';
 import { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
 import { parseJson } from './json-file.ts';
 
@@ -39,4 +40,19 @@ export function assertionSigner(
   } catch (error) {
     throw unusable(error, `; put ${ASSERTION_KEY} there`);
   }
+}
+
+/** Returns the public keys as they are then, since keys that were taken out go later. Undefined where nothing is signed. */
+export function publicKeysOf(signer: JwtAssertionSigner | undefined): (() => object) | undefined {
+  return signer && (() => signer.publicKeys);
+}
+
+/** Undefined where the keys are not published on listeners that forward. */
+export function keysEndpoint(
+  { configuration }: LoadedConfiguration,
+  signer: JwtAssertionSigner | undefined,
+): KeysEndpoint | undefined {
+  const place = configuration.identity.assertion?.publish;
+  const publicKeys = publicKeysOf(signer);
+  return place && publicKeys && { place, publicKeys };
 }

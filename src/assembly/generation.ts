@@ -10,7 +10,7 @@ import { confirmed } from '../admin/confirmation.ts';
 import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
 import type { AdminParts } from '../admin/server.ts';
 import { adminAuth } from './admin-sign-in.ts';
-import { assertionSigner } from './assertion-signer.ts';
+import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.ts';
 import type { Clock } from '../clock.ts';
 import { configurationHash } from '../config/configuration-hash.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
@@ -189,11 +189,17 @@ export class Generation {
     };
     if (serve === 'redirect') return redirectSite({ ...shared, httpsPort: https_port ?? 443 });
     if (serve !== 'decisions')
-      return proxySite({ ...shared, forwarder: this.forwarder, streams, logouts: this.#logouts });
+      return proxySite({
+        ...shared,
+        forwarder: this.forwarder,
+        streams,
+        logouts: this.#logouts,
+        keys: keysEndpoint(this.loaded, this.signer),
+      });
     const deciding = {
       ...shared,
       askers: new TrustedPeers(trusted_peers ?? []),
-      publicKeys: this.signer?.publicKeys,
+      publicKeys: publicKeysOf(this.signer),
     };
     return dialect === 'ext_authz'
       ? extAuthzSite({ ...deciding, isReady })
@@ -226,7 +232,7 @@ export class Generation {
       }),
       seen: new SeenApi({ fleet: this.lasting.fleet, seen: this.seen }),
       fleet: new FleetApi(this.lasting.fleet, this.lasting.store.kind),
-      publicKeys: this.signer?.publicKeys,
+      publicKeys: publicKeysOf(this.signer),
     };
   }
 
@@ -252,6 +258,7 @@ export class Generation {
   takeOver(before: Generation): void {
     const { seen, streams } = this.lasting;
     seen.use(this.sessionsPolicy);
+    if (before.signer) this.signer?.succeed(before.signer);
     const { claims } = this.loaded.configuration.revocation;
     if (JSON.stringify(claims) !== JSON.stringify(before.loaded.configuration.revocation.claims))
       streams.useClaims(revocableClaims(claims));

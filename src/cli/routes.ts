@@ -57,7 +57,14 @@ export function routeTable(configuration: Configuration): string {
       access,
       headers.length === 0 ? '-' : headers.join(', '),
     ]),
+    ...keysRow(configuration),
   ]);
+}
+
+/** The public keys of assertions, which no route serves. */
+function keysRow({ identity }: Configuration): string[][] {
+  const publish = identity.assertion?.publish;
+  return publish ? [['-', `GET|HEAD ${publish.host}${publish.path}`, '(the gateway)', 'everybody', '-']] : [];
 }
 
 /** What the service behind a route may rely on. */
@@ -89,6 +96,8 @@ function contractOf(route: RouteConfiguration, configuration: Configuration): ob
             audience: typeof route.upstream === 'string' ? route.upstream : audiencesOf(route),
             lifetime_seconds: assertion.lifetime / 1000,
             claims: assertion.claims,
+            // Where its public keys are, besides the admin listener.
+            keys: assertion.publish ?? null,
           },
         }
       : {}),

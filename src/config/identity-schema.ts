@@ -1,7 +1,19 @@
 /** The shape of `identity` in the configuration file: what upstreams learn about the caller. Pure. */
 import { z } from 'zod';
 import { DEFAULT_IDENTITY_HEADERS } from './identity-map.ts';
-import { headerName, identityHeaders, positiveDuration, positiveSize, text } from './scalars.ts';
+import { hostName } from './host-scalars.ts';
+import { headerName, identityHeaders, positiveDuration, positiveSize, routePath, text } from './scalars.ts';
+
+const publish = z
+  .strictObject({
+    host: hostName.describe('Host name under which services ask for the keys, without port.'),
+    path: routePath
+      .prefault('/.well-known/sallyport/jwks.json')
+      .describe('Exact path of the keys. It must not be all that a route matches.'),
+  })
+  .describe(
+    'Serves the public keys of the assertion on the public listeners that forward, at this host and path (GET, without a token). Set it if services have no way to the admin listener. A key that a reload takes out stays there until its last assertion expires.',
+  );
 
 const assertion = z
   .strictObject({
@@ -9,7 +21,7 @@ const assertion = z
       .prefault('X-Identity-Assertion')
       .describe('Name of the header that carries the assertion.'),
     key_file: text.describe(
-      'File that contains a private JWK (Ed25519 or P-256) or a JWK Set of them. The first key signs; the public part of every key is published. To change keys, put the new one first and keep the old one for lifetime.',
+      'File that contains a private JWK (Ed25519 or P-256) or a JWK Set of them. The first key signs; the public part of every key is published. To change keys, add the new one at the end, and put it first a minute later, when services have it; then take the old one out.',
     ),
     lifetime: positiveDuration
       .prefault('60s')
@@ -20,9 +32,10 @@ const assertion = z
       .describe(
         'Top-level claims of the token that the assertion repeats. sub, client_id and scope are those of claim_names, whichever claims the issuer uses.',
       ),
+    publish: publish.optional(),
   })
   .describe(
-    'A JWT about the caller, signed by the gateway. Set it if services must verify that the identity comes from the gateway. Public keys: /.well-known/sallyport/jwks.json on the admin listener.',
+    'A JWT about the caller, signed by the gateway. Set it if services must verify that the identity comes from the gateway. Public keys: /.well-known/sallyport/jwks.json on the admin listener, and where publish says.',
   );
 
 export const identity = z

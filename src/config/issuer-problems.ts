@@ -260,7 +260,7 @@ export function logoutProblems(issuers: Raw, routes: readonly unknown[]): Proble
 }
 
 /** Does everything that the route matches on this host go to the endpoint? */
-function isHidden(match: Raw, host: string, path: string): boolean {
+export function isHidden(match: Raw, host: string, path: string): boolean {
   const hosts = stringsOf(match['hosts']).map(normalHost);
   const serves =
     hosts.length === 0 ||

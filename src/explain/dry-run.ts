@@ -13,6 +13,7 @@ import { problemResponse } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
 import { essentialHeaders } from '../server/http1-request.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
+import { asksForKeys } from '../handlers/keys-endpoint.ts';
 import { logoutEndpointOf, type LogoutEndpoint } from '../handlers/logout-handler.ts';
 import { type Policy } from '../policy.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
@@ -23,6 +24,8 @@ import { newRequestId } from '../telemetry/trace-context.ts';
 import { choiceOf } from './describe-choice.ts';
 import {
   decided,
+  keysExplanation,
+  KEYS_PATH_TEXT,
   logoutExplanation,
   preflightExplanation,
   STAGES,
@@ -80,7 +83,7 @@ export class DryRun {
   }
 
   async explain(request: ImaginedRequest): Promise<Explanation> {
-    const { gateway, observer, logoutEndpoints } = this.#parts;
+    const { loaded, gateway, observer, logoutEndpoints } = this.#parts;
     const peer = normalAddress(request.peer);
     const connection: ClientEnd = { peer, peerIsTrusted: this.#parts.policy.trustedPeers.has(peer) };
     const exchange = observer.begin(request.method, peer, newRequestId());
@@ -93,6 +96,8 @@ export class DryRun {
         if (request.method !== 'POST') throw LOGOUT_NOT_POSTED;
         return logoutExplanation(exchange, endpoint.issuerName);
       }
+      if (asksForKeys(loaded.configuration.identity.assertion?.publish, head))
+        return keysExplanation(exchange);
       const { clientIp, requestId, trace } = exchange;
       const context: RequestContext = { connection, clientIp, requestId, trace, matched: () => undefined };
       const preflight = gateway.preflight(head, context, exchange);
@@ -187,7 +192,8 @@ export class DryRun {
     error: GatewayError,
     head: RequestHead | undefined,
   ): string {
-    return error === BAD_PATH && head ? badPathText(this.#routes, head) : words.refused(stage, error);
+    if (error !== BAD_PATH || !head) return words.refused(stage, error);
+    return stage === 'match_route' ? badPathText(this.#routes, head) : KEYS_PATH_TEXT;
   }
 
   #response(error: GatewayError, exchange: Exchange): Explanation['answer'] {

@@ -72,6 +72,16 @@ export function logoutExplanation(exchange: Exchange, issuerName: string): Expla
   return { ...withoutToken(exchange, text), decision: 'allow', issuer: issuerName };
 }
 
+/** Why a path is refused that is not exactly that of the keys. */
+export const KEYS_PATH_TEXT =
+  'the path can also be read as that of the public keys of assertions (identity.assertion.publish)';
+
+/** The public keys of assertions, which need no token. */
+export function keysExplanation(exchange: Exchange): Explanation {
+  const text = 'the public keys of assertions, which the gateway serves itself (identity.assertion.publish)';
+  return { ...withoutToken(exchange, text), decision: 'allow', status: 200 };
+}
+
 /** The gateway responds itself, before it looks for a token. */
 function withoutToken({ route, head, method }: Exchange, matched: string): Omit<Explanation, 'decision'> {
   return {

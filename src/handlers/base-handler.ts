@@ -38,6 +38,9 @@ export interface HandlerSite extends HandlerParts, Site {
   readonly refusalFor: (error: GatewayError) => GatewayError;
 }
 
+/** A length beside them would be that of another response (RFC 9110 section 8.6). */
+const NO_CONTENT: ReadonlySet<number> = new Set([204, 304]);
+
 export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
   implements RequestHandler, RequestContext
 {
@@ -131,7 +134,7 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
     exchange.bytesOut = bytes;
     response.writeHead(status, [
       ...headers,
-      ...(status === 204 ? [] : ['content-length', String(bytes)]),
+      ...(NO_CONTENT.has(status) ? [] : ['content-length', String(bytes)]),
       'x-request-id',
       this.requestId,
       ...connection.commonHeaders,

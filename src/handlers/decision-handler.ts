@@ -17,8 +17,8 @@ interface DecisionParts extends HandlerParts {
   readonly dialect: HttpDialect;
   /** Proxies that may ask. */
   readonly askers: TrustedPeers;
-  /** The JWK Set of the assertion keys; undefined where none are configured. */
-  readonly publicKeys: object | undefined;
+  /** Returns the JWK Set of the assertion keys; undefined where none are configured. */
+  readonly publicKeys: (() => object) | undefined;
 }
 type DecisionSite = HandlerSite & DecisionParts;
 
@@ -54,7 +54,7 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
       const asking = this.rawHead(false);
       // Only a request that asks for no decision: the key set must never be taken for one.
       if (publicKeys && asking.target === KEYS_PATH && !namesOriginal(asking, dialect)) {
-        this.respond(...keysResponse(publicKeys));
+        this.respond(...keysResponse(publicKeys()));
         return;
       }
       if (!askers.has(this.connection.peer)) throw PEER_NOT_TRUSTED;

@@ -27,7 +27,7 @@ interface ExtAuthzParts extends HandlerParts {
   /** Proxies that may ask. */
   readonly askers: TrustedPeers;
   /** The JWK Set of the assertion keys; undefined where none are configured. */
-  readonly publicKeys: object | undefined;
+  readonly publicKeys: (() => object) | undefined;
   /** Is the gateway ready? For health checks. */
   readonly isReady: () => boolean;
 }
@@ -78,7 +78,7 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
       this.#call(url ?? '').catch((error: unknown) => this.#refuseCall(error));
     } else if (publicKeys && url === KEYS_PATH) {
       // Every original request is in a message: no path belongs to one.
-      this.respond(...keysResponse(publicKeys));
+      this.respond(...keysResponse(publicKeys()));
     } else this.fail(NOT_GRPC);
   }
 

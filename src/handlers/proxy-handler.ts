@@ -8,6 +8,7 @@ import { invalidToken, type GatewayError } from '../errors.ts';
 import { fieldPairs } from '../http/field-list.ts';
 import { GrpcStatus, grpcStatusFields, grpcTypeOf } from '../http/grpc-response.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';
+import { asksForKeys, keysEndpointResponse, type KeysEndpoint } from './keys-endpoint.ts';
 import type { LiveStream, LiveStreams } from './live-streams.ts';
 import type { LogoutEndpoint, LogoutHandler } from './logout-handler.ts';
 import type { RequestHead } from '../http/request-head.ts';
@@ -23,6 +24,8 @@ interface ProxyParts extends HandlerParts {
   readonly forwarder: Forwarder;
   readonly streams: LiveStreams;
   readonly logouts: LogoutHandler;
+  /** Undefined where the public keys of assertions are not published. */
+  readonly keys: KeysEndpoint | undefined;
 }
 type ProxySite = HandlerSite & ProxyParts;
 
@@ -62,6 +65,7 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
         void this.#receiveLogout(endpoint, head);
         return;
       }
+      if (this.#servesKeys(head)) return;
       const preflight = gateway.preflight(head, this, this.exchange);
       if (preflight) {
         this.respond(204, preflight);
@@ -162,6 +166,14 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
     );
     this.#writer = writer;
     writer.attach(forwarder.forward(outbound, this.#body, writer));
+  }
+
+  /** @throws GatewayError 400, 405 */
+  #servesKeys(head: RequestHead): boolean {
+    const { keys } = this.site;
+    if (!keys || !asksForKeys(keys.place, head)) return false;
+    this.respond(...keysEndpointResponse(keys.publicKeys(), head));
+    return true;
   }
 
   async #receiveLogout(endpoint: LogoutEndpoint, head: RequestHead): Promise<void> {

@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts';
 import type { JsonObject, JsonValue } from '../token/claims.ts';
 import { toJson } from '../token/strict-json.ts';
 import { scopesText } from './identity-value.ts';
+import { PublishedKeys } from './published-keys.ts';
 import { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 
@@ -46,21 +47,30 @@ export interface ReusableAssertion {
 export class JwtAssertionSigner {
   readonly reusable = new TokenMemo(() => new Map<string | readonly string[], ReusableAssertion>());
   readonly #policy: AssertionPolicy;
-  readonly #keys: readonly SigningKey[];
+  readonly #signingKey: SigningKey;
+  readonly #published: PublishedKeys;
   readonly #clock: Clock;
   readonly #encodedHeader: string;
 
   /**
    * @param jwks a private JWK or a set of them; the first signs, all are published, so that keys can rotate
-   * @throws TypeError where a key is neither Ed25519 nor P-256, or not private
+   * @throws TypeError where a key is neither Ed25519 nor P-256, or not private, or two have one `kid`
    */
   constructor(policy: AssertionPolicy, jwks: unknown, clock: Clock) {
     const members = (jwks as { keys?: unknown } | null)?.keys ?? [jwks];
-    if (!Array.isArray(members) || members.length === 0) throw new TypeError('it holds no key');
+    const keys = Array.isArray(members) ? members.map(importSigningKey) : [];
+    const [first] = keys;
+    if (!first) throw new TypeError('it holds no key');
+    if (new Set(keys.map(({ publicJwk }) => publicJwk['kid'])).size < keys.length)
+      throw new TypeError('two keys have the same kid');
     this.#policy = policy;
-    this.#keys = members.map(importSigningKey);
+    this.#signingKey = first;
+    this.#published = new PublishedKeys(
+      keys.map(({ publicJwk }) => publicJwk),
+      policy.lifetimeSeconds * 1000,
+    );
     this.#clock = clock;
-    const { algorithm, publicJwk } = this.#signingKey;
+    const { algorithm, publicJwk } = first;
     this.#encodedHeader = encode({
       typ: 'sallyport-identity+jwt',
       alg: algorithm,
@@ -68,15 +78,14 @@ export class JwtAssertionSigner {
     });
   }
 
-  /** The JWK Set (RFC 7517 section 5) that upstreams verify with. */
+  /** The JWK Set (RFC 7517 section 5) that upstreams verify with: it changes when a key that was taken out has expired. */
   get publicKeys(): object {
-    return { keys: this.#keys.map(({ publicJwk }) => publicJwk) };
+    return this.#published.at(this.#clock.nowMs());
   }
 
-  get #signingKey(): SigningKey {
-    const [first] = this.#keys;
-    if (!first) throw new TypeError('it holds no key');
-    return first;
+  /** Signs from now on in the place of another, whose keys stay published until what they have signed expires. */
+  succeed(before: JwtAssertionSigner): void {
+    this.#published.succeed(before.#published, this.#clock.nowMs());
   }
 
   sign(token: AuthenticToken, audience: string | readonly string[]): ReusableAssertion {
@@ -107,6 +116,7 @@ export class JwtAssertionSigner {
       key,
       dsaEncoding: 'ieee-p1363',
     });
+    this.#published.signed(expiresAt * 1000);
     return {
       headers: [header, `${content}.${signature.toString('base64url')}`],
       // Renewed at half its life, so that an upstream always gets one with time left.
