@@ -8,7 +8,7 @@ const LONGEST_FUNCTION = 50;
 const LISTS = ['src/errors.ts', 'deploy/grafana/boards.ts'];
 
 export default tseslint.config(
-  { ignores: ['dist/', '.tap/', 'node_modules/'] },
+  { ignores: ['**/dist/', '.tap/', 'node_modules/'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   prettier,
@@ -43,7 +43,7 @@ export default tseslint.config(
   },
   {
     // The page of the admin listener (src/admin/page, plain JavaScript) is part of src.
-    files: ['{src,bench,demo,deploy,docs,test/support}/**/*.{ts,js}'],
+    files: ['{src,packages,bench,demo,deploy,docs,test/support}/**/*.{ts,js}'],
     rules: {
       'max-lines': ['error', LONGEST_FILE],
       'max-lines-per-function': ['error', LONGEST_FUNCTION],

@@ -119,6 +119,19 @@ t.test('a file imports from its own room or from a room below', async (t) => {
   );
 });
 
+t.test('the package of the identity reader imports nothing, and src imports nothing of it', async (t) => {
+  const own = new URL('../packages/identity/src/', import.meta.url).pathname;
+  const texts = readdirSync(own, { recursive: true, encoding: 'utf8' }).map((file) =>
+    readFileSync(join(own, file), 'utf8'),
+  );
+  t.ok(texts.length > 0);
+  for (const text of texts) t.notMatch(text, /^(?:import|export)\b[^;]*?\bfrom\b|\bimport\(|\brequire\(/m);
+  t.strictSame(
+    offenders(({ of }) => of.includes('packages/')),
+    [],
+  );
+});
+
 t.test('docs/architecture.md names each room', async (t) => {
   const architecture = readFileSync(new URL('../docs/architecture.md', import.meta.url), 'utf8');
   const rows = [...architecture.matchAll(/^\| \d+ \| (.*?) \|/gm)].map(([, rooms = '']) =>

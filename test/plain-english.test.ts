@@ -18,7 +18,7 @@ function filesIn(folder: string): string[] {
     .filter((file) => /\.(?:ts|js|css|html|md|json|ya?ml|svg)$/.test(file));
 }
 
-const files = ['src', 'docs', 'config'].flatMap(filesIn).concat('README.md');
+const files = ['src', 'packages', 'docs', 'config'].flatMap(filesIn).concat('README.md');
 
 t.test('there are files to read', async (t) => {
   t.ok(files.length > 150);

@@ -12,7 +12,7 @@ import {
   identityText,
   identityTexts,
   readIdentity,
-} from '../../src/identity/reader.ts';
+} from '../../packages/identity/src/index.ts';
 import { scopesText } from '../../src/identity/identity-value.ts';
 import { parseStrictJson, type JsonValue } from '../../src/token/strict-json.ts';
 import {
@@ -162,7 +162,7 @@ t.test('the configuration in front of the examples sets the headers that they re
 testExample(t, 'python');
 
 t.test('the example in js reads what the document says, and refuses a claim of another type', async (t) => {
-  const reader = new URL('../../src/identity/reader.ts', import.meta.url).href;
+  const reader = new URL('../../packages/identity/src/index.ts', import.meta.url).href;
   const program = `${example('js').replace('sallyport/identity', reader)}
 server.listen(0, '127.0.0.1', async () => {
   const read = [];

@@ -1,5 +1,6 @@
 /**
- * Reads Sallyport's identity headers in a Node service: `import { readIdentity, identityText } from 'sallyport/identity'`.
+ * Reads Sallyport's identity headers in a Node service: `import { readIdentity, identityText } from 'sallyport/identity'`, or
+ * from this package alone, which has no dependency. Runs on Node 20, 22, 24 and later.
  *
  * Trusts that only the gateway can reach the service; the service's network has to ensure that. A claim of another type
  * than the service reads is a refusal, and must not end the service: read within `readIdentity`. Pure, and imports
