@@ -12,11 +12,15 @@ function filesIn(folder: string, type: RegExp): string[] {
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length));
 }
 
-const code = ['src', 'test', 'bench', 'demo', 'deploy'].flatMap((folder) => filesIn(folder, /\.(?:ts|js)$/));
+const code = ['src', 'packages', 'test', 'bench', 'demo', 'deploy'].flatMap((folder) =>
+  filesIn(folder, /\.(?:ts|js)$/),
+);
 const documents = [
   ...filesIn('docs', /\.md$/),
   'README.md',
+  'packages/identity/README.md',
   'CONTRIBUTING.md',
+  'RELEASING.md',
   'SECURITY.md',
   'CHANGELOG.md',
 ];

@@ -72,7 +72,7 @@ function linkedTests(file: string, base: string): AlertTests {
 const yaml = (value: object): string => stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
 
 /** Why this must not be released; undefined where it may be. */
-async function releaseProblem(): Promise<string | undefined> {
+export async function releaseProblem(): Promise<string | undefined> {
   if (runbookBase().startsWith(UNSET_REPOSITORY))
     return 'the runbook_url of every alert leads nowhere: set "repository" in package.json to the https:// URL of the repository, then npm run alerts && npm run dashboards';
   for (const [file, text] of await ruleFiles())
