@@ -57,6 +57,22 @@ t.test('the identity reader has no dependency, and is for older versions of Node
   t.equal(read('packages/identity/LICENSE'), read('LICENSE'));
 });
 
+t.test('npm ci has nothing to warn of but an older Node', async (t) => {
+  const { allowScripts } = JSON.parse(read('package.json')) as { allowScripts: Record<string, boolean> };
+  const locked = Object.entries(lock.packages).map(([path, entry]) => ({
+    name: path.replace(/^.*node_modules\//, ''),
+    ...(entry as { hasInstallScript?: boolean; deprecated?: string }),
+  }));
+  const undecided = locked.filter(
+    ({ name, hasInstallScript }) => hasInstallScript && !(name in allowScripts),
+  );
+  t.strictSame(undecided, [], 'allowScripts of package.json says yes or no to each');
+  t.strictSame(
+    locked.filter(({ deprecated }) => deprecated !== undefined),
+    [],
+  );
+});
+
 t.test('each folder of packages/ is a workspace', async (t) => {
   const folders = readdirSync(join(ROOT, 'packages'));
   for (const folder of folders) t.ok(existsSync(join(ROOT, 'packages', folder, 'package.json')), folder);

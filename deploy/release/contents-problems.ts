@@ -74,13 +74,18 @@ function linksOf(file: string, text: string): string[] {
     .map((link) => normalize(join(dirname(file), link)));
 }
 
-/** Files to deploy with, in backquotes or commands. Sources are for those who have the repository, and so is the demo. */
+/**
+ * Files to deploy with, in backquotes or commands, but for those that a command makes. Sources are for those who have the
+ * repository, and so is the demo.
+ */
 function pathsOf(text: string): string[] {
-  return [...text.matchAll(/(?<![\w./-])((?:deploy|config)\/[\w./-]*\w)/g)]
+  const made = [...text.matchAll(/^[$ ]*(?:cp|mv|mkdir)\b.* ((?:deploy|config)\/\S+)$/gm)].map(
+    ([, path]) => path,
+  );
+  return [...text.matchAll(/(?<![\w./@-])((?:deploy|config)\/[\w./@-]*\w)/g)]
     .map(([, path = '']) => path)
-    .filter(
-      (path) => !path.endsWith('.ts') && !path.endsWith('.test.yml') && !path.startsWith('deploy/demo'),
-    );
+    .filter((path) => !path.endsWith('.ts') && !path.endsWith('.test.yml') && !path.startsWith('deploy/demo'))
+    .filter((path) => !made.some((folder) => folder !== undefined && `${path}/`.startsWith(`${folder}/`)));
 }
 
 function foldersOf(file: string): string[] {

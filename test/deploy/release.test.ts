@@ -154,13 +154,20 @@ t.test('the package has what it needs, and nothing that is not for its users', a
 });
 
 t.test('what a document of the package names is in it', async (t) => {
-  const files = ['README.md', 'docs/identity.md', 'docs/images/b.png', 'deploy/systemd/gate.service'];
+  const files = [
+    'README.md',
+    'docs/identity.md',
+    'docs/images/b.png',
+    'deploy/systemd/gate.service',
+    'deploy/systemd/gate@.service',
+  ];
   const problems = (text: string): string[] => linkProblems('docs/identity.md', text, files);
   const fine = [
     '[b](../README.md#x) [c](#here) [d](https://a.test/x) ![e](images/b.png) [f](images/)',
     '<img alt="" src="images/b.png" />',
     '`deploy/systemd/gate.service`, `deploy/systemd`, `deploy/prometheus/rules.ts`',
     '```yaml\nx: [y](no-such-file)\n```',
+    '```sh\ncp -r deploy/systemd deploy/mine\ncat deploy/mine/gate.service deploy/systemd/gate@.service\n```',
   ];
   t.strictSame(problems(fine.join('\n')), []);
   for (const [text, path] of Object.entries({
