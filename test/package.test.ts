@@ -2,9 +2,9 @@
 import t from 'tap';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packedFiles } from '../deploy/release/check.ts';
 import { isUserDocument, linkProblems } from '../deploy/release/contents-problems.ts';
 import { identityName, readRelease, ROOT } from '../deploy/release/release.ts';
+import { packedFiles } from '../deploy/release/trials.ts';
 
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 const { manifest, identity, lock } = readRelease();

@@ -1,6 +1,6 @@
 /** What a release is checked for: each check fails where what it looks for is wrong. RELEASING.md. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { contentsProblems, linkProblems } from '../../deploy/release/contents-problems.ts';
@@ -16,7 +16,9 @@ import {
 } from '../../deploy/release/release.ts';
 import { withoutDevelopment } from '../../deploy/release/sbom.ts';
 import { sbomProblems } from '../../deploy/release/sbom-problems.ts';
+import { output, startProblems, treeProblems } from '../../deploy/release/trials.ts';
 import { lockProblems, versionProblems } from '../../deploy/release/version-problems.ts';
+import { temporaryFolder } from '../support/process.ts';
 
 const HASH = 'a'.repeat(128);
 const manifest: Manifest = {
@@ -219,6 +221,24 @@ t.test('what is for development alone is not in the list of materials', async (t
     withoutDevelopment(written as unknown as Parameters<typeof withoutDevelopment>[0], release),
     sbom,
   );
+});
+
+t.test('what is not committed is not released', async (t) => {
+  const folder = temporaryFolder(t);
+  output('git', ['init', '--quiet'], folder);
+  t.strictSame(treeProblems(folder), []);
+  writeFileSync(join(folder, 'left-over'), '');
+  t.match(treeProblems(folder), [/not committed[^]*left-over/]);
+});
+
+t.test('a package that does not start is not released', async (t) => {
+  const folder = temporaryFolder(t);
+  mkdirSync(join(folder, '.ci'));
+  const smoke = join(folder, '.ci/package-smoke');
+  writeFileSync(smoke, 'test -d "$1"');
+  t.strictSame(startProblems(folder), []);
+  writeFileSync(smoke, 'echo "the port is taken"; exit 1');
+  t.match(startProblems(folder), [/package-smoke.* failed: the port is taken/]);
 });
 
 const files = new Map(OWNED_FILES.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]));
