@@ -55,11 +55,20 @@ function packageProblems(): string[] {
   ];
 }
 
+/** A check that cannot be made is not passed. */
+async function outcome(problemsOf: Check[1], release: Release): Promise<readonly string[]> {
+  try {
+    return await problemsOf(release);
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)];
+  }
+}
+
 async function checkAll(): Promise<boolean> {
   const release = readRelease();
   let isFit = true;
   for (const [what, problemsOf] of CHECKS) {
-    const problems = await problemsOf(release);
+    const problems = await outcome(problemsOf, release);
     console.log(`${problems.length === 0 ? 'ok  ' : 'FAIL'}  ${what}`);
     for (const problem of problems) console.error(`      ${problem}`);
     isFit &&= problems.length === 0;
