@@ -7,7 +7,7 @@ import { identityName, readRelease, ROOT } from '../deploy/release/release.ts';
 import { packedFiles } from '../deploy/release/trials.ts';
 
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
-const { manifest, identity, lock } = readRelease();
+const { manifest, identity, lock, chartVersion } = readRelease();
 const documents = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.md'))
   .map((file) => `docs/${file}`)
@@ -21,6 +21,14 @@ t.test('package.json holds the name, and every other place has the same', async 
   t.ok(lock.packages[`node_modules/${identityName(name)}`]?.link, 'the workspace is linked');
   t.match(read('docs/identity.md'), `from '${name}/identity'`);
   t.match(read('packages/identity/README.md'), `from '${identityName(name)}'`);
+});
+
+t.test('every part has the version of package.json', async (t) => {
+  const { version } = manifest;
+  t.equal(identity.version, version);
+  t.equal(lock.version, version);
+  t.equal(lock.packages['packages/identity']?.version, version);
+  t.equal(chartVersion, version, 'appVersion of the Helm chart');
 });
 
 t.test('no document takes the package from a registry before it is published', async (t) => {
