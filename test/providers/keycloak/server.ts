@@ -8,7 +8,7 @@ import { installed, run } from '../support/installed.ts';
 import { startServerProcess } from '../support/server-process.ts';
 
 const VERSION = '26.7.3';
-const ARTIFACT = `org.keycloak:keycloak-quarkus-dist:${VERSION}:zip`;
+export const ARTIFACT = `org.keycloak:keycloak-quarkus-dist:${VERSION}:zip`;
 /** Decided when the server is built: a start then takes half the time. */
 const BUILD = ['build', '--db=dev-mem', '--cache=local', '--health-enabled=false', '--metrics-enabled=false'];
 

@@ -1,0 +1,110 @@
+/** A terminal in which a test does what a page says: it saves the files and copies the commands, from top to bottom. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import type { Test } from 'tap';
+import { withReplacements, type Block } from './document.ts';
+import { MAIN, temporaryFolder } from './process.ts';
+
+export interface Terminal {
+  /** Its home; below it, where it began. */
+  readonly home: string;
+  /** Runs commands. Resolves with what they printed; rejects where the last one fails. */
+  run(commands: string): Promise<string>;
+  /** Does what one block says: runs it, saves it, or compares it with what was printed last. */
+  follow(t: Test, block: Block): Promise<void>;
+}
+
+/** A shell that ends its jobs when it ends, which is when this process is gone, at the latest. */
+const SCRIPT = `set -m; trap 'kill -9 $(jobs -p | sed s/^/-/) 2>/dev/null' EXIT; while IFS= read -r step; do . "$step" </dev/null; code=$?; echo; echo "$code $step."; done`;
+
+/**
+ * @param replacements what the page writes, and what the test has in its place, such as ports
+ * @param environment variables that the page says nothing of
+ */
+export function openTerminal(
+  t: Test,
+  replacements: Readonly<Record<string, string>> = {},
+  environment: Readonly<Record<string, string>> = {},
+): Terminal {
+  const home = temporaryFolder(t);
+  const [bin, work] = [join(home, '.bin'), join(home, 'work')];
+  mkdirSync(bin);
+  mkdirSync(work);
+  writeFileSync(join(bin, 'sallyport'), `#!/bin/sh\nexec "${process.execPath}" "${MAIN}" "$@"\n`);
+  chmodSync(join(bin, 'sallyport'), 0o755);
+  const shell = spawn('bash', ['--noprofile', '--norc', '-c', SCRIPT], {
+    cwd: work,
+    env: {
+      ...process.env,
+      HOME: home,
+      NO_COLOR: '1',
+      PATH: [bin, dirname(process.execPath), process.env['PATH']].join(delimiter),
+      ...environment,
+    },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const closed = once(shell, 'close');
+  t.teardown(async () => {
+    shell.stdin.end();
+    await closed;
+  });
+  let output = '';
+  let heard: () => void = () => undefined;
+  for (const stream of [shell.stdout, shell.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+      heard();
+    });
+  void closed.then(() => heard());
+  let steps = 0;
+  let printed = '';
+  const run = async (commands: string): Promise<string> => {
+    const step = join(home, `.step-${++steps}`);
+    writeFileSync(step, commands);
+    const from = output.length;
+    shell.stdin.write(`${step}\n`);
+    const end = new RegExp(`^(\\d+) ${step}\\.\n`, 'm');
+    for (;;) {
+      const [found, code] = end.exec(output.slice(from)) ?? [];
+      if (found !== undefined) {
+        printed = output.slice(from).replace(found, '');
+        if (code === '0') return printed;
+        throw new Error(`exit code ${code}: ${commands}\n${printed}`);
+      }
+      if (shell.exitCode !== null) throw new Error(`the shell ended: ${commands}\n${output.slice(from)}`);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      heard = resolve;
+      await promise;
+    }
+  };
+  return {
+    home,
+    run,
+    async follow(t, { language, text: written, file, place }) {
+      const text = withReplacements(written, replacements);
+      if (file !== undefined) await run(`cat > ${file} <<'END OF THE FILE'\n${text}END OF THE FILE\n`);
+      else if (language === 'sh') {
+        await run(text);
+        t.pass(`${place}: ${written.split('\n', 1)[0] ?? ''}`);
+      } else if (language === 'text') {
+        for (const line of text.trimEnd().split('\n')) t.match(printed, lineLike(line), `${place}: ${line}`);
+      } else throw new Error(`${place}: what is a block of "${language}" without the name of a file?`);
+    },
+  };
+}
+
+/** A line as a page shows it: … stands for anything, and any white space for white space. */
+function lineLike(line: string): RegExp {
+  const parts = line
+    .trim()
+    .split('…')
+    .map((part) =>
+      part
+        .split(/\s+/)
+        .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+        .join('[ \\t]+'),
+    );
+  return new RegExp(`^[ \\t]*${parts.join('.*')}[ \\t\\r]*$`, 'm');
+}
