@@ -19,7 +19,7 @@ const OTHERS = [
   'envoy.yaml',
   'oathkeeper.yaml',
   'rules.yaml',
-  'traefik.yaml',
+  'dynamic.yaml',
   'httproute.yaml',
   'oauth2-proxy.cfg',
 ];

@@ -60,7 +60,7 @@ t.test('keys are rotated', { skip: noTerminal }, async (t) => {
   const reader = await sitDown(t, `${fileIn(page, 'sallyport.yaml').text}log_key_file: log-key\n`);
   const first = { ...createKey('EdDSA').privateKey.export({ format: 'jwk' }) };
   for (const name of ['assertion-1.json', 'assertion-keys.json']) reader.write(name, JSON.stringify(first));
-  for (const name of ['admin-token-2', 'log-key']) reader.write(name, `${name} that is long enough for it\n`);
+  for (const name of ['admin-token-2', 'log-key']) reader.write(name, `${name}-that-is-long-enough-for-it\n`);
   const leaked = createKey('ES256', 'leaked');
   reader.issuer.keys.push(leaked);
   await reader.redis.command('ACL', 'SETUSER', 'gateway', 'on', '>old-password');

@@ -18,14 +18,17 @@ export interface Block {
 /** The fenced blocks of a page, in order. @param page below docs/, such as tutorial.md */
 export function blocksOf(page: string): Block[] {
   const document = readFileSync(join(DOCS, page), 'utf8');
-  return [...document.matchAll(/^```(\w*)\n([^]*?)^```$/gm)].map(
-    ({ index, 1: language = '', 2: text = '' }) => ({
+  // A block in a list is indented.
+  const blocks = document.matchAll(/^( *)```(\w*)\n([^]*?)^\1```$/gm);
+  return [...blocks].map(({ index, 1: indent = '', 2: language = '', 3: indented = '' }) => {
+    const text = indented.replace(new RegExp(`^${indent}`, 'gm'), '');
+    return {
       language,
       text,
       place: `docs/${page}:${document.slice(0, index).split('\n').length}`,
       file: /^(?:#|\/\/) ([\w-]+\.\w+|Caddyfile)\n/.exec(text)?.[1],
-    }),
-  );
+    };
+  });
 }
 
 /** The block that begins with the name of this file. */

@@ -70,7 +70,7 @@ export async function sitDown(
   const write = (name: string, text: string): void =>
     writeFileSync(join(terminal.home, 'work', name), withReplacements(text, replacements), { mode: 0o600 });
   write('sallyport.yaml', configuration);
-  write('admin-token', 'the admin token of these tests\n');
+  write('admin-token', 'the-admin-token-of-these-tests-is-long\n');
   return {
     terminal,
     issuer,
