@@ -25,7 +25,7 @@ async function follow(t: Test, { terminal }: Reader, blocks: readonly Block[]): 
 }
 
 const commandsOf = (page: string): Block[] =>
-  blocksOf(`how-to/${page}`).filter(({ language }) => language === 'sh' || language === 'text');
+  blocksOf(page).filter(({ language }) => language === 'sh' || language === 'text');
 
 /** The place in a page where a command begins. */
 function indexOf(blocks: readonly Block[], text: string): number {
@@ -43,7 +43,7 @@ t.test('a stolen phone', { skip: noTerminal }, async (t) => {
   const token = reader.token({ sid: '5d1b7c3e-0a2f' });
   reader.write('token', `${token}\n`);
   t.equal(await statusOf(reader, token), 200);
-  const blocks = commandsOf('stolen-phone.md');
+  const blocks = commandsOf('how-to/stolen-phone.md');
   const [subject, undo] = [indexOf(blocks, '--subject alice'), indexOf(blocks, 'unrevoke "$ID"')];
   await follow(t, reader, blocks.slice(0, subject));
   t.equal(await statusOf(reader, token), 401, 'the session has ended');
@@ -72,7 +72,7 @@ t.test('keys are rotated', { skip: noTerminal }, async (t) => {
     const response = await fetch(`http://127.0.0.1:${reader.portOf('9090')}/.well-known/sallyport/jwks.json`);
     return ((await response.json()) as { keys: { x: string }[] }).keys.map(({ x }) => x);
   };
-  const blocks = commandsOf('rotate-keys.md');
+  const blocks = commandsOf('how-to/rotate-keys.md');
   const assertion = indexOf(blocks, 'new_key()');
   await follow(t, reader, blocks.slice(0, assertion));
   t.equal(await statusOf(reader, stolen), 401);
@@ -113,7 +113,7 @@ t.test('everything of this issuer', { skip: noTerminal }, async (t) => {
   await reader.start();
   const token = reader.token();
   t.equal(await statusOf(reader, token), 200);
-  const blocks = commandsOf('everything-of-this-issuer.md');
+  const blocks = commandsOf('how-to/everything-of-this-issuer.md');
   const close = indexOf(blocks, 'awk');
   await follow(t, reader, blocks.slice(0, close));
   t.equal(await statusOf(reader, token), 401);
@@ -131,7 +131,7 @@ t.test('blue-green', { skip: noTerminal }, async (t) => {
     [blue, green].map((upstream) => upstream?.seen.filter(({ url }) => url === '/orders').length ?? 0);
   t.equal(await statusOf(reader, reader.token()), 200);
   t.strictSame(count(), [1, 0]);
-  const blocks = commandsOf('blue-green.md');
+  const blocks = commandsOf('how-to/blue-green.md');
   const back = indexOf(blocks, 'mv blue.yaml');
   await follow(t, reader, blocks.slice(0, back));
   t.equal(await statusOf(reader, reader.token()), 200);
@@ -146,7 +146,7 @@ t.test('upgrading: one gateway after the other', { skip: noTerminal }, async (t)
   await reader.start();
   const token = reader.token();
   t.equal(await statusOf(reader, token), 200);
-  await follow(t, reader, commandsOf('upgrading.md'));
+  await follow(t, reader, commandsOf('how-to/upgrading.md'));
   t.equal(await statusOf(reader, token), 200);
   const log = readFileSync(join(reader.terminal.home, 'work', 'gateway.log'), 'utf8');
   t.match(log, /"msg":"ready"/);
