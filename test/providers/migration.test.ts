@@ -133,3 +133,60 @@ t.test(
     playTable(t, OAUTH2_PROXY_PAGE, sides);
   },
 );
+
+const OATHKEEPER_PAGE = 'migration/oathkeeper.md';
+const oathkeeper = (): string => goProgram('oathkeeper', 'github.com/ory/oathkeeper');
+const noOathkeeper = missing('Go') || notInstalled('Oathkeeper', oathkeeper);
+const TWO_ISSUERS = 'two issuers in `trusted_issuers`';
+/** What the page says of two audiences is about another configuration than the page’s. */
+const TWO_AUDIENCES = 'several `target_audience`';
+
+/** The page’s Oathkeeper, with these further issuers in its two lists. */
+function startOathkeeper(t: Test, more: readonly string[] = []): (place: Place) => Promise<string> {
+  return async ({ issuer, upstream }) => {
+    const [folder, port, api] = [temporaryFolder(t), await freePort(), await freePort()];
+    for (const name of ['oathkeeper.yaml', 'rules.yaml']) {
+      const text = withReplacements(fileIn(OATHKEEPER_PAGE, name).text, {
+        [`[${ISSUER}/jwks]`]: `[${[issuer, ...more].map((each) => `${each}/jwks`).join(', ')}]`,
+        [`[${ISSUER}]`]: `[${[issuer, ...more].join(', ')}]`,
+        '8080': String(port),
+        '4456': String(api),
+        '3000': new URL(upstream).port,
+      });
+      writeFileSync(join(folder, name), text);
+    }
+    const url = `http://127.0.0.1:${port}`;
+    await startServerProcess(t, [oathkeeper(), 'serve', '--config', 'oathkeeper.yaml', '--sqa-opt-out'], {
+      cwd: folder,
+      env: { LOG_LEVEL: 'warn' },
+      readyUrl: `${url}/public`,
+    });
+    return url;
+  };
+}
+
+t.test('from Oathkeeper: what the page says of both is what happens', { skip: noOathkeeper }, async (t) => {
+  const sides = await startSides(t, OATHKEEPER_PAGE, startOathkeeper(t));
+  playTable(t, OATHKEEPER_PAGE, sides, [TWO_ISSUERS, TWO_AUDIENCES]);
+});
+
+t.test(`from Oathkeeper: ${TWO_ISSUERS}`, { skip: noOathkeeper }, async (t) => {
+  const partner = await startServer(t, (_request, response) =>
+    response.end(JSON.stringify({ keys: [createKey('RS256').jwk] })),
+  );
+  const sides = await startSides(t, OATHKEEPER_PAGE, startOathkeeper(t, [partner]));
+  const { key, issuer } = sides.place;
+  const audiences = ['https://api.example.com'];
+  const gateway = await startGateway(t, {
+    issuers: {
+      login: { issuer, jwks_url: `${issuer}/jwks`, audiences },
+      partner: { issuer: partner, jwks_url: `${partner}/jwks`, audiences },
+    },
+    routes: [{ name: 'orders', match: { path_prefix: '/orders' }, upstream: 'orders' }],
+    upstreams: { orders: { targets: [sides.upstream.url] } },
+  });
+  // It says that the partner has issued it, and the other issuer has signed it.
+  const token = mint(key, claimsOf({ iss: partner }));
+  t.equal((await send(sides.product, '/orders', { token })).status, 200);
+  t.equal((await send(gateway.url, '/orders', { token })).status, 401);
+});

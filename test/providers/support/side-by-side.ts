@@ -102,6 +102,11 @@ export const CASES: Record<string, Case> = {
   'an ID token for the same audience': { path: '/orders', claims: { nonce: 'n', at_hash: 'a' } },
   'an ID token for that audience': { path: '/orders', claims: ID_TOKEN },
   'an ID token for that audience, with the scope': { path: '/orders', claims: { nonce: 'n', at_hash: 'a' } },
+  "`X-User-Id` of the client's own on `/public`": {
+    path: '/public',
+    headers: ['X-User-Id', 'root'],
+    header: ['x-user-id', 'root'],
+  },
   "`X_User_Id`, another spelling of the client's own": {
     path: '/public',
     headers: ['X_User_Id', 'root'],
