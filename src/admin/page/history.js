@@ -33,18 +33,20 @@ const sum = (steps) => steps.reduce((/** @type {number} */ total, step) => total
 export function sharesOf({ routes, step_seconds }) {
   const steps = Math.round(SHARE_SECONDS / step_seconds);
   const order = ['bad', 'warn', 'good', 'none'];
-  return routes
-    // A gateway of an older version has no `slow`.
-    .map(({ route, requests, refused, failed, slow = [] }) => {
-      const counts = {
-        requests: sum(requests.slice(-steps)),
-        refused: sum(refused.slice(-steps)),
-        failed: sum(failed.slice(-steps)),
-        slow: sum(slow.slice(-steps)),
-      };
-      return { route, ...counts, ...verdictOf(counts) };
-    })
-    .sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level) || b.requests - a.requests);
+  return (
+    routes
+      // A gateway of an older version has no `slow`.
+      .map(({ route, requests, refused, failed, slow = [] }) => {
+        const counts = {
+          requests: sum(requests.slice(-steps)),
+          refused: sum(refused.slice(-steps)),
+          failed: sum(failed.slice(-steps)),
+          slow: sum(slow.slice(-steps)),
+        };
+        return { route, ...counts, ...verdictOf(counts) };
+      })
+      .sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level) || b.requests - a.requests)
+  );
 }
 
 /**
