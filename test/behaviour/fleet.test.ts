@@ -190,13 +190,12 @@ t.test('V7 a gateway that is cut off from the store is named', async (t) => {
   await together(one, two);
   proxy.cut();
   await until(() => !two.instance.view.connected);
-  t.match(await json<object>(revoke(one, { subject: 'alice', confirm: true })), {
-    confirmed: { gateways: 2, refuse: 1, unconfirmed: [label('two')] },
-  });
-  t.match(await json<object>(one.admin('GET', '/v1/refusals?request_id=x')), {
-    gateways: { silent: [label('two')] },
-    refusals: [],
-  });
+  const [confirmed, refusals] = await Promise.all([
+    json<object>(revoke(one, { subject: 'alice', confirm: true })),
+    json<object>(one.admin('GET', '/v1/refusals?request_id=x')),
+  ]);
+  t.match(confirmed, { confirmed: { gateways: 2, refuse: 1, unconfirmed: [label('two')] } });
+  t.match(refusals, { gateways: { silent: [label('two')] }, refusals: [] });
   t.match(await json<object>(two.admin('POST', '/v1/sessions/search', { subject: 'alice' })), {
     gateways: { asked: [label('two')], complete: false },
   });
