@@ -21,6 +21,8 @@ export interface LogOutput {
   readonly isTerminal: boolean;
   /** Writes what waits. Never throws. */
   readonly flush: () => void;
+  /** Resolves once lines that are being written are out: those of a flush come behind them. */
+  readonly settled: () => Promise<void>;
   /** Takes whole lines of JSON, ASCII, that another process has written. */
   readonly relay: (bytes: Buffer) => void;
 }
@@ -38,7 +40,8 @@ export async function openLog(mark?: (line: string) => string): Promise<LogOutpu
   const destination = await destinationOf(writer, isTerminal, mark);
   const log: Log = { ...createLog(destination), dropped: () => writer.dropped };
   setInterval(() => writer.flush(), FLUSH_MS).unref();
-  return { log, isTerminal, flush, relay: (bytes) => relayTo(destination, bytes) };
+  const settled = (): Promise<void> => writer.settled();
+  return { log, isTerminal, flush, settled, relay: (bytes) => relayTo(destination, bytes) };
 }
 
 type Destination = LogDestination & {

@@ -60,6 +60,8 @@ export class LogWriter {
   /** What a write has taken and the system has not: it goes on there, so that no line is cut. */
   #current: { bytes: Buffer; readonly lines: number; readonly auditText: string } | undefined;
   #isWriting = false;
+  /** Is called when the write that has begun is done. */
+  #whenWritten: () => void = () => undefined;
   #isToRetry = false;
   #dropped = 0;
   /** Of those, the ones that `drained` has not been told of. */
@@ -125,6 +127,7 @@ export class LogWriter {
     this.#isWriting = true;
     write(this.#fd, bytes, (error, written) => {
       this.#isWriting = false;
+      this.#whenWritten();
       if (error) {
         if (isBusy(error)) this.#retry();
         return;
@@ -132,6 +135,17 @@ export class LogWriter {
       this.#written(written);
       if (this.#current ?? (this.#audit !== '' || this.#characters >= this.#blockCharacters)) this.flush();
     });
+  }
+
+  /** Resolves once the write that has begun is done, or after a while: what flushSync writes then comes behind it. */
+  async settled(): Promise<void> {
+    const tooLate = AbortSignal.timeout(LAST_TRIES * LAST_PAUSE_MS);
+    while (this.#isWriting && !tooLate.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#whenWritten = resolve;
+      tooLate.addEventListener('abort', () => resolve(), { once: true });
+      await promise;
+    }
   }
 
   /**

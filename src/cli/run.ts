@@ -30,7 +30,7 @@ export const run: Command = {
       npmParentEnded(systemClock).then(() => 'the end of the npm that started it'),
     ]);
     const output = await openLog();
-    const { log, flush, isTerminal } = output;
+    const { log, flush, settled, isTerminal } = output;
     const { logger } = log;
     watchProcess(logger, flush);
     const loaded = configurationOf(args);
@@ -53,6 +53,7 @@ export const run: Command = {
       reloader.close();
       process.off('SIGHUP', hangUp);
       await gateway.stop();
+      await settled();
       flush();
     }
     logger.info('stopped');

@@ -1,6 +1,7 @@
 /** What happens to log lines whose reader is slow, stops, and goes on. A FIFO is a pipe that the test can open at both ends. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { LogWriter, type LogWriterOptions } from '../../src/cli/log-writer.ts';
@@ -94,4 +95,22 @@ t.test('at the end of the process nothing waits for a reader that has stopped', 
   for (let number = 0; number < 100; number++) writer.write(line(number), 'request');
   writer.flushSync();
   t.ok(writer.dropped > 0);
+});
+
+t.test('the last lines come behind those that are being written', async (t) => {
+  const { writer, readUntil } = start(t);
+  // Threads that wait keep the write from being done.
+  const gate = join(temporaryFolder(t), 'gate');
+  execFileSync('mkfifo', [gate]);
+  const THREADS = 4;
+  const opened = Array.from({ length: THREADS }, () => open(gate, constants.O_RDONLY));
+  writer.write('{"first":1}\n');
+  writer.flush();
+  writer.write('{"second":2}\n');
+  const settled = writer.settled().then(() => writer.flushSync());
+  const release = openSync(gate, constants.O_RDWR | constants.O_NONBLOCK);
+  await settled;
+  for (const handle of await Promise.all(opened)) await handle.close();
+  closeSync(release);
+  t.match(await readUntil('second'), /^{"first":1}\n{"second":2}\n$/);
 });
