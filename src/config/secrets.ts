@@ -71,7 +71,9 @@ class SecretFiles {
     } catch (error) {
       const code = errorCode(error);
       const create =
-        isNewSecret && code === 'ENOENT' ? 'create it (openssl rand -base64 32 > FILE)' : 'create it';
+        isNewSecret && code === 'ENOENT'
+          ? 'create it (umask 077; openssl rand -base64 32 > FILE)'
+          : 'create it';
       this.problems.push({
         path: where,
         message: `the file cannot be read (${code}); ${create}, or correct its name or permissions`,

@@ -64,10 +64,12 @@ t.test('a start, a request and an end are JSON lines, and nothing is printed els
   const lines = parsed(printed.out);
   for (const line of lines) t.match(line, { level: String, time: /^\d{4}-/, msg: String });
   t.strictSame(
-    lines.flatMap(({ msg, route, upstream, access }) => (msg === 'route' ? [[route, upstream, access]] : [])),
+    lines.flatMap(({ msg, route, upstream, access, identity_headers }) =>
+      msg === 'route' ? [[route, upstream, access, identity_headers]] : [],
+    ),
     [
-      ['all', 'u', 'everybody'],
-      ['more', 'u', 'everybody'],
+      ['all', 'u', 'everybody', []],
+      ['more', 'u', 'everybody', []],
     ],
   );
   t.ok(lines.some(({ level, warning }) => level === 'warn' && /when_stale/.test(String(warning))));
