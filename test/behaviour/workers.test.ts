@@ -268,9 +268,10 @@ async function revokesEverywhere(t: Test, store: string): Promise<void> {
   t.equal(upstream.seen.length, before, 'the upstream saw nothing');
 
   const other = await startGateway(t, shared);
+  // Issued before, by whole seconds.
+  const bobs = mint(key, claimsOf({ sub: 'bob' }));
   const response = await other.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: 'bob' });
   t.equal(response.status, 201);
-  const bobs = mint(key, claimsOf({ sub: 'bob' }));
   await until(async () => (await metric(gateway, 'sallyport_revocation_entries')) === 2);
   // The workers hear of it a moment after the primary.
   await until(async () => (await many(gateway, bobs)).every((status) => status === 401));
