@@ -66,7 +66,7 @@ export interface FleetList {
   readonly isComplete: boolean;
 }
 
-/** What came of a question to all others. */
+/** The replies to a question to all others. */
 export interface Asked<T> {
   /** The label of this gateway. */
   readonly self: string;
@@ -100,8 +100,9 @@ export class Fleet {
   /** Takes its heartbeat down. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    // A store that is lost forgets the heartbeat by itself, and must not hold up the end.
+    if (!this.#parts.view.connected) return;
     await this.#beating;
-    // A store that is lost forgets the heartbeat by itself.
     await this.#board?.leave(this.#id).catch(() => undefined);
   }
 
@@ -193,8 +194,9 @@ export class Fleet {
       if (!question) return;
       const reply = await this.#parts.respond(question);
       await this.#board.put(replyBox(asking.id), JSON.stringify({ from: this.#id, reply }));
-    } catch {
-      // Who asked names this gateway as silent.
+    } catch (error) {
+      // The gateway that asks names this one as silent.
+      this.#warn(error, 'the question of another gateway got no reply');
     }
   }
 
@@ -213,16 +215,20 @@ export class Fleet {
         await this.list();
         isTold = false;
       } catch (error) {
-        // That the store is lost is logged where the list is followed.
-        if (!isTold && this.#parts.view.connected) {
-          isTold = true;
-          this.#parts.logger.warn(
-            { error: describeError(error) },
+        if (!isTold)
+          isTold = this.#warn(
+            error,
             'other gateways cannot see this one: the store does not take its heartbeat',
           );
-        }
       }
     }
+  }
+
+  /** Not while the store is lost: that is logged where the list is followed. */
+  #warn(error: unknown, message: string): boolean {
+    const { view, logger } = this.#parts;
+    if (view.connected) logger.warn({ error: describeError(error) }, message);
+    return view.connected;
   }
 }
 

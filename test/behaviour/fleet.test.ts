@@ -2,11 +2,17 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { Fleet } from '../../src/admin/fleet.ts';
+import { revocationsCsv } from '../../src/admin/revocations-csv.ts';
+import type { GatewayReport } from '../../src/admin/fleet-messages.ts';
 import { MemoryStore } from '../../src/revocation/memory-store.ts';
+import { RevocationView } from '../../src/revocation/revocation-view.ts';
 import { SqliteStore } from '../../src/revocation/sqlite-store.ts';
+import { createLog } from '../../src/telemetry/logger.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { revocationOf } from '../support/one-token.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
@@ -167,9 +173,20 @@ for (const [kind, open] of Object.entries(STORES)) {
         ['0 201', '1 200', '2 400', '3 201', '4 400', '5 400'],
       );
       t.match(results[2], { code: 'invalid_request', title: String });
+      const passed = upstream.seen.length;
       for (const each of ended) t.equal((await send(two.url, '/', { token: each })).status, 401);
+      t.equal(upstream.seen.length, passed, 'the upstream saw nothing');
       const audited = one.log.filter(({ audit }) => audit !== undefined);
       t.ok(audited.length >= 4, 'each has its line in the audit log');
+    });
+
+    t.test('V7 a gateway that does not refuse yet is named', async (t) => {
+      const { view } = two.instance;
+      Object.assign(view, { mark: () => undefined });
+      t.match(await json<object>(revoke(one, { session: 'late', confirm: true })), {
+        confirmed: { gateways: 2, refuse: 1, unconfirmed: [label('two')] },
+      });
+      Reflect.deleteProperty(view, 'mark');
     });
 
     t.test('a gateway that ends in order leaves the list at once', async (t) => {
@@ -260,6 +277,11 @@ t.test('many at once are bounded, and say what was not tried when the store is l
     results: [{ dry_run: true }],
   });
   t.equal((await bulk(1, { dry_run: true, confirm: true })).status, 400);
+  const long = { issuer: 'login', session: 's', reason: 'x'.repeat(500) };
+  const ofLong = (count: number): Promise<Response> =>
+    bulk(0, { revocations: Array.from({ length: count }, () => long), dry_run: true });
+  t.match(await json<object>(ofLong(1_000)), { failed: 0 }, 'half a megabyte is read');
+  t.equal((await ofLong(3_000)).status, 413);
   t.match(await json<object>(bulk(1_000)), { created: 1_000, unchanged: 0, failed: 0 });
   t.match(await json<object>(bulk(1_000)), { created: 0, unchanged: 1_000, failed: 0 });
   await redis.kill();
@@ -284,6 +306,25 @@ t.test('the list is saved as CSV that no spreadsheet takes for a formula', async
   t.equal((await fetch(`${gateway.adminUrl}/v1/revocations.csv`)).status, 401);
 });
 
+t.test('a list that is too long for a file is refused, and not cut', async (t) => {
+  const store = new MemoryStore(new ManualClock());
+  const { entry } = await store.revoke(revocationOf('t1'));
+  const entries = Array.from({ length: 1_000 }, () => entry);
+  let pages = 0;
+  const endless = Object.assign(store, {
+    list: async () => (pages++, { entries, cursor: 'more' }),
+  });
+  const none = {
+    subject: undefined,
+    session: undefined,
+    client: undefined,
+    reason: undefined,
+    by: undefined,
+  };
+  t.match(await revocationsCsv(endless, none), { status: 400 });
+  t.equal(pages, 100);
+});
+
 t.test('heartbeats in memory end with their time, and so do boxes', async (t) => {
   const clock = new ManualClock();
   const { board } = new MemoryStore(clock);
@@ -295,4 +336,22 @@ t.test('heartbeats in memory end with their time, and so do boxes', async (t) =>
   t.strictSame(await board.read('box', 0), []);
   clock.advance(600_000);
   t.strictSame(await board.heartbeats(), []);
+});
+
+t.test('a store that is lost does not hold up the end of a gateway', async (t) => {
+  const never = new Promise<never>(() => undefined);
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const board = { ...store.board, beat: () => never, leave: () => never, heartbeats: () => never };
+  const report = (): GatewayReport => ({
+    ...{ name: 'a', host: 'h', pid: 1, version: '0', workers: 1, started_at: 0, ready: true },
+    ...{ view_age_seconds: null, view_position: null, config_hash: 'c' },
+  });
+  const view = new RevocationView(store, clock);
+  const { logger } = createLog({ write: () => undefined });
+  const respond = (): Promise<never> => never;
+  const fleet = new Fleet({ store: Object.assign(store, { board }), view, report, respond, clock, logger });
+  fleet.start();
+  t.equal(view.connected, false);
+  await fleet.stop();
 });
