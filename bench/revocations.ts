@@ -81,6 +81,7 @@ async function startGateway(folder: string, redisPort: number, processes: ChildP
   processes.push(child);
   for (;;) {
     if (child.exitCode !== null) throw new Error('a gateway has ended at its start');
+    // Refused until the gateway listens.
     const ready = await ask(adminPort, '/readyz').catch(() => undefined);
     if (ready?.status === 200) return { pid: child.pid ?? 0, adminPort };
     await pause(50);

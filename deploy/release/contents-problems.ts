@@ -21,7 +21,7 @@ const UNWANTED: readonly (readonly [what: string, pattern: RegExp])[] = [
   ['a source file', /(?<!\.d)\.[cm]?ts$/],
   ['a source map', /\.map$/],
   ['a test', /^test\/|\.test\.\w+$/],
-  ['a part of the workplace', /(?:^|\/)(?:node_modules|\.git|\.tap|\.ci|\.release)(?:\/|$)|\.tgz$|\.log$/],
+  ['a file for development', /(?:^|\/)(?:node_modules|\.git|\.tap|\.ci|\.release)(?:\/|$)|\.tgz$|\.log$/],
   [
     'a secret',
     /(?:^|\/)(?:\.env\b|\.npmrc$|id_\w+$|[\w-]*(?:token|secret|password|log-key)$)|\.(?:pem|key|p12|pfx|jwk)$/,

@@ -4,6 +4,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { LineSplitter } from '../../src/cli/line-splitter.ts';
 import { LogWriter, type LogWriterOptions } from '../../src/cli/log-writer.ts';
 import { until } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
@@ -113,4 +114,31 @@ t.test('the last lines come behind those that are being written', async (t) => {
   for (const handle of await Promise.all(opened)) await handle.close();
   closeSync(release);
   t.match(await readUntil('second'), /^{"first":1}\n{"second":2}\n$/);
+});
+
+t.test(
+  'blocks of another process are written as they are; those beyond the bound are counted by lines',
+  async (t) => {
+    const { writer, readUntil } = start(t);
+    const LINES = 16;
+    let taken = 0;
+    for (; writer.dropped === 0; taken++)
+      writer.writeBlock(Buffer.from(line(taken).repeat(LINES - 1) + `{"end":${taken}}\n`));
+    t.equal(writer.dropped, LINES);
+    const read = parsed(await readUntil(`{"end":${taken - 2}}\n`));
+    t.equal(read.length, (taken - 1) * LINES);
+  },
+);
+
+t.test('what another process writes is cut into whole lines, wherever its pieces end', async (t) => {
+  const text = '{"a":1}\n{"b":2}\n{"c":3}\n';
+  for (let size = 1; size <= text.length; size++) {
+    const blocks: string[] = [];
+    const lines = new LineSplitter((bytes) => void blocks.push(bytes.toString()));
+    for (let at = 0; at < text.length; at += size) lines.add(Buffer.from(text.slice(at, at + size)));
+    t.ok(blocks.every((block) => block.endsWith('\n')));
+    lines.add(Buffer.from('{"unfinished"'));
+    lines.end();
+    t.equal(blocks.join(''), `${text}{"unfinished"\n`, `pieces of ${size}`);
+  }
 });

@@ -5,7 +5,6 @@ import { writeFileSync } from 'node:fs';
 import { request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { WebSocket } from 'ws';
 import { parse } from 'yaml';
 import { fileIn, without, withReplacements } from '../support/document.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
@@ -15,6 +14,7 @@ import { createKey, mint } from '../support/tokens.ts';
 import { startEcho, startUpstream } from '../support/upstream.ts';
 import { notInstalled } from './support/installed.ts';
 import { startServerProcess } from './support/server-process.ts';
+import { helloBy } from './support/websocket.ts';
 import { noPip, programInWheel } from './support/wheel.ts';
 
 const PAGE = 'how-to/behind-a-proxy.md';
@@ -190,20 +190,7 @@ for (const [name, proxy] of Object.entries(PROXIES)) {
     const echo = await startEcho(t);
     const gateway = await startGateway(t, await configuration(t, echo));
     const port = await startFront(t, proxy, gateway);
-    const open = async (headers: Record<string, string>): Promise<string> => {
-      const socket = new WebSocket(`ws://127.0.0.1:${port}/orders`, {
-        headers: { host: 'api.example.com', ...headers },
-      });
-      const { promise, resolve } = Promise.withResolvers<string>();
-      socket.on('open', () => socket.send('hello'));
-      socket.on('message', (data: Buffer) => resolve(data.toString()));
-      socket.on('unexpected-response', (_request, { statusCode }) => resolve(String(statusCode)));
-      socket.on('error', (error) => resolve(error.message));
-      const outcome = await promise;
-      socket.terminate();
-      return outcome;
-    };
-    t.equal(await open({ authorization: `Bearer ${token}` }), 'hello');
-    t.equal(await open({}), '401');
+    t.equal(await helloBy(port, { authorization: `Bearer ${token}` }), 'hello');
+    t.equal(await helloBy(port, {}), '401');
   });
 }

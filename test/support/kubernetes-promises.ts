@@ -172,7 +172,7 @@ function isReached(
   manifests: readonly Manifest[],
   { issuers, revocation, upstreams }: Configuration,
 ): void {
-  const { ingress, egress, policyTypes } = manifestOf(manifests, 'NetworkPolicy').spec as unknown as {
+  const { ingress, egress, policyTypes } = manifestOf(manifests, 'NetworkPolicy').spec as {
     ingress: PolicyRule[];
     egress: PolicyRule[];
     policyTypes: string[];

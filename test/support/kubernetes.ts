@@ -110,7 +110,7 @@ export function built(folder: string, before: Manifest[] = []): Manifest[] {
   );
   const maps = configMapGenerator.map(({ name, files }): Manifest => {
     const data = Object.fromEntries(files.map((file) => [file, read(file)]));
-    return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data } as unknown as Manifest;
+    return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, spec: {}, data };
   });
   const withComponents = components.reduce(
     (manifests, path) => built(join(folder, path), manifests),

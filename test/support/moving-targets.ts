@@ -77,7 +77,7 @@ export async function steady(
 
 const RESOLUTIONS = /^sallyport_upstream_resolutions_total\{.*\} (\d+)$/gm;
 
-/** Attempts to resolve, whatever came of them. */
+/** Attempts to resolve, whatever their result. */
 export async function resolutions({ adminUrl }: TestGateway): Promise<number> {
   const text = await (await fetch(`${adminUrl}/metrics`)).text();
   return [...text.matchAll(RESOLUTIONS)].reduce((sum, [, value]) => sum + Number(value), 0);

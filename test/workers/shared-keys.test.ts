@@ -23,36 +23,39 @@ function slowSet(clock: ManualClock) {
   return { options, respond: () => resolve({ keys: [key.jwk] }) };
 }
 
-t.test('a fetch that outlives its set harms nothing', async (t) => {
+/** A set whose first fetch still waits when the set is stopped. */
+function setUp() {
   const clock = new ManualClock();
   const told: Parameters<TellKeys>[0][] = [];
   const shared = new SharedKeys(clock, async (news) => void told.push(news));
   const old = slowSet(clock);
   const before = shared.keySetOf('a', old.options);
   const fetched = before.start();
-  // Two reloads while the server hangs: it is not configured any more, and forgotten.
   before.stop();
+  return { clock, told, shared, old, fetched };
+}
+
+t.test('a fetch that outlives its set harms nothing', async (t) => {
+  const { clock, told, shared, old, fetched } = setUp();
+  // Another reload while the server hangs: the set is forgotten.
   shared.keySetOf('b', slowSet(clock).options);
   old.respond();
   await fetched;
   t.strictSame(told, []);
 });
 
-t.test('a set that comes back counts its fetches anew, whatever the former one still fetches', async (t) => {
-  const clock = new ManualClock();
-  const told: Parameters<TellKeys>[0][] = [];
-  const shared = new SharedKeys(clock, async (news) => void told.push(news));
-  const old = slowSet(clock);
-  const before = shared.keySetOf('a', old.options);
-  const fetched = before.start();
-  before.stop();
-  const next = slowSet(clock);
-  const after = shared.keySetOf('a', next.options);
-  next.respond();
-  await after.start();
-  t.equal(told.length, 1);
-  old.respond();
-  await fetched;
-  t.equal(told.length, 1, 'the workers hear nothing of it');
-  after.stop();
-});
+t.test(
+  'a set that comes back counts its fetches from the start, whatever the former one still fetches',
+  async (t) => {
+    const { clock, told, shared, old, fetched } = setUp();
+    const next = slowSet(clock);
+    const after = shared.keySetOf('a', next.options);
+    next.respond();
+    await after.start();
+    t.equal(told.length, 1);
+    old.respond();
+    await fetched;
+    t.equal(told.length, 1, 'the workers hear nothing of it');
+    after.stop();
+  },
+);

@@ -15,18 +15,15 @@ import { pipes } from '../support/pipes.ts';
 import { createKey } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 
-const EMPTY = { count: 0, checksum: 0n };
-
-function primaryHandlers(): Handlers<PrimaryCalls> {
-  return {
-    ready: () => undefined,
-    position: () => ({ position: '0', ageMs: 0, inForce: [] }),
-    page: () => ({ marks: [], before: 0 }),
-    compare: () => ({ number: 0, inventory: EMPTY as never, ageMs: 0 }),
-    nowMs: () => Date.now(),
-    merge: () => undefined,
-  } as unknown as Handlers<PrimaryCalls>;
-}
+/** A primary with an empty list. */
+const PRIMARY: Partial<Handlers<PrimaryCalls>> = {
+  ready: () => undefined,
+  position: () => ({ position: '0', ageMs: 0, inForce: [] }),
+  page: () => ({ marks: [], before: 0 }),
+  compare: () => ({ number: 0, inventory: { count: 0, checksum: 0 }, ageMs: 0 }),
+  nowMs: () => Date.now(),
+  merge: () => undefined,
+};
 
 const file = `${tmpdir()}/worker.json`;
 
@@ -47,7 +44,7 @@ t.test('a reload that a worker cannot prepare leaves what an earlier one put in 
   const [ofPrimary, ofWorker] = pipes();
   const clock = new ManualClock();
   new Worker({ pipe: ofWorker, log: createLog({ write: () => undefined }), clock, tracing: passingTracing });
-  const worker = new Channel<WorkerCalls>(ofPrimary, clock, primaryHandlers());
+  const worker = new Channel<WorkerCalls>(ofPrimary, clock, PRIMARY);
   t.teardown(() => worker.call('drain', undefined));
   t.strictSame(await worker.call('begin', loadedFor(first.url, shared.port)), []);
   await worker.call('listen', 0, 0, shared.handles[0]);

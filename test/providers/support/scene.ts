@@ -1,4 +1,4 @@
-/** An upstream behind a gateway that trusts a real authorization server, and what must come of a token there. */
+/** An upstream behind a gateway that trusts a real authorization server, and the result that a token must have there. */
 import type { Test } from 'tap';
 import type { AuthReason } from '../../../src/errors.ts';
 import { send } from '../../support/client.ts';

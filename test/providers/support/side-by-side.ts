@@ -127,7 +127,7 @@ async function outcomeOf(base: string, { upstream, place }: Sides, each: Case): 
   return { status, seen: upstream.seen.slice(seen).find(({ url }) => url.startsWith(path))?.headers };
 }
 
-/** What a cell promises: a status, that the request passes, or what becomes of a header. */
+/** What a cell promises: a status, that the request passes, or what happens to a header. */
 function promiseOf(cell: string): number | boolean | 'passes' {
   if (/^passes\b/.test(cell)) return 'passes';
   if (/^(?:reaches the service|is passed on)\b/.test(cell)) return true;
