@@ -27,7 +27,7 @@ export const bulkSchema = z.strictObject({
   confirm: z.boolean().default(false),
 });
 
-/** What has come of one request to revoke. */
+/** The result of one request to revoke. */
 export type OneRevoked =
   { readonly refused: string } | { readonly preview: PreviewJson } | { readonly outcome: RevocationOutcome };
 
@@ -57,7 +57,7 @@ export async function eachInOrder(
   return done;
 }
 
-/** The numbers, and what has come of each. */
+/** The counts, and the result of each. */
 export function bulkJson(all: readonly One[]): object {
   const results = all.map((one, index) => ({ index, ...resultOf(one) }));
   const count = (statuses: (status: number) => boolean): number =>

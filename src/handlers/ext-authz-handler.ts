@@ -53,7 +53,7 @@ const HEALTHY_SERVICES: ReadonlySet<string> = new Set(['', SERVICE]);
 /** The path is in a message twice, and Envoy adds fields; a certificate of the client may be there, too. */
 const OTHER_ATTRIBUTES_BYTES = 256 * 1024;
 
-/** Anyone may ask for health: what is kept of such a call is small. Longer than the name of any service here. */
+/** Any client may ask for health, so little is kept of such a call. Longer than the name of any service here. */
 const HEALTH_REQUEST_BYTES = 1024;
 
 const TYPE = 'application/grpc';

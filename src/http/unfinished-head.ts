@@ -39,7 +39,7 @@ export class UnfinishedHead {
   }
 
   /**
-   * @param bytes all that has come of the head, from its first byte on; each byte is checked once
+   * @param bytes all of the head that has arrived, from its first byte on; each byte is checked once
    * @throws BrokenResponse
    */
   check(bytes: Buffer): void {

@@ -137,7 +137,7 @@ export interface RevocationStore {
   close(): Promise<void>;
 }
 
-/** What has come of a request. */
+/** The result of a request. */
 export interface Revoked {
   readonly entry: RevocationEntry;
   /** Nothing was revoked under its id before. */

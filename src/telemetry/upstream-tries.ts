@@ -1,5 +1,5 @@
 /**
- * Counts what came of each request that was sent to a target. The children of the counter are held for each target, so
+ * Counts the result of each request that was sent to a target. The children of the counter are held for each target, so
  * that counting is a look-up by a number and an addition.
  */
 import type { CounterChild, HeldCounter } from './metric-children.ts';

@@ -72,7 +72,7 @@ export class Deadlines {
     this.#nowMs = this.#clock.monotonicMs();
     const late = this.#pending.filter(({ deadlineMs }) => deadlineMs <= this.#nowMs);
     for (const deadline of late) {
-      // What one of them has ended, or begun anew, is late no more.
+      // What one of them has ended or restarted is not late any more.
       if (deadline.index < 0 || deadline.deadlineMs > this.#nowMs) continue;
       this.end(deadline);
       deadline.onTimeout();

@@ -39,7 +39,7 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   #connectByMs = 0;
   /** What an upstream that refused the stream had taken of the body; undefined before that. */
   #replay: readonly Buffer[] | undefined;
-  /** What has come of this try so far; undefined where it was none. */
+  /** The result of this try so far; undefined where there is none. */
   #result: number | NoResponse | undefined = 'abandoned';
   /** A try is in flight. */
   #trying = false;

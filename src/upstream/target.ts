@@ -21,7 +21,7 @@ export interface Target extends Weighted {
   suspect(): void;
 }
 
-/** Hears what came of each try: the status of a response, or why there was none. */
+/** Hears the result of each try: the status of a response, or why there was none. */
 export interface TryCount {
   ended(result: number | NoResponse): void;
 }

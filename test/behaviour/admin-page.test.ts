@@ -224,7 +224,7 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     t.strictSame(wrong, []);
   });
 
-  t.test('many at once: each line says what came of it, and what matches a search is saved', async (t) => {
+  t.test('many at once: each line shows its result, and what matches a search is saved', async (t) => {
     await visit();
     await page.getByText('Many at once').click();
     await page

@@ -39,8 +39,8 @@ const good = claimsOf({ tenant: { id: 'acme' }, level: [1, 3] });
 const revoked = mint(key, { ...good, jti: 'revoked' });
 await gateway.admin('POST', '/v1/revocations', { token: revoked });
 
-/** alice: her headers; nobody: none of them; a number: refused so, and the upstream saw nothing. */
-type Fate = 'alice' | 'nobody' | number;
+/** alice: her headers; anonymous: none of them; a number: refused so, and the upstream saw nothing. */
+type Fate = 'alice' | 'anonymous' | number;
 
 interface Row {
   readonly send: SendOptions;
@@ -57,7 +57,7 @@ const withToken = (changes: Record<string, unknown> = {}): SendOptions => ({
 });
 
 const rows: Record<string, Row> = {
-  'B1 no credentials': { send: {}, open: { required: 401, optional: 'nobody' }, ruled: 401 },
+  'B1 no credentials': { send: {}, open: { required: 401, optional: 'anonymous' }, ruled: 401 },
   'a good token': { send: withToken(), open: 'alice', ruled: 'alice' },
   'B6 a good token, oddly announced': {
     send: authorization(`bEARER   ${mint(key, good)}`),
@@ -102,7 +102,7 @@ const SPOOFED = [
 
 function fateOf({ open, ruled }: Row, mode: Mode, path: string): Fate {
   // Nothing is examined there: not even what is wrong.
-  if (mode === 'none') return 'nobody';
+  if (mode === 'none') return 'anonymous';
   if (path.endsWith('/ruled')) return ruled;
   return typeof open === 'object' ? open[mode] : open;
 }

@@ -71,7 +71,7 @@ t.test('responses of upstreams and the gateway’s own are told apart', async (t
   t.equal(await gateway.metric(`${tries},code="503"}`), 1);
 });
 
-t.test('every try counts for its target, whatever comes of it', async (t) => {
+t.test('every try counts for its target, whatever its result', async (t) => {
   const held = Promise.withResolvers<void>();
   const server = await startServer(t, (request, response) => {
     if (request.url === '/a/cut') {

@@ -79,7 +79,7 @@ t.test('the gateway responds to a preflight, without a token; the upstream sees 
     t.ok(response.headers['x-request-id']);
   }
   t.match((await preflight('/cookies', APP)).headers, { 'access-control-allow-credentials': 'true' });
-  const world = await preflight('/world', 'https://anybody.example');
+  const world = await preflight('/world', 'https://any.example');
   t.equal(world.headers['access-control-allow-origin'], '*');
   t.equal(world.headers.vary, undefined);
   t.equal(upstream.seen.length, before);

@@ -138,7 +138,7 @@ t.test('K5 a key that left the set: its tokens are refused, cached ones too', as
 });
 
 t.test(
-  'K3 K4 an endpoint that is broken at the start: ready all the same, and 503 until it mends',
+  'K3 K4 an endpoint that is broken at the start: ready all the same, and 503 until it works',
   async (t) => {
     const key = createKey();
     const responses: Record<string, (response: ServerResponse) => void> = {

@@ -101,7 +101,7 @@ for (const route of ['required', 'optional']) {
       t.equal(
         seen['x-user-id'],
         identity ? 'alice' : undefined,
-        'C1 C4 identity comes of a valid token only',
+        'C1 C4 only a valid token gives an identity',
       );
       t.equal(seen['x_user_id'], undefined);
       t.equal(seen.authorization, undefined);

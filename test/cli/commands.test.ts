@@ -238,7 +238,7 @@ t.test('revoke, revocations, unrevoke: the whole life of an entry', async (t) =>
     code: 0,
     out: /subject alice/,
   });
-  t.match(await sallyport(['revoke', '--issuer', 'nobody', '--subject', 'x', ...admin]), {
+  t.match(await sallyport(['revoke', '--issuer', 'unknown', '--subject', 'x', ...admin]), {
     code: 1,
     err: /no issuer/,
   });

@@ -10,7 +10,7 @@ import { claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
 import { startServer } from '../support/upstream.ts';
 
 const key = createKey('ES256', 'k1');
-const SECRET_TENANT = 'the tenant that nobody may see';
+const SECRET_TENANT = 'the tenant that stays hidden';
 
 interface Scene {
   readonly folder: string;

@@ -347,7 +347,7 @@ t.test('redis: paging through thousands of the same second loses none', async (t
   await Promise.all(expected.map((target) => store.revoke(requestFor(target, null, expiresAt))));
   const seen = async (): Promise<number> => new Set((await listed(store, 700)).map(({ id }) => id)).size;
   t.equal(await seen(), expected.length);
-  // The place is that of the index, also where it was made anew from a mark that had been raised since.
+  // The place is that of the index, also where it was rebuilt from a mark that had been raised since.
   for (const target of expected.slice(0, 20)) {
     const detail = JSON.stringify({ target, created_at: 1, created_by: 'alice' });
     await redis.command('HSET', '{sallyport}:revocation:detail', targetId(target), detail);
@@ -365,10 +365,10 @@ t.test('redis: paging through thousands of the same second loses none', async (t
       if (complete !== undefined) return;
   };
   await compare();
-  const mended = await seen();
+  const repaired = await seen();
   t.ok(
-    mended >= 2_000 && mended < expected.length,
-    'who compares itself with the list mends a piece of its indexes',
+    repaired >= 2_000 && repaired < expected.length,
+    'who compares itself with the list repairs a piece of its indexes',
   );
   await compare();
   t.equal(await seen(), expected.length, 'and then the rest');

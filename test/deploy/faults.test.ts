@@ -87,7 +87,7 @@ const FAULTS: Readonly<Record<string, Told>> = {
     tile: ['Certificates', 'bad 1 of 1 expired'],
   },
   'a flood of bad tokens': {
-    // It locks nobody out: no person is called for it.
+    // It blocks no user, so no person is called for it.
     alerts: [],
     line: {
       route: 'flood',

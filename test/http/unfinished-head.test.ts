@@ -3,7 +3,7 @@ import { BrokenResponse, readResponseHead } from '../../src/http/response-head.t
 import { UnfinishedHead } from '../../src/http/unfinished-head.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
-/** After how many bytes, one at a time, it is known that no head comes of this; undefined: it may. */
+/** After how many bytes, one at a time, it is known that this is no head; undefined: it may. */
 function brokenAfter(text: string, hasStatusLine = true): number | undefined {
   const head = new UnfinishedHead(hasStatusLine);
   const bytes = Buffer.from(text, 'latin1');

@@ -1,6 +1,6 @@
 /**
  * Random tokens, revocations of every kind, refreshes, undoings and clock moves, against a small model that says what must
- * be refused. Memory, SQLite, the view of the gateway that revokes and a view that is loaded anew must agree with it.
+ * be refused. Memory, SQLite, the view of the gateway that revokes and a view that is reloaded must agree with it.
  * Rules V1, V3, V4, V11, V14, V16. The seed is printed; SEED=n runs that one again.
  */
 import { once } from 'node:events';
@@ -265,7 +265,7 @@ async function play(seed: number, store: RevocationStore, clock: FixedClock): Pr
     const loaded = once(other, 'loaded');
     other.start();
     await loaded;
-    await check(other, 'a view that was loaded anew');
+    await check(other, 'a view that was reloaded');
     void other.stop();
     for (const [id, { until }] of model.entries)
       if (now() < until && (await store.find(id)) === undefined) throw new Error(`the store lacks ${id}`);

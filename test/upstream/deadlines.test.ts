@@ -3,7 +3,7 @@ import t from 'tap';
 import { Deadlines, type Deadline } from '../../src/upstream/deadlines.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
-t.test('what another deadline has ended, or begun anew, does not fire in the same step', (t) => {
+t.test('what another deadline has ended or restarted does not fire in the same step', (t) => {
   const clock = new ManualClock();
   const deadlines = new Deadlines(clock);
   t.teardown(() => deadlines.stop());
@@ -18,14 +18,14 @@ t.test('what another deadline has ended, or begun anew, does not fire in the sam
     reconsider: () => undefined,
   });
   const ended = deadline('ended', () => undefined);
-  const anew = deadline('anew', () => undefined);
+  const restarted = deadline('restarted', () => undefined);
   const first = deadline('first', () => {
     deadlines.end(ended);
-    deadlines.end(anew);
-    anew.deadlineMs = Infinity;
-    deadlines.begin(anew);
+    deadlines.end(restarted);
+    restarted.deadlineMs = Infinity;
+    deadlines.begin(restarted);
   });
-  for (const each of [first, ended, anew]) deadlines.begin(each);
+  for (const each of [first, ended, restarted]) deadlines.begin(each);
   clock.advance(2_000);
   t.strictSame(fired, ['first']);
   t.end();

@@ -49,7 +49,7 @@ export function readIdentity<T>(read: () => T): T | undefined {
 export function identityTexts(header: HeaderValue): string[] | undefined {
   const value = single(header);
   return value?.split(',').map((part) => {
-    // The gateway encodes spaces at the edges: these come of two headers that were joined.
+    // The gateway encodes spaces at the edges: these are from two headers that were joined.
     if (part !== part.trim()) throw refused();
     return decoded(part);
   });
@@ -80,7 +80,7 @@ export function identityScopes(header: HeaderValue): string[] {
   const value = single(header);
   if (value === undefined || value === '') return [];
   return value.split(' ').map((scope) => {
-    // The gateway encodes commas, and writes one space between two scopes: all else comes of headers that were joined.
+    // The gateway encodes commas, and writes one space between two scopes: all else is from headers that were joined.
     if (scope === '' || scope.includes(',')) throw refused();
     return decoded(scope);
   });

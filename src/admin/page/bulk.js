@@ -37,7 +37,7 @@ export function chunksOf(orders) {
 }
 
 /**
- * Sends one chunk, and notes on each order what came of it. Where the whole of it is refused, the halves find those that are wrong.
+ * Sends one chunk, and notes the result on each order. Where the whole of it is refused, the halves find those that are wrong.
  *
  * @param {import('./api.js').Api} api
  * @param {readonly Order[]} orders

@@ -1,4 +1,4 @@
-/** Revoking many at once: first all are checked, then revoked, and each line says what came of it. */
+/** Revoking many at once: first all are checked, then revoked, and each line shows its result. */
 import { wordsOf } from './api.js';
 import { chunksOf, sendChunk } from './bulk.js';
 import { csvText, parseCsv, saveFile } from './csv.js';
