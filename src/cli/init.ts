@@ -10,6 +10,8 @@ import { programText, quoted } from './program-text.ts';
 const STARTER = fileURLToPath(new URL('../../config/sallyport.yaml', import.meta.url));
 const FILE = 'sallyport.yaml';
 const SCHEMA = 'schema.json';
+/** So that `git add` takes no secret. */
+const IGNORED = '.gitignore';
 
 /** The lines of the starter that name a secret, and the file beside the configuration that each names. */
 const SECRET_LINES = { token: /^ *# (token_file: (\S+))/m, logKey: /^# (log_key_file: (\S+))/m };
@@ -36,6 +38,10 @@ export const init: Command = {
     const { text, secrets } = starter();
     makeFolder(folder);
     const lines = [
+      wroteIgnored(
+        join(folder, IGNORED),
+        secrets.map(({ name }) => `/${name}`),
+      ),
       ...secrets.map(({ name, what }) => wrote(join(folder, name), newSecret(), what, SECRET_MODE)),
       wroteSchema(join(folder, SCHEMA)),
       wrote(file, text, 'the configuration', SECRET_MODE),
@@ -86,6 +92,14 @@ function wroteSchema(file: string): string {
   return isOther
     ? `kept   ${file}, which is not of this version: ${programText()} schema > ${quoted(file)}`
     : wrote(file, text, 'its schema, for editors');
+}
+
+function wroteIgnored(file: string, names: readonly string[]): string {
+  const known = existsSync(file) ? readFileSync(file, 'utf8').split(/\r?\n/) : names;
+  const missing = names.filter((name) => !known.includes(name));
+  return missing.length > 0
+    ? `kept   ${file}, which does not name the secrets: add ${missing.join(' and ')}`
+    : wrote(file, `${names.join('\n')}\n`, 'keeps the secrets out of Git');
 }
 
 /** Writes a new file. Says so, or that it is there already. */

@@ -12,7 +12,7 @@ import { until } from '../support/gateway.ts';
 import { sallyportProcess, temporaryFolder } from '../support/process.ts';
 import { freePort } from '../support/redis.ts';
 
-const FILES = ['sallyport-admin-token', 'sallyport-log-key', 'sallyport.yaml', 'schema.json'];
+const FILES = ['.gitignore', 'sallyport-admin-token', 'sallyport-log-key', 'sallyport.yaml', 'schema.json'];
 const modeOf = (file: string): number => statSync(file).mode & 0o777;
 const contents = (folder: string): string[] => FILES.map((name) => readFileSync(join(folder, name), 'utf8'));
 
@@ -24,6 +24,7 @@ t.test('it writes a folder whose configuration is valid, without a warning', asy
     t.equal(modeOf(join(folder, secret)), 0o600);
     t.match(readFileSync(join(folder, secret), 'utf8'), /^[\w-]{43}\n$/);
   }
+  t.equal(readFileSync(join(folder, '.gitignore'), 'utf8'), '/sallyport-admin-token\n/sallyport-log-key\n');
   const text = readFileSync(join(folder, 'sallyport.yaml'), 'utf8');
   t.match(text, /^# yaml-language-server: \$schema=\.\/schema\.json\n/);
   t.match(parse(text), {
@@ -41,8 +42,8 @@ t.test('two folders have different secrets', async (t) => {
   const folders = [join(temporaryFolder(t), 'one'), join(temporaryFolder(t), 'two')];
   for (const folder of folders) await sallyport(['init', folder]);
   const [one = [], two = []] = folders.map(contents);
-  t.not(one[0], two[0]);
   t.not(one[1], two[1]);
+  t.not(one[2], two[2]);
 });
 
 t.test('it overwrites nothing, and says what is there', async (t) => {
@@ -58,13 +59,15 @@ t.test('it overwrites nothing, and says what is there', async (t) => {
   const other = temporaryFolder(t);
   writeFileSync(join(other, 'sallyport-admin-token'), 'a token of long ago, which tools have\n');
   writeFileSync(join(other, 'schema.json'), '{}');
+  writeFileSync(join(other, '.gitignore'), 'node_modules\n/sallyport-log-key\n');
   const { code, out } = await sallyport(['init', other]);
   t.equal(code, 0);
   t.match(out, /^kept +\S+sallyport-admin-token, which exists already/m);
   t.match(out, /^kept +\S+schema\.json, which is not of this version: .* schema > \S+schema\.json$/m);
   t.match(out, /^wrote +\S+sallyport-log-key/m);
-  t.match(contents(other)[0], 'a token of long ago');
-  t.equal(contents(other)[3], '{}');
+  t.match(out, /^kept +\S+\.gitignore, which does not name the secrets: add \/sallyport-admin-token$/m);
+  t.match(contents(other)[1], 'a token of long ago');
+  t.equal(contents(other)[4], '{}');
 });
 
 t.test('a name that ends in .yaml is that of the configuration, unless it is a folder', async (t) => {
@@ -121,7 +124,7 @@ t.test('the three commands that it prints work, one after the other', async (t) 
   await until(() => ended || gateway.printed().includes('"msg":"ready"'));
   t.match(gateway.printed(), '"msg":"ready"');
   t.match(out, /http:\/\/127\.0\.0\.1:9090\/; sign in with what is in .*sallyport-admin-token/);
-  const token = contents(join(folder, "it's here"))[0]?.trim() ?? '';
+  const token = readFileSync(join(folder, "it's here", 'sallyport-admin-token'), 'utf8').trim();
   const headers = { authorization: `Bearer ${token}` };
   t.equal((await fetch(`http://127.0.0.1:${adminPort}/v1/status`, { headers })).status, 200);
   const shown = shell(t, curl.replace(':8080', `:${port}`), folder, env);
