@@ -165,7 +165,7 @@ t.test('Helm', { skip: noHelm || noSchemas }, async (t) => {
     );
     passesSchemas(t, second ?? []);
     const selectorOf = (manifests: readonly Manifest[] = []): unknown =>
-      manifestOf(manifests, 'Deployment').spec['selector'];
+      manifestOf(manifests, 'Deployment').spec?.['selector'];
     t.notSame(selectorOf(first), selectorOf(second));
   });
 

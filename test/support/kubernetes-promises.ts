@@ -151,7 +151,7 @@ function isFound(t: Test, manifests: readonly Manifest[], pod: PodSpec): void {
         `${metadata.name}: ${targetPort}`,
       );
   }
-  for (const { kind, spec } of manifests) {
+  for (const { kind, spec = {} } of manifests) {
     if (kind === 'PodDisruptionBudget')
       selectors.push((spec['selector'] as { matchLabels: Labels }).matchLabels);
     if (kind === 'NetworkPolicy')
@@ -214,7 +214,7 @@ function redisPorts(revocation: Configuration['revocation']): number[] {
 
 function scales(t: Test, manifests: readonly Manifest[], { limits }: Configuration): void {
   const autoscaler = manifests.find(({ kind }) => kind === 'HorizontalPodAutoscaler');
-  const { replicas } = manifestOf(manifests, 'Deployment').spec;
+  const { replicas } = manifestOf(manifests, 'Deployment').spec ?? {};
   t.equal(replicas === undefined, autoscaler !== undefined, 'one of the two says how many pods there are');
   if (!autoscaler) return;
   const { minReplicas, metrics } = autoscaler.spec as {

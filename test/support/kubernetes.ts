@@ -65,7 +65,8 @@ export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Labels };
-  readonly spec: Readonly<Record<string, unknown>>;
+  /** Not of a ConfigMap, Secret or ServiceAccount. */
+  readonly spec?: Readonly<Record<string, unknown>>;
   readonly data?: Readonly<Record<string, string>>;
   readonly stringData?: Readonly<Record<string, string>>;
 }
@@ -110,7 +111,7 @@ export function built(folder: string, before: Manifest[] = []): Manifest[] {
   );
   const maps = configMapGenerator.map(({ name, files }): Manifest => {
     const data = Object.fromEntries(files.map((file) => [file, read(file)]));
-    return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, spec: {}, data };
+    return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data };
   });
   const withComponents = components.reduce(
     (manifests, path) => built(join(folder, path), manifests),
