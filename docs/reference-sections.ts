@@ -74,6 +74,15 @@ admin:
 `,
   },
   {
+    title: 'dpop',
+    keys: ['dpop'],
+    example: `
+dpop:
+  max_age: 30s
+  nonces: { secret_file: dpop-nonce.key, rotate: 5m }
+`,
+  },
+  {
     title: 'sessions',
     keys: ['sessions'],
     example: `

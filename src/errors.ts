@@ -25,22 +25,37 @@ export const AUTH_REASONS = [
   'inactive',
   'binding',
   'proof',
+  'step_up',
   'insufficient_scope',
   'claim_rule',
   'identity_too_large',
   'keys_unavailable',
   'introspection_unavailable',
   'revocation_unavailable',
+  'replay_unavailable',
 ] as const;
 export type AuthReason = (typeof AUTH_REASONS)[number];
 
 /** Who caused it, and so who has to look at it. */
 export type ErrorSource = 'client' | 'authority' | 'upstream' | 'internal';
 
-/** The auth-params of a Bearer challenge besides `realm` (RFC 6750 section 3). */
+/** The auth-params of a challenge that say what is wrong (RFC 6750 section 3.1, RFC 9449 section 7.1, RFC 9470 section 3). */
 export interface ChallengeParams {
-  readonly error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope';
+  readonly error?:
+    | 'invalid_request'
+    | 'invalid_token'
+    | 'insufficient_scope'
+    | 'invalid_dpop_proof'
+    | 'use_dpop_nonce'
+    | 'insufficient_user_authentication';
+  /** The scheme that the client must use, whichever it has used. */
+  readonly scheme?: 'Bearer' | 'DPoP';
+  /** Separated by spaces. */
   readonly scope?: string;
+  /** Separated by spaces. */
+  readonly acrValues?: string;
+  /** In seconds. */
+  readonly maxAge?: string;
 }
 
 interface ErrorShape {
@@ -238,6 +253,80 @@ export function insufficientScope(scope: string): GatewayError {
   });
 }
 
+const invalidProofs = new Map<string, GatewayError>();
+/**
+ * The proof of possession is not valid (RFC 9449 section 7.1).
+ *
+ * @param detail fixed text for the log and `explain`: errors are kept by it, so it is one of few
+ */
+export function invalidProof(detail: string): GatewayError {
+  const known = invalidProofs.get(detail);
+  if (known) return known;
+  const error = fixed(401, 'invalid_dpop_proof', 'The DPoP proof is not valid.', {
+    detail,
+    reason: 'proof',
+    challenge: { error: 'invalid_dpop_proof', scheme: 'DPoP' },
+  });
+  invalidProofs.set(detail, error);
+  return error;
+}
+
+/** The proof has no nonce of the gateway, or an old one; DPoP-Nonce has one (RFC 9449 section 9). */
+export const PROOF_NEEDS_NONCE = fixed(
+  401,
+  'use_dpop_nonce',
+  'The DPoP proof must have the nonce that DPoP-Nonce has.',
+  {
+    reason: 'proof',
+    detail: 'it has no nonce of the gateway, or an old one',
+    challenge: { error: 'use_dpop_nonce', scheme: 'DPoP' },
+  },
+);
+
+/** One key has proved more in a short time than the gateway remembers for it. */
+export const TOO_MANY_PROOFS = fixed(
+  429,
+  'too_many_proofs',
+  'This key has sent more DPoP proofs than the gateway remembers for it.',
+  { reason: 'proof', detail: 'dpop.remembered.per_key is reached', retryAfterSeconds: 1 },
+);
+
+const boundTokens = new Map<string, GatewayError>();
+/** A token that is bound to a key came without a proof of it: as Bearer, or where no proofs are accepted (rule D13). */
+export function sentWithoutProof(issuer: string): GatewayError {
+  const known = boundTokens.get(issuer);
+  if (known) return known;
+  const error = fixed(401, 'invalid_token', 'The access token is not valid.', {
+    reason: 'binding',
+    issuer,
+    detail: 'it is bound to a key, and was sent without a DPoP proof',
+    challenge: { error: 'invalid_token', scheme: 'DPoP' },
+  });
+  boundTokens.set(issuer, error);
+  return error;
+}
+
+/**
+ * The login behind the token is too old or too weak for the route (RFC 9470 section 3).
+ *
+ * @param needs what the challenge says is needed
+ */
+export function loginTooWeak(
+  needs: Pick<ChallengeParams, 'acrValues' | 'maxAge'>,
+  detail: string,
+): GatewayError {
+  return fixed(
+    401,
+    'insufficient_user_authentication',
+    'This route needs a more recent or a stronger login.',
+    {
+      reason: 'step_up',
+      detail,
+      challenge: { error: 'insufficient_user_authentication', ...needs },
+    },
+  );
+}
+
 export const CLAIM_RULE_FAILED = fixed(
   403,
   'access_denied',
@@ -251,7 +340,8 @@ export const IDENTITY_TOO_LARGE = fixed(
   { reason: 'identity_too_large' },
 );
 
-type OutageReason = 'keys_unavailable' | 'introspection_unavailable' | 'revocation_unavailable';
+type OutageReason =
+  'keys_unavailable' | 'introspection_unavailable' | 'revocation_unavailable' | 'replay_unavailable';
 /**
  * An authority that the decision needs is unavailable. 503 and never 401: a client throws a good token
  * away on 401.

@@ -1,5 +1,5 @@
 /**
- * The pipeline of a request, in one straight line: Gateway.decide, of which Gateway.permit is all but steps 6 and 8. The order is
+ * The pipeline of a request, in one straight line: Gateway.decide, of which Gateway.permit is all but steps 7 and 9. The order is
  * security, so it is code and not data. Each step returns a value that only that step can make, and the next step asks for
  * it: forwarding without an AuthorizedRequest does not compile.
  *
@@ -9,12 +9,13 @@
  *    preflight          http/cors.ts: they end here
  * 1. match route        stages/match-route.ts
  * 2. extract token      stages/extract-token.ts
- * 3. verify token       stages/verify-token.ts        the only step that may wait
- * 4. check revocation   stages/check-revocation.ts
- * 5. authorize          stages/authorize.ts
- * 6. choose upstream    stages/choose-upstream.ts     only where this gateway forwards the request itself
- * 7. sign assertion     stages/sign-assertion.ts
- * 8. rewrite headers    stages/rewrite-headers.ts     only where this gateway forwards the request itself
+ * 3. verify token       stages/verify-token.ts        may wait
+ * 4. check possession   stages/check-possession.ts    may wait; nothing behind it does
+ * 5. check revocation   stages/check-revocation.ts
+ * 6. authorize          stages/authorize.ts
+ * 7. choose upstream    stages/choose-upstream.ts     only where this gateway forwards the request itself
+ * 8. sign assertion     stages/sign-assertion.ts
+ * 9. rewrite headers    stages/rewrite-headers.ts     only where this gateway forwards the request itself
  *    forward            upstream/upstream-forwarder.ts   after: handlers/proxy-handler.ts
  *    respond            handlers/response-writer.ts
  *
@@ -27,6 +28,7 @@ import type { RequestHead } from './http/request-head.ts';
 import { orElse, whenReady, type MaybePromise } from './maybe-promise.ts';
 import type { Policy, Route } from './policy.ts';
 import { authorize, passReported, type AuthorizedRequest } from './stages/authorize.ts';
+import { checkPossession, type Holder, type PossessedToken, type Proofs } from './stages/check-possession.ts';
 import { checkRevocation, type Revocations, type UnrevokedToken } from './stages/check-revocation.ts';
 import { chooseUpstream } from './stages/choose-upstream.ts';
 import { extractToken } from './stages/extract-token.ts';
@@ -44,7 +46,7 @@ import type { Observer } from './telemetry/observer.ts';
 import type { TokenCaller, TokenVerifier } from './token/token-verifier.ts';
 
 /** What the pipeline needs to know of a request besides its head. The handler of the request is one. */
-export interface RequestContext extends TokenCaller, ExchangeIds {
+export interface RequestContext extends TokenCaller, ExchangeIds, Holder {
   /** The client's end of the connection. */
   readonly connection: ClientEnd;
   /** The route is known: from now on responses to the request, refusals too, carry the CORS headers of the route. */
@@ -55,6 +57,8 @@ export interface GatewayParts {
   readonly policy: Policy;
   /** By the issuer set of the route. */
   readonly verifiers: ReadonlyMap<string, TokenVerifier>;
+  /** Undefined where no route accepts proofs of possession. */
+  readonly proofs?: Proofs | undefined;
   readonly revocations: Revocations;
   readonly signer: AssertionSigner | undefined;
   readonly observer: Observer;
@@ -142,13 +146,13 @@ export class Gateway {
     });
   }
 
-  /** Steps 1 to 5. */
+  /** Steps 1 to 6. */
   #authorized(
     head: RequestHead,
     request: RequestContext,
     exchange: Exchange,
   ): MaybePromise<AuthorizedRequest> {
-    const { policy, verifiers, revocations, observer, clock } = this.#parts;
+    const { policy, verifiers, proofs, revocations, observer, clock } = this.#parts;
     const nowMs = clock.nowMs();
     const route = this.#matchRoute(head, request, exchange);
     let unrevoked: UnrevokedToken | undefined;
@@ -161,14 +165,18 @@ export class Gateway {
       return whenReady(verifyToken(verifiers, presented, route, request, nowMs), (verified) => {
         observer.verified(exchange, verified);
 
-        exchange.enter('check_revocation');
-        unrevoked = checkRevocation(revocations, verified, route, policy.maxViewAgeMs);
-
-        exchange.enter('authorize');
-        const authorized = authorize(route, unrevoked, head.path);
-        observer.authorized(exchange, unrevoked);
-        return authorized;
+        exchange.enter('check_possession');
+        return whenReady(checkPossession(proofs, presented, verified, route, head, request, nowMs), permit);
       });
+    };
+    const permit = (possessed: PossessedToken): AuthorizedRequest => {
+      exchange.enter('check_revocation');
+      unrevoked = checkRevocation(revocations, possessed, route, policy.maxViewAgeMs);
+
+      exchange.enter('authorize');
+      const authorized = authorize(route, unrevoked, head.path, clock.nowMs() / 1000);
+      observer.authorized(exchange, unrevoked);
+      return authorized;
     };
     if (!route.reportOnly) return line();
 

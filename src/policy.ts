@@ -3,12 +3,14 @@
  * the configuration, and a new configuration makes a new one. Types only.
  */
 import type { TrustedPeers } from './http/client-address.ts';
+import type { ChallengeRules } from './http/challenge.ts';
 import type { CorsPolicy } from './http/cors.ts';
 import type { HeaderTable } from './http/header-names.ts';
 import type { IdentityContract } from './identity/identity-headers.ts';
 import type { PathLeniency } from './http/path-policy.ts';
 import type { HeadLimits } from './http/request-head.ts';
 import type { PathTemplate } from './http/path-template.ts';
+import type { PublicUrl } from './http/public-url.ts';
 import type { ClaimRule } from './token/claim-rules.ts';
 
 /** One alternative of a route's match: Kubernetes Gateway API's HTTPRouteMatch. */
@@ -65,6 +67,14 @@ export interface SplitShare {
   readonly weight: number;
 }
 
+/** How recent and how strong the login behind a token must be (RFC 9470). */
+export interface StepUpRule {
+  /** Empty: any. */
+  readonly acr: readonly string[];
+  /** Undefined: any. */
+  readonly maxAuthAgeSeconds: number | undefined;
+}
+
 export interface Route {
   readonly name: string;
   readonly match: RouteMatch;
@@ -79,6 +89,19 @@ export interface Route {
   readonly mayHaveBars: boolean;
   /** The servers of its issuers are asked about each request. Part of `issuerSet`. */
   readonly fresh: boolean;
+  /**
+   * Whether proofs of possession (DPoP) are accepted. required: a token that is bound to no key and no certificate is refused.
+   * Undefined: no proofs are accepted.
+   */
+  readonly senderConstrained: 'optional' | 'required' | undefined;
+  /** What happens where it cannot be known whether a proof was used before. */
+  readonly whenReplayUnknown: 'deny' | 'allow';
+  /** As clients see it; undefined: that of the listener, or the exact host of the request. */
+  readonly publicUrl: PublicUrl | undefined;
+  /** The identifier that `aud` must hold; undefined where the route belongs to no protected resource. */
+  readonly resource: string | undefined;
+  readonly stepUp: StepUpRule | undefined;
+  readonly challenge: ChallengeRules;
   readonly scopes: ScopeRule;
   readonly claims: readonly ClaimRule[];
   /** One of them must hold besides scopes and claims; empty: none is needed. */

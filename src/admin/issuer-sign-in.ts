@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { checkRevocation, type Revocations } from '../stages/check-revocation.ts';
+import { takeUnbound } from '../stages/check-possession.ts';
 import { takeToken, type CredentialRules } from '../stages/extract-token.ts';
 import { verifyToken } from '../stages/verify-token.ts';
 import { claimText } from '../token/claim-texts.ts';
@@ -23,7 +24,7 @@ export interface SignInPolicy {
   readonly tokenBytes: number;
 }
 
-const RULES: CredentialRules = { mode: 'required', mayHaveBars: false };
+const RULES: CredentialRules = { mode: 'required', mayHaveBars: false, senderConstrained: undefined };
 const ISSUER_SET = 'admin';
 /** Longer names are cut. */
 const MAX_NAME_CHARACTERS = 128;
@@ -55,7 +56,7 @@ export class IssuerSignIn {
     const route = { issuerSet: ISSUER_SET, whenStale: 'deny' } as const;
     const caller = { clientIp: address };
     const verified = await verifyToken(this.#verifiers, presented, route, caller, this.#clock.nowMs());
-    const { token } = checkRevocation(revocations, verified, route, maxViewAgeMs);
+    const { token } = checkRevocation(revocations, takeUnbound(verified), route, maxViewAgeMs);
     if (!token) throw new TypeError('a token was required, and none was verified');
     return {
       name: this.#nameOf(token),

@@ -2,13 +2,14 @@
 import { identityNames, routeIdentityMap, type MergedIdentityMap } from '../config/identity-map.ts';
 import { isAcceptedByName } from '../config/accepted-by-name.ts';
 import type { Configuration, RouteConfiguration } from '../config/schema.ts';
+import type { ChallengeRules } from '../http/challenge.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { corsPolicy } from '../http/cors.ts';
 import { HeaderTable } from '../http/header-names.ts';
 import { templateOf } from '../http/path-template.ts';
 import { IdentityContract, type IdentityHeader } from '../identity/identity-headers.ts';
 import { parseIdentityText } from '../identity/identity-value.ts';
-import type { Policy, Route, RouteMatch, ScopeRule } from '../policy.ts';
+import type { Policy, Route, RouteMatch, ScopeRule, StepUpRule } from '../policy.ts';
 import { compileClaimRules } from '../token/claim-rules.ts';
 import { compileUpstream } from './compile-upstream.ts';
 
@@ -64,6 +65,8 @@ function compileRoute(
     upstream: compileUpstream(route, template),
     mode: auth.mode,
     ...compileIssuers(auth, configuration),
+    ...compilePossession(route, configuration),
+    challenge: compileChallenge(route, configuration),
     scopes: compileScopes(auth.scopes),
     claims: compileClaimRules(auth.claims, template),
     anyOf: (auth.any_of ?? []).map((alternative) => ({
@@ -140,6 +143,41 @@ function compileHeaders(headers: MergedIdentityMap, spelling: ReadonlyMap<string
 function compileScopes(scopes: Configuration['routes'][number]['auth']['scopes']): ScopeRule {
   const { all = [], any = [] } = Array.isArray(scopes) ? { all: scopes } : scopes;
   return { all, any, text: [...all, ...any].join(' ') };
+}
+
+function compilePossession(
+  { auth, public_url: publicUrl, when_replay_unknown: whenReplayUnknown }: RouteConfiguration,
+  { dpop }: Configuration,
+): Pick<Route, 'senderConstrained' | 'whenReplayUnknown' | 'publicUrl' | 'resource' | 'stepUp'> {
+  return {
+    senderConstrained: auth.mode === 'none' ? undefined : auth.sender_constrained,
+    whenReplayUnknown: whenReplayUnknown ?? dpop.when_replay_unknown,
+    publicUrl,
+    resource: undefined,
+    stepUp: compileStepUp(auth),
+  };
+}
+
+function compileStepUp({ acr, max_auth_age: maxAge }: RouteConfiguration['auth']): StepUpRule | undefined {
+  return acr === undefined && maxAge === undefined
+    ? undefined
+    : { acr: acr ?? [], maxAuthAgeSeconds: maxAge === undefined ? undefined : maxAge / 1000 };
+}
+
+/** A token that is bound to a certificate comes as Bearer, where clients have certificates. */
+function compileChallenge(
+  { auth }: RouteConfiguration,
+  { realm, dpop, listeners }: Configuration,
+): ChallengeRules {
+  const constrained = auth.sender_constrained;
+  const takesCertificates = listeners.some(({ tls }) => tls?.client_ca !== undefined);
+  return {
+    realm,
+    bearer: constrained !== 'required' || takesCertificates,
+    dpopAlgorithms: constrained === undefined ? undefined : dpop.algorithms.join(' '),
+    scope: compileScopes(auth.scopes).text,
+    resourceMetadata: undefined,
+  };
 }
 
 function withoutTrailingSlash(path: string): string {

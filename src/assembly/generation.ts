@@ -178,7 +178,7 @@ export class Generation {
   }
 
   /** Who receives the requests of a listener. */
-  site({ serve, dialect, trusted_peers, https_port }: ListenerConfiguration): HandlerSite {
+  site({ serve, dialect, trusted_peers, https_port, public_url }: ListenerConfiguration): HandlerSite {
     const { streams, log, clock, isReady } = this.lasting;
     const shared = {
       gateway: this.#gateway,
@@ -186,6 +186,7 @@ export class Generation {
       observer: this.#observer,
       logger: log.logger,
       clock,
+      publicUrl: public_url,
     };
     if (serve === 'redirect') return redirectSite({ ...shared, httpsPort: https_port ?? 443 });
     if (serve !== 'decisions')

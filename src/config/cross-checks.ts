@@ -11,6 +11,7 @@ import { grpcDialectProblems, protocolProblems } from './listener-protocols.ts';
 import type { Problem } from './problem.ts';
 import { providerProblems } from './provider-problems.ts';
 import { isRaw, listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
+import { possessionProblems } from './possession-problems.ts';
 import { publishProblems } from './publish-problems.ts';
 import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
 import { namedUpstreams } from './route-upstream-problems.ts';
@@ -43,6 +44,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ),
     ...identityCollisions(raw, routes),
     ...publishProblems(raw),
+    ...possessionProblems(raw),
     ...listOf(rawOf(raw['revocation'])['claims']).flatMap((claim, index) =>
       claimPathProblems(claim, ['revocation', 'claims', index]),
     ),

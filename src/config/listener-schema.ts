@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { adminAuth } from './admin-auth-schema.ts';
 import { DIALECTS } from '../http/original-request.ts';
+import { publicUrl } from './resource-schema.ts';
 import { name, port, text } from './scalars.ts';
 import { tlsListener, tlsServer } from './tls-schema.ts';
 
@@ -30,6 +31,11 @@ export const listener = z
       .optional()
       .describe(
         'Protocols that clients may speak. With tls: h2 and http/1.1, chosen in the handshake (ALPN), the preferred one first. Without: http/1.1, and h2c, which is HTTP/2 in plaintext by prior knowledge, told apart by the first bytes of a connection. Default: [h2, http/1.1] with tls, [http/1.1] without, [h2c, http/1.1] without tls but with dialect: ext_authz, which is gRPC. Add h2c for gRPC clients and for proxies that speak HTTP/2 without TLS to the gateway.',
+      ),
+    public_url: publicUrl
+      .optional()
+      .describe(
+        'URL by which clients reach this listener, such as https://api.example.com. A path in it is what a proxy in front takes from the path of requests. Clients write this URL into DPoP proofs, and routes with resource take it for their identifier where they have no public_url. Set it if a proxy stands in front, or if clients use another port.',
       ),
     serve: z
       .enum(['decisions', 'redirect'], 'must be decisions or redirect, or absent')

@@ -1,5 +1,5 @@
 /** What is wrong with the place where the public keys of assertions are published. It stands before all routes. Pure. */
-import { readPath } from '../http/path-policy.ts';
+import { hasOneReading } from '../http/path-policy.ts';
 import { plainestOf } from '../http/path-readings.ts';
 import { normalHost } from './host-scalars.ts';
 import { isHidden } from './issuer-problems.ts';
@@ -32,14 +32,6 @@ function oddPathProblems(path: string): Problem[] {
           message: 'can be read in several ways; write it without %, ;, // and dot segments',
         },
       ];
-}
-
-function hasOneReading(path: string): boolean {
-  try {
-    return readPath(path).needs.length === 0 && plainestOf(path) === path;
-  } catch {
-    return false;
-  }
 }
 
 function hiddenProblems(raw: Raw, host: string, path: string): Problem[] {

@@ -44,15 +44,27 @@ export function routeProblems(raw: Raw, route: Raw, path: Path): Problem[] {
   return problems;
 }
 
+/** Keys of auth that say something about a token. */
+const TOKEN_KEYS = [
+  'issuers',
+  'scopes',
+  'claims',
+  'any_of',
+  'sender_constrained',
+  'acr',
+  'max_auth_age',
+  'fresh',
+  'report_only',
+  'websocket_protocol',
+];
+
 function authProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
   if (auth['mode'] === 'none') {
-    return ['issuers', 'scopes', 'claims', 'any_of', 'fresh', 'report_only', 'websocket_protocol']
-      .filter((key) => auth[key] !== undefined)
-      .map((key) => ({
-        path: [...path, 'auth', key],
-        atKey: true,
-        message: 'has no meaning with mode: none; remove one of them',
-      }));
+    return TOKEN_KEYS.filter((key) => auth[key] !== undefined).map((key) => ({
+      path: [...path, 'auth', key],
+      atKey: true,
+      message: 'has no meaning with mode: none; remove one of them',
+    }));
   }
   const fresh = freshProblems(issuers, auth, path);
   if (auth['issuers'] !== undefined) return [...fresh, ...sharedWithoutIss(issuers, auth, path)];

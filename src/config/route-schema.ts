@@ -1,7 +1,8 @@
 /** The shape of `routes` in the configuration file: which requests, who may pass, and how they go on. Pure. */
 import { z } from 'zod';
-import { routeClaimRules } from './claim-rule-schema.ts';
 import { hostPattern } from './host-scalars.ts';
+import { publicUrl, resource } from './resource-schema.ts';
+import { routeAuth } from './route-auth-schema.ts';
 import { routeUpstream, sticky } from './route-upstream-schema.ts';
 import {
   count,
@@ -11,78 +12,8 @@ import {
   name,
   positiveDuration,
   routePath,
-  text,
   whenStale,
 } from './scalars.ts';
-
-const scopes = z.union(
-  [
-    z.array(text),
-    z.strictObject({
-      all: z.array(text).optional().describe('The token must have all of these scopes.'),
-      any: z.array(text).min(1).optional().describe('The token must have at least one of these scopes.'),
-    }),
-  ],
-  'must be a list of scopes, or { all: [...], any: [...] }',
-);
-
-const auth = z
-  .strictObject({
-    mode: z
-      .enum(['required', 'optional', 'none'], 'must be required, optional or none')
-      .prefault('required')
-      .describe(
-        'Whether a token is required. required: a request without a token gets 401. optional: a request without credentials passes as anonymous; a bad token is still refused. none: tokens are not examined; for public paths.',
-      ),
-    issuers: z
-      .array(name)
-      .min(1)
-      .optional()
-      .describe(
-        'Issuers whose tokens are accepted, as keys of issuers. Default: every JWT issuer. An opaque issuer must be named here.',
-      ),
-    scopes: scopes
-      .prefault([])
-      .describe(
-        'Scopes that the token must have: a list of which all are required, or { all, any }. Otherwise 403.',
-      ),
-    claims: routeClaimRules
-      .prefault({})
-      .describe(
-        'Claim path to rule. A value or a list of values: the claim must equal one of them, or contain one if it is a list. Other rules: { equals }, { prefix }, { has_key }, { absent: true }, { path }. All rules must hold; otherwise 403.',
-      ),
-    any_of: z
-      .array(
-        z.strictObject({
-          scopes: scopes.prefault([]).describe('Scopes that the token must have, as in auth.scopes.'),
-          claims: routeClaimRules.prefault({}).describe('Claim rules that must hold, as in auth.claims.'),
-        }),
-      )
-      .min(1)
-      .optional()
-      .describe(
-        'Alternatives, of which at least one must hold besides scopes and claims. Use it if callers are permitted in different ways, such as users by scopes and services by roles. Otherwise 403.',
-      ),
-    report_only: z
-      .boolean()
-      .prefault(false)
-      .describe(
-        'Lets requests pass that lack a valid token or permission, but counts and logs them (decision "report"). Use it to try a new rule. Paths, framing and limits are still enforced.',
-      ),
-    fresh: z
-      .boolean()
-      .prefault(false)
-      .describe(
-        'Asks the server of the issuer about each request: the JWT and the introspection response must both pass, subject and client must agree, and the scopes are those that both have. No cache and no call of another request counts. Every issuer of the route needs introspection beside its keys. Set it where a token that was just revoked at the server must not pass; each request then waits for the server, and is refused with 503 while it is down.',
-      ),
-    websocket_protocol: z
-      .boolean()
-      .prefault(false)
-      .describe(
-        'Accepts the token of a WebSocket handshake in Sec-WebSocket-Protocol, as "bearer, TOKEN". Set it for browsers, which cannot send Authorization with a handshake. The upstream sees neither of the two.',
-      ),
-  })
-  .describe('Who may use the route.');
 
 /** As browsers send it (Fetch Standard, section 3.2), `*`, or `*.` before a host name of two labels or more. */
 const ORIGIN =
@@ -129,8 +60,19 @@ export const route = z.strictObject({
     .describe(
       'subject: requests of one subject (of one client, where the token has no subject) go to the same upstream of those with a weight, through every gateway and restart; new weights move as few subjects as possible. Absent: each request is shared out by itself. Set it where the versions of a service differ for users.',
     ),
-  auth: auth.prefault({}),
+  public_url: publicUrl
+    .optional()
+    .describe(
+      'URL by which clients reach what the route serves, such as https://api.example.com/mcp. Its path is the path of the match or stands above it. Clients write this scheme, host and port into DPoP proofs; with resource it is the identifier of the protected resource. Default: public_url of the listener. Set it where several listeners or hosts lead here.',
+    ),
+  resource: resource
+    .optional()
+    .describe(
+      'The route belongs to a protected resource (RFC 9728), whose identifier is public_url of the route, else of its listener: true, or { name, documentation, authorization_servers, signed_metadata }. Clients find its metadata by the challenge of a refusal; aud of tokens must hold the identifier, and audiences of the issuer do not count here. Set it for MCP servers, and for clients that are to find their authorization server by themselves.',
+    ),
+  auth: routeAuth.prefault({}),
   when_stale: whenStale.optional().describe('Overrides revocation.when_stale for this route.'),
+  when_replay_unknown: whenStale.optional().describe('Overrides dpop.when_replay_unknown for this route.'),
   paths: z
     .strictObject({
       allow: z

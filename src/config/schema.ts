@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { dns } from './dns-schema.ts';
+import { dpop } from './dpop-schema.ts';
 import { identity } from './identity-schema.ts';
 import { issuer } from './issuer-schema.ts';
 import { admin, listener } from './listener-schema.ts';
@@ -187,6 +188,7 @@ export const configurationSchema = z.strictObject({
       'Whose tokens are accepted, by a name of your choice. Routes, metrics and the admin API use this name.',
     ),
   revocation: revocation.prefault({}),
+  dpop: dpop.prefault({}),
   identity: identity.prefault({}),
   routes: z
     .array(route)

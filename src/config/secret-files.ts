@@ -9,6 +9,7 @@ type Candidate = readonly [key: string, file: string | undefined];
 export function secretFiles({ configuration, folder }: LoadedConfiguration): [key: string, file: string][] {
   const candidates: readonly Candidate[] = [
     ['log_key_file', configuration.log_key_file],
+    ['dpop.nonces.secret_file', configuration.dpop.nonces?.secret_file],
     ...adminFiles(configuration),
     ...issuerFiles(configuration),
     ...redisSecrets(configuration).map(({ file }): Candidate => ['revocation.store', file]),
@@ -48,9 +49,10 @@ const tlsKeyFiles = ({ revocation, admin, listeners, upstreams }: Configuration)
 
 /** Does the file itself hold a secret, rather than a variable or the name of a file? */
 export function hasInlineSecret({ configuration, file }: LoadedConfiguration): boolean {
-  const { admin, issuers, log_key } = configuration;
+  const { admin, dpop, issuers, log_key } = configuration;
   const secrets = [
     log_key,
+    dpop.nonces?.secret,
     admin.token,
     ...(admin.tokens ?? []).map(({ token }) => token),
     ...Object.values(issuers).flatMap(({ hmac_secret, introspection, http }) => [

@@ -18,6 +18,7 @@ export function resolveSecrets(configuration: Configuration, folder: string): Pr
   const { listeners, admin, issuers, revocation, upstreams } = configuration;
   files.resolve(configuration, 'log_key', [], true);
   resolveAdminTokens(admin, files);
+  if (configuration.dpop.nonces) files.resolve(configuration.dpop.nonces, 'secret', ['dpop', 'nonces'], true);
   for (const [name, issuer] of Object.entries(issuers)) resolveIssuer(issuer, ['issuers', name], files);
   resolveStore(revocation.store, files);
   listeners.forEach(({ tls }, index) => resolveServerTls(tls, ['listeners', index, 'tls'], files));

@@ -11,6 +11,7 @@ import { isOpaqueIssuer } from './issuer-schema.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
 import { offeredOverTls } from './listener-protocols.ts';
 import type { LoadedConfiguration } from './load.ts';
+import { possessionWarnings } from './possession-warnings.ts';
 import { routeUpstreamWarnings } from './route-upstream-warnings.ts';
 import type { Configuration } from './schema.ts';
 import { hasInlineSecret, secretFiles } from './secret-files.ts';
@@ -28,6 +29,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...routeUpstreamWarnings(loaded.configuration),
     ...tenantWarnings(loaded.configuration),
     ...templateWarnings(loaded.configuration),
+    ...possessionWarnings(loaded.configuration),
     ...unusedIntrospection(loaded.configuration),
     ...FILE_RULES.flatMap((rule) => rule(loaded)),
   ];

@@ -14,7 +14,7 @@ import type { JwtText } from '../token/lexical-gate.ts';
 import { choiceOf, type Choice } from './describe-choice.ts';
 import { notPermittedText, permittedText } from './describe-permission.ts';
 import type { KnownRevocations } from './known-revocations.ts';
-import { jwtOf, refusedText, verifiedText } from './describe-token.ts';
+import { bindingText, jwtOf, refusedText, verifiedText } from './describe-token.ts';
 
 export interface Seen {
   readonly loaded: LoadedConfiguration;
@@ -56,6 +56,10 @@ export class StageWords {
       case 'verify_token':
         if (!token) return 'there is nothing to verify';
         return `${assumed ? 'SIGNATURE NOT CHECKED (--online fetches the keys); ' : ''}${verifiedText(token, this.#jwt, nowMs)}`;
+      case 'check_possession':
+        return token?.binding
+          ? `its holder has ${bindingText(token.binding)}`
+          : 'it is bound to nothing: whoever has it may use it';
       case 'check_revocation':
         return token
           ? `${revocations.asked ? 'not revoked; ' : ''}${revocations.text}`

@@ -2,6 +2,7 @@
  * What a token says, and why it was refused: for the holder of the token, in a dry run. Never the token itself,
  * and of claims only those that every token has.
  */
+import type { TokenBinding } from '../token/token-binding.ts';
 import { compileClaimNames } from '../assembly/compile-claim-names.ts';
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
@@ -75,7 +76,7 @@ export function refusedText(
     case 'claim':
       return claimText(claims, issuer);
     case 'binding':
-      return 'it is bound to a key or a certificate (cnf), and was sent without proof of it';
+      return `${shown(claims, 'cnf')}, which cannot be checked`;
     case 'inactive':
       return 'its authorization server says that it is not active';
     case 'keys_unavailable':
@@ -147,4 +148,12 @@ function textOf(value: JsonValue): string {
 function datedText(value: JsonValue | undefined, nowMs: number): string {
   const seconds = numberOf(value);
   return seconds === undefined ? 'not known' : dateText(seconds, nowMs);
+}
+
+/** What the holder of a bound token has shown to hold. */
+export function bindingText({ keyThumbprint, certificateThumbprint }: TokenBinding): string {
+  return [
+    ...(keyThumbprint === undefined ? [] : [`proved to hold the key ${keyThumbprint}`]),
+    ...(certificateThumbprint === undefined ? [] : [`the certificate ${certificateThumbprint}`]),
+  ].join(' and ');
 }

@@ -9,6 +9,7 @@ import { forwardedForChain } from '../http/forwarded-headers.ts';
 import { corsHeaders } from '../http/cors.ts';
 import { fieldPairs } from '../http/field-list.ts';
 import { headerAlias } from '../http/header-names.ts';
+import { plainChallenge, usedScheme } from '../http/challenge.ts';
 import { problemResponse } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
 import { essentialHeaders } from '../server/http1-request.ts';
@@ -99,7 +100,16 @@ export class DryRun {
       if (asksForKeys(loaded.configuration.identity.assertion?.publish, head))
         return keysExplanation(exchange);
       const { clientIp, requestId, trace } = exchange;
-      const context: RequestContext = { connection, clientIp, requestId, trace, matched: () => undefined };
+      const context: RequestContext = {
+        connection,
+        clientIp,
+        requestId,
+        trace,
+        matched: () => undefined,
+        publicUrl: undefined,
+        clientCertificate: () => undefined,
+        offerNonce: () => undefined,
+      };
       const preflight = gateway.preflight(head, context, exchange);
       if (preflight) return preflightExplanation(exchange, preflight);
       outbound = await gateway.decide(head, context, exchange);
@@ -197,8 +207,12 @@ export class DryRun {
   }
 
   #response(error: GatewayError, exchange: Exchange): Explanation['answer'] {
-    const { headers, body } = problemResponse(error, this.#parts.policy.realm, exchange.requestId);
-    const { route, head } = exchange;
+    const { route, head, requestId } = exchange;
+    const { headers, body } = problemResponse(error, {
+      challenge: route?.challenge ?? plainChallenge(this.#parts.policy.realm),
+      scheme: usedScheme(head?.authorization ?? []),
+      requestId,
+    });
     const cors = route?.cors && head ? corsHeaders(route.cors, head) : [];
     return { headers: fieldPairs([...headers, ...cors]), body };
   }

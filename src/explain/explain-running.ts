@@ -42,6 +42,7 @@ async function explainRunning(
   const gateway = new Gateway({
     policy,
     verifiers: issuers.verifiersApart(policy, new TokenCaches(ONE_TOKEN)),
+
     revocations: revocations.view,
     signer,
     observer,

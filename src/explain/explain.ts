@@ -77,6 +77,7 @@ export async function explain(
     const gateway = new Gateway({
       policy,
       verifiers: issuers.verifiersOf(policy),
+
       revocations: revocations.view,
       signer: assertionSigner(loaded, clock),
       observer,
@@ -84,12 +85,11 @@ export async function explain(
       // No dice: where chance decides, the explanation has the shares.
       random: () => 0,
     });
-    const { logoutEndpoints } = issuers;
     const run = new DryRun({
       loaded,
       policy,
       gateway,
-      logoutEndpoints,
+      logoutEndpoints: issuers.logoutEndpoints,
       observer,
       revocations,
       clock,

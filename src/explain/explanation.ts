@@ -10,6 +10,7 @@ export const STAGES: readonly StageName[] = [
   'match_route',
   'extract_token',
   'verify_token',
+  'check_possession',
   'check_revocation',
   'authorize',
   'choose_upstream',

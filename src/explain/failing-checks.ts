@@ -10,6 +10,7 @@ import { givenClaim, numberOf, parseClaimPath, type JsonObject } from '../token/
 import { missingClaims } from '../token/claims-of-type.ts';
 import { audienceOf } from '../token/jwt-verifier.ts';
 import type { JwtText } from '../token/lexical-gate.ts';
+import { bindingOf } from '../token/token-binding.ts';
 import { isAccessJwt } from '../token/token-kind.ts';
 
 /** In the order in which the verifier looks. */
@@ -22,7 +23,7 @@ export function failingChecks(
     ['wrong_type', !isAccessJwt(header, claims, issuer.token_type)],
     ['claim', lacksClaims(claims, issuer)],
     ['wrong_audience', hasOtherAudience(claims, issuer)],
-    ['binding', claims['cnf'] !== undefined],
+    ['binding', bindingOf([claims]) === 'unknown'],
     ...dateChecks(claims, issuer, nowMs / 1000),
   ];
   return checks.filter(([, fails]) => fails).map(([reason]) => reason);

@@ -11,7 +11,9 @@ import type { Gateway, RequestContext } from '../gateway.ts';
 import { corsHeaders } from '../http/cors.ts';
 import { clientAddress, type TrustedPeers } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
-import { problemResponse } from '../http/problem.ts';
+import { plainChallenge, usedScheme } from '../http/challenge.ts';
+import type { PublicUrl } from '../http/public-url.ts';
+import { problemResponse, type RefusalContext } from '../http/problem.ts';
 import { readHead, type RawHead, type RequestHead } from '../http/request-head.ts';
 import { fieldLines } from '../http/field-list.ts';
 import type { OpenTunnel, RequestHandler, Site } from '../server/request-handler.ts';
@@ -30,6 +32,8 @@ export interface HandlerParts {
   readonly observer: Observer;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** By which clients reach the listener; undefined where the configuration does not say. */
+  readonly publicUrl: PublicUrl | undefined;
 }
 
 /** What the handlers of one listener share. */
@@ -58,6 +62,7 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
   protected readonly exchange: Exchange;
   #head: RequestHead | undefined;
   #route: Route | undefined;
+  #nonce: string | undefined;
 
   constructor(site: R, request: ClientRequest, response: ClientResponse, connection: Connection) {
     this.site = site;
@@ -77,6 +82,19 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
     this.#route = route;
   }
 
+  get publicUrl(): PublicUrl | undefined {
+    return this.site.publicUrl;
+  }
+
+  /** Of this connection; undefined without one. */
+  clientCertificate(): string | null | undefined {
+    return undefined;
+  }
+
+  offerNonce(nonce: string): void {
+    this.#nonce = nonce;
+  }
+
   /** Responds to a request that the listener refuses. */
   refuse(error: GatewayError): void {
     this.response.on('close', () => this.requestEnded());
@@ -84,18 +102,16 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
   }
 
   fail(thrown: unknown): void {
-    const { exchange, request, requestId } = this;
-    const { gateway } = this.site;
+    const { exchange, request } = this;
     const error = this.failed(thrown);
     this.responseComplete();
     const closes = this.endsConnection(error.close || this.response.headersSent);
     exchange.bytesOut += reject(this.response, error, {
-      realm: gateway.policy.realm,
-      requestId,
+      ...this.refusalContext(),
       isHead: request.method === 'HEAD',
       closes,
       isStream: this.connection.multiplexed,
-      headers: [...this.corsHeaders(), ...this.connection.commonHeaders],
+      headers: [...this.nonceHeaders(), ...this.corsHeaders(), ...this.connection.commonHeaders],
       grpcType: this.grpcType,
     });
   }
@@ -144,10 +160,24 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
     response.end(body === '' || this.request.method === 'HEAD' ? undefined : body);
   }
 
+  /** What a refusal of this request says besides its error. */
+  protected refusalContext(): RefusalContext {
+    return {
+      challenge: this.#route?.challenge ?? plainChallenge(this.site.gateway.policy.realm),
+      scheme: usedScheme(this.#head?.authorization ?? []),
+      requestId: this.requestId,
+    };
+  }
+
   /** Without them, a browser's script could not even see that it was refused. */
   protected corsHeaders(): readonly string[] {
     const cors = this.#route?.cors;
     return cors && this.#head ? corsHeaders(cors, this.#head) : [];
+  }
+
+  /** The nonce for the next proof (RFC 9449 section 8.2). */
+  protected nonceHeaders(): readonly string[] {
+    return this.#nonce === undefined ? [] : ['dpop-nonce', this.#nonce];
   }
 
   /** The request as it stands on the wire. */
@@ -224,7 +254,15 @@ export function commonSite(
       const error = refusalFor(refused);
       observer.failed(exchange, error);
       observer.end(exchange, clock.monotonicMs());
-      const { status, headers: own, body } = problemResponse(error, gateway.policy.realm, requestId);
+      const {
+        status,
+        headers: own,
+        body,
+      } = problemResponse(error, {
+        challenge: plainChallenge(gateway.policy.realm),
+        scheme: 'Bearer',
+        requestId,
+      });
       const statusLine = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`;
       return `${statusLine}\r\nconnection: close\r\n${fieldLines([...own, ...commonHeaders])}\r\n${body}`;
     },

@@ -95,6 +95,6 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
       this.site.dialect === 'request'
         ? [REMOVED_BY_ENVOY, passageOf(head, identityNames, ours, keepsAuthorization).remove.join(', ')]
         : [];
-    this.respond(200, [...headers, ...removed, ...NOT_STORED]);
+    this.respond(200, [...headers, ...removed, ...this.nonceHeaders(), ...NOT_STORED]);
   }
 }

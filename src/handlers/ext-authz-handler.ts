@@ -138,7 +138,7 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
       // Where the client sent no valid one, the upstream gets the one that the log has.
       set: head.requestId === undefined ? [...set, ...id] : set,
       remove,
-      respond: id,
+      respond: [...id, ...this.nonceHeaders()],
     });
     this.exchange.status = 200;
     this.#respondWith(message);
@@ -147,8 +147,8 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
   /** The original request is refused: the other proxy sends this response to its client. */
   #deny(thrown: unknown): void {
     const error = this.failed(thrown);
-    const { status, headers, body } = problemResponse(error, this.site.gateway.policy.realm, this.requestId);
-    const all = [...headers, ...this.corsHeaders()];
+    const { status, headers, body } = problemResponse(error, this.refusalContext());
+    const all = [...headers, ...this.nonceHeaders(), ...this.corsHeaders()];
     // Envoy writes the framing. Of a request of gRPC it makes a refusal of gRPC, and of the body its message.
     const isGrpc = this.#head !== undefined && grpcTypeOf(this.#head.rawHeaders) !== undefined;
     this.#respondWith(

@@ -157,13 +157,8 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
       if (outbound.head.expectsContinue) this.response.writeContinue();
       this.#body = new RequestBody(this.request, gateway.policy.headLimits.bodyBytes);
     }
-    const writer = new ResponseWriter(
-      outbound,
-      this.response,
-      this,
-      this.connection.commonHeaders,
-      this.exchange,
-    );
+    const ownFields = { common: this.connection.commonHeaders, nonce: this.nonceHeaders() };
+    const writer = new ResponseWriter(outbound, this.response, this, ownFields, this.exchange);
     this.#writer = writer;
     writer.attach(forwarder.forward(outbound, this.#body, writer));
   }

@@ -6,7 +6,7 @@ import type { ClientResponse } from '../server/exchange.ts';
 import type { GatewayError } from '../errors.ts';
 import { grpcRefusal } from '../http/grpc-response.ts';
 import { resetInPlaceOfResponse } from '../http/reset-code.ts';
-import { problemResponse, type ProblemResponse } from '../http/problem.ts';
+import { problemResponse, type ProblemResponse, type RefusalContext } from '../http/problem.ts';
 
 /** A body up to this size is read and discarded, so that the connection stays usable; beyond it the connection ends. */
 const DISCARDABLE_BODY_BYTES = 64 * 1024;
@@ -16,9 +16,7 @@ export function exceedsDiscardLimit(bodyBytesLeft: number | undefined): boolean 
   return (bodyBytesLeft ?? Infinity) > DISCARDABLE_BODY_BYTES;
 }
 
-export interface Refused {
-  readonly realm: string;
-  readonly requestId: string;
+export interface Refused extends RefusalContext {
   readonly isHead: boolean;
   /** Does the connection end with this response? */
   readonly closes: boolean;
@@ -54,8 +52,9 @@ function resetCodeOf({ resetCode }: GatewayError, { isStream, grpcType }: Refuse
   return isStream && grpcType === undefined ? resetInPlaceOfResponse(resetCode) : undefined;
 }
 
-function refusalOf(error: GatewayError, { realm, requestId, grpcType }: Refused): ProblemResponse {
+function refusalOf(error: GatewayError, refused: Refused): ProblemResponse {
+  const { grpcType } = refused;
   return grpcType === undefined
-    ? problemResponse(error, realm, requestId)
-    : { status: 200, headers: grpcRefusal(error, grpcType, realm, requestId), body: '' };
+    ? problemResponse(error, refused)
+    : { status: 200, headers: grpcRefusal(error, grpcType, refused), body: '' };
 }

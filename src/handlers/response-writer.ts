@@ -6,7 +6,7 @@ import type { ClientResponse } from '../server/exchange.ts';
 import { collectAfterBody } from '../gc.ts';
 import type { GatewayError } from '../errors.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';
-import { fieldPairs, fieldValue, hasField } from '../http/field-list.ts';
+import { fieldPairs, fieldValue, hasField, withoutFields } from '../http/field-list.ts';
 import { resetWithinResponse } from '../http/reset-code.ts';
 import { withCors } from '../http/cors.ts';
 import type { ResponseSink, Forwarding } from '../upstream/forwarder.ts';
@@ -29,11 +29,22 @@ export interface ResponseHooks {
 /** A body up to this size that came in one piece goes out in one write with its head. */
 const ONE_WRITE_BYTES = 16 * 1024;
 
+/** What the gateway adds to the response of an upstream: names and values in turn. */
+export interface OwnFields {
+  /** Of every response, unless the upstream sends them itself. */
+  readonly common: readonly string[];
+  /** The nonce for the client's next proof; empty where it need not change. */
+  readonly nonce: readonly string[];
+}
+
+/** On a route whose proofs the gateway checks, a nonce is the gateway's (rule D15). */
+const NONCE = ['dpop-nonce'];
+
 export class ResponseWriter implements ResponseSink {
   readonly #request: OutboundRequest;
   readonly #response: ClientResponse;
   readonly #hooks: ResponseHooks;
-  readonly #commonHeaders: readonly string[];
+  readonly #ownFields: OwnFields;
   readonly #exchange: Exchange;
   #forwarding: Forwarding | undefined;
   #begun = false;
@@ -46,20 +57,19 @@ export class ResponseWriter implements ResponseSink {
 
   /**
    * @param request whose response it is
-   * @param commonHeaders names and values in turn that every response carries, unless the upstream sends them itself
    * @param exchange takes notes
    */
   constructor(
     request: OutboundRequest,
     response: ClientResponse,
     hooks: ResponseHooks,
-    commonHeaders: readonly string[],
+    ownFields: OwnFields,
     exchange: Exchange,
   ) {
     this.#request = request;
     this.#response = response;
     this.#hooks = hooks;
-    this.#commonHeaders = commonHeaders;
+    this.#ownFields = ownFields;
     this.#exchange = exchange;
   }
 
@@ -92,13 +102,15 @@ export class ResponseWriter implements ResponseSink {
     this.#exchange.responded(status);
     this.#headers = headers;
     const { route, head } = this.#request;
-    const theirs = route.cors ? withCors(headers, route.cors, head) : headers;
+    const passed = route.senderConstrained === undefined ? headers : withoutFields(headers, NONCE);
+    const theirs = route.cors ? withCors(passed, route.cors, head) : passed;
     this.#response.writeHead(status, [...theirs, ...this.#ours(headers)]);
   }
 
   /** What the gateway adds to the upstream's headers. */
   #ours(headers: ResponseHeaders): readonly string[] {
-    return ['x-request-id', this.#request.requestId, ...missing(this.#commonHeaders, headers)];
+    const { nonce, common } = this.#ownFields;
+    return ['x-request-id', this.#request.requestId, ...nonce, ...missing(common, headers)];
   }
 
   data(chunk: Buffer): boolean {

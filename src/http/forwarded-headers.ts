@@ -54,17 +54,27 @@ export function pushForwardedHeaders(
     return;
   }
   const chain = forwardedForChain(head);
-  const proto = single(valuesOf(head, HeaderKind.forwardedProto));
-  const host = single(valuesOf(head, HeaderKind.forwardedHost));
-  const scheme = (proto !== undefined && forwardedScheme(proto)) || head.scheme;
+  const scheme = forwardedSchemeOf(head) ?? head.scheme;
   headers.push(
     'x-forwarded-for',
     chain === undefined ? peer : `${chain}, ${peer}`,
     'x-forwarded-proto',
     scheme,
     'x-forwarded-host',
-    (host !== undefined && readHost(host, scheme)?.authority) || head.authority,
+    forwardedHostOf(head, scheme) ?? head.authority,
   );
+}
+
+/** What a trusted peer says in X-Forwarded-Proto, if it is single and valid. */
+export function forwardedSchemeOf(head: RequestHead): 'http' | 'https' | undefined {
+  const proto = single(valuesOf(head, HeaderKind.forwardedProto));
+  return proto === undefined ? undefined : forwardedScheme(proto);
+}
+
+/** What a trusted peer says in X-Forwarded-Host, in its one form, if it is single and valid. */
+export function forwardedHostOf(head: RequestHead, scheme: 'http' | 'https'): string | undefined {
+  const host = single(valuesOf(head, HeaderKind.forwardedHost));
+  return host === undefined ? undefined : readHost(host, scheme)?.authority;
 }
 
 /** Whole segments of a path, nothing that a reader could take for another host or for a way up. */

@@ -3,7 +3,7 @@
  * gRPC over HTTP/2, section "Responses" (trailers-only); gRPC-Web sends the same fields as headers.
  */
 import type { GatewayError } from '../errors.ts';
-import { bearerChallenge } from './challenge.ts';
+import { challengeFields, type RefusalContext } from './problem.ts';
 import { fieldValues, type FieldList } from './field-list.ts';
 import { mediaTypeOf } from './media-type.ts';
 import { ResetCode } from './reset-code.ts';
@@ -49,18 +49,18 @@ export function grpcTypeOf(fields: FieldList): string | undefined {
 }
 
 /** The header fields of a refusal, without a body. Of gRPC they are a response that has only trailers. */
-export function grpcRefusal(error: GatewayError, type: string, realm: string, requestId: string): string[] {
+export function grpcRefusal(error: GatewayError, type: string, context: RefusalContext): string[] {
   const headers = [
     'content-type',
     type,
     'cache-control',
     'no-store',
     'x-request-id',
-    requestId,
+    context.requestId,
     ...grpcStatusFields(grpcStatusOf(error), error.title),
     ...error.headers,
+    ...challengeFields(error, context),
   ];
-  if (error.challenge) headers.push('www-authenticate', bearerChallenge(realm, error.challenge));
   if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds));
   return headers;
 }

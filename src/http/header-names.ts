@@ -40,6 +40,8 @@ export const HeaderKind = {
   /** May carry a token, on routes that allow it. */
   webSocketProtocol: 18,
   forwardedPrefix: 19,
+  /** A proof of possession, which ends here. */
+  dpop: 20,
 } as const;
 export type HeaderKind = (typeof HeaderKind)[keyof typeof HeaderKind];
 
@@ -52,7 +54,7 @@ const KINDS: Readonly<Record<string, HeaderKind>> = {
   'http2-settings': HeaderKind.drop,
   // Request trailers are discarded (RFC 9110 section 6.5.1), so announcing them would be a lie.
   trailer: HeaderKind.drop,
-  dpop: HeaderKind.drop,
+  dpop: HeaderKind.dpop,
   'transfer-encoding': HeaderKind.transferEncoding,
   upgrade: HeaderKind.upgrade,
   te: HeaderKind.te,

@@ -5,7 +5,7 @@
  * RFC 3986 sections 2.1, 3.3 and 5.2.4; RFC 9112 section 3.2; RFC 3629 section 10. Advisories: C10, C25, C26.
  */
 import { BAD_PATH } from '../errors.ts';
-import { isPlainest, percentDecoded, readingsOf } from './path-readings.ts';
+import { isPlainest, percentDecoded, plainestOf, readingsOf } from './path-readings.ts';
 
 /** Spellings that a route may allow. */
 export type PathLeniency = 'encoded_slash' | 'empty_segments' | 'double_encoding';
@@ -19,6 +19,15 @@ export interface PathReading {
    * of them would match another route, the path is refused. Empty for the usual path.
    */
   readonly otherReadings: readonly string[];
+}
+
+/** Does every server take it for the same path? No spelling of it is then left to choose. */
+export function hasOneReading(path: string): boolean {
+  try {
+    return readPath(path).needs.length === 0 && plainestOf(path) === path;
+  } catch {
+    return false;
+  }
 }
 
 const ONE_READING: PathReading = { needs: [], otherReadings: [] };

@@ -2,7 +2,7 @@
  * A refusal as a document: RFC 9457 problem details with fixed text. Pure.
  */
 import type { GatewayError } from '../errors.ts';
-import { bearerChallenge } from './challenge.ts';
+import { challengesOf, type ChallengeRules, type Scheme } from './challenge.ts';
 
 export interface ProblemResponse {
   readonly status: number;
@@ -11,8 +11,17 @@ export interface ProblemResponse {
   readonly body: string;
 }
 
-/** Writes the response to a failed request. `requestId` must be the gateway's own or a validated one. */
-export function problemResponse(error: GatewayError, realm: string, requestId: string): ProblemResponse {
+/** What a refusal says besides its error. */
+export interface RefusalContext {
+  readonly challenge: ChallengeRules;
+  /** Of the credentials that the client has sent; Bearer where it has sent none. */
+  readonly scheme: Scheme;
+  /** The gateway's own or a validated one. */
+  readonly requestId: string;
+}
+
+/** Writes the response to a failed request. */
+export function problemResponse(error: GatewayError, context: RefusalContext): ProblemResponse {
   const body = problemBody(error);
   const headers = [
     'content-type',
@@ -22,12 +31,22 @@ export function problemResponse(error: GatewayError, realm: string, requestId: s
     'cache-control',
     'no-store',
     'x-request-id',
-    requestId,
+    context.requestId,
     ...error.headers,
+    ...challengeFields(error, context),
   ];
-  if (error.challenge) headers.push('www-authenticate', bearerChallenge(realm, error.challenge));
   if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds));
   return { status: error.status, headers, body };
+}
+
+/** Names and values in turn. */
+export function challengeFields(error: GatewayError, { challenge, scheme }: RefusalContext): string[] {
+  return error.challenge
+    ? challengesOf(error.challenge, error.status, challenge, scheme).flatMap((value) => [
+        'www-authenticate',
+        value,
+      ])
+    : [];
 }
 
 function problemBody({ code, title, status }: GatewayError): string {

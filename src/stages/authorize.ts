@@ -1,15 +1,17 @@
 /**
- * Fifth stage: may this caller use this route, and which identity headers describe it? Pure. RFC 6750 section 3.1, RFC 9068
- * section 4. Rules B4, C9.
+ * Sixth stage: may this caller use this route, and which identity headers describe it? Pure. RFC 6750 section 3.1, RFC 9068
+ * section 4, RFC 9470. Rules B4, C9, P3, P4.
  */
 import {
   CLAIM_RULE_FAILED,
   IDENTITY_TOO_LARGE,
   insufficientScope,
+  loginTooWeak,
   MISSING_TOKEN,
   type GatewayError,
 } from '../errors.ts';
-import type { Alternative, Route, ScopeRule } from '../policy.ts';
+import type { Alternative, Route, ScopeRule, StepUpRule } from '../policy.ts';
+import { numberOf } from '../token/claims.ts';
 import { satisfies, type ClaimRule } from '../token/claim-rules.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { UnrevokedToken } from './check-revocation.ts';
@@ -35,15 +37,21 @@ const NO_IDENTITY: readonly string[] = [];
 /**
  * @param path of the request as it came, without the query: claim rules may compare a segment of it
  * @throws GatewayError 403 `insufficient_scope`, `claim_rule` or `identity_too_large`; 401 where an anonymous
- *         caller meets a rule, since a caller without claims satisfies none
+ *         caller meets a rule, since a caller without claims satisfies none, and for a login that is too old or too weak
  */
-export function authorize(route: Route, { token }: UnrevokedToken, path: string): AuthorizedRequest {
-  const { scopes, claims, anyOf } = route;
+export function authorize(
+  route: Route,
+  { token }: UnrevokedToken,
+  path: string,
+  nowSeconds: number,
+): AuthorizedRequest {
+  const { scopes, claims, anyOf, stepUp } = route;
   if (!token) {
-    const hasRules = scopes.text !== '' || claims.length > 0 || anyOf.length > 0;
+    const hasRules = scopes.text !== '' || claims.length > 0 || anyOf.length > 0 || stepUp !== undefined;
     if (route.mode !== 'none' && hasRules) throw MISSING_TOKEN;
     return new AuthorizedRequest(route, undefined, NO_IDENTITY);
   }
+  if (stepUp) checkLogin(token, stepUp, nowSeconds);
   if (!hasScopes(token, scopes)) throw insufficientScope(scopes.text);
   if (!hasClaims(token, claims, path)) throw CLAIM_RULE_FAILED;
   if (anyOf.length > 0 && !anyOf.some((way) => isPermitted(token, way, path)))
@@ -51,6 +59,32 @@ export function authorize(route: Route, { token }: UnrevokedToken, path: string)
   const identity = route.identity.headersOf(token);
   if (!identity) throw IDENTITY_TOO_LARGE;
   return new AuthorizedRequest(route, token, identity);
+}
+
+/**
+ * How its holder has logged in, on every request (RFC 9470 section 3). What a token says of a login in the future, or in no
+ * number, says nothing. Rules P3, P4.
+ */
+function checkLogin(
+  { claims, futureIatSeconds }: AuthenticToken,
+  { acr, maxAuthAgeSeconds }: StepUpRule,
+  nowSeconds: number,
+): void {
+  const needs = {
+    ...(acr.length > 0 && { acrValues: acr.join(' ') }),
+    ...(maxAuthAgeSeconds !== undefined && { maxAge: String(maxAuthAgeSeconds) }),
+  };
+  const { acr: level } = claims;
+  if (acr.length > 0 && !(typeof level === 'string' && acr.includes(level)))
+    throw loginTooWeak(needs, 'its acr is none of those of the route');
+  if (maxAuthAgeSeconds === undefined) return;
+  const loggedInAt = numberOf(claims['auth_time']);
+  const isKnown = loggedInAt !== undefined && loggedInAt > 0 && loggedInAt <= nowSeconds + futureIatSeconds;
+  if (!isKnown || nowSeconds - loggedInAt > maxAuthAgeSeconds)
+    throw loginTooWeak(
+      needs,
+      'its auth_time is older than the route allows, missing, or no date of the past',
+    );
 }
 
 function hasScopes({ scopes }: AuthenticToken, { all, any }: ScopeRule): boolean {

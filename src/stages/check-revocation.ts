@@ -1,5 +1,5 @@
 /**
- * Fourth stage: refuses tokens that were revoked before they expired.
+ * Fifth stage: refuses tokens that were revoked before they expired.
  *
  * Runs on every request, verification-cache hits included: a cached signature stays true, a cached "not
  * revoked" does not. Rules V1, V2, V8, B10.
@@ -8,7 +8,7 @@ import { invalidToken, unavailable } from '../errors.ts';
 import type { Route } from '../policy.ts';
 import type { RevocableToken } from '../revocation/revocation-target.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
-import type { VerifiedToken } from './verify-token.ts';
+import type { PossessedToken } from './check-possession.ts';
 
 /** The local copy of the revocation list. */
 export interface Revocations {
@@ -39,11 +39,11 @@ const RETRY_AFTER_SECONDS = 1;
  */
 export function checkRevocation(
   revocations: Revocations,
-  verified: VerifiedToken,
+  possessed: PossessedToken,
   route: Pick<Route, 'whenStale'>,
   maxViewAgeMs: number,
 ): UnrevokedToken {
-  const { token } = verified;
+  const { token } = possessed;
   if (!token) return new UnrevokedToken(undefined, false);
   // A token that is known to be revoked stays revoked, however old the list is.
   if (revocations.isRevoked(token.revocable, token.issuedAt)) throw invalidToken('revoked');

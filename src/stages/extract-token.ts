@@ -1,12 +1,13 @@
 /**
  * Second stage: the token that the client presents, if any. Pure. RFC 6750 sections 2 and 3.1, RFC 9110
- * section 11. Rules B1, B2, B6 to B9, J13.
+ * section 11, RFC 9449 section 7.1. Rules B1, B2, B6 to B9, J13.
  *
  * Only Authorization authenticates, and where a route allows it the protocols that a WebSocket handshake offers.
  * Cookies and bodies are never examined.
  */
 import { INVALID_AUTHORIZATION, invalidToken, MISSING_TOKEN } from '../errors.ts';
 import { hasAccessToken } from '../http/access-token-query.ts';
+import type { Scheme } from '../http/challenge.ts';
 import { HeaderKind } from '../http/header-names.ts';
 import { valuesOf, type RequestHead } from '../http/request-head.ts';
 import { readProtocols } from '../http/websocket-protocol.ts';
@@ -18,14 +19,17 @@ class PresentedToken {
   declare protected readonly made: 'by extractToken';
   /** Undefined: anonymous. */
   readonly token: string | undefined;
+  /** By which it was sent. */
+  readonly scheme: Scheme;
 
-  constructor(token: string | undefined) {
+  constructor(token: string | undefined, scheme: Scheme) {
     this.token = token;
+    this.scheme = scheme;
   }
 }
 export type { PresentedToken };
 
-const ANONYMOUS = new PresentedToken(undefined);
+const ANONYMOUS = new PresentedToken(undefined, 'Bearer');
 
 /** credentials = auth-scheme [ 1*SP ... ] (RFC 9110 section 11.4) */
 const CREDENTIALS = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(.*))?$/s;
@@ -44,7 +48,7 @@ export function extractToken(head: RequestHead, route: Route, maxBytes: number):
 }
 
 /** What of a route says which credentials it takes. */
-export type CredentialRules = Pick<Route, 'mode' | 'mayHaveBars'>;
+export type CredentialRules = Pick<Route, 'mode' | 'mayHaveBars' | 'senderConstrained'>;
 
 /**
  * The token among the credentials of a request.
@@ -54,7 +58,7 @@ export type CredentialRules = Pick<Route, 'mode' | 'mayHaveBars'>;
  */
 export function takeToken(
   all: readonly string[],
-  { mode, mayHaveBars }: CredentialRules,
+  { mode, mayHaveBars, senderConstrained }: CredentialRules,
   maxBytes: number,
 ): PresentedToken {
   const [credentials, second] = all;
@@ -63,13 +67,19 @@ export function takeToken(
     throw MISSING_TOKEN;
   }
   if (second !== undefined) throw INVALID_AUTHORIZATION;
-  const { scheme, token } = splitCredentials(credentials);
-  if (scheme === undefined) throw INVALID_AUTHORIZATION;
-  if (scheme !== 'bearer') throw MISSING_TOKEN;
+  const { scheme: schemeText, token } = splitCredentials(credentials);
+  if (schemeText === undefined) throw INVALID_AUTHORIZATION;
+  const scheme =
+    schemeText === 'bearer'
+      ? 'Bearer'
+      : schemeText === 'dpop' && senderConstrained !== undefined
+        ? 'DPoP'
+        : undefined;
+  if (scheme === undefined) throw MISSING_TOKEN;
   if (token === undefined || !isTokenText(token, mayHaveBars)) throw INVALID_AUTHORIZATION;
   if (token.length > maxBytes)
     throw invalidToken('too_large', undefined, `it is longer than limits.token_bytes (${maxBytes})`);
-  return new PresentedToken(token);
+  return new PresentedToken(token, scheme);
 }
 
 /** Two ways to send a token in one request are as wrong as one way twice (RFC 6750 section 2). */

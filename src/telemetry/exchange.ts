@@ -22,6 +22,7 @@ export type StageName =
   | 'match_route'
   | 'extract_token'
   | 'verify_token'
+  | 'check_possession'
   | 'check_revocation'
   | 'authorize'
   | 'choose_upstream'

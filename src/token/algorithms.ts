@@ -25,6 +25,21 @@ export const SIGNATURE_ALGORITHMS = [
 ] as const;
 export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number];
 
+/** Those that a proof of possession may be signed with: a client's own key pair, of a kind that is common (RFC 9449 section 4.2). */
+export const PROOF_ALGORITHMS = [
+  'ES256',
+  'ES384',
+  'ES512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'RS256',
+  'RS384',
+  'RS512',
+  'EdDSA',
+  'Ed25519',
+] as const satisfies readonly SignatureAlgorithm[];
+
 /** What a JWK must say to be used with an algorithm. */
 export interface KeyRequirement {
   readonly kty: 'RSA' | 'EC' | 'OKP' | 'AKP' | 'oct';

@@ -6,6 +6,7 @@ import { RevocableToken, type RevocableFacts } from '../revocation/revocation-ta
 import { callerFacts, revocableNames, type ClaimNames } from './claim-names.ts';
 import { claimAt, numberOf, parseClaimPath, textClaim, type ClaimPath, type JsonObject } from './claims.ts';
 import { claimTexts } from './claim-texts.ts';
+import { bindingOf, type TokenBinding } from './token-binding.ts';
 import type { AuthenticToken } from './token-verifier.ts';
 
 /** A claim by which tokens can be revoked (`revocation.claims`). */
@@ -38,6 +39,7 @@ export interface TokenFacts {
   /** The issuers that may have issued such a JWT: it has the names that it has on the routes that verify it. */
   readonly owners?: readonly IssuerNames[] | undefined;
   readonly clockSkewSeconds: number;
+  readonly futureIatSeconds: number;
   readonly revocableClaims: readonly RevocableClaim[];
 }
 
@@ -47,9 +49,12 @@ function loginOf(claims: JsonObject): number | undefined {
   return seconds !== undefined && seconds > 0 ? seconds : undefined;
 }
 
-/** @throws GatewayError 401 `claim` where a claim by which tokens are revoked is too long to be looked through */
+/**
+ * @throws GatewayError 401 `claim` where a claim by which tokens are revoked is too long to be looked through; `binding` where it
+ *         is bound to something that cannot be checked
+ */
 export function authenticToken(facts: TokenFacts): AuthenticToken {
-  const { issuerName, issuer, claims, ownClaims, clockSkewSeconds } = facts;
+  const { issuerName, issuer, claims, ownClaims, clockSkewSeconds, futureIatSeconds } = facts;
   return {
     issuerName,
     issuer,
@@ -59,10 +64,20 @@ export function authenticToken(facts: TokenFacts): AuthenticToken {
     notBefore: later(numberOf(claims['nbf']), numberOf(ownClaims?.['nbf'])),
     issuedAt: earlier(numberOf(claims['iat']), numberOf(ownClaims?.['iat'])),
     clockSkewSeconds,
+    futureIatSeconds,
+    binding: boundTo(facts),
     revocable: revocableToken(facts),
     revocableBy: (revocableClaims) => revocableToken({ ...facts, revocableClaims }),
     kept: new Map(),
   };
+}
+
+/** A response may leave out what a JWT itself says (RFC 7662 section 2.2): both count. */
+function boundTo({ claims, ownClaims, issuerName }: TokenFacts): TokenBinding | undefined {
+  const binding = bindingOf([claims, ownClaims]);
+  if (binding === 'unknown')
+    throw invalidToken('binding', issuerName, 'its cnf cannot be read, or names what cannot be checked');
+  return binding;
 }
 
 /** A token has one identity, whichever route looks at it: an entry for any of its names ends it (rule V12). */

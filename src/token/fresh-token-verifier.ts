@@ -106,13 +106,14 @@ function alike({ scope: own }: JsonObject, told: JsonObject): JsonObject {
 
 /** What the token says, as far as its server still says so: the dates are the stricter ones, and every name of both is revoked. */
 function agreed(own: AuthenticToken, told: AuthenticToken): AuthenticToken {
-  const { expiresAt, notBefore, issuedAt, revocable, revocableBy } = told;
+  const { expiresAt, notBefore, issuedAt, binding, revocable, revocableBy } = told;
   return {
     ...own,
     scopes: new Set([...own.scopes].filter((scope) => told.scopes.has(scope))),
     expiresAt,
     notBefore,
     issuedAt,
+    binding,
     revocable,
     revocableBy,
     kept: new Map(),

@@ -2,7 +2,7 @@
  * Verifies the JWTs of one issuer: algorithm, key, signature, then every claim (RFC 7519 section 7.2, RFC 8725,
  * RFC 9068 section 4). No cache and no dates that pass: those stand around it.
  *
- * Rules J1 to J7, J12; D13 (a bound token is refused until its proof can be checked).
+ * Rules J1 to J7, J12.
  */
 import type { Clock } from '../clock.ts';
 import { invalidToken } from '../errors.ts';
@@ -84,7 +84,8 @@ export class JwtVerifier {
 
   #accept(jwt: JwtText, key: VerificationKey): VerifiedJwt {
     this.#checkClaims(jwt.claims);
-    const { issuerName, issuer, tenants, claimNames, clockSkewSeconds, revocableClaims } = this.policy;
+    const { issuerName, issuer, tenants, claimNames, clockSkewSeconds, futureIatSeconds, revocableClaims } =
+      this.policy;
     return {
       key,
       token: authenticToken({
@@ -96,6 +97,7 @@ export class JwtVerifier {
         names: claimNames,
         digest: () => signedContentDigest(jwt.content),
         clockSkewSeconds,
+        futureIatSeconds,
         revocableClaims,
       }),
     };
@@ -132,7 +134,6 @@ export class JwtVerifier {
     }
     if (!this.policy.claimRules.every((rule) => satisfies(rule, claims, '')))
       throw invalidToken('claim', this.policy.issuerName);
-    if (claims['cnf'] !== undefined) throw invalidToken('binding', this.policy.issuerName);
     this.#checkLifetime(claims);
   }
 

@@ -187,7 +187,8 @@ export class OpaqueVerifier {
 
   #accept(claims: JsonObject, jwt: JwtText | undefined, cacheKey: string): Verification {
     this.#checkClaims(claims, jwt?.claims);
-    const { issuerName, issuer, claimNames, clockSkewSeconds, revocableClaims, cacheMs } = this.policy;
+    const { issuerName, issuer, claimNames, clockSkewSeconds, futureIatSeconds, revocableClaims, cacheMs } =
+      this.policy;
     const presented = cacheKey.slice(issuerName.length + 1);
     const token = authenticToken({
       issuerName,
@@ -199,8 +200,13 @@ export class OpaqueVerifier {
       owners: jwt && this.policy.ownersOf(stringClaim(jwt.claims, 'iss')),
       digest: jwt === undefined ? () => presented : () => signedContentDigest(jwt.content),
       clockSkewSeconds,
+      futureIatSeconds,
       revocableClaims,
     });
+    // RFC 9449 section 6.2 says it in token_type, too: without the thumbprint of the key no proof can be checked.
+    const tokenType = claims['token_type'];
+    const isDpop = typeof tokenType === 'string' && tokenType.toLowerCase() === 'dpop';
+    if (isDpop && token.binding?.keyThumbprint === undefined) throw invalidToken('binding', issuerName);
     const lifeMs = Math.min(cacheMs, (token.expiresAt ?? Infinity) * 1000 - this.#clock.nowMs());
     if (lifeMs > 0) {
       this.#caches.introspection.set(cacheKey, {
@@ -234,12 +240,6 @@ export class OpaqueVerifier {
     const issuedAt = numberOf(claims['iat']) ?? 0;
     if (issuedAt > this.#clock.nowMs() / 1000 + this.policy.futureIatSeconds)
       throw invalidToken('not_yet_valid', issuerName);
-    // Bound to a key or a certificate; RFC 9449 section 6.2 says so in token_type, too. A response may leave out what
-    // the token itself says (RFC 7662 section 2.2).
-    const tokenType = claims['token_type'];
-    const isBound = claims['cnf'] !== undefined || ownClaims?.['cnf'] !== undefined;
-    if (isBound || (typeof tokenType === 'string' && tokenType.toLowerCase() === 'dpop'))
-      throw invalidToken('binding', issuerName);
   }
 
   /** The rules judge what the server says. A claim that it left out is absent only if a JWT itself lacks it, too. */

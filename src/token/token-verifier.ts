@@ -6,6 +6,7 @@ import type { RevocableToken } from '../revocation/revocation-target.ts';
 import type { RevocableClaim } from './authentic-token.ts';
 import type { CallerFacts } from './claim-names.ts';
 import type { JsonObject } from './claims.ts';
+import type { TokenBinding } from './token-binding.ts';
 import type { KeptValues } from './token-memo.ts';
 
 /**
@@ -23,6 +24,10 @@ export interface AuthenticToken extends CallerFacts {
   readonly notBefore: number | undefined;
   readonly issuedAt: number | undefined;
   readonly clockSkewSeconds: number;
+  /** How far ahead of the gateway's clock its issuer's may be. */
+  readonly futureIatSeconds: number;
+  /** What its holder must prove to hold; undefined: nothing, whoever has it may use it. */
+  readonly binding: TokenBinding | undefined;
   readonly revocable: RevocableToken;
   /**
    * The same token by other claims than those of the configuration that verified it.

@@ -141,6 +141,7 @@ function tokenOf(claims: JsonObject): Token {
     names: claimNamesOf(),
     digest: () => `digest of ${text}`,
     clockSkewSeconds: SKEW,
+    futureIatSeconds: 5,
     revocableClaims: revocableClaims(['device']),
   });
   return { text, claims, authentic };

@@ -33,7 +33,7 @@ const identityOf = (claims: Record<string, string>, maxBytes = 8192): IdentityCo
 
 /** `pass`, or the refusal. */
 function verdict(changes: Partial<Route>, token: AuthenticToken | undefined, path = '/'): string {
-  return outcome(() => authorize(routeOf(changes), unrevoked(token), path) && 'pass');
+  return outcome(() => authorize(routeOf(changes), unrevoked(token), path, 0) && 'pass');
 }
 
 const scopes: [name: string, rule: Partial<ScopeRule>, claims: Record<string, unknown>, expected: string][] =
@@ -69,7 +69,7 @@ t.test('scopes', async (t) => {
 t.test('B4 B5 the challenge names what the route needs, and nothing of the token', async (t) => {
   const rule = scopesOf({ all: ['a'], any: ['b', 'c'] });
   try {
-    authorize(routeOf({ scopes: rule }), unrevoked(tokenOf({ scope: 'secret' })), '/');
+    authorize(routeOf({ scopes: rule }), unrevoked(tokenOf({ scope: 'secret' })), '/', 0);
     t.fail('passed');
   } catch (error) {
     t.strictSame(error instanceof GatewayError && error.challenge, {
@@ -132,6 +132,7 @@ t.test('B1 without a token, no rule is satisfied', async (t) => {
     routeOf({ identity: identityOf({ 'X-User': 'sub' }) }),
     unrevoked(undefined),
     '/',
+    0,
   );
   t.strictSame([identity, token], [[], undefined]);
 });
@@ -142,13 +143,13 @@ t.test('C9 one token on two routes: each has its own verdict and its own identit
   const second = routeOf({ scopes: scopesOf({ all: ['b'] }), identity: identityOf({ 'X-User': 'sub' }) });
   const third = routeOf({ identity: identityOf({ 'X-Tenant': 'tenant' }) });
   for (let use = 1; use <= 2; use++) {
-    t.strictSame(authorize(first, unrevoked(token), '/').identity, ['X-User', 'alice'], `use ${use}`);
+    t.strictSame(authorize(first, unrevoked(token), '/', 0).identity, ['X-User', 'alice'], `use ${use}`);
     t.equal(verdict(second, token), SCOPE, `use ${use}`);
-    t.strictSame(authorize(third, unrevoked(token), '/').identity, ['X-Tenant', 'acme'], `use ${use}`);
+    t.strictSame(authorize(third, unrevoked(token), '/', 0).identity, ['X-Tenant', 'acme'], `use ${use}`);
   }
   const other = tokenOf({ sub: 'bob', scope: 'a' });
   t.strictSame(
-    authorize(first, unrevoked(other), '/').identity,
+    authorize(first, unrevoked(other), '/', 0).identity,
     ['X-User', 'bob'],
     'C7 and so has another token',
   );

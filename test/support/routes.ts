@@ -1,4 +1,5 @@
 /** Compiled routes and verified tokens for table tests of stages, without configuration files and signatures. */
+import { plainChallenge } from '../../src/http/challenge.ts';
 import { IdentityContract } from '../../src/identity/identity-headers.ts';
 import type { Route } from '../../src/policy.ts';
 import { callerFacts } from '../../src/token/claim-names.ts';
@@ -15,6 +16,12 @@ const ROUTE: Route = {
   issuerSet: '["login"]',
   mayHaveBars: false,
   fresh: false,
+  senderConstrained: undefined,
+  whenReplayUnknown: 'deny',
+  publicUrl: undefined,
+  resource: undefined,
+  stepUp: undefined,
+  challenge: plainChallenge('api.example'),
   scopes: { all: [], any: [], text: '' },
   claims: [],
   anyOf: [],
@@ -53,6 +60,8 @@ export function tokenOf(claims: Record<string, unknown> | string, names?: unknow
     issuer: 'https://login.example',
     claims: parsed,
     ...callerFacts(parsed, claimNamesOf(names)),
+    futureIatSeconds: 5,
+    binding: undefined,
     kept: new Map(),
   };
   return token as AuthenticToken;

@@ -17,6 +17,7 @@ export function verifiedToken(claims: object, issuer = 'https://login.example.co
     },
     digest: () => 'digest',
     clockSkewSeconds: 0,
+    futureIatSeconds: 5,
     revocableClaims: [],
   });
 }

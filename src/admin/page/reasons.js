@@ -17,12 +17,15 @@ export const REASONS = {
   revoked: 'The token, its session, its subject or its client was revoked.',
   inactive: 'The authorization server says that the token is not active.',
   binding: 'The token is bound to a key or certificate that did not come with the request.',
+  proof: 'The DPoP proof is missing, wrong, too old, or was used before.',
+  step_up: 'The login behind the token is too old or too weak for the route.',
   insufficient_scope: 'The token lacks a scope that the route needs.',
   claim_rule: 'A claim of the token does not meet a rule of the route.',
   identity_too_large: 'The identity of the caller does not fit into the headers for the upstream.',
   keys_unavailable: 'The keys of the issuer are not there: the gateway cannot check the token.',
   introspection_unavailable: 'The authorization server gives no response about the token.',
   revocation_unavailable: 'The revocation list is too old to go by.',
+  replay_unavailable: 'The store does not say whether the proof was used before.',
 };
 
 /**

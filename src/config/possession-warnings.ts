@@ -1,0 +1,49 @@
+/** What is risky about proofs of possession. Pure. */
+import type { Configuration } from './schema.ts';
+
+export function possessionWarnings({ routes, listeners, dpop, revocation }: Configuration): string[] {
+  const constrained = routes.filter(({ auth }) => auth.sender_constrained !== undefined);
+  if (constrained.length === 0) return [];
+  return [
+    ...(revocation.store === 'memory:'
+      ? [
+          'revocation.store: memory: remembers used DPoP proofs in this gateway alone: each passes once on every gateway, and again after a restart; use sqlite:FILE or redis://',
+        ]
+      : []),
+    ...(dpop.when_replay_unknown === 'allow'
+      ? [
+          'dpop.when_replay_unknown: allow lets a stolen DPoP proof pass again while the store is down; use deny',
+        ]
+      : []),
+    ...constrained
+      .filter(({ when_replay_unknown: unknown }) => unknown === 'allow')
+      .map(
+        ({ name }) =>
+          `routes: ${name} has when_replay_unknown: allow: a stolen DPoP proof passes again while the store is down; use deny`,
+      ),
+    ...constrained.flatMap(({ name, match, public_url: own }) => {
+      const urls = own ? [own] : listeners.flatMap(({ public_url: url }) => url ?? []);
+      const strange = urls.find(
+        ({ hostname }) => match.hosts !== undefined && !match.hosts.some((host) => fits(host, hostname)),
+      );
+      return strange
+        ? [
+            `routes: ${name} serves ${match.hosts?.join(', ')}, but clients must write ${strange.href} into their proofs; correct public_url or match.hosts`,
+          ]
+        : [];
+    }),
+    ...listeners
+      .filter(
+        ({ serve, dialect, public_url: url }) => serve === 'decisions' && dialect === 'original' && !url,
+      )
+      .filter(() => constrained.some(({ public_url: url }) => !url))
+      .map(
+        ({ host, port }) =>
+          `listeners: ${host}:${port} has dialect: original, which does not tell http from https, so that DPoP proofs for https are refused; add public_url`,
+      ),
+  ];
+}
+
+function fits(pattern: string, hostname: string): boolean {
+  return pattern.startsWith('*.') ? hostname.endsWith(pattern.slice(1)) : pattern === hostname;
+}
