@@ -1,19 +1,22 @@
 /**
  * Lets an entry live on while it still refuses tokens: a session or a login may go on, by refreshing, for longer than any
- * bound that is known when it is revoked. Rules V11, V14.
+ * bound that is known when it is revoked. Every refusal counts: what was renewed or tried a moment ago for a shorter need, or
+ * for an entry that was undone since, holds nothing back. Rules V11, V14.
  *
  * How often is decided by the expiry alone, here and in the store: a renewal that would put it off by less than a day is
- * none. So an entry is renewed once a day at most, however many gateways refuse its tokens.
+ * none. So an entry is renewed once a day at most, however many gateways refuse its tokens, and once more for a token that
+ * outlives it.
  */
 import type { Clock } from '../clock.ts';
 import { idOfKey, type RevocableToken, type TargetKey } from './revocation-target.ts';
+import { compareVersions, type Version } from './mark.ts';
 import { RENEWAL_STEP_SECONDS } from './merge-rules.ts';
 import type { RevocationStore } from './revocation-store.ts';
 import type { RevocationView } from './revocation-view.ts';
 
 /** Where `revocation.keep` is shorter: what is renewed once a day must live for longer than a day. */
 const MIN_LIFE_SECONDS = 2 * RENEWAL_STEP_SECONDS;
-/** Between two tries for one entry: the store may be down, or another gateway may have been first. */
+/** Between two tries for one entry as it is: the store may be down, or another gateway may have been first. */
 const TRY_AGAIN_MS = 60_000;
 /** Entries whose last try is remembered. */
 const MAX_TRIED = 10_000;
@@ -26,10 +29,19 @@ export interface EntryRenewalParts {
   readonly keepSeconds: () => number;
 }
 
+interface Try {
+  /** On the monotonic clock. */
+  readonly atMs: number;
+  /** Of the entry as it was then: one that was undone and is revoked again is another. */
+  readonly version: Version;
+  /** The expiry that was asked for, in seconds. */
+  readonly until: number;
+}
+
 export class EntryRenewal {
   readonly #parts: EntryRenewalParts;
-  /** When it was last tried, on the monotonic clock, by id; the oldest first. */
-  readonly #triedAtMs = new Map<string, number>();
+  /** The last try, by id; the oldest first. */
+  readonly #tries = new Map<string, Try>();
 
   constructor(parts: EntryRenewalParts) {
     this.#parts = parts;
@@ -53,7 +65,9 @@ export class EntryRenewal {
   ): void {
     const { view, clock, keepSeconds } = this.#parts;
     const nowSeconds = clock.nowMs() / 1000;
-    const lifeSeconds = Math.ceil(Math.max(keepSeconds(), MIN_LIFE_SECONDS, endsAt - nowSeconds));
+    // A step more than the token needs: else an entry that ends within a step before the token would not be put off.
+    const tokenSeconds = endsAt - nowSeconds + RENEWAL_STEP_SECONDS;
+    const lifeSeconds = Math.ceil(Math.max(keepSeconds(), MIN_LIFE_SECONDS, tokenSeconds));
     for (const key of keys) {
       const expiresAt = view.expiryOf(key, issuedAt);
       if (
@@ -62,19 +76,34 @@ export class EntryRenewal {
         nowSeconds + lifeSeconds - expiresAt < RENEWAL_STEP_SECONDS
       )
         continue;
-      void this.#renew(idOfKey(key), lifeSeconds);
+      const id = idOfKey(key);
+      if (this.#notesTry(id, nowSeconds + lifeSeconds)) void this.#renew(id, lifeSeconds);
     }
   }
 
+  /** @returns false where the same was tried just now; a changed entry, or a longer life, is not the same */
+  #notesTry(id: string, until: number): boolean {
+    const { view, clock } = this.#parts;
+    const version = view.mark(id)?.version;
+    if (!version) return false;
+    const atMs = clock.monotonicMs();
+    const last = this.#tries.get(id);
+    if (
+      last &&
+      atMs - last.atMs < TRY_AGAIN_MS &&
+      compareVersions(last.version, version) === 0 &&
+      until - last.until < RENEWAL_STEP_SECONDS
+    )
+      return false;
+    this.#tries.delete(id);
+    this.#tries.set(id, { atMs, version, until });
+    const [oldest] = this.#tries.keys();
+    if (this.#tries.size > MAX_TRIED && oldest !== undefined) this.#tries.delete(oldest);
+    return true;
+  }
+
   async #renew(id: string, lifeSeconds: number): Promise<void> {
-    const { store, view, clock } = this.#parts;
-    const nowMs = clock.monotonicMs();
-    const triedAtMs = this.#triedAtMs.get(id);
-    if (triedAtMs !== undefined && nowMs - triedAtMs < TRY_AGAIN_MS) return;
-    this.#triedAtMs.delete(id);
-    this.#triedAtMs.set(id, nowMs);
-    const [oldest] = this.#triedAtMs.keys();
-    if (this.#triedAtMs.size > MAX_TRIED && oldest !== undefined) this.#triedAtMs.delete(oldest);
+    const { store, view } = this.#parts;
     try {
       const mark = await store.renew(id, lifeSeconds);
       if (mark) view.apply([mark]);

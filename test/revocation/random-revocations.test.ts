@@ -98,7 +98,7 @@ class Model {
       if (now <= entry.until) refused = true;
       else unsure = true;
     }
-    // Whatever refuses is renewed to a day less than `keep` at least.
+    // Whatever refuses is renewed to a day less than `keep` at least, and to the end of what it refuses.
     if (refused || unsure) this.#touch(token, now);
     return refused ? true : unsure ? undefined : false;
   }
@@ -107,10 +107,12 @@ class Model {
     for (const [target, at] of targetsOf(token)) {
       const entry = this.entries.get(targetId(target));
       if (!entry || now > entry.until) continue;
-      // An entry of one token need not outlive it.
-      if (target.kind.startsWith('token') && token.claims['exp'] !== undefined) continue;
       if (entry.cutoff !== null && at !== undefined && Math.floor(at) > entry.cutoff) continue;
-      entry.until = Math.max(entry.until, now + KEEP - DAY - 1);
+      const exp = token.claims['exp'] as number | undefined;
+      const end = exp === undefined ? 0 : exp + SKEW;
+      // An entry of one token need not outlive it.
+      const lasts = target.kind.startsWith('token') && exp !== undefined ? 0 : now + KEEP - DAY - 1;
+      entry.until = Math.max(entry.until, end, lasts);
     }
   }
 }
@@ -124,7 +126,7 @@ function randomClaims(random: SeededRandom, now: number): JsonObject {
     client_id: random.of(['app', 'web', '', undefined]),
     jti: random.of([`jti-${random.below(1e9)}`, `jti-${random.below(1e9)}`, '', undefined]),
     iat: random.of([iat, iat, iat, undefined]),
-    exp: random.of([now + 1 + random.below(2 * DAY), now + 600, undefined]),
+    exp: random.of([now + 1 + random.below(2 * DAY), now + 600, now + random.below(3 * KEEP), undefined]),
     auth_time: random.of([iat - random.below(9 * DAY), iat, undefined, 0, -1, 'x', now + 9 * DAY]),
     device: random.of(['d1', ['d1', 'd2'], ['d2', '', null, { a: 1 }], 7, [7, true], '', undefined]),
   };
