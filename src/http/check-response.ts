@@ -77,8 +77,8 @@ function writeOptions(writer: MessageWriter, field: number, headers: FieldList):
     );
 }
 
-/** Credentials, which end at the gateway. */
-const CREDENTIALS = ['authorization', 'proxy-authorization', 'dpop'];
+/** Credentials, which end at the gateway; the certificate is part of one that is bound to it (rule M1). */
+const CREDENTIALS = ['authorization', 'proxy-authorization', 'dpop', 'client-cert', 'client-cert-chain'];
 
 /**
  * Identity for the upstream, and what must not reach it: identity headers of which nothing is to be said, the client’s

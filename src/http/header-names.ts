@@ -42,6 +42,8 @@ export const HeaderKind = {
   forwardedPrefix: 19,
   /** A proof of possession, which ends here. */
   dpop: 20,
+  /** The client's certificate (RFC 9440): read from the peers of `client_cert_header` alone, and never passes (rule M1). */
+  clientCert: 21,
 } as const;
 export type HeaderKind = (typeof HeaderKind)[keyof typeof HeaderKind];
 
@@ -55,6 +57,8 @@ const KINDS: Readonly<Record<string, HeaderKind>> = {
   // Request trailers are discarded (RFC 9110 section 6.5.1), so announcing them would be a lie.
   trailer: HeaderKind.drop,
   dpop: HeaderKind.dpop,
+  'client-cert': HeaderKind.clientCert,
+  'client-cert-chain': HeaderKind.drop,
   'transfer-encoding': HeaderKind.transferEncoding,
   upgrade: HeaderKind.upgrade,
   te: HeaderKind.te,
@@ -74,7 +78,7 @@ const KINDS: Readonly<Record<string, HeaderKind>> = {
   'sec-websocket-protocol': HeaderKind.webSocketProtocol,
 };
 
-/** X-Forwarded-*, X-Original-* and proxies' names for the client's certificate. */
+/** X-Forwarded-*, X-Original-* and proxies' own names for the client's certificate. */
 const HOP_HISTORY =
   /^(?:x-forwarded-|x-original-|(?:x-)?(?:ssl|tls)-client-|(?:x-)?client-cert(?:$|-|ificate)|x-arr-clientcert$|x-amzn-mtls-)/;
 

@@ -43,6 +43,8 @@ const RESERVED = new Set([
   'expect',
   'via',
   'dpop',
+  'client-cert',
+  'client-cert-chain',
   'authorization',
   'cookie',
   'traceparent',

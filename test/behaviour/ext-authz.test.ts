@@ -179,8 +179,8 @@ t.test('one gateway', async (t) => {
     const removed = response?.ok_response?.headers_to_remove ?? [];
     for (const name of ['x-user-id', 'x-client-id', 'x-scopes', 'x-token-issuer', 'x-email', 'x-tenant'])
       t.ok(removed.includes(name), name);
-    for (const name of ['x-identity-assertion', 'authorization', 'proxy-authorization', 'dpop'])
-      t.ok(removed.includes(name), name);
+    const credentials = ['authorization', 'proxy-authorization', 'dpop', 'client-cert', 'client-cert-chain'];
+    for (const name of ['x-identity-assertion', ...credentials]) t.ok(removed.includes(name), name);
   });
 
   t.test('Authorization stays where the route forwards it', async (t) => {

@@ -87,6 +87,8 @@ t.test('F1 what passes from a trusted peer: the hops before, too, if they are sp
     ['C2 other spellings', ['X_Real_IP: a', 'X.Forwarded.Server: a', X], [X]],
     ['H1 what Connection names', ['Connection: X-Real-IP', 'X-Real-IP: a', X], [X]],
     ['C4 identity and credentials', ['X-User-Id: admin', 'Authorization: a', X], [X]],
+    ['M1 the certificate of RFC 9440', ['Client-Cert: :AA==:', 'Client-Cert-Chain: :AA==:', X], [X]],
+    ['M1 C2 it in other spellings', ['Client_Cert: a', 'CLIENT.CERT: a', 'Client_Cert_Chain: a', X], [X]],
   ];
   for (const [name, fields, expected] of rows)
     t.strictSame(passed(fields, { trusted: true }), expected, name);
