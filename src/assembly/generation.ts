@@ -178,7 +178,14 @@ export class Generation {
   }
 
   /** Who receives the requests of a listener. */
-  site({ serve, dialect, trusted_peers, https_port, public_url }: ListenerConfiguration): HandlerSite {
+  site({
+    serve,
+    dialect,
+    trusted_peers,
+    https_port,
+    public_url,
+    client_cert_header,
+  }: ListenerConfiguration): HandlerSite {
     const { streams, log, clock, isReady } = this.lasting;
     const shared = {
       gateway: this.#gateway,
@@ -187,6 +194,7 @@ export class Generation {
       logger: log.logger,
       clock,
       publicUrl: public_url,
+      certificateProxies: new TrustedPeers(client_cert_header?.peers ?? []),
     };
     if (serve === 'redirect') return redirectSite({ ...shared, httpsPort: https_port ?? 443 });
     if (serve !== 'decisions')

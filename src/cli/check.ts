@@ -5,6 +5,7 @@ import { systemClock } from '../clock.ts';
 import { expandedConfiguration, type ExpandedConfiguration } from '../config/expanded-text.ts';
 import { ConfigurationError } from '../config/load.ts';
 import { certificateFindings, configuredCertificates } from '../config/certificates.ts';
+import { clientCertificateNotes } from '../config/client-certificate-checks.ts';
 import { configurationWarnings } from '../config/warnings.ts';
 import { workerNotes } from '../config/worker-count.ts';
 import { SILENT_OBSERVER } from '../assembly/issuer-observer.ts';
@@ -103,7 +104,7 @@ async function examine(args: Arguments): Promise<Findings> {
   const expanded = flag(args, 'expand')
     ? expandedConfiguration(readFileSync(loaded.file, 'utf8'), loaded.file, process.env)
     : undefined;
-  const notes = workerNotes(loaded.configuration);
+  const notes = [...workerNotes(loaded.configuration), ...clientCertificateNotes(loaded.configuration)];
   return { ok, problems, warnings, notes, online, ...(expanded === undefined ? {} : { expanded }) };
 }
 

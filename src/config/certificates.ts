@@ -1,5 +1,6 @@
 /** The certificates of a configuration, and until when they serve. Whatever is a file has been read. Pure. */
 import { X509Certificate } from 'node:crypto';
+import type { TlsServerConfiguration } from './tls-schema.ts';
 import type { Configuration } from './schema.ts';
 
 /** How long before its end a certificate is warned of. */
@@ -33,7 +34,7 @@ export function configuredCertificates(configuration: Configuration): Configured
   ].filter(({ members }) => members.length > 0);
 }
 
-function ofServer(key: string, tls: Configuration['admin']['tls']): ConfiguredCertificate[] {
+function ofServer(key: string, tls: TlsServerConfiguration | undefined): ConfiguredCertificate[] {
   if (!tls) return [];
   return [
     chain(`${key}.cert`, tls.cert),

@@ -4,6 +4,7 @@
  * has found others, and everything is reported in one go. Pure.
  */
 import { adminAuthProblems } from './admin-problems.ts';
+import { clientCertHeaderProblems } from './client-certificate-checks.ts';
 import { isNetwork } from '../http/client-address.ts';
 import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
 import { duplicateIssuers, issuerNameProblems, issuerProblems, logoutProblems } from './issuer-problems.ts';
@@ -55,6 +56,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ...upgradeProblems(raw),
     ...decisionProblems(raw),
     ...redirectProblems(raw),
+    ...clientCertHeaderProblems(raw),
     ...protocolProblems(raw),
     ...grpcDialectProblems(raw),
     ...networkProblems(raw),

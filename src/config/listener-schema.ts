@@ -60,6 +60,19 @@ export const listener = z
       .describe(
         'Addresses and networks (CIDR) of the proxies that may ask a decision listener; all others get 403 (with ext_authz, PERMISSION_DENIED). Without it, all do.',
       ),
+    client_cert_header: z
+      .strictObject({
+        peers: z
+          .array(text)
+          .min(1)
+          .describe(
+            'Addresses and networks (CIDR) of those proxies. trusted_proxies does not count here. From all other peers the header is ignored.',
+          ),
+      })
+      .optional()
+      .describe(
+        'Proxies that end the TLS of clients, and write the certificate of the client into the header Client-Cert (RFC 9440) of every request, or remove the header. Tokens that are bound to a certificate (cnf, RFC 8705) are then compared with that header, and never with the certificate of the proxy’s own connection. Set it if such tokens come through a proxy that writes this header.',
+      ),
   })
   .describe('A public listener: an address, a port, and what is served there.');
 

@@ -70,7 +70,9 @@ export const tlsServer = z.strictObject({
       'What happens to a client without a valid certificate. required (the default with client_ca): its connection is refused. optional: it is accepted.',
     ),
 });
-export type TlsServerConfiguration = z.output<typeof tlsServer>;
+export type TlsServerConfiguration = Omit<z.output<typeof tlsServer>, 'client_certificates'> & {
+  readonly client_certificates?: 'required' | 'optional' | 'unverified' | undefined;
+};
 
 const hsts = z
   .strictObject({
@@ -90,6 +92,13 @@ const hsts = z
 
 /** Of a public listener. */
 export const tlsListener = tlsServer.extend({
+  client_certificates: z
+    .enum(['required', 'optional', 'unverified'], 'must be required, optional or unverified')
+    .optional()
+    .describe(
+      'What happens to a client without a valid certificate. required (the default with client_ca): its connection is refused. optional: it is accepted, and a certificate that is not valid counts as none. ' +
+        'unverified: clients are asked for a certificate, and each one counts, also one that no authority has signed or that has expired, but only for tokens that are bound to it (cnf, RFC 8705); it needs no client_ca. Set it if your clients have self-signed certificates.',
+    ),
   protocols: z
     .array(z.enum(PROTOCOLS, 'must be h2 or http/1.1'))
     .min(1)
@@ -139,7 +148,7 @@ export function listenerTls(
     protocols,
     minVersion: tls.min_version,
     clientCa: tls.client_ca,
-    clientsNeedOne: tls.client_certificates !== 'optional',
+    clientCertificates: tls.client_certificates ?? (tls.client_ca === undefined ? 'none' : 'required'),
   };
 }
 
@@ -147,7 +156,10 @@ export function listenerTls(
 export function tlsServerProblem(tls: TlsServerConfiguration): string | undefined {
   if ([tls, ...tls.certificates].some(({ cert, key }) => cert === undefined || key === undefined))
     return 'a certificate or its key is missing; add cert_file and key_file';
-  if (tls.client_certificates !== undefined && tls.client_ca === undefined)
+  const { client_certificates, client_ca } = tls;
+  if (client_certificates === 'unverified' && client_ca !== undefined)
+    return 'client_certificates: unverified verifies nothing, so client_ca_file has no meaning; write optional, or remove client_ca_file';
+  if (client_certificates !== undefined && client_certificates !== 'unverified' && client_ca === undefined)
     return 'client_certificates has no meaning without client_ca_file; add that, or remove it';
   try {
     new ListenerCertificates(listenerTls(tls));

@@ -7,6 +7,7 @@ import { isOriginPattern } from '../http/cors.ts';
 import { isLoopback } from '../http/loopback.ts';
 import { shortAdminTokens } from './admin-problems.ts';
 import { claimRuleWarnings } from './claim-rule-warnings.ts';
+import { clientCertificateWarnings } from './client-certificate-checks.ts';
 import { isOpaqueIssuer } from './issuer-schema.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
 import { offeredOverTls } from './listener-protocols.ts';
@@ -26,6 +27,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...shortAdminTokens(loaded.configuration),
     ...issuerWarnings(loaded.configuration.issuers),
     ...claimRuleWarnings(loaded.configuration),
+    ...clientCertificateWarnings(loaded.configuration, isEveryAddress),
     ...routeUpstreamWarnings(loaded.configuration),
     ...tenantWarnings(loaded.configuration),
     ...templateWarnings(loaded.configuration),

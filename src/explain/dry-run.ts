@@ -4,7 +4,8 @@ import { type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { BAD_PATH, GatewayError, MALFORMED_REQUEST, LOGOUT_NOT_POSTED, NO_ROUTE } from '../errors.ts';
 import type { Gateway, RequestContext } from '../gateway.ts';
-import { clientAddress, normalAddress } from '../http/client-address.ts';
+import { clientAddress, normalAddress, TrustedPeers } from '../http/client-address.ts';
+import { clientCertificateOf, type ClientCertificate } from '../http/client-cert-header.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
 import { corsHeaders } from '../http/cors.ts';
 import { fieldPairs } from '../http/field-list.ts';
@@ -107,7 +108,7 @@ export class DryRun {
         trace,
         matched: () => undefined,
         publicUrl: undefined,
-        clientCertificate: () => undefined,
+        clientCertificate: () => this.#clientCertificate(head, peer),
         offerNonce: () => undefined,
       };
       const preflight = gateway.preflight(head, context, exchange);
@@ -119,6 +120,15 @@ export class DryRun {
       observer.failed(exchange, error);
     }
     return this.#explanation(request, exchange, outbound, error);
+  }
+
+  /** A dry run has no listener, and no connection with a certificate: the peer is believed where any listener believes it. */
+  #clientCertificate(head: RequestHead, peer: string): ClientCertificate {
+    const { listeners } = this.#parts.loaded.configuration;
+    const believed = new TrustedPeers(
+      listeners.flatMap((listener) => listener.client_cert_header?.peers ?? []),
+    );
+    return clientCertificateOf(head, believed.has(peer), () => undefined);
   }
 
   #readHead(request: ImaginedRequest, exchange: Exchange, client: ClientEnd): RequestHead {

@@ -10,6 +10,7 @@ import type { Connection } from '../server/connection.ts';
 import type { Gateway, RequestContext } from '../gateway.ts';
 import { corsHeaders } from '../http/cors.ts';
 import { clientAddress, type TrustedPeers } from '../http/client-address.ts';
+import { clientCertificateOf, type ClientCertificate } from '../http/client-cert-header.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
 import { plainChallenge, usedScheme } from '../http/challenge.ts';
 import type { PublicUrl } from '../http/public-url.ts';
@@ -34,6 +35,8 @@ export interface HandlerParts {
   readonly clock: Clock;
   /** By which clients reach the listener; undefined where the configuration does not say. */
   readonly publicUrl: PublicUrl | undefined;
+  /** Peers whose header Client-Cert is believed. */
+  readonly certificateProxies: TrustedPeers;
 }
 
 /** What the handlers of one listener share. */
@@ -86,9 +89,14 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
     return this.site.publicUrl;
   }
 
-  /** Of this connection; undefined without one. */
-  clientCertificate(): string | null | undefined {
-    return undefined;
+  clientCertificate(): ClientCertificate {
+    const isBelieved = this.site.certificateProxies.has(this.connection.peer);
+    return this.#head && clientCertificateOf(this.#head, isBelieved, () => this.seenCertificate());
+  }
+
+  /** What the listener itself has seen of the client's certificate, where no header counts. */
+  protected seenCertificate(): ClientCertificate {
+    return this.connection.clientCertificateThumbprint;
   }
 
   offerNonce(nonce: string): void {

@@ -72,6 +72,11 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
     }
   }
 
+  /** The connection is that of the other proxy, which may have a certificate of its own. */
+  protected override seenCertificate(): undefined {
+    return undefined;
+  }
+
   #allow(head: RequestHead, { authorized, assertion }: AssertedRequest): void {
     const spoofed = head.kinds.filter((kind) => kind === HeaderKind.identity).length;
     this.site.observer.stripped(this.exchange, spoofed);

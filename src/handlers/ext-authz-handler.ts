@@ -9,6 +9,7 @@ import { NOT_GRPC, PEER_NOT_TRUSTED, UNKNOWN_CALL } from '../errors.ts';
 import { checkedRequest, readCheckRequest, type CheckRequest } from '../http/check-request.ts';
 import { allowMessage, denyMessage, passageOf } from '../http/check-response.ts';
 import { isAddress, normalAddress, type TrustedPeers } from '../http/client-address.ts';
+import { readEscapedPem, type ClientCertificate } from '../http/client-cert-header.ts';
 import { withoutFields } from '../http/field-list.ts';
 import { CallRefused, framed, MALFORMED_CALL } from '../http/grpc-message.ts';
 import { GrpcStatus, grpcStatusFields, grpcTypeOf } from '../http/grpc-response.ts';
@@ -66,6 +67,8 @@ const NOT_ASKED = new CallRefused(GrpcStatus.permissionDenied, PEER_NOT_TRUSTED)
 
 class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
   #head: RequestHead | undefined;
+  /** Percent-encoded PEM; empty: none. */
+  #sourceCertificate = '';
 
   serve(): void {
     this.response.on('close', () => {
@@ -103,6 +106,7 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
 
   #check(check: CheckRequest): void {
     const { gateway } = this.site;
+    this.#sourceCertificate = check.sourceCertificate;
     try {
       const source = isAddress(check.sourceAddress) ? normalAddress(check.sourceAddress) : undefined;
       const proxies = source === undefined ? undefined : gateway.policy.trustedPeers;
@@ -119,6 +123,11 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
     } catch (error) {
       this.#deny(error);
     }
+  }
+
+  /** Not that of the connection, which is the other proxy's, but what the proxy has seen itself. */
+  protected override seenCertificate(): ClientCertificate {
+    return readEscapedPem(this.#sourceCertificate);
   }
 
   /** @param asserted undefined: a preflight, which has no caller */

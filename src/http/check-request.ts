@@ -3,7 +3,7 @@
  * Field numbers: attribute_context.proto and external_auth.proto of Envoy’s API v3. Rules B2, C3, C10.
  *
  * The message is believed as far as its sender is, which is one of `trusted_peers`. Only attributes decide that the proxy
- * has read itself. `context_extensions`, metadata, the body and the certificate of the client are not looked at.
+ * has read itself. `context_extensions`, metadata and the body are not looked at.
  */
 import { MALFORMED_REQUEST, UNCLEAR_ORIGINAL } from '../errors.ts';
 import { forwardedScheme } from './forwarded-headers.ts';
@@ -25,6 +25,8 @@ export interface CheckRequest {
   raw: string[];
   /** Of the connection to Envoy; empty where it is no IP address. */
   sourceAddress: string;
+  /** Of that connection, with `include_peer_certificate`: percent-encoded PEM; empty where it has none. */
+  sourceCertificate: string;
 }
 
 /** CheckRequest */
@@ -32,7 +34,7 @@ const ATTRIBUTES = 1;
 /** AttributeContext */
 const Context = { source: 1, request: 4 } as const;
 /** AttributeContext.Peer, core.v3.Address, core.v3.SocketAddress */
-const PEER_ADDRESS = 1;
+const Peer = { address: 1, certificate: 5 } as const;
 const SOCKET_ADDRESS = 1;
 const ADDRESS = 2;
 /** AttributeContext.Request */
@@ -47,21 +49,27 @@ const Pair = { key: 1, value: 2, rawValue: 3 } as const;
 /** @throws MalformedMessage if the bytes are none; a CheckRequest without attributes is read as an empty one */
 export function readCheckRequest(message: Uint8Array): CheckRequest {
   const check: CheckRequest = {
-    ...{ method: '', path: '', host: '', scheme: '', protocol: '', sourceAddress: '' },
+    ...{ method: '', path: '', host: '', scheme: '', protocol: '', sourceAddress: '', sourceCertificate: '' },
     joined: [],
     raw: [],
   };
   eachField(message, (field, attributes) => {
     if (field !== ATTRIBUTES) return;
     eachField(attributes, (of, value) => {
-      if (of === Context.source)
-        inner(value, [PEER_ADDRESS, SOCKET_ADDRESS, ADDRESS], (address) => {
-          check.sourceAddress = latin1(address);
-        });
+      if (of === Context.source) readSource(value, check);
       else if (of === Context.request) inner(value, [HTTP], (http) => readHttp(http, check));
     });
   });
   return check;
+}
+
+function readSource(source: Uint8Array, check: CheckRequest): void {
+  inner(source, [Peer.address, SOCKET_ADDRESS, ADDRESS], (address) => {
+    check.sourceAddress = latin1(address);
+  });
+  inner(source, [Peer.certificate], (certificate) => {
+    check.sourceCertificate = latin1(certificate);
+  });
 }
 
 /** Follows a path of fields into a message. */

@@ -3,11 +3,13 @@
  * Rules H16, H19.
  */
 import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import type { Connection } from './connection.ts';
 import { protocolOf, type ClientProtocol, type ListenerCounts } from './listener-counts.ts';
 import { normalAddress } from '../http/client-address.ts';
+import { certificateThumbprint } from '../http/client-cert-header.ts';
 
 /** What all connections of a listener have in common. */
 export interface ConnectionPolicy {
@@ -16,6 +18,8 @@ export interface ConnectionPolicy {
   readonly isTrusted: (peer: string) => boolean;
   /** Names and values in turn: fields of every response. */
   readonly commonHeaders: readonly string[];
+  /** Does a client certificate that no authority of the listener has signed count? */
+  readonly takesUnverified: boolean;
 }
 
 /** How long the listener reads from a connection after its last response, so that the client can read that response. */
@@ -103,6 +107,9 @@ export class ClientConnection implements Connection {
   readonly #next: (() => void)[] = [];
   /** A tunnel, or a response of its own, uses the socket now. */
   #isDetached = false;
+  readonly #takesUnverified: boolean;
+  /** Null until it is first asked for. */
+  #thumbprint: string | undefined | null = null;
 
   constructor(socket: Socket, multiplexed: boolean, policy: ConnectionPolicy, nowMs: number) {
     this.#socket = socket;
@@ -111,7 +118,14 @@ export class ClientConnection implements Connection {
     this.scheme = policy.scheme;
     this.multiplexed = multiplexed;
     this.commonHeaders = policy.commonHeaders;
+    this.#takesUnverified = policy.takesUnverified;
     this.#endedSinceMs = nowMs;
+  }
+
+  /** Stays the same while the connection lasts: listeners refuse to renegotiate. */
+  get clientCertificateThumbprint(): string | undefined {
+    if (this.#thumbprint === null) this.#thumbprint = thumbprintOf(this.#socket, this.#takesUnverified);
+    return this.#thumbprint;
   }
 
   /** Since when it has been waiting for its client, on the monotonic clock. */
@@ -173,4 +187,11 @@ export class ClientConnection implements Connection {
     this.closing = true;
     this.#socket.destroySoon();
   }
+}
+
+/** A resumed session has the certificate of its first handshake, and what was found about it. */
+function thumbprintOf(socket: Socket, takesUnverified: boolean): string | undefined {
+  if (!(socket instanceof TLSSocket) || !(socket.authorized || takesUnverified)) return undefined;
+  const certificate = socket.getPeerX509Certificate();
+  return certificate && certificateThumbprint(certificate.raw);
 }

@@ -7,6 +7,12 @@ export interface Connection {
   /** May it speak for others? A reload may change that. */
   readonly peerIsTrusted: boolean;
   readonly scheme: 'http' | 'https';
+  /**
+   * Of the certificate whose key the client has proved to hold in the handshake, or in the one that it resumes: base64url of
+   * the SHA-256 of its DER, as in `cnf["x5t#S256"]` (RFC 8705 section 3.1). Undefined in plaintext, without a certificate, and
+   * with one that the listener's authorities did not sign, unless the listener takes those too. Computed when first asked for.
+   */
+  readonly clientCertificateThumbprint: string | undefined;
   /** HTTP/2: several requests at a time; the end of one does not affect the others. */
   readonly multiplexed: boolean;
   /** Names and values in turn: fields of every response on it. */

@@ -136,6 +136,7 @@ export class Listener {
       scheme: tls ? 'https' : 'http',
       isTrusted: (peer) => this.#site.isTrusted(peer),
       commonHeaders: strictTransportSecurity === undefined ? [] : [STS, strictTransportSecurity],
+      takesUnverified: tls?.clientCertificates === 'unverified',
     };
   }
 

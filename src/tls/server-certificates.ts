@@ -1,7 +1,7 @@
 /**
  * TLS of a listener: which certificate a client gets, and whether it must present its own. RFC 8446, RFC 6066 section 3.
  */
-import { X509Certificate } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import {
   createSecureContext,
   type SecureContext,
@@ -20,11 +20,17 @@ export interface ListenerTls {
   readonly certificates: readonly [ServerCertificate, ...ServerCertificate[]];
   readonly protocols: readonly Protocol[];
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
-  /** Authorities of client certificates, PEM; undefined: the listener requests none. */
+  /** Authorities of client certificates, PEM; undefined without a client certificate, or where none is verified. */
   readonly clientCa: string | undefined;
-  /** Is a client without a valid certificate refused? */
-  readonly clientsNeedOne: boolean;
+  readonly clientCertificates: ClientCertificates;
 }
+
+/**
+ * What a listener asks of its clients. `none`: nothing. `required`: a certificate of its authorities. `optional`: the same, or
+ * none, or another, which counts as none. `unverified`: any or none; the handshake proves that the client has its key, and
+ * that alone is known of it.
+ */
+export type ClientCertificates = 'none' | 'required' | 'optional' | 'unverified';
 
 /** Names of ALPN (RFC 7301), the preferred one first. */
 export const PROTOCOLS = ['h2', 'http/1.1'] as const;
@@ -43,13 +49,13 @@ export class ListenerCertificates {
 
   /** For the server's construction. */
   options(handshakeTimeoutMs: number): TlsOptions {
-    const { clientCa, clientsNeedOne } = this.#tls;
+    const { clientCertificates } = this.#tls;
     return {
       ...this.contextOptions,
       handshakeTimeout: handshakeTimeoutMs,
       ALPNProtocols: [...this.#tls.protocols],
-      requestCert: clientCa !== undefined,
-      rejectUnauthorized: clientsNeedOne,
+      requestCert: clientCertificates !== 'none',
+      rejectUnauthorized: clientCertificates === 'required',
       SNICallback: (name, done) => done(null, this.#contextFor(name)),
     };
   }
@@ -82,5 +88,12 @@ function contextOptionsOf(
   { minVersion, clientCa }: ListenerTls,
   { cert, key }: ServerCertificate,
 ): SecureContextOptions {
-  return { cert, key, minVersion, ...(clientCa !== undefined && { ca: clientCa }) };
+  return {
+    cert,
+    key,
+    minVersion,
+    // A client could change its certificate in the middle of a connection (RFC 5246 section 7.4.1.1), and cost handshakes.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+    ...(clientCa !== undefined && { ca: clientCa }),
+  };
 }
