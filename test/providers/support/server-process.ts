@@ -6,8 +6,8 @@ import type { Test } from 'tap';
 export interface ServerOptions {
   readonly cwd: string;
   readonly env: Record<string, string>;
-  /** Responds with 2xx as soon as the server is there. */
-  readonly readyUrl: string;
+  /** Responds with 2xx as soon as the server is there; or a function that is true from then on. */
+  readonly readyUrl: string | (() => Promise<boolean>);
 }
 
 /** How often a server that starts is asked whether it is there. */
@@ -53,9 +53,9 @@ export async function startServerProcess(
   }
 }
 
-async function responds(url: string): Promise<boolean> {
+async function responds(url: ServerOptions['readyUrl']): Promise<boolean> {
   try {
-    return (await fetch(url)).ok;
+    return typeof url === 'string' ? (await fetch(url)).ok : await url();
   } catch {
     return false;
   }
