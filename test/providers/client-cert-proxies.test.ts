@@ -38,6 +38,8 @@ interface FrontProxy {
   readonly file: string;
   readonly text: () => string;
   readonly command: (file: string) => readonly string[];
+  /** The proxy forwards itself, and asks this dialect of decisions. */
+  readonly dialect?: 'ext_authz';
 }
 
 interface EnvoyConfiguration {
@@ -77,6 +79,17 @@ function envoyWith(filters: readonly object[]): string {
   return stringify(document);
 }
 
+/** The Envoy of docs/forward-auth.md, with TLS, and with the one key that tells the gateway of certificates. */
+function askingEnvoy(): string {
+  const asks = ({ text }: { text: string }): boolean => /^static_resources[^]*envoy_grpc/.test(text);
+  const document = parse(blocksOf('forward-auth.md').find(asks)?.text ?? '') as EnvoyConfiguration;
+  const [chain] = document.static_resources.listeners[0].filter_chains;
+  chain.transport_socket = TLS_CONTEXT;
+  const [filter] = chain.filters[0].typed_config.http_filters as [{ typed_config: object }];
+  Object.assign(filter.typed_config, { include_peer_certificate: true });
+  return stringify(document);
+}
+
 const envoyCommand = (file: string): string[] => [
   ...[envoy(), '-c', file, '--use-dynamic-base-id', '--log-level', 'error', '--concurrency', '1'],
 ];
@@ -99,6 +112,13 @@ const PROXIES: Record<string, FrontProxy> = {
     file: 'envoy.yaml',
     text: () => envoyWith((parse(printed('envoy.yaml')) as { http_filters: object[] }).http_filters),
     command: envoyCommand,
+  },
+  'Envoy by ext_authz': {
+    skip: noEnvoy,
+    file: 'envoy.yaml',
+    text: askingEnvoy,
+    command: envoyCommand,
+    dialect: 'ext_authz',
   },
 };
 
@@ -134,13 +154,31 @@ async function play(
     listeners: [object];
   };
   const gateway = await startGateway(t, {
-    listeners: [{ ...listeners[0], port: 0 }],
+    listeners: [
+      proxy.dialect
+        ? {
+            host: '127.0.0.1',
+            port: 0,
+            serve: 'decisions',
+            dialect: proxy.dialect,
+            trusted_peers: ['127.0.0.1'],
+          }
+        : { ...listeners[0], port: 0 },
+    ],
     routes: [{ name: 'all', match: {}, upstream: 'u', auth: { mode: 'none' } }],
     upstreams: { u: { targets: [upstream.url] } },
   });
   const port = await freePort();
   const file = join(folder, proxy.file);
-  writeFileSync(file, withReplacements(proxy.text(), { '8080': String(gateway.port), '8000': String(port) }));
+  writeFileSync(
+    file,
+    withReplacements(
+      proxy.text(),
+      proxy.dialect
+        ? { '8090': String(gateway.port), '3000': new URL(upstream.url).port, '8080': String(port) }
+        : { '8080': String(gateway.port), '8000': String(port) },
+    ),
+  );
   const certificates = { ca: readFileSync(authority.ca), servername: HOST };
   const ask = async (options: ConnectionOptions, ...fields: string[]) => {
     const socket = connect({ host: '127.0.0.1', port, ...certificates, ...options });
