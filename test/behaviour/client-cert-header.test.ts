@@ -6,6 +6,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import t from 'tap';
 import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts';
+import { explain } from '../../src/explain/explain.ts';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
 import { send } from '../support/client.ts';
 import { recordedCertificates } from '../support/client-certificates.ts';
@@ -217,6 +218,24 @@ t.test('Client-Cert', { skip: noOpenssl }, async (t) => {
       }
     },
   );
+
+  t.test('M1 F1 explain believes the header of an imagined request from the same peers', async (t) => {
+    const { loaded } = await start(BELIEVED);
+    const known = (peer: string) =>
+      seen.during(() =>
+        explain(
+          loaded,
+          {
+            ...{ method: 'GET', scheme: 'http', target: '/', token: undefined, peer },
+            headers: ['Host', 'a.example', 'Client-Cert', good],
+          },
+          { online: false, nowMs: undefined },
+        ),
+      );
+    t.equal(await known('127.0.0.1'), alice);
+    t.equal(await known('::ffff:127.0.0.1'), alice);
+    t.equal(await known('127.0.0.2'), undefined);
+  });
 
   t.test('M1 a change of the header’s peers needs a restart, as other keys of listeners do', async (t) => {
     const gateway = await start(BELIEVED);
