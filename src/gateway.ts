@@ -24,7 +24,6 @@
 import type { Clock } from './clock.ts';
 import { GatewayError } from './errors.ts';
 import { allowsPreflight, preflightHeaders, preflightMethod } from './http/cors.ts';
-import type { ClientCertificate } from './http/client-cert-header.ts';
 import type { RequestHead } from './http/request-head.ts';
 import { orElse, whenReady, type MaybePromise } from './maybe-promise.ts';
 import type { Policy, Route } from './policy.ts';
@@ -50,8 +49,6 @@ import type { TokenCaller, TokenVerifier } from './token/token-verifier.ts';
 export interface RequestContext extends TokenCaller, ExchangeIds, Holder {
   /** The client's end of the connection. */
   readonly connection: ClientEnd;
-  /** The client's certificate, of which a token may ask (rule M1). Reading it costs time, so ask only then. */
-  clientCertificate(): ClientCertificate;
   /** The route is known: from now on responses to the request, refusals too, carry the CORS headers of the route. */
   matched(route: Route): void;
 }

@@ -10,10 +10,10 @@ import { HeaderKind } from './header-names.ts';
 import { valuesOf, type RequestHead } from './request-head.ts';
 
 /**
- * The thumbprint; `malformed` where a believed proxy says something that is not exactly one certificate, and the request
- * must be refused; undefined where there is none. No thumbprint is as short as `malformed`.
+ * The thumbprint; undefined where there is none; null where a believed proxy says something that is not exactly one
+ * certificate, and a request that needs one must be refused.
  */
-export type ClientCertificate = (string & Record<never, never>) | 'malformed' | undefined;
+export type ClientCertificate = string | null | undefined;
 
 /** Of DER. Real certificates have 1 to 4 KiB; those with hundreds of names, more. */
 const MAX_CERTIFICATE_BYTES = 16 * 1024;
@@ -49,7 +49,7 @@ export function readClientCert(values: readonly string[]): ClientCertificate {
   const [value] = values;
   if (value === undefined) return undefined;
   const isSequence = values.length === 1 && value.length >= 2 && value.startsWith(':') && value.endsWith(':');
-  return isSequence ? ofBase64(value.slice(1, -1)) : 'malformed';
+  return isSequence ? ofBase64(value.slice(1, -1)) : null;
 }
 
 /** One PEM block with one line break, or none, behind its last line. */
@@ -64,9 +64,9 @@ const MAX_ESCAPED_CHARACTERS = 4 * MAX_BASE64_CHARACTERS;
  */
 export function readEscapedPem(escaped: string): ClientCertificate {
   if (escaped === '') return undefined;
-  if (escaped.length > MAX_ESCAPED_CHARACTERS) return 'malformed';
+  if (escaped.length > MAX_ESCAPED_CHARACTERS) return null;
   const [, lines] = PEM.exec(unescaped(escaped)) ?? [];
-  return lines === undefined ? 'malformed' : ofBase64(lines.replaceAll('\n', ''));
+  return lines === undefined ? null : ofBase64(lines.replaceAll('\n', ''));
 }
 
 /** Empty where it is no percent-encoding. */
@@ -79,12 +79,10 @@ function unescaped(text: string): string {
 }
 
 function ofBase64(base64: string): ClientCertificate {
-  if (base64 === '' || base64.length > MAX_BASE64_CHARACTERS) return 'malformed';
+  if (base64 === '' || base64.length > MAX_BASE64_CHARACTERS) return null;
   // Node also decodes base64url, missing padding, white space and bits behind the last byte: none of these comes out again.
   const der = Buffer.from(base64, 'base64');
-  return der.toString('base64') === base64 && isOneCertificate(der)
-    ? certificateThumbprint(der)
-    : 'malformed';
+  return der.toString('base64') === base64 && isOneCertificate(der) ? certificateThumbprint(der) : null;
 }
 
 /** Exactly one certificate, in DER: the reader also takes PEM, and ignores what is behind the certificate. */

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import t from 'tap';
+import type { ClientCertificate } from '../../src/http/client-cert-header.ts';
 import { ConfigurationError, parseConfiguration } from '../../src/config/load.ts';
 import { explain } from '../../src/explain/explain.ts';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
@@ -60,14 +61,14 @@ t.test('Client-Cert', { skip: noOpenssl }, async (t) => {
 
   t.test('M1 F1 from its peers the header is the certificate, and ends at the gateway', async (t) => {
     const gateway = await start({ ...BELIEVED, protocols: ['h2c', 'http/1.1'] });
-    const rows: [name: string, headers: string[], certificate: string | undefined][] = [
+    const rows: [name: string, headers: string[], certificate: ClientCertificate][] = [
       ['one', ['Client-Cert', good], alice],
       ['none', [], undefined],
-      ['two', ['Client-Cert', good, 'Client-Cert', good], 'malformed'],
-      ['two, one of them empty', ['Client-Cert', good, 'client-cert', ''], 'malformed'],
-      ['a list', ['Client-Cert', `${good}, ${good}`], 'malformed'],
-      ['an empty one', ['Client-Cert', ''], 'malformed'],
-      ['percent-encoded PEM', ['Client-Cert', encodeURIComponent(pem)], 'malformed'],
+      ['two', ['Client-Cert', good, 'Client-Cert', good], null],
+      ['two, one of them empty', ['Client-Cert', good, 'client-cert', ''], null],
+      ['a list', ['Client-Cert', `${good}, ${good}`], null],
+      ['an empty one', ['Client-Cert', ''], null],
+      ['percent-encoded PEM', ['Client-Cert', encodeURIComponent(pem)], null],
       ['with its chain', ['Client-Cert', good, 'Client-Cert-Chain', `${good}, ${good}`], alice],
       ['in other spellings', ['Client_Cert', good, 'Client.Cert', good], undefined],
       ['beside another spelling', ['Client_Cert', 'x', 'Client-Cert', good], alice],
@@ -146,7 +147,7 @@ t.test('Client-Cert', { skip: noOpenssl }, async (t) => {
       const believing = await start({ ...BELIEVED, tls: TLS });
       t.equal(await over(believing, ['Client-Cert', good]), alice);
       t.equal(await over(believing, []), undefined);
-      t.equal(await over(believing, ['Client-Cert', 'x']), 'malformed');
+      t.equal(await over(believing, ['Client-Cert', 'x']), null);
       const others = await start({ ...ELSEWHERE, tls: TLS });
       t.equal(await over(others, ['Client-Cert', good]), ofProxy);
       t.equal(await over(others, ['Client-Cert', 'x']), ofProxy);
@@ -201,7 +202,7 @@ t.test('Client-Cert', { skip: noOpenssl }, async (t) => {
       t.equal((await check(attribute, {})).known, undefined);
       t.equal((await check(attribute, forged)).known, undefined, 'the header of a client is none');
       t.equal((await check(attribute, {}, pem)).known, alice, 'PEM without a sign that had to be encoded');
-      t.equal((await check(attribute, {}, encodeURIComponent(pem + pem))).known, 'malformed');
+      t.equal((await check(attribute, {}, encodeURIComponent(pem + pem))).known, null);
       const { removed } = await check(attribute, forged);
       for (const name of ['client-cert', 'client-cert-chain', 'client_cert', 'client.cert.chain'])
         t.ok(removed.includes(name), name);
@@ -209,7 +210,7 @@ t.test('Client-Cert', { skip: noOpenssl }, async (t) => {
       for (const raw of [false, true]) {
         t.equal((await check(header, { headers: ['Client-Cert', good], raw })).known, alice);
         const twice = { headers: ['Client-Cert', good, 'Client-Cert', good], raw };
-        t.equal((await check(header, twice)).known, 'malformed', 'Envoy joins them, or leaves them apart');
+        t.equal((await check(header, twice)).known, null, 'Envoy joins them, or leaves them apart');
         t.equal(
           (await check(header, { raw }, escaped)).known,
           undefined,

@@ -2,7 +2,12 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { clientCertificateOf, readClientCert, readEscapedPem } from '../../src/http/client-cert-header.ts';
+import {
+  clientCertificateOf,
+  readClientCert,
+  readEscapedPem,
+  type ClientCertificate,
+} from '../../src/http/client-cert-header.ts';
 import { HeaderTable } from '../../src/http/header-names.ts';
 import { readHead, type RequestHead } from '../../src/http/request-head.ts';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
@@ -32,7 +37,7 @@ t.test('M1 the certificate that a proxy tells of', { skip: noOpenssl }, async (t
     const bytes = new X509Certificate(readFileSync(large.cert)).raw;
     t.ok(bytes.length > 8_000);
     t.type(readClientCert([`:${bytes.toString('base64')}:`]), 'string');
-    t.not(readClientCert([`:${bytes.toString('base64')}:`]), 'malformed', 'a certificate with many names');
+    t.not(readClientCert([`:${bytes.toString('base64')}:`]), null, 'a certificate with many names');
   });
 
   t.test('M1 none is none', async (t) => {
@@ -89,7 +94,7 @@ t.test('M1 the certificate that a proxy tells of', { skip: noOpenssl }, async (t
       '1 MB behind a certificate': [`:${Buffer.concat([der, Buffer.alloc(750_000)]).toString('base64')}:`],
       'Envoy’s X-Forwarded-Client-Cert': [`Hash=${'a'.repeat(64)};Cert="${encodeURIComponent(pem)}"`],
     };
-    for (const [name, values] of Object.entries(rows)) t.equal(readClientCert(values), 'malformed', name);
+    for (const [name, values] of Object.entries(rows)) t.equal(readClientCert(values), null, name);
   });
 
   t.test('M1 of an attribute: percent-encoded PEM with one certificate', async (t) => {
@@ -115,13 +120,13 @@ t.test('M1 the certificate that a proxy tells of', { skip: noOpenssl }, async (t
         `-----BEGIN CERTIFICATE-----\n${'a'.repeat(1_000_000)}\n-----END CERTIFICATE-----\n`,
       ),
     };
-    for (const [name, text] of Object.entries(rows)) t.equal(readEscapedPem(text), 'malformed', name);
+    for (const [name, text] of Object.entries(rows)) t.equal(readEscapedPem(text), null, name);
   });
 
   t.test(`M1 random changes of a good header never give another thumbprint (seed ${SEED})`, async (t) => {
     const random = new SeededRandom(SEED);
     const signs = [...':;,= +/-_%"\0\t', ...base64.slice(0, 40)];
-    const allowed = new Set(['malformed', thumbprint]);
+    const allowed = new Set<ClientCertificate>([null, thumbprint]);
     let malformed = 0;
     for (let run = 0; run < RUNS; run++) {
       const at = random.below(good.length + 1);
@@ -131,13 +136,13 @@ t.test('M1 the certificate that a proxy tells of', { skip: noOpenssl }, async (t
       const read = readClientCert([changed]);
       if (changed === good) continue;
       // A change in the middle gives other bytes: where they are still a certificate, it is one of its own.
-      const expected = new Set([...allowed]);
+      const expected = new Set(allowed);
       if (/^:[A-Za-z0-9+/]+={0,2}:$/.test(changed)) {
         const bytes = Buffer.from(changed.slice(1, -1), 'base64');
         if (!bytes.equals(der)) expected.delete(thumbprint);
         expected.add(createHash('sha256').update(bytes).digest('base64url'));
       } else expected.delete(thumbprint);
-      if (read === 'malformed') malformed++;
+      if (read === null) malformed++;
       if (read === undefined || !expected.has(read)) t.fail(`${JSON.stringify(changed)} is ${String(read)}`);
     }
     t.ok(malformed > RUNS / 10, `${malformed} were malformed`);
@@ -161,9 +166,9 @@ t.test('M1 the certificate that a proxy tells of', { skip: noOpenssl }, async (t
     t.equal(clientCertificateOf(headOf('Client-Cert', good), true, unasked), thumbprint);
     t.equal(clientCertificateOf(headOf('CLIENT-CERT', good), true, unasked), thumbprint);
     t.equal(clientCertificateOf(headOf(), true, unasked), undefined);
-    t.equal(clientCertificateOf(headOf('Client-Cert', 'x'), true, unasked), 'malformed');
+    t.equal(clientCertificateOf(headOf('Client-Cert', 'x'), true, unasked), null);
     const twice = headOf('Client-Cert', good, 'client-cert', good);
-    t.equal(clientCertificateOf(twice, true, unasked), 'malformed');
+    t.equal(clientCertificateOf(twice, true, unasked), null);
     for (const alias of ['Client_Cert', 'Client.Cert', 'CLIENT_CERT', 'Client-Cert-Chain', 'X-Client-Cert'])
       t.equal(clientCertificateOf(headOf(alias, good), true, unasked), undefined, alias);
     t.equal(clientCertificateOf(headOf('Client-Cert', good), false, seen), 'of the connection');
