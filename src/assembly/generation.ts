@@ -178,14 +178,8 @@ export class Generation {
   }
 
   /** Who receives the requests of a listener. */
-  site({
-    serve,
-    dialect,
-    trusted_peers,
-    https_port,
-    public_url,
-    client_cert_header,
-  }: ListenerConfiguration): HandlerSite {
+  site(listener: ListenerConfiguration): HandlerSite {
+    const { serve, dialect, trusted_peers, https_port, public_url, client_cert_header } = listener;
     const { streams, log, clock, isReady } = this.lasting;
     const shared = {
       gateway: this.#gateway,
