@@ -8,7 +8,7 @@ export function ruleIds(): string[] {
   return [...readFileSync(RULE_BOOK, 'utf8').matchAll(/^\| ([A-Z]\d{1,2}) \|/gm)].map(([, id = '']) => id);
 }
 
-const ID = /\b[JKBIDMVHFACG]\d{1,2}\b/g;
+const ID = /\b[JKBIDMPVHFACG]\d{1,2}\b/g;
 
 /**
  * The ids that a source file cites: after "Rule", "Rules" or "rule" in its comments, and at the start of the name of a
@@ -18,13 +18,13 @@ export function citedIds(text: string): string[] {
   const inComments = [
     ...text.matchAll(/\b[Rr]ules?[ \n*/]+((?:[A-Z]\d{1,2}(?:,? and |, | to |[ \n*/]+)?)+)/g),
   ];
-  const inNames = [...text.matchAll(/['"`]((?:[JKBIDMVHFACG]\d{1,2} )+)/g)];
+  const inNames = [...text.matchAll(/['"`]((?:[JKBIDMPVHFACG]\d{1,2} )+)/g)];
   return [...inComments, ...inNames].flatMap(([, ids = '']) => ids.match(ID) ?? []);
 }
 
 /** The ids at the start of the names of tests and of rows of tables. */
 export function idsOfTests(text: string): string[] {
-  return [...text.matchAll(/['"`]((?:[JKBIDMVHFACG]\d{1,2} )+)/g)].flatMap(
+  return [...text.matchAll(/['"`]((?:[JKBIDMPVHFACG]\d{1,2} )+)/g)].flatMap(
     ([, ids = '']) => ids.match(ID) ?? [],
   );
 }
