@@ -2,9 +2,10 @@
  * Signs the gateway's assertions about callers (RFC 7519, RFC 8037, RFC 7518 section 3.4). Their `typ` is their
  * own, and the verifiers here refuse it: an assertion is never an access token.
  */
-import { createPrivateKey, createPublicKey, hash, randomUUID, sign, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomUUID, sign, type KeyObject } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { JsonObject, JsonValue } from '../token/claims.ts';
+import { keyThumbprint } from '../token/key-thumbprint.ts';
 import { toJson } from '../token/strict-json.ts';
 import { scopesText } from './identity-value.ts';
 import { PublishedKeys } from './published-keys.ts';
@@ -144,14 +145,9 @@ function importSigningKey(jwk: unknown): SigningKey {
       ...publicJwk,
       alg: algorithm,
       use: 'sig',
-      kid: typeof kid === 'string' ? kid : thumbprint(publicJwk),
+      kid: typeof kid === 'string' ? kid : keyThumbprint(publicJwk),
     },
   };
-}
-
-/** RFC 7638: the digest of the required members, in their alphabetical order. */
-function thumbprint({ crv, kty, x, y }: Readonly<Record<string, unknown>>): string {
-  return hash('sha256', JSON.stringify({ crv, kty, x, y }), 'base64url');
 }
 
 function encode(value: JsonObject): string {
