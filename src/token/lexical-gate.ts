@@ -36,16 +36,35 @@ const MAX_KEY_ID_CHARACTERS = 128;
  * @throws GatewayError 401 `malformed` for what is a JWT but not well-formed
  */
 export function readJwt(token: string): JwtText | undefined {
-  const jws = readJws(token);
+  return readJwtWith(readHeader, token);
+}
+
+/**
+ * The same with another reader of headers, which may keep what it knows of them.
+ *
+ * @param headerOf takes the first segment, as parseHeader does
+ */
+export function readJwtWith<H extends JwsHeader>(
+  headerOf: (segment: string) => H | undefined,
+  token: string,
+): (H & JwtText) | undefined {
+  const jws = readJwsWith(headerOf, token);
   return jws && { ...jws, claims: strictObject(jws.payload) };
 }
 
 /** The same, whatever the payload is. */
 export function readJws(token: string): JwsText | undefined {
+  return readJwsWith(readHeader, token);
+}
+
+function readJwsWith<H extends JwsHeader>(
+  headerOf: (segment: string) => H | undefined,
+  token: string,
+): (H & JwsText) | undefined {
   const firstDot = token.indexOf('.');
   const lastDot = token.lastIndexOf('.');
   if (firstDot < 0 || firstDot === lastDot || token.indexOf('.', firstDot + 1) !== lastDot) return undefined;
-  const header = readHeader(token.slice(0, firstDot));
+  const header = headerOf(token.slice(0, firstDot));
   if (header === undefined) return undefined;
   const payload = canonicalBytes(token.slice(firstDot + 1, lastDot));
   const signature = canonicalBytes(token.slice(lastDot + 1));
@@ -70,7 +89,8 @@ export function isMisspeltJwt(token: string): boolean {
   return !isJwe || !parts.every((part) => canonicalBytes(part) !== undefined);
 }
 
-interface JwsHeader {
+/** What the first segment says. */
+export interface JwsHeader {
   readonly header: JsonObject;
   readonly algorithm: string;
   readonly keyId: string | undefined;
@@ -81,13 +101,23 @@ const knownHeaders = new Map<string, JwsHeader>();
 const MAX_KNOWN_HEADERS = 256;
 const MAX_KNOWN_HEADER_CHARACTERS = 512;
 
+function readHeader(segment: string): JwsHeader | undefined {
+  const known = knownHeaders.get(segment);
+  if (known !== undefined) return known;
+  const read = parseHeader(segment);
+  if (read !== undefined && segment.length <= MAX_KNOWN_HEADER_CHARACTERS) {
+    // A flood of made-up headers empties the list now and then, and never makes it grow.
+    if (knownHeaders.size >= MAX_KNOWN_HEADERS) knownHeaders.clear();
+    knownHeaders.set(segment, read);
+  }
+  return read;
+}
+
 /**
  * @returns undefined where the segment is no JSON object with `alg`
  * @throws GatewayError 401 `malformed`
  */
-function readHeader(segment: string): JwsHeader | undefined {
-  const known = knownHeaders.get(segment);
-  if (known !== undefined) return known;
+export function parseHeader(segment: string): JwsHeader | undefined {
   // Loosely at first: what any JOSE library might take for a JWT must pass the gate or go nowhere.
   const header = looseHeader(segment);
   if (header === undefined) return undefined;
@@ -99,13 +129,7 @@ function readHeader(segment: string): JwsHeader | undefined {
   }
   // No extension is understood here, so any that claims to be critical makes the token unusable; b64 is one.
   if (Object.hasOwn(header, 'crit') || Object.hasOwn(header, 'b64')) throw invalidToken('malformed');
-  const read = { header, algorithm, keyId };
-  if (segment.length <= MAX_KNOWN_HEADER_CHARACTERS) {
-    // A flood of made-up headers empties the list now and then, and never makes it grow.
-    if (knownHeaders.size >= MAX_KNOWN_HEADERS) knownHeaders.clear();
-    knownHeaders.set(segment, read);
-  }
-  return read;
+  return { header, algorithm, keyId };
 }
 
 /** The decoded segment, or undefined where it is not its own re-encoding. */

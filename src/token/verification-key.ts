@@ -31,7 +31,7 @@ const PUBLIC_KEY_TYPES: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP', 'AKP
  * @param accepted the algorithms that the issuer's configuration allows
  * @returns the key, or a fixed text that says why it cannot be used
  */
-function importKey(
+export function importKey(
   jwk: Readonly<Record<string, unknown>>,
   accepted: readonly SignatureAlgorithm[],
 ): VerificationKey | string {
