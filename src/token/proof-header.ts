@@ -79,7 +79,7 @@ function base64urlLength(bytes: number): number {
   return Math.ceil((bytes * 4) / 3);
 }
 
-/** About 4 KB each, with their key. */
+/** About 5 KB each, with their key. */
 const MAX_RECENT = 2_000;
 /** That of a key of 4096 bits has some 1,100. */
 const MAX_SEGMENT_CHARACTERS = 2_048;

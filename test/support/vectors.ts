@@ -14,6 +14,11 @@ export const vectorsMissing: string | false = existsSync(folder)
   ? false
   : `no test vectors in ${folder}: get C2SP/wycheproof, ietf-jose/cookbook and nst/JSONTestSuite, and set SALLYPORT_VECTORS`;
 
+/** The same for one file: the example of RFC 9449 (figures 8, 9, 13 and 14) is dpop/rfc9449-example.json. */
+export function vectorMissing(file: string): string | false {
+  return existsSync(join(folder, file)) ? false : vectorsMissing || `no ${file} in ${folder}`;
+}
+
 export function readVectors<T>(file: string): T {
   return JSON.parse(readFileSync(join(folder, file), 'utf8')) as T;
 }
