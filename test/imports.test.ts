@@ -69,7 +69,7 @@ t.test('a package that does outside work is imported in one place only', async (
     '@bufbuild/protobuf': /^$/,
     '@bufbuild/protobuf/wire': /^http\/protobuf\.ts$/,
     undici: /^(?:token\/authorization-server-client|cli\/admin-client)\.ts$/,
-    'node:sqlite': /^revocation\/sqlite-store\.ts$/,
+    'node:sqlite': /^revocation\/sqlite-database\.ts$/,
     'lru-cache': /^token\/token-caches\.ts$/,
     zod: /^(?:config|admin)\//,
     yaml: /^config\//,

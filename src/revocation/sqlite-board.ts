@@ -1,6 +1,7 @@
-/** The board in the file of the SQLite store. Pure statements: the store runs them. */
+/** The board in the file of the SQLite store. */
 import type { Clock } from '../clock.ts';
 import { BOX_KEPT_MS, HEARTBEAT_KEPT_MS, type FleetBoard, type Heartbeat } from './fleet-board.ts';
+import type { SqliteDatabase } from './sqlite-database.ts';
 
 export const BOARD_SCHEMA = `
   CREATE TABLE IF NOT EXISTS gateway (
@@ -16,27 +17,20 @@ export const BOARD_SCHEMA = `
   ) STRICT;
 `;
 
-/** The database of the store. */
-export interface SqliteAccess {
-  readonly all: <T>(sql: string, ...parameters: (string | number)[]) => T[];
-  readonly run: (sql: string, ...parameters: (string | number)[]) => void;
-  readonly transaction: <T>(work: () => T) => T;
-}
-
 export class SqliteBoard implements FleetBoard {
-  readonly #database: SqliteAccess;
+  readonly #database: SqliteDatabase;
   readonly #clock: Clock;
 
-  constructor(database: SqliteAccess, clock: Clock) {
+  constructor(database: SqliteDatabase, clock: Clock) {
     this.#database = database;
     this.#clock = clock;
   }
 
   async beat(id: string, text: string): Promise<void> {
-    const { run, transaction } = this.#database;
-    transaction(() => {
-      run('DELETE FROM gateway WHERE at_ms < ?', this.#nowMs() - HEARTBEAT_KEPT_MS);
-      run('INSERT OR REPLACE INTO gateway VALUES (?, ?, ?)', id, this.#nowMs(), text);
+    const database = this.#database;
+    database.transaction(() => {
+      database.run('DELETE FROM gateway WHERE at_ms < ?', this.#nowMs() - HEARTBEAT_KEPT_MS);
+      database.run('INSERT OR REPLACE INTO gateway VALUES (?, ?, ?)', id, this.#nowMs(), text);
     });
   }
 
@@ -55,10 +49,10 @@ export class SqliteBoard implements FleetBoard {
   }
 
   async put(box: string, text: string): Promise<void> {
-    const { run, transaction } = this.#database;
-    transaction(() => {
-      run('DELETE FROM box WHERE at_ms < ?', this.#nowMs() - BOX_KEPT_MS);
-      run('INSERT INTO box (name, at_ms, text) VALUES (?, ?, ?)', box, this.#nowMs(), text);
+    const database = this.#database;
+    database.transaction(() => {
+      database.run('DELETE FROM box WHERE at_ms < ?', this.#nowMs() - BOX_KEPT_MS);
+      database.run('INSERT INTO box (name, at_ms, text) VALUES (?, ?, ?)', box, this.#nowMs(), text);
     });
   }
 

@@ -2,11 +2,11 @@
  * Revocations in an SQLite file: the embedded store. It survives a restart, and several gateways on one host
  * may share it.
  */
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { Clock } from '../clock.ts';
 import { pageOf, parseCursor } from './list-cursor.ts';
 import { pause } from './abortable-delay.ts';
 import { BOARD_SCHEMA, SqliteBoard } from './sqlite-board.ts';
+import { SqliteDatabase } from './sqlite-database.ts';
 import { entryOf, SCHEMA, type Row } from './sqlite-schema.ts';
 import { formatVersion, nextVersion, parseVersion, type RevocationMark, type Version } from './mark.ts';
 import { mergedMark, renewedExpiry, restoredEntry, revise } from './merge-rules.ts';
@@ -32,21 +32,14 @@ const ANNOUNCEMENT_KEPT_MS = 3_600_000;
 export class SqliteStore implements RevocationStore {
   readonly kind = 'sqlite';
   readonly board: SqliteBoard;
-  readonly #database: DatabaseSync;
+  readonly #database: SqliteDatabase;
   readonly #clock: Clock;
-  readonly #statements = new Map<string, StatementSync>();
 
   /** @throws Error where the file cannot be opened or is no database */
   constructor(file: string, clock: Clock) {
     this.#clock = clock;
-    this.#database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
-    this.#database.exec(SCHEMA + BOARD_SCHEMA);
-    const access = {
-      all: <T>(sql: string, ...parameters: SQLInputValue[]) => this.#all<T>(sql, ...parameters),
-      run: (sql: string, ...parameters: SQLInputValue[]) => this.#run(sql, ...parameters),
-      transaction: <T>(work: () => T) => this.#transaction(work),
-    };
-    this.board = new SqliteBoard(access, clock);
+    this.#database = new SqliteDatabase(file, BUSY_TIMEOUT_MS, SCHEMA + BOARD_SCHEMA);
+    this.board = new SqliteBoard(this.#database, clock);
   }
 
   async nowMs(): Promise<number> {
@@ -54,8 +47,8 @@ export class SqliteStore implements RevocationStore {
   }
 
   async revoke(request: RevocationRequest): Promise<Revoked> {
-    return this.#transaction(() => {
-      this.#run('DELETE FROM revocation WHERE expires_at < ?', this.#nowSeconds());
+    return this.#database.transaction(() => {
+      this.#database.run('DELETE FROM revocation WHERE expires_at < ?', this.#nowSeconds());
       const current = this.#entry(request.id);
       const { entry, created, changed } = revise(current, request, this.#nowSeconds());
       return { entry: changed || !current ? this.#put(entry) : current, created, changed };
@@ -63,7 +56,7 @@ export class SqliteStore implements RevocationStore {
   }
 
   async renew(id: string, lifeSeconds: number): Promise<RevocationMark | undefined> {
-    return this.#transaction(() => {
+    return this.#database.transaction(() => {
       const current = this.#entry(id);
       const expiresAt = renewedExpiry(current, lifeSeconds, this.#nowSeconds());
       return current && expiresAt !== undefined ? this.#put({ ...current, expiresAt }) : undefined;
@@ -71,7 +64,7 @@ export class SqliteStore implements RevocationStore {
   }
 
   async undo(id: string): Promise<RevocationMark | undefined> {
-    return this.#transaction(() => {
+    return this.#database.transaction(() => {
       const current = this.#live(id);
       return current && this.#put({ ...current, revoked: false });
     });
@@ -84,7 +77,7 @@ export class SqliteStore implements RevocationStore {
   async list({ cursor, limit, subject }: ListQuery): Promise<Page> {
     const filter = subject === undefined ? '' : "AND kind = 'subject' AND value = ?";
     const after = parseCursor(cursor);
-    const rows = this.#all(
+    const rows = this.#database.all<Row>(
       `SELECT * FROM revocation WHERE revoked = 1 AND expires_at >= ? AND (created_at, id) < (?, ?) ${filter}
        ORDER BY created_at DESC, id DESC LIMIT ?`,
       this.#nowSeconds(),
@@ -98,9 +91,9 @@ export class SqliteStore implements RevocationStore {
 
   async announce(text: string): Promise<void> {
     const nowMs = Math.floor(this.#clock.nowMs());
-    this.#transaction(() => {
-      this.#run('DELETE FROM announcement WHERE at_ms < ?', nowMs - ANNOUNCEMENT_KEPT_MS);
-      this.#run('INSERT INTO announcement (at_ms, text) VALUES (?, ?)', nowMs, text);
+    this.#database.transaction(() => {
+      this.#database.run('DELETE FROM announcement WHERE at_ms < ?', nowMs - ANNOUNCEMENT_KEPT_MS);
+      this.#database.run('INSERT INTO announcement (at_ms, text) VALUES (?, ?)', nowMs, text);
     });
   }
 
@@ -111,7 +104,11 @@ export class SqliteStore implements RevocationStore {
   async *snapshot(): AsyncGenerator<readonly RevocationMark[]> {
     let after = '';
     for (;;) {
-      const rows = this.#all('SELECT * FROM revocation WHERE id > ? ORDER BY id LIMIT ?', after, BATCH_ROWS);
+      const rows = this.#database.all<Row>(
+        'SELECT * FROM revocation WHERE id > ? ORDER BY id LIMIT ?',
+        after,
+        BATCH_ROWS,
+      );
       if (rows.length === 0) return;
       const marks = rows.map(entryOf);
       yield marks;
@@ -126,20 +123,23 @@ export class SqliteStore implements RevocationStore {
     let toldAtMs = -Infinity;
     while (!signal.aborted) {
       const askedAtMs = this.#clock.monotonicMs();
-      const dataVersion = this.#all<{ data_version: number }>('PRAGMA data_version')[0]?.data_version;
+      const dataVersion = this.#database.all<{ data_version: number }>('PRAGMA data_version')[0]
+        ?.data_version;
       // data_version tells of other connections only; what this one wrote is asked for at every heartbeat.
       const due = askedAtMs - toldAtMs >= HEARTBEAT_MS;
       if (dataVersion !== seenDataVersion || due) {
         seenDataVersion = dataVersion;
-        const marks = this.#all(
-          `SELECT * FROM revocation WHERE (version_time_ms, version_counter) > (?, ?)
+        const marks = this.#database
+          .all<Row>(
+            `SELECT * FROM revocation WHERE (version_time_ms, version_counter) > (?, ?)
            ORDER BY version_time_ms, version_counter LIMIT ?`,
-          last.timeMs,
-          last.counter,
-          BATCH_ROWS,
-        ).map(entryOf);
+            last.timeMs,
+            last.counter,
+            BATCH_ROWS,
+          )
+          .map(entryOf);
         last = marks.at(-1)?.version ?? last;
-        const news = this.#all<{ number: number; text: string }>(
+        const news = this.#database.all<{ number: number; text: string }>(
           'SELECT number, text FROM announcement WHERE number > ? ORDER BY number LIMIT ?',
           heard,
           BATCH_ROWS,
@@ -162,7 +162,7 @@ export class SqliteStore implements RevocationStore {
   }
 
   async merge(marks: readonly RevocationMark[]): Promise<void> {
-    this.#transaction(() => {
+    this.#database.transaction(() => {
       for (const mark of marks) {
         const current = this.#entry(mark.id);
         const merged = current ? mergedMark(current, mark) : mark;
@@ -180,25 +180,13 @@ export class SqliteStore implements RevocationStore {
     return Math.floor(this.#clock.nowMs() / 1000);
   }
 
-  #transaction<T>(work: () => T): T {
-    this.#database.exec('BEGIN IMMEDIATE');
-    try {
-      const result = work();
-      this.#database.exec('COMMIT');
-      return result;
-    } catch (error) {
-      this.#database.exec('ROLLBACK');
-      throw error;
-    }
-  }
-
   #put(entry: Omit<RevocationEntry, 'version'>): RevocationEntry {
     return this.#write({ ...entry, version: nextVersion(this.#lastVersion(), this.#clock.nowMs()) });
   }
 
   #write(entry: RevocationEntry): RevocationEntry {
     const { id, revoked, target, issuedBefore, expiresAt, createdAt, createdBy, reason, version } = entry;
-    this.#run(
+    this.#database.run(
       'INSERT OR REPLACE INTO revocation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
       id,
       revoked ? 1 : 0,
@@ -217,41 +205,27 @@ export class SqliteStore implements RevocationStore {
   }
 
   #lastVersion(): { timeMs: number; counter: number } {
-    const row = this.#all(
+    const row = this.#database.all<Row>(
       'SELECT * FROM revocation ORDER BY version_time_ms DESC, version_counter DESC LIMIT 1',
     )[0];
     return { timeMs: row?.version_time_ms ?? 0, counter: row?.version_counter ?? 0 };
   }
 
   #lastAnnouncement(): number {
-    return this.#all<{ last: number | null }>('SELECT MAX(number) AS last FROM announcement')[0]?.last ?? 0;
+    return (
+      this.#database.all<{ last: number | null }>('SELECT MAX(number) AS last FROM announcement')[0]?.last ??
+      0
+    );
   }
 
   #entry(id: string): RevocationEntry | undefined {
-    const row = this.#all('SELECT * FROM revocation WHERE id = ?', id)[0];
+    const row = this.#database.all<Row>('SELECT * FROM revocation WHERE id = ?', id)[0];
     return row && entryOf(row);
   }
 
   #live(id: string): RevocationEntry | undefined {
     const entry = this.#entry(id);
     return entry?.revoked === true && entry.expiresAt >= this.#nowSeconds() ? entry : undefined;
-  }
-
-  #statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (!statement) {
-      statement = this.#database.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  #all<T = Row>(sql: string, ...parameters: SQLInputValue[]): T[] {
-    return this.#statement(sql).all(...parameters) as T[];
-  }
-
-  #run(sql: string, ...parameters: SQLInputValue[]): void {
-    this.#statement(sql).run(...parameters);
   }
 }
 

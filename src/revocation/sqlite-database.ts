@@ -1,0 +1,54 @@
+/**
+ * A connection to an SQLite file, with its prepared statements. Synchronous.
+ *
+ * The only file that imports node:sqlite.
+ */
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+
+export class SqliteDatabase {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  /**
+   * @param busyMs how long a statement waits, and with it the process, while another process writes
+   * @throws Error where the file cannot be opened or is no database
+   */
+  constructor(file: string, busyMs: number, schema: string) {
+    this.#database = new DatabaseSync(file, { timeout: busyMs });
+    this.#database.exec(schema);
+  }
+
+  all<T>(sql: string, ...parameters: SQLInputValue[]): T[] {
+    return this.#statement(sql).all(...parameters) as T[];
+  }
+
+  /** @returns how many rows it has changed */
+  run(sql: string, ...parameters: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...parameters).changes);
+  }
+
+  transaction<T>(work: () => T): T {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.#database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
