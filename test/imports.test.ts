@@ -47,6 +47,7 @@ const FLOORS = [
   ['policy.ts'],
   ['identity'],
   ['token'],
+  ['replay'],
   ['revocation'],
   ['server'],
   ['dns', 'http', 'tls'],

@@ -259,7 +259,8 @@ export class Instance {
     this.#lasting.seen.stop();
     await this.view.stop();
     forwarder.close();
-    await Promise.all([this.admin.close(), this.#lasting.store.close(), this.#lasting.client.close()]);
+    const { store, place, client } = this.#lasting;
+    await Promise.all([this.admin.close(), store.close(), place.replay.close(), client.close()]);
   }
 
   /** It is not ready from now on. */

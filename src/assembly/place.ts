@@ -7,14 +7,18 @@ import type { LocalSeen } from '../admin/seen-api.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { MarkTable } from '../revocation/mark-table.ts';
+import type { ReplayStore } from '../replay/replay-store.ts';
 import type { RevocationMark } from '../revocation/mark.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { SocketHandle } from '../server/shared-sockets.ts';
 import type { KeySetFactory } from './issuer-key-sets.ts';
+import { openReplayStore } from './replay-store.ts';
 import { openStore } from './revocation-store.ts';
 
 export interface Place {
   readonly store: RevocationStore;
+  /** Which proofs were used. */
+  readonly replay: ReplayStore;
   /** Of the view; undefined: a table of its own. */
   readonly marks?: MarkTable;
   /** Undefined: it fetches the keys, and shares them with no other process. */
@@ -43,5 +47,11 @@ export interface Overview {
 
 /** @throws ConfigurationError where the revocation store cannot be opened */
 export function alone(loaded: LoadedConfiguration, clock: Clock): Place {
-  return { store: openStore(loaded, clock), serves: true, administers: true, workers: 1 };
+  return {
+    store: openStore(loaded, clock),
+    replay: openReplayStore(loaded, clock),
+    serves: true,
+    administers: true,
+    workers: 1,
+  };
 }

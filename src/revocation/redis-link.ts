@@ -34,11 +34,21 @@ export class RedisLink {
     this.#clock = clock;
   }
 
-  /** Runs a command on the connection that all commands share. It waits a moment for one that is being made. */
-  async run<T>(command: Command<T>): Promise<T> {
+  /**
+   * Runs a command on the connection that all commands share. It waits a moment for one that is being made.
+   *
+   * @param limitMs for both together: a request waits for it. The connection is given up then.
+   */
+  async run<T>(command: Command<T>, limitMs?: number): Promise<T> {
     const connection = (this.#connection ??= this.#open());
     const { redis, ready } = connection;
     try {
+      if (limitMs !== undefined)
+        return await this.#within(
+          limitMs,
+          ready.then(() => command(redis)),
+          () => this.#giveUp(connection),
+        );
       await ready;
       return await command(redis);
     } catch (error) {

@@ -58,6 +58,16 @@ export interface MemberReport {
   readonly in_flight: number;
 }
 
+/** A proof that a worker has seen. */
+export interface ProofUse {
+  readonly namespace: string;
+  readonly id: string;
+  readonly ttlMs: number;
+}
+
+/** Was it the first use of it? Or why that is not known. */
+export type ProofOutcome = boolean | { readonly failed: string; readonly code: string | undefined };
+
 /** What a worker is asked for. */
 export interface WorkerCalls {
   /** Builds the gateway, and begins to follow the list and the keys. Gives the problems of the configuration. */
@@ -101,6 +111,8 @@ export interface PrimaryCalls {
   readonly renew: Call<{ readonly id: string; readonly lifeSeconds: number }, RevocationMark | undefined>;
   readonly undo: Call<string, RevocationMark | undefined>;
   readonly merge: Call<readonly RevocationMark[], void>;
+  /** Proofs of one turn of a worker. Gives what each came to, in their order. */
+  readonly firstUses: Call<readonly ProofUse[], readonly ProofOutcome[]>;
   /** What the last fetch of this key set came to, once there was one. */
   readonly keySet: Call<string, KeySetNews>;
   /** Has the set fetched as soon as the cooldown permits. Gives how many fetches have begun; undefined: it is down. */

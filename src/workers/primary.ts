@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { Instance } from '../assembly/instance.ts';
 import { openAddress } from '../assembly/open-address.ts';
 import type { Reloadable } from '../assembly/reloader.ts';
+import { openReplayStore } from '../assembly/replay-store.ts';
 import { openStore } from '../assembly/revocation-store.ts';
 import type { Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
@@ -16,6 +17,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { WorkersOverview } from './overview.ts';
 import { SharedKeys } from './shared-keys.ts';
 import { SharedList } from './shared-list.ts';
+import { SharedReplay } from './shared-replay.ts';
 import { configurationOf } from './shares.ts';
 import { WorkerPool } from './worker-pool.ts';
 import type { WorkerLink, WorkerProcess } from './worker-link.ts';
@@ -58,10 +60,11 @@ export class Primary implements Reloadable {
       changed: (changes) => links().forEach((link) => link.tell('changes', changes)),
     });
     const keys = new SharedKeys(clock, (told) => all((link) => link.mustDo('keys', told)));
+    const replay = new SharedReplay(openReplayStore(loaded, clock));
     this.#pool = new WorkerPool({
       count,
       startProcess,
-      handlers: { ...list.handlers, ...keys.handlers },
+      handlers: { ...list.handlers, ...keys.handlers, ...replay.handlers },
       configuration: (id) => configurationOf(this.#loaded, id, count, this.#logKey),
       settled: async () => {
         await this.#reloading;
@@ -72,6 +75,7 @@ export class Primary implements Reloadable {
     const overview: { current?: WorkersOverview } = {};
     this.#instance = new Instance(loaded, log, clock, undefined, {
       store: list.store,
+      replay: replay.store,
       marks: list.marks,
       keySetOf: keys.keySetOf,
       serves: false,

@@ -7,6 +7,7 @@ import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts'
 import type { SocketHandle } from '../server/shared-sockets.ts';
 import { describeError, type Log } from '../telemetry/logger.ts';
 import { offerMetrics, type Tracing } from '../telemetry/trace-context.ts';
+import { AskedReplayStore } from './asked-replay-store.ts';
 import type { PrimaryCalls, UpstreamReport, WorkerCalls, WorkerReport } from './calls.ts';
 import { Channel, type Handlers, type Pipe } from './channel.ts';
 import { CopiedKeySet } from './copied-key-set.ts';
@@ -96,6 +97,7 @@ export class Worker {
   #place(store: CopiedStore): Place {
     return {
       store,
+      replay: new AskedReplayStore(this.#primary),
       serves: true,
       administers: false,
       workers: 1,
