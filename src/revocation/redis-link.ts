@@ -106,14 +106,19 @@ export class RedisLink {
   /** Not even the end of a connection that is being made ends the wait for it: only the clock does. */
   async #within<T>(limitMs: number, response: Promise<T>, tooLate: () => void): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const cancel = this.#clock.after(limitMs, () => {
+    let isDone = false;
+    const giveUp = (): void => {
+      if (isDone) return;
       tooLate();
       reject(new Error('Redis did not respond in time'));
-    });
+    };
+    // This process may have stood still itself: responses that have arrived meanwhile are read first.
+    const cancel = this.#clock.after(limitMs, () => void setImmediate(giveUp));
     response.then(resolve, reject);
     try {
       return await promise;
     } finally {
+      isDone = true;
       cancel();
     }
   }
