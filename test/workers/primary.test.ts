@@ -257,3 +257,10 @@ t.test('what workers have seen is told as one, and a worker that does not say is
     sessions: [{ first_seen: 20 }],
   });
 });
+
+t.test('D14 all workers of a primary ask one memory of used proofs', async (t) => {
+  const { worker } = await start(t);
+  const use = { namespace: 'dpop', id: 'a', ttlMs: 60_000 };
+  t.strictSame(await worker(1).primary.call('firstUses', [use, use]), [true, false]);
+  t.strictSame(await worker(2).primary.call('firstUses', [use, { ...use, id: 'b' }]), [false, true]);
+});
