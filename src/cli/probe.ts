@@ -110,10 +110,14 @@ async function redis(location: RedisLocation): Promise<Probed> {
     const risks = [
       ...(persistent
         ? []
-        : ['Redis keeps nothing on disk: a restart of it forgets revocations; set appendonly yes']),
+        : [
+            'Redis keeps nothing on disk: a restart of it forgets revocations and used proofs; set appendonly yes',
+          ]),
       ...(evictionPolicy === 'noeviction'
         ? []
-        : [`Redis may evict revocations (maxmemory-policy ${evictionPolicy}); set noeviction`]),
+        : [
+            `Redis may evict revocations and used proofs (maxmemory-policy ${evictionPolicy}); set noeviction`,
+          ]),
     ];
     return {
       what,
