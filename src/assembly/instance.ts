@@ -229,6 +229,7 @@ export class Instance {
     }
     this.admin.update(next.adminParts);
     if (this.#lasting.place.administers) this.#certificates.use(loaded.configuration);
+    this.#lasting.place.replay.resize(loaded.configuration.dpop.remembered.entries);
     before.retire(next);
   }
 

@@ -8,20 +8,13 @@ import { RedisReplayStore } from '../replay/redis-replay-store.ts';
 import type { ReplayStore } from '../replay/replay-store.ts';
 import { SqliteReplayStore } from '../replay/sqlite-replay-store.ts';
 
-/**
- * Nothing is opened before the first proof.
- *
- * @param entries how many a store in memory holds
- */
-export function openReplayStore(
-  { configuration, folder }: LoadedConfiguration,
-  clock: Clock,
-  entries?: number,
-): ReplayStore {
+/** Nothing is opened before the first proof. */
+export function openReplayStore({ configuration, folder }: LoadedConfiguration, clock: Clock): ReplayStore {
   const { store } = configuration.revocation;
+  const { entries } = configuration.dpop.remembered;
   const location = redisLocation(configuration.revocation);
   if (location) return new RedisReplayStore(location, clock);
   if (typeof store !== 'string') throw new TypeError('unknown kind of revocation store');
   if (store === 'memory:') return new MemoryReplayStore(clock, entries);
-  return new SqliteReplayStore(resolve(folder, store.slice('sqlite:'.length)), clock);
+  return new SqliteReplayStore(resolve(folder, store.slice('sqlite:'.length)), clock, entries);
 }

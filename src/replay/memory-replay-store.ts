@@ -14,7 +14,7 @@ const FORGOTTEN_PER_CALL = 2;
 
 export class MemoryReplayStore implements ReplayStore {
   readonly #clock: Clock;
-  readonly #entries: number;
+  #entries: number;
   /**
    * The second in which an id ends, rounded up, on the monotonic clock: a wall clock that is set forward forgets nothing. Whole
    * seconds: small integers take no memory of their own.
@@ -50,6 +50,10 @@ export class MemoryReplayStore implements ReplayStore {
     table.set(key, end);
     this.#keysOf(end).push(key);
     return true;
+  }
+
+  resize(entries: number): void {
+    this.#entries = entries;
   }
 
   async close(): Promise<void> {

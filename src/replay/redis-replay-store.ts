@@ -34,6 +34,10 @@ export class RedisReplayStore implements ReplayStore {
     }
   }
 
+  resize(): void {
+    // Redis counts bytes, of all that it has.
+  }
+
   async close(): Promise<void> {
     this.#link.close();
   }

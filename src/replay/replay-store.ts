@@ -15,6 +15,8 @@ export interface ReplayStore {
    * @throws ReplayStoreFull; any other Error when the store is unavailable; RangeError where ttlMs is no number
    */
   firstUse(namespace: string, id: string, ttlMs: number): Promise<boolean>;
+  /** How many it may hold from now on, where it counts them. Redis has a limit of its own (`maxmemory`). */
+  resize(entries: number): void;
   close(): Promise<void>;
 }
 

@@ -9,7 +9,7 @@ import { pause } from '../revocation/abortable-delay.ts';
 import { SqliteDatabase } from '../revocation/sqlite-database.ts';
 import { Batch, type Outcome } from './batch.ts';
 import { ReplayStoreFull, type ReplayStore } from './replay-store.ts';
-import { keptMs, RESPONSE_MS } from './used-proofs.ts';
+import { DEFAULT_ENTRIES, keptMs, RESPONSE_MS } from './used-proofs.ts';
 
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
@@ -21,11 +21,15 @@ const SCHEMA = `
     PRIMARY KEY (namespace, id)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS used_proof_end ON used_proof (ends_at_ms);
+  CREATE TABLE IF NOT EXISTS used_proof_count (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL) STRICT;
+  INSERT OR IGNORE INTO used_proof_count VALUES (1, 0);
 `;
-/** Changes the row of an id whose time is over: it counts as new. */
-const REMEMBER = `
-  INSERT INTO used_proof VALUES (?, ?, ?)
-  ON CONFLICT (namespace, id) DO UPDATE SET ends_at_ms = excluded.ends_at_ms WHERE ends_at_ms <= ?`;
+/** A row with its time over is replaced: its id counts as new. */
+const REMEMBER = 'INSERT OR REPLACE INTO used_proof VALUES (?, ?, ?)';
+const FIND = 'SELECT ends_at_ms AS endsAtMs FROM used_proof WHERE namespace = ? AND id = ?';
+// To count a million rows takes a part of a second: their number is written down.
+const COUNT = 'SELECT count FROM used_proof_count';
+const SET_COUNT = 'UPDATE used_proof_count SET count = ?';
 const FORGET = `
   DELETE FROM used_proof WHERE (namespace, id) IN
     (SELECT namespace, id FROM used_proof WHERE ends_at_ms <= ? ORDER BY ends_at_ms LIMIT ?)`;
@@ -46,18 +50,25 @@ interface Use {
 export class SqliteReplayStore implements ReplayStore {
   readonly #file: string;
   readonly #clock: Clock;
+  #entries: number;
   readonly #batch = new Batch<Use, boolean>((uses) => this.#remember(uses));
   readonly #closing = new AbortController();
   /** Opened by the first call: a gateway without proofs needs none. */
   #database: SqliteDatabase | undefined;
 
-  constructor(file: string, clock: Clock) {
+  /** @param entries beyond which it is full */
+  constructor(file: string, clock: Clock, entries = DEFAULT_ENTRIES) {
     this.#file = file;
     this.#clock = clock;
+    this.#entries = entries;
   }
 
   async firstUse(namespace: string, id: string, ttlMs: number): Promise<boolean> {
     return this.#batch.ask({ namespace, id, lifeMs: keptMs(ttlMs) });
+  }
+
+  resize(entries: number): void {
+    this.#entries = entries;
   }
 
   async close(): Promise<void> {
@@ -85,10 +96,18 @@ export class SqliteReplayStore implements ReplayStore {
     const database = (this.#database ??= new SqliteDatabase(this.#file, 0, SCHEMA));
     const nowMs = Math.floor(this.#clock.nowMs());
     return database.transaction(() => {
-      database.run(FORGET, nowMs, FORGOTTEN_PER_CALL * uses.length);
-      return uses.map(({ namespace, id, lifeMs }) => ({
-        value: database.run(REMEMBER, namespace, id, nowMs + lifeMs, nowMs) === 1,
-      }));
+      const before = database.all<{ count: number }>(COUNT)[0]?.count ?? 0;
+      let count = before - database.run(FORGET, nowMs, FORGOTTEN_PER_CALL * uses.length);
+      const outcomes = uses.map(({ namespace, id, lifeMs }): Outcome<boolean> => {
+        const [known] = database.all<{ endsAtMs: number }>(FIND, namespace, id);
+        if (known && known.endsAtMs > nowMs) return { value: false };
+        if (!known && count >= this.#entries) return { error: new ReplayStoreFull() };
+        if (!known) count++;
+        database.run(REMEMBER, namespace, id, nowMs + lifeMs);
+        return { value: true };
+      });
+      if (count !== before) database.run(SET_COUNT, count);
+      return outcomes;
     });
   }
 }

@@ -15,7 +15,7 @@ export const DEFAULT_ENTRIES = 1_000_000;
  * little slow, would still accept it.
  */
 export const MIN_KEPT_MS = 1_000;
-/** Redis takes no other number. Some 285 years: nobody configures a proof that lives so long. */
+/** Redis takes no other number. Some 285 years. */
 const MAX_KEPT_MS = 9_000_000_000_000;
 
 /** The store is asked on the way of a request: it decides within this time, or counts as unavailable. */

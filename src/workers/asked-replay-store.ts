@@ -21,6 +21,10 @@ export class AskedReplayStore implements ReplayStore {
     return this.#batch.ask({ namespace, id, ttlMs: keptMs(ttlMs) });
   }
 
+  resize(): void {
+    // The primary has the same configuration.
+  }
+
   async close(): Promise<void> {
     // The channel is the process's.
   }

@@ -17,6 +17,10 @@ t.test('D14 a full memory refuses, and never forgets a proof that could pass aga
   for (let each = 0; each < 1_000; each++)
     t.equal(await store.firstUse(DPOP, idOf(each), 60_000), false, 'what it knows it still tells');
   t.equal(store.size, 1_000);
+  store.resize(1_001);
+  t.equal(await store.firstUse(DPOP, idOf(1_050), 60_000), true, 'a reload may give it more room');
+  await t.rejects(store.firstUse(DPOP, idOf(1_051), 60_000), ReplayStoreFull);
+  store.resize(1_000);
 
   clock.advance(12_000);
   let taken = 0;

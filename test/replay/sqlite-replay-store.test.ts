@@ -131,6 +131,30 @@ t.test('D14 rows whose time is over are removed a few at a time, and become fewe
   t.match(plan?.['detail'], /used_proof_end/, 'they are found without looking at the others');
 });
 
+t.test('D14 a full table refuses, whichever process has filled it, and forgets none early', async (t) => {
+  const file = fileFor(t);
+  const { store, clock } = open(t, file);
+  const other = new SqliteReplayStore(file, clock, 100);
+  t.teardown(() => other.close());
+  const offer = (to: SqliteReplayStore, name: string, lifeMs: number): Promise<(boolean | 'full')[]> =>
+    Promise.all(
+      Array.from({ length: 60 }, (_, each) =>
+        to.firstUse(DPOP, `${name} ${each}`, lifeMs).catch((error: unknown) => {
+          if (error instanceof ReplayStoreFull) return 'full' as const;
+          throw error;
+        }),
+      ),
+    );
+  t.strictSame(new Set(await offer(store, 'a', 5_000)), new Set([true]));
+  t.equal((await offer(other, 'b', 60_000)).filter((each) => each === true).length, 40);
+  t.strictSame(new Set(await offer(other, 'a', 60_000)), new Set([false]), 'what it knows it still tells');
+  t.strictSame(new Set(await offer(other, 'c', 60_000)), new Set(['full']));
+  other.resize(105);
+  t.equal((await offer(other, 'c', 60_000)).filter((each) => each === true).length, 5);
+  clock.advance(6_000);
+  t.strictSame(new Set(await offer(other, 'd', 60_000)), new Set([true]), 'those of `a` have made room');
+});
+
 t.test('D14 a proof that was accepted is remembered by the gateway that starts next', async (t) => {
   const file = fileFor(t);
   const before = open(t, file).store;

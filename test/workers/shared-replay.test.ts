@@ -30,7 +30,7 @@ function join(store: ReplayStore): { worker: AskedReplayStore; lose: () => void;
 }
 
 function fails(error: Error): ReplayStore {
-  return { firstUse: () => Promise.reject(error), close: async () => undefined };
+  return { firstUse: () => Promise.reject(error), resize: () => undefined, close: async () => undefined };
 }
 
 /** Until what was sent has arrived. */
@@ -78,7 +78,11 @@ t.test('D14 what the store of the primary rejects, the worker rejects, each proo
 });
 
 t.test('D14 a primary that says nothing, or is gone, is not waited for', async (t) => {
-  const silent: ReplayStore = { firstUse: () => new Promise(() => undefined), close: async () => undefined };
+  const silent: ReplayStore = {
+    firstUse: () => new Promise(() => undefined),
+    resize: () => undefined,
+    close: async () => undefined,
+  };
   const stuck = join(silent).worker;
   const waiting = stuck.firstUse(DPOP, 'a', LIFE_MS);
   waiting.catch(() => undefined);
