@@ -170,6 +170,7 @@ export class Gateway {
       });
     };
     const permit = (possessed: PossessedToken): AuthorizedRequest => {
+      if (possessed.token?.binding) observer.possessed(exchange);
       exchange.enter('check_revocation');
       unrevoked = checkRevocation(revocations, possessed, route, policy.maxViewAgeMs);
 

@@ -14,9 +14,8 @@ import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.
 import type { Clock } from '../clock.ts';
 import { configurationHash } from '../config/configuration-hash.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { offeredOverTls, protocolsOf } from '../config/listener-protocols.ts';
 import { sessionOptions } from '../config/sessions-schema.ts';
-import { listenerTls, strictTransportSecurity } from '../config/tls-schema.ts';
+import { listenerTls } from '../config/tls-schema.ts';
 import { decisionSite } from '../handlers/decision-handler.ts';
 import { extAuthzSite } from '../handlers/ext-authz-handler.ts';
 import { Gateway } from '../gateway.ts';
@@ -25,14 +24,15 @@ import { InFlightLimiter, type InFlight } from '../handlers/in-flight-limiter.ts
 import { Issuers, type IssuerParts } from './issuers.ts';
 import type { KeyReports } from './key-reports.ts';
 import type { KeyRefresh } from '../admin/key-refresh.ts';
+import type { ListenerConfiguration } from './listener-options.ts';
 import type { Place } from './place.ts';
-import type { ListenerOptions } from '../server/listener.ts';
 import type { LiveStreams } from '../handlers/live-streams.ts';
 import { LogoutHandler, type LogoutEndpoint, type LogoutObserver } from '../handlers/logout-handler.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from '../policy.ts';
 import type { MeasuredConfiguration } from './connection-metrics.ts';
 import { issuerObserver, logoutObserver } from './instrumentation.ts';
+import { proofsOf } from './proofs.ts';
 import { openForwarder } from './open-forwarder.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
@@ -79,8 +79,6 @@ export interface Lasting {
   readonly place: Place;
 }
 
-export type ListenerConfiguration = LoadedConfiguration['configuration']['listeners'][number];
-
 export class Generation {
   readonly loaded: LoadedConfiguration;
   readonly policy: Policy;
@@ -117,6 +115,11 @@ export class Generation {
     this.#gateway = new Gateway({
       policy: this.policy,
       verifiers: this.issuers.verifiersOf(this.policy),
+      proofs: proofsOf(configuration, {
+        replay: lasting.place.replay,
+        clock,
+        count: (result) => void metrics.proofs.child(result).value++,
+      }),
       revocations: view,
       signer: this.signer,
       observer: this.#observer,
@@ -155,26 +158,6 @@ export class Generation {
     const { logoutEndpoints } = this.issuers;
     const observer = logouts(this.loaded, this.lasting, logoutEndpoints);
     return new LogoutHandler(logoutEndpoints, this.#revoker, this.#audit, observer);
-  }
-
-  listenerOptions(listener: ListenerConfiguration): ListenerOptions {
-    const { host, port, reuse_port, tls } = listener;
-    const { limits, timeouts } = this.loaded.configuration;
-    return {
-      host,
-      port,
-      reusePort: reuse_port,
-      tls: tls && listenerTls(tls, offeredOverTls(listener)),
-      protocols: protocolsOf(listener),
-      // Without TLS the clients of HTTP/2 are mostly proxies, for which the fields must be counted.
-      countsFields: tls?.http2_strict_fields ?? true,
-      strictTransportSecurity: tls && strictTransportSecurity(tls),
-      uriBytes: limits.uri_bytes,
-      headerBytes: limits.header_bytes,
-      connections: limits.connections,
-      headersTimeoutMs: timeouts.headers,
-      idleTimeoutMs: timeouts.idle,
-    };
   }
 
   /** Who receives the requests of a listener. */

@@ -12,6 +12,7 @@ import type { Configuration } from '../config/schema.ts';
 import { restartProblems } from '../config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
 import { InFlight } from '../handlers/in-flight-limiter.ts';
+import { listenerOptions } from './listener-options.ts';
 import { lastingParts } from './lasting.ts';
 import { Listener } from '../server/listener.ts';
 import { openAddress } from './open-address.ts';
@@ -76,7 +77,8 @@ export class Instance {
     const generation = new Generation(loaded, this.#lasting);
     this.#generation = generation;
     this.listeners = (place.serves ? configuration.listeners : []).map(
-      (options) => new Listener(generation.listenerOptions(options), generation.site(options), clock),
+      (options) =>
+        new Listener(listenerOptions(options, loaded.configuration), generation.site(options), clock),
     );
     this.#certificates = new CertificateWatch(clock, log.logger);
     if (place.administers) this.#certificates.use(configuration);
@@ -225,7 +227,7 @@ export class Instance {
     next.takeOver(before);
     for (const [index, listener] of this.listeners.entries()) {
       const options = loaded.configuration.listeners[index];
-      if (options) listener.update(next.listenerOptions(options), next.site(options));
+      if (options) listener.update(listenerOptions(options, next.loaded.configuration), next.site(options));
     }
     this.admin.update(next.adminParts);
     if (this.#lasting.place.administers) this.#certificates.use(loaded.configuration);

@@ -1,6 +1,6 @@
 /** The shape of `dpop` in the configuration file: how proofs of possession are checked (RFC 9449). Pure. */
 import { z } from 'zod';
-import { PROOF_ALGORITHMS } from '../token/algorithms.ts';
+import { DEFAULT_PROOF_ALGORITHMS, PROOF_ALGORITHMS } from '../token/algorithms.ts';
 import { duration, positiveCount, positiveDuration, text, whenStale } from './scalars.ts';
 
 const nonces = z.strictObject({
@@ -22,7 +22,7 @@ export const dpop = z
     algorithms: z
       .array(z.enum(PROOF_ALGORITHMS, `must be one of ${PROOF_ALGORITHMS.join(', ')}`))
       .min(1)
-      .prefault(['ES256', 'PS256', 'RS256', 'EdDSA', 'Ed25519'])
+      .prefault([...DEFAULT_PROOF_ALGORITHMS])
       .describe('Signature algorithms of proofs. Challenges name them.'),
     max_age: positiveDuration
       .prefault('60s')
@@ -49,7 +49,7 @@ export const dpop = z
         entries: positiveCount
           .prefault(1_000_000)
           .describe(
-            'Largest number of used proofs that the stores memory: and sqlite: keep. When it is reached, proofs are refused with 503; none is forgotten early.',
+            'Largest number of used proofs that the stores memory: and sqlite: keep, of some 180 bytes each. When it is reached, proofs are refused with 503; none is forgotten early.',
           ),
         per_key: positiveCount
           .prefault(10_000)

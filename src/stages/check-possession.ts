@@ -28,9 +28,11 @@ export interface ProvenRequest {
   readonly whenReplayUnknown: 'deny' | 'allow';
 }
 
-/** The nonce that the client should use from now on; undefined where it need not change. */
 export interface AcceptedProof {
+  /** The nonce that the client should use from now on; undefined where it need not change. */
   readonly nextNonce: string | undefined;
+  /** It is not known whether it was used before, and the route says to let requests pass then. */
+  readonly failedOpen: boolean;
 }
 
 /** Checks proofs, each of which passes once. */
@@ -61,9 +63,12 @@ type PossessionRules = Pick<Route, 'senderConstrained' | 'whenReplayUnknown' | '
 class PossessedToken {
   declare protected readonly made: 'by checkPossession';
   readonly token: AuthenticToken | undefined;
+  /** Whether its proof was used before is not known, and the route says to let requests pass then. */
+  readonly failedOpen: boolean;
 
-  constructor(token: AuthenticToken | undefined) {
+  constructor(token: AuthenticToken | undefined, failedOpen = false) {
     this.token = token;
+    this.failedOpen = failedOpen;
   }
 }
 export type { PossessedToken };
@@ -102,9 +107,9 @@ export function checkPossession(
   if (scheme !== 'DPoP' || !proofs || senderConstrained === undefined) throw sentWithoutProof(issuerName);
   const url = urlOfRequest(head, publicUrl, holder.publicUrl, holder.connection.peerIsTrusted);
   const request = { method: head.method, url, accessToken, keyThumbprint, whenReplayUnknown };
-  const passed = ({ nextNonce }: AcceptedProof): PossessedToken => {
+  const passed = ({ nextNonce, failedOpen }: AcceptedProof): PossessedToken => {
     if (nextNonce !== undefined) holder.offerNonce(nextNonce);
-    return new PossessedToken(token);
+    return new PossessedToken(token, failedOpen);
   };
   const offering = (error: unknown): never => {
     const nonce = proofs.nonce(nowMs);

@@ -21,7 +21,7 @@ export interface Revocations {
 class UnrevokedToken {
   declare protected readonly made: 'by checkRevocation';
   readonly token: AuthenticToken | undefined;
-  /** The list was too old to know, and the route says to let requests pass then. */
+  /** The list, or that of used proofs, was too old to know, and the route says to let requests pass then. */
   readonly failedOpen: boolean;
 
   constructor(token: AuthenticToken | undefined, failedOpen: boolean) {
@@ -43,11 +43,11 @@ export function checkRevocation(
   route: Pick<Route, 'whenStale'>,
   maxViewAgeMs: number,
 ): UnrevokedToken {
-  const { token } = possessed;
+  const { token, failedOpen } = possessed;
   if (!token) return new UnrevokedToken(undefined, false);
   // A token that is known to be revoked stays revoked, however old the list is.
   if (revocations.isRevoked(token.revocable, token.issuedAt)) throw invalidToken('revoked');
   const stale = revocations.ageMs > maxViewAgeMs;
   if (stale && route.whenStale === 'deny') throw unavailable('revocation_unavailable', RETRY_AFTER_SECONDS);
-  return new UnrevokedToken(token, stale);
+  return new UnrevokedToken(token, stale || failedOpen);
 }

@@ -43,6 +43,7 @@ export class Observer {
   readonly #refused: ((error: GatewayError) => void) | undefined;
   readonly #seen: Seen | undefined;
   readonly #verifySeconds: HistogramChild;
+  readonly #possessionSeconds: HistogramChild;
   readonly #authorizeSeconds: HistogramChild;
   readonly #byRoute = new Map<string, RouteMetrics>();
 
@@ -61,6 +62,7 @@ export class Observer {
     this.#log = log;
     this.#tracing = tracing;
     this.#verifySeconds = metrics.authSeconds.child('verify_token');
+    this.#possessionSeconds = metrics.authSeconds.child('check_possession');
     this.#authorizeSeconds = metrics.authSeconds.child('authorize');
   }
 
@@ -82,6 +84,13 @@ export class Observer {
     this.#verifySeconds.observe((nowMs - exchange.timedSinceMs) / 1000);
     exchange.timedSinceMs = nowMs;
     if (token) this.#seen?.verified(token, nowMs, exchange.clientIp);
+  }
+
+  /** Its holder has proved to hold what the token is bound to. */
+  possessed(exchange: Exchange): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#possessionSeconds.observe((nowMs - exchange.timedSinceMs) / 1000);
+    exchange.timedSinceMs = nowMs;
   }
 
   /** The request may pass. What is timed here is revocation and authorization. */

@@ -43,6 +43,13 @@ export const PROOF_ALGORITHMS = [
   'Ed25519',
 ] as const satisfies readonly SignatureAlgorithm[];
 export type ProofAlgorithm = (typeof PROOF_ALGORITHMS)[number];
+export const DEFAULT_PROOF_ALGORITHMS: readonly ProofAlgorithm[] = [
+  'ES256',
+  'PS256',
+  'RS256',
+  'EdDSA',
+  'Ed25519',
+];
 
 /** What a JWK must say to be used with an algorithm. */
 export interface KeyRequirement {
