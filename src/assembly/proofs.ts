@@ -14,7 +14,7 @@ import { ProofVerifier, type AcceptedProof as ValidProof } from '../token/dpop-p
 import { ProofAllowance } from '../token/proof-allowance.ts';
 import { ProofRefused } from '../token/proof-refusal.ts';
 
-/** What became of a proof: the closed list that the metric uses. */
+/** How a proof was judged: the closed list that the metric uses. */
 export const PROOF_RESULTS = [
   'accepted',
   'invalid',

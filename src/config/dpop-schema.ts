@@ -23,7 +23,9 @@ export const dpop = z
       .array(z.enum(PROOF_ALGORITHMS, `must be one of ${PROOF_ALGORITHMS.join(', ')}`))
       .min(1)
       .prefault([...DEFAULT_PROOF_ALGORITHMS])
-      .describe('Signature algorithms of proofs. Challenges name them.'),
+      .describe(
+        'Signature algorithms of proofs. Challenges name them. ES384 and ES512 cost the gateway many times as much as ES256.',
+      ),
     max_age: positiveDuration
       .prefault('60s')
       .describe(

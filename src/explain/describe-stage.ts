@@ -59,7 +59,7 @@ export class StageWords {
       case 'check_possession':
         return token?.binding
           ? `its holder has ${bindingText(token.binding)}`
-          : 'it is bound to nothing: whoever has it may use it';
+          : 'it is bound to nothing: it needs no proof';
       case 'check_revocation':
         return token
           ? `${revocations.asked ? 'not revoked; ' : ''}${revocations.text}`

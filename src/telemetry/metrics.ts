@@ -114,7 +114,7 @@ export class Metrics {
     'Authentication and authorization decisions.',
     ['route', 'issuer', 'decision', 'reason'],
   );
-  readonly proofs = this.#counter('sallyport_dpop_proofs_total', 'DPoP proofs, by what became of them.', [
+  readonly proofs = this.#counter('sallyport_dpop_proofs_total', 'DPoP proofs, by result.', [
     'result',
   ]);
   readonly authSeconds = this.#histogram(

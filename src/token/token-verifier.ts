@@ -26,7 +26,7 @@ export interface AuthenticToken extends CallerFacts {
   readonly clockSkewSeconds: number;
   /** How far ahead of the gateway's clock its issuer's may be. */
   readonly futureIatSeconds: number;
-  /** What its holder must prove to hold; undefined: nothing, whoever has it may use it. */
+  /** What its holder must prove to hold; undefined: nothing, so that it works for every holder. */
   readonly binding: TokenBinding | undefined;
   readonly revocable: RevocableToken;
   /**
