@@ -114,9 +114,7 @@ export class Metrics {
     'Authentication and authorization decisions.',
     ['route', 'issuer', 'decision', 'reason'],
   );
-  readonly proofs = this.#counter('sallyport_dpop_proofs_total', 'DPoP proofs, by result.', [
-    'result',
-  ]);
+  readonly proofs = this.#counter('sallyport_dpop_proofs_total', 'DPoP proofs, by result.', ['result']);
   readonly authSeconds = this.#histogram(
     'sallyport_auth_duration_seconds',
     'Time of each stage of the decision.',
