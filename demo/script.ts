@@ -62,7 +62,8 @@ async function playLogin(servers: StoryParts, transcript: Transcript): Promise<s
     {
       title: 'no token: 401 with the realm',
       status: 401,
-      check: ({ headers }) => headers.get('www-authenticate') === 'Bearer realm="cookie factory"',
+      check: ({ headers }) =>
+        headers.get('www-authenticate') === 'Bearer realm="cookie factory", scope="cookies:read"',
     },
     get(servers, '/cookies'),
   );

@@ -319,7 +319,9 @@ for (const { name, path = '/orders', send: options, status, code, reason, challe
     t.equal(response.status, status);
     t.equal(response.problem.code, code);
     t.equal(response.problem.status, status);
-    t.equal(response.headers['www-authenticate'], challenge);
+    // A 401 says which scopes the route needs.
+    const scopes = status === 401 && path === '/orders' ? ', scope="orders:read"' : '';
+    t.equal(response.headers['www-authenticate'], challenge === undefined ? undefined : challenge + scopes);
     t.equal(response.headers['cache-control'], 'no-store');
     t.match(response.headers['x-request-id'], /^[A-Za-z0-9._-]{1,128}$/);
     t.equal(upstream.seen.length, before, 'the upstream saw nothing');
