@@ -7,7 +7,9 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join, resolve } from 'node:path';
 import t, { type Test } from 'tap';
 import { commandOf, composeFile, ROOT, type Service } from '../support/dockerfile.ts';
+import { until } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
+import { noPrometheus } from '../support/prometheus.ts';
 import {
   healthy,
   noNamespaces,
@@ -64,6 +66,19 @@ class Project {
     });
   }
 
+  /** Starts a program of this machine in the place of a service whose image is not on it. */
+  startHere(name: string, command: readonly string[]): Container {
+    this.#service(name);
+    return startProgram(this.#t, this.#network, command, this.#volumes);
+  }
+
+  /** Where what the service finds at this place is on this machine. */
+  mounted(name: string, place: string): string {
+    const folder = this.#mountsOf(name)[place];
+    if (folder === undefined) throw new Error(`${name} has nothing at ${place}`);
+    return folder;
+  }
+
   /** Starts a service that stays, and waits for its health check. */
   async up(name: string): Promise<Container> {
     const started = this.start(name);
@@ -93,6 +108,31 @@ class Project {
     });
     return Object.fromEntries(pairs);
   }
+}
+
+/** As the image starts it, on another port: here all services have one address, and the admin listener has 9090. */
+async function seenByPrometheus(t: Test, project: Project): Promise<void> {
+  t.match(services['prometheus']?.image, /^prom\/prometheus:/);
+  const url = 'http://127.0.0.1:9091';
+  const prometheus = project.startHere('prometheus', [
+    'prometheus',
+    `--config.file=${project.mounted('prometheus', '/etc/prometheus')}/prometheus.yml`,
+    `--storage.tsdb.path=${temporaryFolder(t)}`,
+    `--web.listen-address=${new URL(url).host}`,
+  ]);
+  const ask = (...question: readonly string[]): Container =>
+    project.startHere('prometheus', ['promtool', 'query', 'instant', url, ...question]);
+  const tells = async (question: string, expected: RegExp): Promise<void> => {
+    let answer = '';
+    await until(async () => {
+      const asked = ask(question);
+      return (await asked.exited) === 0 && expected.test((answer = asked.printed()));
+    });
+    t.match(answer, expected, question);
+  };
+  await tells('up{job="sallyport",instance="gateway:9090"}', /=> 1 @/);
+  await tells('sum(sallyport_http_requests_total)', /=> [1-9]/);
+  t.equal(await prometheus.stop(), 0, prometheus.printed());
 }
 
 /** Some lines of /proc/PID/status. */
@@ -146,6 +186,9 @@ t.test(
       t.match(story.printed(), 'the story went as expected');
       t.match(story.printed(), `http://127.0.0.1:9090/   sign in with ${before[0]?.trim()}`);
     }
+    await t.test('its Prometheus sees the gateway, and knows the rules', { skip: noPrometheus }, (t) =>
+      seenByPrometheus(t, project),
+    );
     const entries = gateway
       .printed()
       .trim()

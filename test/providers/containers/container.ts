@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path';
 import type { Test } from 'tap';
 import { until } from '../../support/gateway.ts';
+import { temporaryFolder } from '../../support/process.ts';
 import { userOf, type Image } from './image.ts';
 
 const NODE = '/nodejs/bin/node';
@@ -84,16 +85,16 @@ export function startContainer(t: Test, network: Network, start: Start): Contain
       MOUNTS: all.map(([to, from]) => `${from}\t${to}`).join('\n'),
     },
   });
-  return watch(t, child);
+  return watch(t, child, () =>
+    Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim()),
+  );
 }
 
-function watch(t: Test, child: ChildProcess): Container {
+function watch(t: Test, child: ChildProcess, pid: () => number): Container {
   let printed = '';
   for (const output of [child.stdout, child.stderr])
     output?.on('data', (chunk: Buffer) => (printed += chunk.toString()));
   const exited = once(child, 'close').then(([code]) => code as number | null);
-  const pid = (): number =>
-    Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim());
   t.teardown(async () => {
     child.kill('SIGKILL');
     await exited;
@@ -121,11 +122,15 @@ function makePlace(place: string, from: string): void {
 
 /** Runs a program of this machine in the network, as an image of others would. */
 export function startProgram(t: Test, network: Network, command: readonly string[], cwd: string): Container {
-  const child = spawn('nsenter', [`--net=/proc/${network.pid}/ns/net`, ...command], {
+  const hosts = join(temporaryFolder(t), 'hosts');
+  writeFileSync(hosts, network.hosts);
+  const script = 'mount --make-rprivate / && mount --bind "$0" /etc/hosts && exec "$@"';
+  const alone = ['unshare', '--mount', 'sh', '-c', script, hosts];
+  const child = spawn('nsenter', [`--net=/proc/${network.pid}/ns/net`, ...alone, ...command], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  return { ...watch(t, child), pid: () => child.pid ?? 0 };
+  return watch(t, child, () => child.pid ?? 0);
 }
 
 /** Asks until the check passes; throws what the container printed if it ends before. */
