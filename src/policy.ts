@@ -83,7 +83,7 @@ export interface Route {
   readonly mode: 'required' | 'optional' | 'none';
   /** Configured names; only tokens of these issuers are accepted. */
   readonly issuers: readonly string[];
-  /** The same for routes with the same issuers. */
+  /** The same for routes with the same issuers and the same resource, and only for them: caches tell them apart by it. */
   readonly issuerSet: string;
   /** A validation service judges tokens of this route: they may have `|`. */
   readonly mayHaveBars: boolean;

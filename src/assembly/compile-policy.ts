@@ -1,11 +1,13 @@
 /** Compiles a configuration into the policy by which requests are decided. Pure. */
 import { identityNames, routeIdentityMap, type MergedIdentityMap } from '../config/identity-map.ts';
-import { isAcceptedByName } from '../config/accepted-by-name.ts';
+import { acceptedIssuers } from '../config/accepted-by-name.ts';
+import { resourceUrlOf } from '../config/protected-resources.ts';
 import type { Configuration, RouteConfiguration } from '../config/schema.ts';
 import type { ChallengeRules } from '../http/challenge.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { corsPolicy } from '../http/cors.ts';
 import { HeaderTable } from '../http/header-names.ts';
+import { metadataUrlOf } from '../http/metadata-url.ts';
 import { templateOf } from '../http/path-template.ts';
 import { IdentityContract, type IdentityHeader } from '../identity/identity-headers.ts';
 import { parseIdentityText } from '../identity/identity-value.ts';
@@ -64,7 +66,7 @@ function compileRoute(
     match,
     upstream: compileUpstream(route, template),
     mode: auth.mode,
-    ...compileIssuers(auth, configuration),
+    ...compileIssuers(route, configuration),
     ...compilePossession(route, configuration),
     challenge: compileChallenge(route, configuration),
     scopes: compileScopes(auth.scopes),
@@ -111,25 +113,22 @@ function compileMatch(match: RouteConfiguration['match']): RouteMatch {
   };
 }
 
-/** Whose tokens the route accepts, and how they are looked at. */
+/** Whose tokens the route accepts, for whom they must be, and how they are looked at. */
 function compileIssuers(
-  { mode, issuers: named, fresh }: RouteConfiguration['auth'],
+  route: RouteConfiguration,
   configuration: Configuration,
-): Pick<Route, 'issuers' | 'issuerSet' | 'mayHaveBars' | 'fresh'> {
-  const issuers = mode === 'none' ? [] : (named ?? jwtIssuers(configuration));
+): Pick<Route, 'issuers' | 'issuerSet' | 'mayHaveBars' | 'fresh' | 'resource'> {
+  const { mode, fresh } = route.auth;
+  const issuers = acceptedIssuers(route.auth, configuration);
+  const resource = resourceUrlOf(route, configuration.listeners)?.href;
+  const names = JSON.stringify([...new Set(issuers)].sort());
   return {
     issuers,
-    issuerSet: `${JSON.stringify([...new Set(issuers)].sort())}${fresh ? ' fresh' : ''}`,
+    issuerSet: [names, ...(fresh ? ['fresh'] : []), ...(resource === undefined ? [] : [resource])].join(' '),
     mayHaveBars: issuers.some((name) => configuration.issuers[name]?.validation !== undefined),
     fresh: mode !== 'none' && fresh,
+    resource,
   };
-}
-
-/** Issuers of opaque tokens are asked only where a route names them, and tokens without `iss` pass only there. */
-function jwtIssuers({ issuers }: Configuration): string[] {
-  return Object.entries(issuers)
-    .filter(([, issuer]) => !isAcceptedByName(issuer))
-    .map(([name]) => name);
 }
 
 /** @param spelling of each name in lower case: the one that the whole gateway uses */
@@ -148,12 +147,11 @@ function compileScopes(scopes: Configuration['routes'][number]['auth']['scopes']
 function compilePossession(
   { auth, public_url: publicUrl, when_replay_unknown: whenReplayUnknown }: RouteConfiguration,
   { dpop }: Configuration,
-): Pick<Route, 'senderConstrained' | 'whenReplayUnknown' | 'publicUrl' | 'resource' | 'stepUp'> {
+): Pick<Route, 'senderConstrained' | 'whenReplayUnknown' | 'publicUrl' | 'stepUp'> {
   return {
     senderConstrained: auth.mode === 'none' ? undefined : auth.sender_constrained,
     whenReplayUnknown: whenReplayUnknown ?? dpop.when_replay_unknown,
     publicUrl,
-    resource: undefined,
     stepUp: compileStepUp(auth),
   };
 }
@@ -166,17 +164,19 @@ function compileStepUp({ acr, max_auth_age: maxAge }: RouteConfiguration['auth']
 
 /** A token that is bound to a certificate comes as Bearer, where clients have certificates. */
 function compileChallenge(
-  { auth }: RouteConfiguration,
+  route: RouteConfiguration,
   { realm, dpop, listeners }: Configuration,
 ): ChallengeRules {
+  const { auth } = route;
   const constrained = auth.sender_constrained;
+  const resource = resourceUrlOf(route, listeners);
   const takesCertificates = listeners.some(({ tls }) => tls?.client_ca !== undefined);
   return {
     realm,
     bearer: constrained !== 'required' || takesCertificates,
     dpopAlgorithms: constrained === undefined ? undefined : dpop.algorithms.join(' '),
     scope: compileScopes(auth.scopes).text,
-    resourceMetadata: undefined,
+    resourceMetadata: resource && metadataUrlOf(resource),
   };
 }
 

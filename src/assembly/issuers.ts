@@ -10,10 +10,11 @@ import { IssuerKeySets, type KeySetParts } from './issuer-key-sets.ts';
 import { jwtPolicy, logoutEndpoint, tenantRule } from './jwt-issuers.ts';
 import type { RevocableIssuer } from '../revocation/entry-life.ts';
 import type { TokenIdentity } from '../revocation/revoker.ts';
-import type { Policy } from '../policy.ts';
+import type { Policy, Route } from '../policy.ts';
 import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
 import { serverAccess } from './server-access.ts';
 import { freshPolicy, tokenStatusSource, opaquePolicy, signersOf } from './opaque-issuers.ts';
+import { audiencesOfResource } from '../token/audience.ts';
 import type { KnownIssuer } from '../token/issuer-spelling.ts';
 import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
 import { FreshTokenVerifier, type FreshSource } from '../token/fresh-token-verifier.ts';
@@ -117,7 +118,7 @@ export class Issuers {
     );
   }
 
-  /** A verifier for each set of issuers that a route of this policy accepts. */
+  /** A verifier for each set of issuers, and resource, that a route of this policy has. */
   verifiersOf(policy: Policy): Map<string, TokenVerifier> {
     return this.#verifiers(policy, { caches: this.#caches, opaque: this.#opaque, fresh: this.#fresh });
   }
@@ -135,36 +136,44 @@ export class Issuers {
     return new Map(
       routes
         .filter(({ mode }) => mode !== 'none')
-        .map(({ issuerSet, issuers, fresh }) => {
-          const verifier = this.#accepting(issuerSet, issuers, stateful);
+        .map((route) => {
+          const { issuerSet, fresh, resource } = route;
+          const verifier = this.#accepting(route, stateful);
           return [
             issuerSet,
-            fresh ? new FreshTokenVerifier(verifier, stateful.fresh, this.#clock) : verifier,
+            fresh ? new FreshTokenVerifier(verifier, stateful.fresh, this.#clock, resource) : verifier,
           ] as const;
         }),
     );
   }
 
   #accepting(
-    issuerSet: string,
-    names: readonly string[],
+    { issuerSet, issuers, resource }: Pick<Route, 'issuerSet' | 'issuers' | 'resource'>,
     { caches, opaque }: StatefulParts,
   ): RouteTokenVerifier {
-    const pick = <T>(from: ReadonlyMap<string, T>): T[] => names.flatMap((name) => from.get(name) ?? []);
+    const pick = <T>(from: ReadonlyMap<string, T>): T[] => issuers.flatMap((name) => from.get(name) ?? []);
+    const jwt = pick(this.#jwt);
     return new RouteTokenVerifier(
       issuerSet,
       caches,
-      pick(this.#jwt),
+      resource === undefined
+        ? jwt
+        : jwt.map((verifier) => this.#forAudiences(verifier, audiencesOfResource(resource))),
       pick(opaque),
       this.#revocable.filter(({ issuer, name }) => issuer !== name),
+      resource,
     );
+  }
+
+  #forAudiences({ policy, keys }: JwtVerifier, audiences: readonly string[]): JwtVerifier {
+    return new JwtVerifier({ ...policy, audiences }, keys, this.#clock);
   }
 
   /** Accepts JWTs of one issuer for another audience than that of the routes; undefined where it issues no JWTs. */
   verifierFor(name: string, audience: string): TokenVerifier | undefined {
     const jwt = this.#jwt.get(name);
     if (!jwt) return undefined;
-    const verifier = new JwtVerifier({ ...jwt.policy, audiences: [audience] }, jwt.keys, this.#clock);
+    const verifier = this.#forAudiences(jwt, [audience]);
     const knownIssuers = this.#revocable.filter((known) => known.name === name);
     return new RouteTokenVerifier(`admin ${audience}`, this.#caches, [verifier], [], knownIssuers);
   }

@@ -1,9 +1,24 @@
-/** Which issuers a route accepts only where it names them. Pure. */
+/** Which issuers a route accepts, and which of them only where it names them. Pure. */
 import { isOpaqueIssuer } from './issuer-schema.ts';
+import type { Configuration, RouteConfiguration } from './schema.ts';
 
 /** Does a route accept its tokens only where it names it? Those of opaque issuers, and those that do not say whose they are. */
 export function isAcceptedByName(
   issuer: Parameters<typeof isOpaqueIssuer>[0] & { readonly no_iss?: unknown },
 ): boolean {
   return isOpaqueIssuer(issuer) || issuer.no_iss === true;
+}
+
+/** Issuers of opaque tokens are asked only where a route names them, and tokens without `iss` pass only there. */
+export function acceptedIssuers(
+  { mode, issuers: named }: Pick<RouteConfiguration['auth'], 'mode' | 'issuers'>,
+  { issuers }: Pick<Configuration, 'issuers'>,
+): readonly string[] {
+  if (mode === 'none') return [];
+  return (
+    named ??
+    Object.entries(issuers)
+      .filter(([, issuer]) => !isAcceptedByName(issuer))
+      .map(([name]) => name)
+  );
 }

@@ -8,7 +8,7 @@ import { invalidToken, unavailable } from '../errors.ts';
 import { whenReady, type MaybePromise } from '../maybe-promise.ts';
 import { satisfies, type ClaimRule } from './claim-rules.ts';
 import { claimAt, scopesIn, textOf, type ClaimPath, type JsonObject } from './claims.ts';
-import { audienceOf } from './jwt-verifier.ts';
+import { audiencesOfResource, isFor } from './audience.ts';
 import { readJwt } from './lexical-gate.ts';
 import type { ClaimNames } from './claim-names.ts';
 import type { OpaqueVerifier } from './opaque-verifier.ts';
@@ -28,15 +28,23 @@ export class FreshTokenVerifier implements TokenVerifier {
   readonly #local: TokenVerifier;
   readonly #sources: ReadonlyMap<string, FreshSource>;
   readonly #clock: Clock;
+  readonly #audiences: readonly string[] | undefined;
 
   /**
    * @param local verifies the JWT itself
    * @param sources by the configured name of each issuer that `local` accepts
+   * @param resource that tokens must be for; undefined: for the audiences of their issuer
    */
-  constructor(local: TokenVerifier, sources: ReadonlyMap<string, FreshSource>, clock: Clock) {
+  constructor(
+    local: TokenVerifier,
+    sources: ReadonlyMap<string, FreshSource>,
+    clock: Clock,
+    resource: string | undefined,
+  ) {
     this.#local = local;
     this.#sources = sources;
     this.#clock = clock;
+    this.#audiences = resource === undefined ? undefined : audiencesOfResource(resource);
   }
 
   verify(token: string, caller: TokenCaller): MaybePromise<Verification> {
@@ -53,7 +61,7 @@ export class FreshTokenVerifier implements TokenVerifier {
     if (expiresAt !== undefined && this.#clock.nowMs() / 1000 >= expiresAt + clockSkewSeconds)
       throw invalidToken('expired', issuerName);
     const { token: told } = await source.server.verifyAlone(text, presentedDigest(text), jwt, caller);
-    checkAudience(told, source.audiences);
+    checkAudience(told, this.#audiences ?? source.audiences);
     checkCaller(token, told, source.server.policy.claimNames);
     checkRules(token, told, source.claimRules);
     return { token: agreed(token, told), cache: 'miss' };
@@ -65,9 +73,7 @@ function checkAudience(
   audiences: readonly string[] | undefined,
 ): void {
   const { aud } = claims;
-  if (aud === undefined || audiences === undefined) return;
-  const audience = audienceOf(aud);
-  if (audience === undefined || !audiences.some((ours) => audience.includes(ours)))
+  if (aud !== undefined && audiences !== undefined && !isFor(aud, audiences))
     throw invalidToken('wrong_audience', issuerName);
 }
 

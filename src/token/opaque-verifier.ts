@@ -23,13 +23,13 @@ import {
 } from './claims.ts';
 import { satisfies, type ClaimRule } from './claim-rules.ts';
 import type { ClientLimits } from './client-allowance.ts';
-import { audienceOf } from './jwt-verifier.ts';
+import { audienceKey, isFor, type RequiredAudience } from './audience.ts';
 import { isMisspeltJwt, type JwtText } from './lexical-gate.ts';
 import { toJson } from './strict-json.ts';
-import { estimatedBytes, type TokenCaches } from './token-caches.ts';
+import { estimatedBytes, type CachedResponse, type TokenCaches } from './token-caches.ts';
 import { signedContentDigest } from './token-digest.ts';
 import { isAccessResponse, isAccessValidation, isIntrospectableJwt } from './token-kind.ts';
-import type { TokenCaller, Verification } from './token-verifier.ts';
+import type { AuthenticToken, TokenCaller, Verification } from './token-verifier.ts';
 
 export interface OpaquePolicy {
   readonly issuerName: string;
@@ -59,6 +59,13 @@ export interface OpaquePolicy {
   readonly revocableClaims: readonly RevocableClaim[];
 }
 
+/** A token that its server vouches for. For whom it is, is not yet looked at: that differs between routes. */
+interface Vouched {
+  readonly token: AuthenticToken;
+  /** Undefined: it may not be kept. */
+  readonly response: CachedResponse | undefined;
+}
+
 export class OpaqueVerifier {
   readonly policy: OpaquePolicy;
   readonly #source: TokenStatusSource;
@@ -66,7 +73,7 @@ export class OpaqueVerifier {
   readonly #caches: TokenCaches;
   readonly #clock: Clock;
   readonly #requiredClaims: readonly ClaimPath[];
-  readonly #asking = new Map<string, Promise<Verification>>();
+  readonly #asking = new Map<string, Promise<Vouched>>();
 
   constructor(
     policy: OpaquePolicy,
@@ -103,6 +110,7 @@ export class OpaqueVerifier {
    * @param presented SHA-256 of the token as it came: the cache key
    * @param jwt what the token is, where it is a JWT; nothing in it is verified
    * @param caller who presents it: what one client may ask for is bounded
+   * @param audience for whom it must be; undefined: as the policy says
    * @throws GatewayError 401 with its reason; 503 `introspection_unavailable`
    */
   verify(
@@ -110,6 +118,7 @@ export class OpaqueVerifier {
     presented: string,
     jwt: JwtText | undefined,
     caller: TokenCaller,
+    audience?: RequiredAudience,
   ): Verification | Promise<Verification> {
     const { introspection, inactive, lookups } = this.#caches;
     // The authorization server is part of the key: what one says of a token is nothing to another (rule I5).
@@ -118,10 +127,13 @@ export class OpaqueVerifier {
     const known = introspection.get(cacheKey);
     if (known !== undefined && nowMs < known.usableUntilMs && !this.#hasExpired(known.verification)) {
       lookups.introspection.hit++;
+      // On every use: it may have been kept for a route that asks for another audience.
+      if (!this.#isFor(known.verification.token, audience)) throw this.#wrongAudience();
       return known.verification;
     }
-    const refused = inactive.get(cacheKey);
-    if (refused !== undefined && nowMs < refused.usableUntilMs) {
+    for (const key of [cacheKey, audienceKey(cacheKey, audience)]) {
+      const refused = inactive.get(key);
+      if (refused === undefined || nowMs >= refused.usableUntilMs) continue;
       lookups.negatives.hit++;
       throw refused.error;
     }
@@ -132,16 +144,47 @@ export class OpaqueVerifier {
       asking = this.#ask(token, jwt, cacheKey, caller).finally(() => this.#asking.delete(cacheKey));
       this.#asking.set(cacheKey, asking);
     }
-    return asking;
+    return asking.then((vouched) => this.#admit(vouched, cacheKey, audience));
   }
 
   /**
    * The same for one request alone: nothing that is known counts, nor a call that another request began. What it
    * keeps for later is what its policy says.
    */
-  verifyAlone(token: string, presented: string, jwt: JwtText, caller: TokenCaller): Promise<Verification> {
+  async verifyAlone(
+    token: string,
+    presented: string,
+    jwt: JwtText,
+    caller: TokenCaller,
+  ): Promise<Verification> {
     this.#refuseOtherKinds(token, jwt);
-    return this.#ask(token, jwt, `${this.policy.issuerName} ${presented}`, caller);
+    const cacheKey = `${this.policy.issuerName} ${presented}`;
+    return this.#admit(await this.#ask(token, jwt, cacheKey, caller), cacheKey, undefined);
+  }
+
+  /** Keeps what the server said only for a token that this route, too, would let pass: others must not push it out. */
+  #admit(
+    { token, response }: Vouched,
+    cacheKey: string,
+    audience: RequiredAudience | undefined,
+  ): Verification {
+    if (!this.#isFor(token, audience))
+      throw this.#refusedFor(
+        this.policy.negativeCacheMs,
+        audienceKey(cacheKey, audience),
+        this.#wrongAudience(),
+      );
+    if (response) this.#caches.introspection.set(cacheKey, response);
+    return { token, cache: 'miss' };
+  }
+
+  #isFor({ claims }: AuthenticToken, audience: RequiredAudience | undefined): boolean {
+    const names = audience?.names ?? this.policy.audiences;
+    return names === undefined || isFor(claims['aud'], names);
+  }
+
+  #wrongAudience(): GatewayError {
+    return invalidToken('wrong_audience', this.policy.issuerName);
   }
 
   /**
@@ -166,7 +209,7 @@ export class OpaqueVerifier {
     jwt: JwtText | undefined,
     cacheKey: string,
     caller: TokenCaller,
-  ): Promise<Verification> {
+  ): Promise<Vouched> {
     const { issuerName, negativeCacheMs, failureCacheMs } = this.policy;
     const verdict = await this.#guard.ask(token, cacheKey, caller.clientIp);
     if (verdict.active === undefined) throw this.#refusedFor(failureCacheMs, cacheKey, verdict.error);
@@ -185,7 +228,7 @@ export class OpaqueVerifier {
     return error;
   }
 
-  #accept(claims: JsonObject, jwt: JwtText | undefined, cacheKey: string): Verification {
+  #accept(claims: JsonObject, jwt: JwtText | undefined, cacheKey: string): Vouched {
     this.#checkClaims(claims, jwt?.claims);
     const { issuerName, issuer, claimNames, clockSkewSeconds, futureIatSeconds, revocableClaims, cacheMs } =
       this.policy;
@@ -208,18 +251,19 @@ export class OpaqueVerifier {
     const isDpop = typeof tokenType === 'string' && tokenType.toLowerCase() === 'dpop';
     if (isDpop && token.binding?.keyThumbprint === undefined) throw invalidToken('binding', issuerName);
     const lifeMs = Math.min(cacheMs, (token.expiresAt ?? Infinity) * 1000 - this.#clock.nowMs());
-    if (lifeMs > 0) {
-      this.#caches.introspection.set(cacheKey, {
+    if (lifeMs <= 0) return { token, response: undefined };
+    return {
+      token,
+      response: {
         verification: { token, cache: 'hit' },
         usableUntilMs: this.#clock.monotonicMs() + lifeMs,
         sizeBytes: estimatedBytes(toJson(claims) + (jwt?.token ?? '')),
-      });
-    }
-    return { token, cache: 'miss' };
+      },
+    };
   }
 
   #checkClaims(claims: JsonObject, ownClaims: JsonObject | undefined): void {
-    const { issuerName, audiences, isIntrospection, claimNames } = this.policy;
+    const { issuerName, isIntrospection, claimNames } = this.policy;
     this.#checkIssuer(claims['iss']);
     const isAccess = isIntrospection ? isAccessResponse(claims) : isAccessValidation(claims);
     if (!isAccess) throw invalidToken('wrong_type', issuerName);
@@ -231,11 +275,6 @@ export class OpaqueVerifier {
       namesAreTyped(claims, claimNames, 'string or integer', 'string or integer');
     const required = this.#requiredClaims.every((path) => (givenClaim(claims, path) ?? null) !== null);
     if (!wellTyped || !required) throw invalidToken('claim', issuerName);
-    if (audiences !== undefined) {
-      const audience = audienceOf(claims['aud']);
-      if (audience === undefined || !audiences.some((ours) => audience.includes(ours)))
-        throw invalidToken('wrong_audience', issuerName);
-    }
     if (!this.#keepsRules(claims, ownClaims)) throw invalidToken('claim', issuerName);
     const issuedAt = numberOf(claims['iat']) ?? 0;
     if (issuedAt > this.#clock.nowMs() / 1000 + this.policy.futureIatSeconds)

@@ -5,6 +5,7 @@
  * A token is never sent to an authorization server that the route does not name.
  */
 import { GatewayError, invalidToken, type AuthReason } from '../errors.ts';
+import { audiencesOfResource, type RequiredAudience } from './audience.ts';
 import { stringClaim } from './claims.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import type { JwtVerifier, VerifiedJwt } from './jwt-verifier.ts';
@@ -31,11 +32,14 @@ export class RouteTokenVerifier implements TokenVerifier {
   readonly #jwtVerifiers: readonly JwtVerifier[];
   readonly #opaqueVerifiers: readonly OpaqueVerifier[];
   readonly #knownIssuers: readonly KnownIssuer[];
+  readonly #audience: RequiredAudience | undefined;
 
   /**
    * @param policyId stands for this very set of issuers in cache keys: what one set found good, another
    *                 must find out for itself
+   * @param jwtVerifiers ask for the audience themselves
    * @param knownIssuers every issuer of the configuration, to say which one a refused token nearly names
+   * @param resource that tokens must be for; undefined: for the audiences of their issuer
    */
   constructor(
     policyId: string,
@@ -43,12 +47,14 @@ export class RouteTokenVerifier implements TokenVerifier {
     jwtVerifiers: readonly JwtVerifier[],
     opaqueVerifiers: readonly OpaqueVerifier[],
     knownIssuers: readonly KnownIssuer[],
+    resource?: string,
   ) {
     this.#knownIssuers = knownIssuers;
     this.#policyId = policyId;
     this.#caches = caches;
     this.#jwtVerifiers = jwtVerifiers;
     this.#opaqueVerifiers = opaqueVerifiers;
+    this.#audience = resource === undefined ? undefined : { resource, names: audiencesOfResource(resource) };
   }
 
   verify(token: string, caller: TokenCaller): MaybePromise<Verification> {
@@ -66,7 +72,8 @@ export class RouteTokenVerifier implements TokenVerifier {
       throw refused.error;
     }
     const jwt = readJwt(token);
-    if (jwt === undefined) return this.#opaqueVerifierOf(token).verify(token, digest, undefined, caller);
+    if (jwt === undefined)
+      return this.#opaqueVerifierOf(token).verify(token, digest, undefined, caller, this.#audience);
     // Unverified, and only used to choose: the signature then proves it, with that issuer's keys alone.
     const issuer = stringClaim(jwt.claims, 'iss');
     const verifier = this.#jwtVerifiers.find((candidate) => candidate.hasIssued(issuer));
@@ -83,7 +90,7 @@ export class RouteTokenVerifier implements TokenVerifier {
     );
     if (verifier === undefined)
       throw invalidToken('unknown_issuer', undefined, nearIssuerText(issuer, this.#knownIssuers));
-    return verifier.verify(token, digest, jwt, caller);
+    return verifier.verify(token, digest, jwt, caller, this.#audience);
   }
 
   #verifyJwt(
