@@ -146,6 +146,20 @@ export const LOGOUT_NOT_POSTED = fixed(405, 'method_not_allowed', 'Back-channel 
 export const KEYS_NOT_READ = fixed(405, 'method_not_allowed', 'The public keys are read with GET or HEAD.', {
   headers: ['allow', 'GET, HEAD'],
 });
+const ANY_ORIGIN = ['access-control-allow-origin', '*'];
+/** Scripts of any page may see that there is none (RFC 9728 section 3.1). */
+export const NO_METADATA = fixed(
+  404,
+  'no_resource_metadata',
+  'There is no protected resource with this host and path.',
+  { headers: ANY_ORIGIN },
+);
+export const METADATA_NOT_READ = fixed(
+  405,
+  'method_not_allowed',
+  'The metadata of a protected resource is read with GET or HEAD.',
+  { headers: [...ANY_ORIGIN, 'allow', 'GET, HEAD, OPTIONS'] },
+);
 export const REQUEST_TIMEOUT = fixed(408, 'request_timeout', 'The request did not arrive in time.', CLOSES);
 export const BODY_TOO_LARGE = fixed(
   413,
@@ -369,6 +383,8 @@ const forbidden = new WeakMap<GatewayError, GatewayError>();
 /** The same refusal as 403, for proxies that know 401, 403 and 5xx only. */
 export function asForbidden(error: GatewayError): GatewayError {
   if (error.status === 401 || error.status === 403 || error.status >= 500) return error;
+  // These are no decisions: their client is the one who asks for the metadata.
+  if (error === NO_METADATA || error === METADATA_NOT_READ) return error;
   const known = forbidden.get(error) ?? new GatewayError({ ...error, status: 403 });
   forbidden.set(error, known);
   return known;

@@ -6,6 +6,7 @@
  *    read head          http/request-head.ts          before, in the handler (handlers/base-handler.ts, proxy-handler.ts)
  *    limit in flight    handlers/in-flight-limiter.ts
  *    logout, keys,      handlers/logout-handler.ts, handlers/keys-endpoint.ts,
+ *    metadata,          handlers/resource-endpoint.ts
  *    preflight          http/cors.ts: they end here
  * 1. match route        stages/match-route.ts
  * 2. extract token      stages/extract-token.ts

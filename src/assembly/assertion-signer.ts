@@ -2,6 +2,8 @@
 import { resolve } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
+import { protectedResources } from '../config/protected-resources.ts';
+import { isSigned } from '../config/resource-metadata.ts';
 import type { KeysEndpoint } from '../handlers/keys-endpoint.ts';
 import { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
 import { parseJson } from './json-file.ts';
@@ -33,6 +35,7 @@ export function assertionSigner(
         issuer: configuration.name,
         lifetimeSeconds: assertion.lifetime / 1000,
         claims: assertion.claims,
+        signsMetadata: protectedResources(configuration).some(isSigned),
       },
       keys,
       clock,

@@ -11,6 +11,7 @@ import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
 import type { AdminParts } from '../admin/server.ts';
 import { adminAuth } from './admin-sign-in.ts';
 import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.ts';
+import { resourceEndpoint } from './resource-documents.ts';
 import type { Clock } from '../clock.ts';
 import { configurationHash } from '../config/configuration-hash.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
@@ -55,6 +56,7 @@ import type { UpstreamForwarder } from '../upstream/upstream-forwarder.ts';
 import { redirectSite } from '../handlers/redirect-handler.ts';
 import { proxySite } from '../handlers/proxy-handler.ts';
 import type { HandlerSite } from '../handlers/base-handler.ts';
+import type { ResourceEndpoint } from '../handlers/resource-endpoint.ts';
 
 /** What outlives a reload. */
 export interface Lasting {
@@ -89,6 +91,8 @@ export class Generation {
   readonly identity: MeasuredConfiguration;
   readonly lasting: Lasting;
   readonly signer: JwtAssertionSigner | undefined;
+  /** Undefined where there is no protected resource. */
+  readonly resources: ResourceEndpoint | undefined;
   readonly #gateway: Gateway;
   readonly #limiter: InFlightLimiter;
   readonly #observer: Observer;
@@ -111,6 +115,7 @@ export class Generation {
     this.caches = new TokenCaches(configuration.caches, previous?.caches.lookups);
     this.issuers = new Issuers(loaded, this.#issuerParts(previous));
     this.signer = assertionSigner(loaded, clock);
+    this.resources = resourceEndpoint(configuration, this.signer, clock);
     this.#observer = requestObserver(loaded, lasting);
     this.#gateway = new Gateway({
       policy: this.policy,
@@ -181,11 +186,13 @@ export class Generation {
         streams,
         logouts: this.#logouts,
         keys: keysEndpoint(this.loaded, this.signer),
+        resources: this.resources,
       });
     const deciding = {
       ...shared,
       askers: new TrustedPeers(trusted_peers ?? []),
       publicKeys: publicKeysOf(this.signer),
+      resources: this.resources,
     };
     return dialect === 'ext_authz'
       ? extAuthzSite({ ...deciding, isReady })

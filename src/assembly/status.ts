@@ -53,7 +53,7 @@ export function statusJson({ generation, lasting, uptimeMs, ready, certificates 
       name: route.name,
       match: matchText(route),
       mode: route.auth.mode,
-      access: accessText(route),
+      access: accessText(route, loaded.configuration),
       upstream: upstreamText(route),
     })),
     issuers: Object.entries(loaded.configuration.issuers).map(([name, { issuer = null }]) => {

@@ -1,5 +1,7 @@
 import { identityNames, routeIdentityMap } from '../config/identity-map.ts';
 import { accessText, matchText, upstreamText } from '../config/describe-route.ts';
+import { metadataPathOf, metadataUrlOf } from '../http/metadata-url.ts';
+import { protectedResources, resourceUrlOf } from '../config/protected-resources.ts';
 import { upstreamEntries } from '../config/route-upstream-schema.ts';
 import type { Configuration, RouteConfiguration } from '../config/schema.ts';
 import {
@@ -41,7 +43,7 @@ export function routeRows(configuration: Configuration): RouteRow[] {
     name: route.name,
     match: matchText(route),
     upstream: upstreamText(route),
-    access: accessText(route),
+    access: accessText(route, configuration),
     headers: route.auth.mode === 'none' ? [] : Object.keys(routeIdentityMap(configuration, route)),
   }));
 }
@@ -58,6 +60,7 @@ export function routeTable(configuration: Configuration): string {
       headers.length === 0 ? '-' : headers.join(', '),
     ]),
     ...keysRow(configuration),
+    ...metadataRows(configuration),
   ]);
 }
 
@@ -67,9 +70,21 @@ function keysRow({ identity }: Configuration): string[][] {
   return publish ? [['-', `GET|HEAD ${publish.host}${publish.path}`, '(the gateway)', 'everybody', '-']] : [];
 }
 
+/** The metadata of protected resources, which no route serves. */
+function metadataRows(configuration: Configuration): string[][] {
+  return protectedResources(configuration).map(({ url }) => [
+    '-',
+    `GET|HEAD|OPTIONS ${url.hostname}${metadataPathOf(url)}`,
+    '(the gateway)',
+    'everybody',
+    '-',
+  ]);
+}
+
 /** What the service behind a route may rely on. */
 function contractOf(route: RouteConfiguration, configuration: Configuration): object {
   const { auth } = route;
+  const resource = resourceUrlOf(route, configuration.listeners);
   const { assertion, max_bytes, forward_authorization } = configuration.identity;
   return {
     route: route.name,
@@ -83,6 +98,7 @@ function contractOf(route: RouteConfiguration, configuration: Configuration): ob
     issuers: auth.mode === 'none' ? [] : (auth.issuers ?? 'every JWT issuer'),
     scopes: auth.scopes,
     claims: auth.claims,
+    ...(resource ? { resource: resource.href, resource_metadata: metadataUrlOf(resource) } : {}),
     ...(auth.any_of ? { any_of: auth.any_of } : {}),
     identity_headers: auth.mode === 'none' ? {} : routeIdentityMap(configuration, route),
     // Of these a client's own copy never arrives, on any route.

@@ -14,6 +14,7 @@ import { providerProblems } from './provider-problems.ts';
 import { isRaw, listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { possessionProblems } from './possession-problems.ts';
 import { publishProblems } from './publish-problems.ts';
+import { resourceProblems } from './resource-problems.ts';
 import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
 import { namedUpstreams } from './route-upstream-problems.ts';
 import { sharedTenants } from './tenant-problems.ts';
@@ -46,6 +47,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ...identityCollisions(raw, routes),
     ...publishProblems(raw),
     ...possessionProblems(raw),
+    ...resourceProblems(raw),
     ...listOf(rawOf(raw['revocation'])['claims']).flatMap((claim, index) =>
       claimPathProblems(claim, ['revocation', 'claims', index]),
     ),

@@ -1,6 +1,7 @@
 /** A route in one line, for people. Pure. */
 import { claimRuleText } from '../token/claim-rules.ts';
-import type { RouteConfiguration } from './schema.ts';
+import { resourceUrlOf } from './protected-resources.ts';
+import type { Configuration, RouteConfiguration } from './schema.ts';
 
 /** Which requests: methods, host, path, headers. */
 export function matchText({ match }: RouteConfiguration): string {
@@ -13,9 +14,15 @@ export function matchText({ match }: RouteConfiguration): string {
 }
 
 /** Who may pass. */
-export function accessText({ auth }: RouteConfiguration): string {
+export function accessText(
+  route: RouteConfiguration,
+  { listeners }: Pick<Configuration, 'listeners'>,
+): string {
+  const { auth } = route;
+  const resource = resourceUrlOf(route, listeners);
   if (auth.mode === 'none') return 'everybody';
   const rules = [
+    ...(resource ? [`aud ${resource.href}`] : []),
     ...(auth.issuers ? [`issuer ${auth.issuers.join('|')}`] : []),
     ...ruleTexts(auth),
     ...(auth.any_of ? [auth.any_of.map((way) => `(${ruleTexts(way).join(', ')})`).join(' or ')] : []),

@@ -9,9 +9,20 @@ type Rule = (name: string, issuer: IssuerConfiguration) => readonly string[];
 
 const DEFAULT_MAX_LIFETIME_MS = 24 * 3_600_000;
 
-/** One line for each risk: what it is, what to do. */
-export function issuerWarnings(issuers: Readonly<Record<string, IssuerConfiguration>>): string[] {
-  return Object.entries(issuers).flatMap(([name, issuer]) => RULES.flatMap((rule) => rule(name, issuer)));
+/**
+ * One line for each risk: what it is, what to do.
+ *
+ * @param forResources issuers whose tokens must be for a protected resource wherever they pass
+ */
+export function issuerWarnings(
+  issuers: Readonly<Record<string, IssuerConfiguration>>,
+  forResources: ReadonlySet<string>,
+): string[] {
+  return Object.entries(issuers).flatMap(([name, issuer]) =>
+    RULES.filter((rule) => rule !== noAudiences || !forResources.has(name)).flatMap((rule) =>
+      rule(name, issuer),
+    ),
+  );
 }
 
 const plaintext: Rule = (name, { allow_http }) =>

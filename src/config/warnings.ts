@@ -13,6 +13,7 @@ import { issuerWarnings } from './issuer-warnings.ts';
 import { offeredOverTls } from './listener-protocols.ts';
 import type { LoadedConfiguration } from './load.ts';
 import { possessionWarnings } from './possession-warnings.ts';
+import { issuersForResources, resourceWarnings } from './resource-warnings.ts';
 import { routeUpstreamWarnings } from './route-upstream-warnings.ts';
 import type { Configuration } from './schema.ts';
 import { hasInlineSecret, secretFiles } from './secret-files.ts';
@@ -25,13 +26,14 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
   return [
     ...RULES.flatMap((rule) => rule(loaded.configuration)),
     ...shortAdminTokens(loaded.configuration),
-    ...issuerWarnings(loaded.configuration.issuers),
+    ...issuerWarnings(loaded.configuration.issuers, issuersForResources(loaded.configuration)),
     ...claimRuleWarnings(loaded.configuration),
     ...clientCertificateWarnings(loaded.configuration, isEveryAddress),
     ...routeUpstreamWarnings(loaded.configuration),
     ...tenantWarnings(loaded.configuration),
     ...templateWarnings(loaded.configuration),
     ...possessionWarnings(loaded.configuration),
+    ...resourceWarnings(loaded.configuration),
     ...unusedIntrospection(loaded.configuration),
     ...FILE_RULES.flatMap((rule) => rule(loaded)),
   ];

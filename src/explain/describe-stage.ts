@@ -47,7 +47,9 @@ export class StageWords {
         return `${head?.method} ${head?.path}, Host ${head?.authority}, from ${exchange.clientIp}`;
       case 'match_route': {
         const configured = loaded.configuration.routes.find(({ name }) => name === route?.name);
-        return configured ? `${configured.name}: ${matchText(configured)}; ${accessText(configured)}` : '';
+        return configured
+          ? `${configured.name}: ${matchText(configured)}; ${accessText(configured, loaded.configuration)}`
+          : '';
       }
       case 'extract_token':
         if (route?.mode === 'none') return 'the route asks for none';
@@ -105,7 +107,7 @@ export class StageWords {
     const { reason } = error;
     if (stage === 'verify_token' && reason) {
       const issuer = loaded.configuration.issuers[exchange.issuerName ?? error.issuer ?? ''];
-      const text = refusedText(reason, this.#jwt, issuer, nowMs);
+      const text = refusedText(reason, this.#jwt, issuer, nowMs, route?.resource);
       const detail = error.detail === undefined ? '' : `: ${error.detail}`;
       return `${text}${detail}${reason === 'unknown_issuer' ? this.#acceptedText() : this.#alsoText(reason, issuer)}`;
     }
@@ -136,11 +138,14 @@ export class StageWords {
 
   /** What else of the token would be refused, once this were right. */
   #alsoText(first: AuthReason, issuer: IssuerConfiguration | undefined): string {
-    const { nowMs } = this.#seen;
+    const { nowMs, exchange } = this.#seen;
     const jwt = this.#jwt;
     if (!jwt || !issuer || isOpaqueIssuer(issuer)) return '';
-    const others = failingChecks(jwt, issuer, nowMs).filter((reason) => reason !== first);
-    const texts = others.map((reason) => `; also ${reason}: ${refusedText(reason, jwt, issuer, nowMs)}`);
+    const resource = exchange.route?.resource;
+    const others = failingChecks(jwt, issuer, nowMs, resource).filter((reason) => reason !== first);
+    const texts = others.map(
+      (reason) => `; also ${reason}: ${refusedText(reason, jwt, issuer, nowMs, resource)}`,
+    );
     return texts.join('');
   }
 

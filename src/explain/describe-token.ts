@@ -45,6 +45,7 @@ export function refusedText(
   jwt: JwtText | undefined,
   issuer: IssuerConfiguration | undefined,
   nowMs: number,
+  resource?: string,
 ): string {
   const header = jwt?.header ?? {};
   const claims = jwt?.claims ?? {};
@@ -62,7 +63,9 @@ export function refusedText(
         ? 'it is a refresh, ID or logout token: the token itself, or token_type, token_use or typ of the response, says so'
         : `${kindText(header, claims)}; token_type is ${issuer?.token_type ?? 'at+jwt'}${plainJwtAdvice(header, claims, issuer)}`;
     case 'wrong_audience':
-      return `${shown(claims, 'aud')}; audiences are ${issuer?.audiences?.join(', ') ?? 'any'}`;
+      return resource === undefined
+        ? `${shown(claims, 'aud')}; audiences are ${issuer?.audiences?.join(', ') ?? 'any'}`
+        : `${shown(claims, 'aud')}; the route belongs to the resource ${resource}, which aud must hold`;
     case 'bad_signature':
       return `${shown(header, 'alg')}, and the token is not signed by a key of this issuer`;
     case 'unknown_key':

@@ -16,6 +16,8 @@ import { readHead, type RawHead, type RequestHead } from '../http/request-head.t
 import { essentialHeaders } from '../server/http1-request.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
 import { asksForKeys } from '../handlers/keys-endpoint.ts';
+import type { ResourceEndpoint } from '../handlers/resource-endpoint.ts';
+import { hasMetadataReading } from '../http/metadata-url.ts';
 import { logoutEndpointOf, type LogoutEndpoint } from '../handlers/logout-handler.ts';
 import { type Policy } from '../policy.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
@@ -29,6 +31,8 @@ import {
   keysExplanation,
   KEYS_PATH_TEXT,
   logoutExplanation,
+  metadataExplanation,
+  METADATA_PATH_TEXT,
   preflightExplanation,
   STAGES,
   type ExplainedStage,
@@ -68,6 +72,7 @@ export interface DryRunParts {
   readonly policy: Policy;
   readonly gateway: Gateway;
   readonly logoutEndpoints: readonly LogoutEndpoint[];
+  readonly resources: ResourceEndpoint | undefined;
   readonly observer: RecordingObserver;
   readonly revocations: KnownRevocations;
   readonly clock: Clock;
@@ -85,7 +90,7 @@ export class DryRun {
   }
 
   async explain(request: ImaginedRequest): Promise<Explanation> {
-    const { loaded, gateway, observer, logoutEndpoints } = this.#parts;
+    const { loaded, gateway, observer, logoutEndpoints, resources } = this.#parts;
     const peer = normalAddress(request.peer);
     const connection: ClientEnd = { peer, peerIsTrusted: this.#parts.policy.trustedPeers.has(peer) };
     const exchange = observer.begin(request.method, peer, newRequestId());
@@ -100,6 +105,8 @@ export class DryRun {
       }
       if (asksForKeys(loaded.configuration.identity.assertion?.publish, head))
         return keysExplanation(exchange);
+      const metadata = resources?.asked(head);
+      if (metadata !== undefined) return metadataExplanation(exchange, metadata);
       const { clientIp, requestId, trace } = exchange;
       const context: RequestContext = {
         connection,
@@ -213,7 +220,8 @@ export class DryRun {
     head: RequestHead | undefined,
   ): string {
     if (error !== BAD_PATH || !head) return words.refused(stage, error);
-    return stage === 'match_route' ? badPathText(this.#routes, head) : KEYS_PATH_TEXT;
+    if (stage === 'match_route') return badPathText(this.#routes, head);
+    return this.#parts.resources && hasMetadataReading(head.path) ? METADATA_PATH_TEXT : KEYS_PATH_TEXT;
   }
 
   #response(error: GatewayError, exchange: Exchange): Explanation['answer'] {

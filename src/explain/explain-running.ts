@@ -35,7 +35,7 @@ async function explainRunning(
   const place = requestPlace(url);
   if (place === undefined) return undefined;
   const { scheme, authority, target } = place;
-  const { loaded, policy, issuers, signer, lasting } = instance.generation;
+  const { loaded, policy, issuers, signer, resources, lasting } = instance.generation;
   const { view, store, clock } = lasting;
   const observer = new RecordingObserver(new Metrics(VERSION), clock, undefined);
   const revocations = revocationsOf(view, store);
@@ -54,6 +54,7 @@ async function explainRunning(
     policy,
     gateway,
     logoutEndpoints: issuers.logoutEndpoints,
+    resources,
     observer,
     revocations,
     clock,

@@ -3,6 +3,7 @@
  * stands around it differs, and what no network can tell without `online`.
  */
 import { assertionSigner } from '../assembly/assertion-signer.ts';
+import { resourceEndpoint } from '../assembly/resource-documents.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { Gateway } from '../gateway.ts';
@@ -77,7 +78,6 @@ export async function explain(
     const gateway = new Gateway({
       policy,
       verifiers: issuers.verifiersOf(policy),
-
       revocations: revocations.view,
       signer: assertionSigner(loaded, clock),
       observer,
@@ -90,6 +90,7 @@ export async function explain(
       policy,
       gateway,
       logoutEndpoints: issuers.logoutEndpoints,
+      resources: resourceEndpoint(configuration, undefined, clock),
       observer,
       revocations,
       clock,

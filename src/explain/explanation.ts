@@ -1,6 +1,7 @@
 /** What a dry run tells: the shape of it, and what can be said without running anything. Pure. */
 import type { AuthReason, GatewayError } from '../errors.ts';
 import { fieldPairs } from '../http/field-list.ts';
+import type { AskedMetadata } from '../handlers/resource-endpoint.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import type { Choice } from './describe-choice.ts';
 import type { NearRoute } from './nearest-routes.ts';
@@ -80,6 +81,22 @@ export const KEYS_PATH_TEXT =
 /** The public keys of assertions, which need no token. */
 export function keysExplanation(exchange: Exchange): Explanation {
   const text = 'the public keys of assertions, which the gateway serves itself (identity.assertion.publish)';
+  return { ...withoutToken(exchange, text), decision: 'allow', status: 200 };
+}
+
+/** Why a path is refused that is not exactly one of the metadata of a protected resource. */
+export const METADATA_PATH_TEXT =
+  'the path can also be read as one where the gateway serves the metadata of protected resources itself';
+
+/** The metadata of a protected resource, which need no token. */
+export function metadataExplanation(exchange: Exchange, asked: AskedMetadata): Explanation {
+  if (asked === 'preflight')
+    return {
+      ...withoutToken(exchange, 'a preflight request for the metadata of a protected resource'),
+      decision: 'allow',
+      status: 204,
+    };
+  const text = `the metadata of the protected resource ${asked.url.href}, which the gateway serves itself`;
   return { ...withoutToken(exchange, text), decision: 'allow', status: 200 };
 }
 

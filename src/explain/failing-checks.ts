@@ -5,6 +5,7 @@
 import { compileClaimNames } from '../assembly/compile-claim-names.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import type { AuthReason } from '../errors.ts';
+import { audiencesOfResource, isFor } from '../token/audience.ts';
 import { compileClaimRules, satisfies } from '../token/claim-rules.ts';
 import { givenClaim, numberOf, parseClaimPath, type JsonObject } from '../token/claims.ts';
 import { missingClaims } from '../token/claims-of-type.ts';
@@ -18,11 +19,12 @@ export function failingChecks(
   { header, claims }: JwtText,
   issuer: IssuerConfiguration,
   nowMs: number,
+  resource: string | undefined,
 ): AuthReason[] {
   const checks: [AuthReason, boolean][] = [
     ['wrong_type', !isAccessJwt(header, claims, issuer.token_type)],
     ['claim', lacksClaims(claims, issuer)],
-    ['wrong_audience', hasOtherAudience(claims, issuer)],
+    ['wrong_audience', hasOtherAudience(claims, issuer, resource)],
     ['binding', bindingOf([claims]) === 'unknown'],
     ...dateChecks(claims, issuer, nowMs / 1000),
   ];
@@ -37,8 +39,13 @@ function lacksClaims(claims: JsonObject, issuer: IssuerConfiguration): boolean {
   );
 }
 
-function hasOtherAudience(claims: JsonObject, { audiences, token_type }: IssuerConfiguration): boolean {
+function hasOtherAudience(
+  claims: JsonObject,
+  { audiences, token_type }: IssuerConfiguration,
+  resource: string | undefined,
+): boolean {
   const aud = givenClaim(claims, ['aud']);
+  if (resource !== undefined) return !isFor(aud, audiencesOfResource(resource));
   if (aud === undefined && audiences === undefined && token_type !== 'at+jwt') return false;
   const audience = audienceOf(aud);
   return (

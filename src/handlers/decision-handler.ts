@@ -7,10 +7,17 @@ import { asForbidden, PEER_NOT_TRUSTED } from '../errors.ts';
 import { passageOf } from '../http/check-response.ts';
 import type { TrustedPeers } from '../http/client-address.ts';
 import { HeaderKind } from '../http/header-names.ts';
-import type { RequestHead } from '../http/request-head.ts';
-import { namesOriginal, originalRequest, type HttpDialect } from '../http/original-request.ts';
+import { isMetadataPath } from '../http/metadata-url.ts';
+import type { RawHead, RequestHead } from '../http/request-head.ts';
+import {
+  asksForDecision,
+  namesOriginal,
+  originalRequest,
+  type HttpDialect,
+} from '../http/original-request.ts';
 import { whenReady } from '../maybe-promise.ts';
 import type { AssertedRequest } from '../stages/sign-assertion.ts';
+import { metadataResponse, type ResourceEndpoint } from './resource-endpoint.ts';
 import { commonSite, BaseHandler, type HandlerSite, type HandlerParts } from './base-handler.ts';
 
 interface DecisionParts extends HandlerParts {
@@ -19,6 +26,8 @@ interface DecisionParts extends HandlerParts {
   readonly askers: TrustedPeers;
   /** Returns the JWK Set of the assertion keys; undefined where none are configured. */
   readonly publicKeys: (() => object) | undefined;
+  /** Undefined where there is no protected resource. */
+  readonly resources: ResourceEndpoint | undefined;
 }
 type DecisionSite = HandlerSite & DecisionParts;
 
@@ -57,6 +66,7 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
         this.respond(...keysResponse(publicKeys()));
         return;
       }
+      if (this.#servesMetadata(asking)) return;
       if (!askers.has(this.connection.peer)) throw PEER_NOT_TRUSTED;
       const head = this.readHead(originalRequest(asking, dialect), askers);
       if (gateway.permitsPreflight(head, this, this.exchange)) {
@@ -75,6 +85,18 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
   /** The connection is that of the other proxy, which may have a certificate of its own. */
   protected override seenCertificate(): undefined {
     return undefined;
+  }
+
+  /** Where another proxy passes on requests for metadata as they are. Nothing that asks for a decision gets one in this way. */
+  #servesMetadata(asking: RawHead): boolean {
+    const { resources, dialect } = this.site;
+    const [path = ''] = asking.target.split('?');
+    if (!resources || !isMetadataPath(path) || asksForDecision(asking, dialect)) return false;
+    const head = this.readHead(asking, undefined);
+    const asked = resources.asked(head);
+    if (asked === undefined) return false;
+    this.respond(...metadataResponse(asked, head));
+    return true;
   }
 
   #allow(head: RequestHead, { authorized, assertion }: AssertedRequest): void {

@@ -14,6 +14,7 @@ import { withoutFields } from '../http/field-list.ts';
 import { CallRefused, framed, MALFORMED_CALL } from '../http/grpc-message.ts';
 import { GrpcStatus, grpcStatusFields, grpcTypeOf } from '../http/grpc-response.ts';
 import { HeaderKind } from '../http/header-names.ts';
+import { isMetadataPath } from '../http/metadata-url.ts';
 import { healthMessage, healthService } from '../http/health-message.ts';
 import { problemResponse } from '../http/problem.ts';
 import { MalformedMessage } from '../http/protobuf.ts';
@@ -22,6 +23,7 @@ import { whenReady } from '../maybe-promise.ts';
 import type { AssertedRequest } from '../stages/sign-assertion.ts';
 import { BaseHandler, commonSite, type HandlerParts, type HandlerSite } from './base-handler.ts';
 import { KEYS_PATH, keysResponse } from './decision-handler.ts';
+import { metadataResponse, type ResourceEndpoint } from './resource-endpoint.ts';
 import { unaryMessage } from './unary-message.ts';
 
 interface ExtAuthzParts extends HandlerParts {
@@ -29,6 +31,8 @@ interface ExtAuthzParts extends HandlerParts {
   readonly askers: TrustedPeers;
   /** The JWK Set of the assertion keys; undefined where none are configured. */
   readonly publicKeys: (() => object) | undefined;
+  /** Undefined where there is no protected resource. */
+  readonly resources: ResourceEndpoint | undefined;
   /** Is the gateway ready? For health checks. */
   readonly isReady: () => boolean;
 }
@@ -82,7 +86,23 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
     } else if (publicKeys && url === KEYS_PATH) {
       // Every original request is in a message: no path belongs to one.
       this.respond(...keysResponse(publicKeys()));
-    } else this.fail(NOT_GRPC);
+    } else if (!this.#servesMetadata(url ?? '')) this.fail(NOT_GRPC);
+  }
+
+  /** As for the keys, no path belongs to an original request. */
+  #servesMetadata(url: string): boolean {
+    const { resources } = this.site;
+    const [path = ''] = url.split('?');
+    if (!resources || !isMetadataPath(path)) return false;
+    try {
+      const head = this.readHead(this.rawHead(false), undefined);
+      const asked = resources.asked(head);
+      if (asked === undefined) return false;
+      this.respond(...metadataResponse(asked, head));
+    } catch (error) {
+      this.fail(error);
+    }
+    return true;
   }
 
   /** @throws CallRefused, MalformedMessage; always later */

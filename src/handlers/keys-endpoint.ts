@@ -57,7 +57,7 @@ export function keysEndpointResponse(
 }
 
 /** Weak comparison, as RFC 9110 section 13.1.2 has it. */
-function isKnown(tag: string, conditions: readonly string[]): boolean {
+export function isKnown(tag: string, conditions: readonly string[]): boolean {
   return conditions.some(
     (condition) => condition.trim() === '*' || condition.match(/"[^"]*"/g)?.includes(tag) === true,
   );

@@ -9,6 +9,7 @@ import { fieldPairs } from '../http/field-list.ts';
 import { GrpcStatus, grpcStatusFields, grpcTypeOf } from '../http/grpc-response.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';
 import { asksForKeys, keysEndpointResponse, type KeysEndpoint } from './keys-endpoint.ts';
+import { metadataResponse, type ResourceEndpoint } from './resource-endpoint.ts';
 import type { LiveStream, LiveStreams } from './live-streams.ts';
 import type { LogoutEndpoint, LogoutHandler } from './logout-handler.ts';
 import type { RequestHead } from '../http/request-head.ts';
@@ -26,6 +27,8 @@ interface ProxyParts extends HandlerParts {
   readonly logouts: LogoutHandler;
   /** Undefined where the public keys of assertions are not published. */
   readonly keys: KeysEndpoint | undefined;
+  /** Undefined where there is no protected resource. */
+  readonly resources: ResourceEndpoint | undefined;
 }
 type ProxySite = HandlerSite & ProxyParts;
 
@@ -65,7 +68,7 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
         void this.#receiveLogout(endpoint, head);
         return;
       }
-      if (this.#servesKeys(head)) return;
+      if (this.#servesKeys(head) || this.#servesMetadata(head)) return;
       const preflight = gateway.preflight(head, this, this.exchange);
       if (preflight) {
         this.respond(204, preflight);
@@ -168,6 +171,14 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
     const { keys } = this.site;
     if (!keys || !asksForKeys(keys.place, head)) return false;
     this.respond(...keysEndpointResponse(keys.publicKeys(), head));
+    return true;
+  }
+
+  /** @throws GatewayError 400, 404, 405 */
+  #servesMetadata(head: RequestHead): boolean {
+    const asked = this.site.resources?.asked(head);
+    if (asked === undefined) return false;
+    this.respond(...metadataResponse(asked, head));
     return true;
   }
 

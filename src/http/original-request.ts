@@ -61,6 +61,17 @@ export function namesOriginal(asking: RawHead, dialect: HttpDialect): boolean {
   return dialect === 'request' || SOURCES[dialect].some((name) => hasField(asking.rawHeaders, name));
 }
 
+/**
+ * Does the request ask for a decision? Proxies write X-Forwarded-Proto and -Host into every request that they pass on, and the
+ * method and the URI only where they ask about a request.
+ */
+export function asksForDecision(asking: RawHead, dialect: HttpDialect): boolean {
+  return (
+    dialect === 'request' ||
+    SOURCES[dialect].some((name) => /-(?:method|ur[il])$/.test(name) && hasField(asking.rawHeaders, name))
+  );
+}
+
 function lineOf(
   asking: RawHead,
   methodHeader: string,

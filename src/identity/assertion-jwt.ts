@@ -19,6 +19,8 @@ export interface AssertionPolicy {
   readonly lifetimeSeconds: number;
   /** Top-level claims of the token that the assertion repeats; `sub`, `client_id` and `scope` are normalized. */
   readonly claims: readonly string[];
+  /** It signs metadata of protected resources, too. */
+  readonly signsMetadata: boolean;
 }
 
 interface SigningKey {
@@ -37,6 +39,16 @@ const NORMALIZED: Readonly<Record<string, (token: AuthenticToken) => string | un
   scope: ({ scopes }) => (scopes.size === 0 ? undefined : scopesText(scopes)),
 };
 
+/** Metadata of a protected resource that the gateway has signed. */
+export interface SignedMetadata {
+  readonly jwt: string;
+  /** Milliseconds of wall-clock time. */
+  readonly renewAtMs: number;
+}
+
+/** Short: a key that was taken out stays published until the last of what it has signed expires. */
+const METADATA_LIFETIME_SECONDS = 600;
+
 /** A signed assertion, which may be used for the same token and audience again. */
 export interface ReusableAssertion {
   /** Names and values in turn. */
@@ -52,6 +64,7 @@ export class JwtAssertionSigner {
   readonly #published: PublishedKeys;
   readonly #clock: Clock;
   readonly #encodedHeader: string;
+  readonly #encodedMetadataHeader: string;
 
   /**
    * @param jwks a private JWK or a set of them; the first signs, all are published, so that keys can rotate
@@ -68,15 +81,13 @@ export class JwtAssertionSigner {
     this.#signingKey = first;
     this.#published = new PublishedKeys(
       keys.map(({ publicJwk }) => publicJwk),
-      policy.lifetimeSeconds * 1000,
+      Math.max(policy.lifetimeSeconds, policy.signsMetadata ? METADATA_LIFETIME_SECONDS : 0) * 1000,
     );
     this.#clock = clock;
     const { algorithm, publicJwk } = first;
-    this.#encodedHeader = encode({
-      typ: 'sallyport-identity+jwt',
-      alg: algorithm,
-      kid: String(publicJwk['kid']),
-    });
+    const header = (typ: string): string => encode({ typ, alg: algorithm, kid: String(publicJwk['kid']) });
+    this.#encodedHeader = header('sallyport-identity+jwt');
+    this.#encodedMetadataHeader = header('oauth-protected-resource+jwt');
   }
 
   /** The JWK Set (RFC 7517 section 5) that upstreams verify with: it changes when a key that was taken out has expired. */
@@ -104,25 +115,47 @@ export class JwtAssertionSigner {
         return value === undefined || value === null ? [] : [[name, value]];
       }),
     );
-    const content = `${this.#encodedHeader}.${encode({
+    const jwt = this.#signed(this.#encodedHeader, {
       ...repeated,
       iss: issuer,
       aud: audience,
       iat: issuedAt,
       exp: expiresAt,
       jti: randomUUID(),
-    })}`;
+    });
+    this.#published.signed(expiresAt * 1000);
+    return {
+      headers: [header, jwt],
+      // Renewed at half its life, so that an upstream always gets one with time left.
+      reusableUntilMs: nowMs + (expiresAt * 1000 - nowMs) / 2,
+    };
+  }
+
+  /**
+   * `signed_metadata` of a protected resource (RFC 9728 section 2.2). Its type is its own and its issuer is the resource, so
+   * that nothing takes it for an assertion.
+   */
+  signMetadata(resource: string, metadata: JsonObject): SignedMetadata {
+    const issuedAt = Math.floor(this.#clock.nowMs() / 1000);
+    const expiresAt = issuedAt + METADATA_LIFETIME_SECONDS;
+    const jwt = this.#signed(this.#encodedMetadataHeader, {
+      ...metadata,
+      iss: resource,
+      iat: issuedAt,
+      exp: expiresAt,
+    });
+    this.#published.signed(expiresAt * 1000);
+    return { jwt, renewAtMs: (issuedAt + METADATA_LIFETIME_SECONDS / 2) * 1000 };
+  }
+
+  #signed(encodedHeader: string, claims: JsonObject): string {
+    const content = `${encodedHeader}.${encode(claims)}`;
     const { key, algorithm } = this.#signingKey;
     const signature = sign(algorithm === 'EdDSA' ? null : 'sha256', Buffer.from(content), {
       key,
       dsaEncoding: 'ieee-p1363',
     });
-    this.#published.signed(expiresAt * 1000);
-    return {
-      headers: [header, `${content}.${signature.toString('base64url')}`],
-      // Renewed at half its life, so that an upstream always gets one with time left.
-      reusableUntilMs: nowMs + (expiresAt * 1000 - nowMs) / 2,
-    };
+    return `${content}.${signature.toString('base64url')}`;
   }
 }
 

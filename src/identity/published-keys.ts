@@ -19,7 +19,7 @@ export class PublishedKeys {
 
   /**
    * @param jwks what is configured, each with its `kid`; the first signs
-   * @param lifetimeMs of an assertion, at most
+   * @param lifetimeMs of what they sign, at most
    */
   constructor(jwks: readonly PublicJwk[], lifetimeMs: number) {
     this.#own = jwks.map((jwk) => ({ jwk, lastExpiryMs: 0 }));

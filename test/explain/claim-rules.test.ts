@@ -99,5 +99,5 @@ t.test('the route table has the path as written, and every rule', async (t) => {
   if (!route) throw new Error('there is a route');
   t.equal(matchText(route), '/tenants/{tenant}/orders');
   for (const words of ['{tenant} of the path', 'level in 1|2', '(scope read) or (roles has the key admin'])
-    t.ok(accessText(route).includes(words), words);
+    t.ok(accessText(route, configuration).includes(words), words);
 });
