@@ -244,6 +244,19 @@ routes:
 `,
   },
   {
+    title: 'routes: resource',
+    keys: ['routes[].resource'],
+    example: `
+routes:
+  - name: mcp
+    match: { hosts: [mcp.example.com], path_prefix: /tools }
+    upstream: orders
+    public_url: https://mcp.example.com/tools # the identifier
+    resource: { name: Order tools, documentation: https://docs.example.com/tools }
+    auth: { scopes: ['orders:read'] }
+`,
+  },
+  {
     title: 'routes: cors',
     keys: ['routes[].cors'],
     example: `

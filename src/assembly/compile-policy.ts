@@ -3,6 +3,7 @@ import { identityNames, routeIdentityMap, type MergedIdentityMap } from '../conf
 import { acceptedIssuers } from '../config/accepted-by-name.ts';
 import { resourceUrlOf } from '../config/protected-resources.ts';
 import type { Configuration, RouteConfiguration } from '../config/schema.ts';
+import { takesCertificates } from '../config/takes-certificates.ts';
 import type { ChallengeRules } from '../http/challenge.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { corsPolicy } from '../http/cors.ts';
@@ -170,10 +171,9 @@ function compileChallenge(
   const { auth } = route;
   const constrained = auth.sender_constrained;
   const resource = resourceUrlOf(route, listeners);
-  const takesCertificates = listeners.some(({ tls }) => tls?.client_ca !== undefined);
   return {
     realm,
-    bearer: constrained !== 'required' || takesCertificates,
+    bearer: constrained !== 'required' || listeners.some(takesCertificates),
     dpopAlgorithms: constrained === undefined ? undefined : dpop.algorithms.join(' '),
     scope: compileScopes(auth.scopes).text,
     resourceMetadata: resource && metadataUrlOf(resource),

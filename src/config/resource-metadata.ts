@@ -7,14 +7,15 @@ import type { JsonObject } from '../token/claims.ts';
 import { acceptedIssuers } from './accepted-by-name.ts';
 import type { ProtectedResource } from './protected-resources.ts';
 import type { Configuration, IssuerConfiguration, RouteConfiguration } from './schema.ts';
+import { takesCertificates } from './takes-certificates.ts';
 
 /** The members of the document, without `signed_metadata`. What has no value is left out (RFC 9728 section 3.2). */
 export function resourceMetadata(resource: ProtectedResource, configuration: Configuration): JsonObject {
   const { url, routes } = resource;
   const constrained = routes.filter(({ auth }) => auth.sender_constrained !== undefined);
-  const takesCertificates = configuration.listeners.some(acceptsCertificates);
+  const bindsToCertificates = configuration.listeners.some(takesCertificates);
   const needsProofs =
-    !takesCertificates && routes.every(({ auth }) => auth.sender_constrained === 'required');
+    !bindsToCertificates && routes.every(({ auth }) => auth.sender_constrained === 'required');
   const scopes = [...new Set(routes.flatMap(scopesOf))].sort();
   return {
     resource: url.href,
@@ -23,7 +24,7 @@ export function resourceMetadata(resource: ProtectedResource, configuration: Con
     bearer_methods_supported: ['header'],
     ...present('resource_name', said(routes, 'name')),
     ...present('resource_documentation', said(routes, 'documentation')),
-    ...(takesCertificates && { tls_client_certificate_bound_access_tokens: true }),
+    ...(bindsToCertificates && { tls_client_certificate_bound_access_tokens: true }),
     ...(constrained.length > 0 && { dpop_signing_alg_values_supported: configuration.dpop.algorithms }),
     ...(needsProofs && { dpop_bound_access_tokens_required: true }),
   };
@@ -76,10 +77,6 @@ function scopesOf({ auth }: RouteConfiguration): string[] {
   return [auth, ...(auth.any_of ?? [])].flatMap(({ scopes }) =>
     Array.isArray(scopes) ? scopes : [...(scopes.all ?? []), ...(scopes.any ?? [])],
   );
-}
-
-function acceptsCertificates(listener: Configuration['listeners'][number]): boolean {
-  return listener.tls?.client_ca !== undefined;
 }
 
 function present(name: string, value: string | undefined): JsonObject {

@@ -113,7 +113,7 @@ function authProblems(raw: Raw, route: ResourceRoute): Problem[] {
   ];
 }
 
-/** Whoever can change the metadata on the way sends clients, and their users, to another authorization server. */
+/** Metadata that is changed on the way sends clients, and their users, to another authorization server. */
 function plaintextProblems(routes: readonly ResourceRoute[]): Problem[] {
   const plain = routes.filter(({ url }) => url?.scheme === 'http' && !isLoopback(url.hostname));
   return [...new Map(plain.map(({ urlPath }) => [urlPath.join('.'), urlPath])).values()].map((path) => ({

@@ -32,7 +32,7 @@ export const resource = z.union(
         .boolean()
         .prefault(false)
         .describe(
-          'Signs the metadata with the key of identity.assertion, too (signed_metadata). Set it where clients verify it.',
+          'Signs the metadata with the key of identity.assertion, too (signed_metadata); needs identity.assertion. Set it where clients verify it.',
         ),
     }),
   ],

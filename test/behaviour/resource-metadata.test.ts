@@ -2,14 +2,16 @@
  * The metadata of protected resources (RFC 9728) on the public listeners: what clients read, where it is, and that it hides no
  * route. Rules P1, P2, B12, C10, C22.
  */
-import { writeFileSync } from 'node:fs';
-import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRemoteJWKSet, importJWK, jwtVerify } from 'jose';
 import { customFetch, processResourceDiscoveryResponse, resourceDiscoveryRequest } from 'oauth4webapi';
 import t, { type Test } from 'tap';
+import { identityObject, readIdentity } from '../../packages/identity/src/index.ts';
 import { send, type Response as Received, type SendOptions } from '../support/client.ts';
 import { sallyport } from '../support/command.ts';
 import { advance, loginIssuer, startGateway, withTestPorts, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { noNginx, startNginx } from '../support/nginx.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { claimsOf, createKey, ISSUER, mint, type SigningKey } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
@@ -328,6 +330,37 @@ t.test('signed metadata is signed with the key of assertions, and renewed with i
   await t.resolves(verified(second), 'the old key is published while what it has signed is valid');
 });
 
+t.test('signed metadata is nothing else: no access token, and no assertion', async (t) => {
+  const own = createKey('ES256', 'own');
+  const folder = temporaryFolder(t);
+  writeFileSync(`${folder}/identity.jwk`, JSON.stringify(privateJwk(own)));
+  const jwks = { keys: [own.jwk] };
+  for (const token_type of ['at+jwt', 'any', 'id_token']) {
+    // An issuer that has the very key, and the identifier as its name.
+    const issuers = { self: { issuer: MCP, jwks, token_type, audiences: [MCP] } };
+    const routes = [
+      route('/mcp', { public_url: MCP, resource: { signed_metadata: true } }),
+      route('/plain', { auth: { issuers: ['self'] } }),
+    ];
+    const more = { issuers, identity: { assertion: { key_file: 'identity.jwk' } } };
+    const gateway = await startGateway(t, configuration(routes, more), { folder });
+    const token = String(json(await asking(gateway)())['signed_metadata']);
+    for (const path of ['/mcp', '/plain']) {
+      t.equal((await asking(gateway)(path, { token })).status, 401);
+      t.match(gateway.log.at(-1), { auth: { reason: 'wrong_type' } }, token_type);
+    }
+    const key = await importJWK(own.jwk, 'ES256');
+    await t.resolves(jwtVerify(token, key));
+    for (const asked of [{ issuer: 'sallyport' }, { audience: 'u' }, { typ: 'sallyport-identity+jwt' }])
+      await t.rejects(jwtVerify(token, key, asked), JSON.stringify(asked));
+    t.equal(
+      readIdentity(() => identityObject(token)),
+      undefined,
+      'nor is it an identity header',
+    );
+  }
+});
+
 t.test('a client of oauth4webapi finds the metadata by the identifier alone', async (t) => {
   const gateway = await startGateway(t, configuration(ROUTES));
   for (const identifier of [MCP, `https://${HOST}`, `https://${HOST}/`]) {
@@ -401,6 +434,57 @@ t.test('P2 a decision listener serves documents where no decision is asked for',
     'half a question',
   );
   t.match(await at(3)(`${WELL_KNOWN}/mcp`), { status: 401 }, 'of Envoy each request is a question');
+});
+
+t.test('P2 a decision listener of gRPC serves them too, since every question is in a message', async (t) => {
+  const listener = {
+    host: '127.0.0.1',
+    port: 0,
+    serve: 'decisions',
+    dialect: 'ext_authz',
+    trusted_peers: ['10.0.0.1'],
+  };
+  const gateway = await startGateway(t, configuration(ROUTES, { listeners: [listener] }));
+  t.equal(json(await asking(gateway)())['resource'], MCP);
+  t.match(await asking(gateway)(`${WELL_KNOWN}/x`), {
+    status: 404,
+    problem: { code: 'no_resource_metadata' },
+  });
+  t.match(await asking(gateway)(`${WELL_KNOWN}/mcp`, { method: 'PUT' }), { status: 405 });
+  t.match(await asking(gateway)('/mcp'), { status: 415 });
+});
+
+t.test('nginx hands on what docs/forward-auth.md says', { skip: noNginx }, async (t) => {
+  const document = readFileSync(new URL('../../docs/forward-auth.md', import.meta.url), 'utf8');
+  const [, location = ''] =
+    /```nginx\n(location \/\.well-known\/oauth-protected-resource [^]*?)```/.exec(document) ?? [];
+  const listener = {
+    host: '127.0.0.1',
+    port: 0,
+    serve: 'decisions',
+    dialect: 'original',
+    trusted_peers: ['127.0.0.1'],
+  };
+  const gateway = await startGateway(t, configuration(ROUTES, { listeners: [listener] }));
+  const port = await startNginx(
+    t,
+    (port) =>
+      `upstream sallyport { server 127.0.0.1:${gateway.port}; } server { listen 127.0.0.1:${port}; ${location} location / { return 418; } }`,
+  );
+  const ask = asking({ url: `http://127.0.0.1:${port}` });
+  const spoofed = [
+    'X-Original-URI',
+    '/other',
+    'X-Original-Method',
+    'GET',
+    'X-Original-URL',
+    `https://${HOST}/other`,
+  ];
+  t.equal(json(await ask())['resource'], MCP);
+  t.equal(json(await ask(`${WELL_KNOWN}/mcp`, { headers: spoofed }))['resource'], MCP);
+  t.match(await ask(`${WELL_KNOWN}/x`), { status: 404, problem: { code: 'no_resource_metadata' } });
+  t.match(await ask(`${WELL_KNOWN}/mcp`, { method: 'OPTIONS' }), { status: 204 });
+  t.match(await ask('/mcp'), { status: 418 });
 });
 
 t.test('explain and routes show the place, and the audience that a route asks', async (t) => {
