@@ -144,7 +144,6 @@ export class JwtAssertionSigner {
       iat: issuedAt,
       exp: expiresAt,
     });
-    this.#published.signed(expiresAt * 1000);
     return { jwt, renewAtMs: (issuedAt + METADATA_LIFETIME_SECONDS / 2) * 1000 };
   }
 

@@ -305,10 +305,9 @@ t.test('signed metadata is signed with the key of assertions, and renewed with i
     clock,
   });
   const ask = asking(gateway);
-  const keys = createRemoteJWKSet(new URL(`${gateway.url}/keys`), { cooldownDuration: 0 });
   const signed = async (): Promise<string> => String(json(await ask())['signed_metadata']);
   const verified = async (jwt: string) =>
-    jwtVerify(jwt, keys, {
+    jwtVerify(jwt, createRemoteJWKSet(new URL(`${gateway.url}/keys`)), {
       issuer: MCP,
       typ: 'oauth-protected-resource+jwt',
       currentDate: new Date(clock.nowMs()),
