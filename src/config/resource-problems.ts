@@ -28,7 +28,7 @@ export function resourceProblems(raw: Raw): Problem[] {
     .map(([, members]) => members);
   return [
     ...routes.flatMap((route) => [...urlProblems(raw, route), ...authProblems(raw, route)]),
-    ...plaintextProblems(routes),
+    ...identifierProblems(routes),
     ...resources.flatMap((members) => [
       ...contradictions(members),
       ...unknownServerProblems(rawOf(raw['issuers']), members),
@@ -114,13 +114,32 @@ function authProblems(raw: Raw, route: ResourceRoute): Problem[] {
 }
 
 /** Metadata that is changed on the way sends clients, and their users, to another authorization server. */
-function plaintextProblems(routes: readonly ResourceRoute[]): Problem[] {
-  const plain = routes.filter(({ url }) => url?.scheme === 'http' && !isLoopback(url.hostname));
-  return [...new Map(plain.map(({ urlPath }) => [urlPath.join('.'), urlPath])).values()].map((path) => ({
-    path,
-    message:
-      'is the identifier of a protected resource, which must be https:// or loopback (RFC 9728); write the https:// URL that clients use, also where a proxy in front ends TLS',
-  }));
+const isPlaintext = ({ scheme, hostname }: PublicUrl): boolean => scheme === 'http' && !isLoopback(hostname);
+
+function identifierProblems(routes: readonly ResourceRoute[]): Problem[] {
+  const urls = new Map(
+    routes.flatMap(({ url, urlPath }) => (url ? [[urlPath.join('.'), { url, urlPath }]] : [])),
+  );
+  return [...urls.values()].flatMap(({ url, urlPath: path }): Problem[] => [
+    ...(isPlaintext(url)
+      ? [
+          {
+            path,
+            message:
+              'is the identifier of a protected resource, which must be https:// or loopback (RFC 9728); write the https:// URL that clients use, also where a proxy in front ends TLS',
+          },
+        ]
+      : []),
+    ...(/[{}]/.test(url.href)
+      ? [
+          {
+            path,
+            message:
+              'is the identifier of a protected resource, which is one URL without variables; write the part of it that stands above the first variable',
+          },
+        ]
+      : []),
+  ]);
 }
 
 const MEMBERS = ['name', 'documentation', 'authorization_servers', 'signed_metadata'] as const;

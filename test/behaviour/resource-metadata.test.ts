@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createRemoteJWKSet, importJWK, jwtVerify } from 'jose';
 import { customFetch, processResourceDiscoveryResponse, resourceDiscoveryRequest } from 'oauth4webapi';
 import t, { type Test } from 'tap';
+import { parseConfiguration } from '../../src/config/load.ts';
 import { identityObject, readIdentity } from '../../packages/identity/src/index.ts';
 import { send, type Response as Received, type SendOptions } from '../support/client.ts';
 import { sallyport } from '../support/command.ts';
@@ -97,6 +98,8 @@ t.test('P1 one document tells what the routes of a resource ask, and where token
   t.strictSame(json(await ask(`${WELL_KNOWN}/`)), root);
   t.equal(upstream.seen.length, seen, 'no upstream was asked');
   t.match(gateway.log.at(-1), { msg: 'request', route: 'unmatched', status: 200, auth: undefined });
+  const series = 'sallyport_http_requests_total{route="unmatched",method="GET",code="200",source="gateway"}';
+  t.equal(await gateway.metric(series), 3);
 });
 
 t.test('P1 nothing of a document comes from the request', async (t) => {
@@ -285,6 +288,49 @@ t.test('what a resource asks of proofs and certificates is told', async (t) => {
 const privateJwk = ({ kid, privateKey }: SigningKey): object => ({
   ...privateKey.export({ format: 'jwk' }),
   kid,
+});
+
+t.test('the challenges of a refusal lead to it, also where another proxy asks for a decision', async (t) => {
+  const listeners = [
+    { host: '127.0.0.1', port: 0 },
+    { host: '127.0.0.1', port: 0, serve: 'decisions', dialect: 'original', trusted_peers: ['127.0.0.1'] },
+  ];
+  const gateway = await startGateway(t, configuration(ROUTES, { listeners }));
+  const challenge = async (index: number, token?: string): Promise<unknown[]> => {
+    const ask = asking({ url: `http://127.0.0.1:${gateway.instance.listeners[index]?.address.port}` });
+    const original = ['X-Original-Method', 'GET', 'X-Original-URI', '/mcp'];
+    const { status, headers } = await ask('/mcp', {
+      headers: index === 0 ? [] : original,
+      ...(token === undefined ? {} : { token }),
+    });
+    return [status, headers['www-authenticate']];
+  };
+  const metadata = `resource_metadata="https://${HOST}${WELL_KNOWN}/mcp"`;
+  for (const index of [0, 1]) {
+    t.strictSame(await challenge(index), [401, `Bearer realm="test", scope="mcp:read", ${metadata}`]);
+    t.strictSame(await challenge(index, mint(key)), [
+      401,
+      `Bearer realm="test", error="invalid_token", scope="mcp:read", ${metadata}`,
+    ]);
+    t.strictSame(await challenge(index, mint(key, claimsOf({ aud: MCP }))), [
+      403,
+      `Bearer realm="test", error="insufficient_scope", scope="mcp:read", ${metadata}`,
+    ]);
+  }
+});
+
+t.test('a reload changes the documents at once', async (t) => {
+  const folder = temporaryFolder(t);
+  const gateway = await startGateway(t, configuration(ROUTES), { folder });
+  const ask = asking(gateway);
+  const { etag } = (await ask()).headers;
+  const routes = [route('/mcp', { public_url: MCP, resource: { name: 'Others' } })];
+  const text = JSON.stringify(withTestPorts({ realm: 'test', ...configuration(routes) }));
+  const { file } = gateway.loaded;
+  await gateway.instance.reload({ file, folder, configuration: parseConfiguration(text, file, folder, {}) });
+  const response = await ask(`${WELL_KNOWN}/mcp`, { headers: ['If-None-Match', String(etag)] });
+  t.match(json(response), { resource_name: 'Others', scopes_supported: undefined });
+  t.equal((await ask(WELL_KNOWN)).status, 404);
 });
 
 t.test('signed metadata is signed with the key of assertions, and renewed with it', async (t) => {

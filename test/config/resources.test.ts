@@ -79,6 +79,14 @@ t.test('an identifier is https, or loopback', async (t) => {
     t.strictSame(problemsOf([route({ public_url })]), [], public_url);
 });
 
+t.test('an identifier has no variables', async (t) => {
+  const match = { path: '/tenants/{tenant}/mcp' };
+  const at = (path: string): string[] =>
+    problemsOf([route({ match, public_url: `https://a.example${path}` })]);
+  t.match(at('/tenants/{tenant}/mcp'), [/^routes\[0\]\.public_url: .*without variables; write the part/]);
+  t.strictSame(at('/tenants'), []);
+});
+
 t.test('routes of one resource complete each other, and do not contradict', async (t) => {
   const second = (resource: unknown): object => route({ name: 'b', match: { path: '/mcp/b' }, resource });
   const first = { name: 'Tools', authorization_servers: ['https://a.example', 'https://b.example'] };

@@ -29,6 +29,10 @@ const SECRET = 'a secret of the tests that is long enough';
 const now = nowSeconds();
 const tenant = { id: 'acme', 'a.b': [1, 2] };
 
+/** A protected resource, to which a route may belong. */
+const RESOURCE = 'https://mcp.example.com';
+const OF_RESOURCE = { public_url: RESOURCE, resource: { authorization_servers: [ISSUER] } };
+
 const TOKENS: readonly (string | undefined)[] = [
   undefined,
   ...Array<string>(4).fill(mint(key, claimsOf({ tenant, scope: 'orders:read orders:write' }))),
@@ -43,6 +47,8 @@ const TOKENS: readonly (string | undefined)[] = [
   mint(key, claimsOf({ exp: now + 10 * 86_400 })),
   mint(key, claimsOf({ aud: 'https://elsewhere.example' })),
   mint(key, claimsOf({ aud: [] })),
+  mint(key, claimsOf({ aud: RESOURCE, tenant })),
+  mint(key, claimsOf({ aud: [AUDIENCE, RESOURCE], tenant })),
   mint(key, claimsOf({ jti: undefined })),
   mint(key, claimsOf({ cnf: { jkt: 'x' } })),
   mint(key, claimsOf({ iss: 'https://stranger.example' })),
@@ -70,6 +76,8 @@ const PATHS = [
   ...['/orders', '/orders/', '/orders/1?a=b', '/ordersX', '/admin', '/public/x', '/', '/ws', '/files/a%2Fb'],
   ...['/files//a', '/files/%2561', '/orders/../admin', '/orders/%2e%2e/admin', '/%6frders', '/a%zz', '/a\\b'],
   ...['/orders?access_token=x', '/public?access_token=x', '/orders/..;/admin', '//orders', '/orders/%C3%A9'],
+  ...['/.well-known/oauth-protected-resource/orders', '/.well-known/oauth-protected-resource'],
+  ...['/.well-known/oauth%2Dprotected-resource/orders', '/mcp', '/mcp/x'],
   ...['/admin;x=1', '/orders;x', '/orders/a;v=1', '/orders/%c0%ae', '/admin%3Fx'],
   ...['/tenants/acme/orders', '/tenants/globex/orders', '/tenants/acm%65/orders', '/tenants/acme;x/orders'],
   ...[
@@ -88,6 +96,7 @@ const HOSTS = [
   'a.wild.example',
   'wild.example',
   'evil.example',
+  'mcp.example.com',
 ];
 const HEADERS: readonly (readonly string[])[] = [
   ['X-User-Id', 'root'],
@@ -174,6 +183,9 @@ const route = (name: string, match: Record<string, unknown>) =>
     )
     .map((rest) => ({ name, match, upstream: 'u', ...rest }));
 
+const ofResource = (name: string, match: Record<string, unknown>) =>
+  route(name, match).map((made) => (made.auth?.mode === 'none' ? made : { ...made, ...OF_RESOURCE }));
+
 /** With a variable in the path, which a rule compares. Nothing may be allowed there. */
 const ofTenant = (name: string, match: Record<string, unknown>) =>
   fc
@@ -192,7 +204,8 @@ const configurations = fc.record({
     .tuple(
       route('orders', { hosts: ['api.example.com'], path_prefix: '/orders' }),
       route('orders-post', { path_prefix: '/orders', methods: ['POST', 'PUT'] }),
-      route('orders-v2', { path_prefix: '/orders', headers: { 'x-version': '2' } }),
+      ofResource('mcp', { path_prefix: '/mcp' }),
+      ofResource('orders-v2', { path_prefix: '/orders', headers: { 'x-version': '2' } }),
       route('admin', { hosts: ['*.wild.example', 'api.example.com'], path: '/admin' }),
       route('public', { path_prefix: '/public' }),
       route('files', { path_prefix: '/files' }),
@@ -236,6 +249,12 @@ const CERTAIN = {
     { name: 'files', match: { path_prefix: '/files' }, paths: { allow: ['encoded_slash'] } },
     { name: 'ws', match: { path: '/ws' }, auth: EVERYTHING, upgrade: ['websocket'] },
     {
+      name: 'mcp',
+      match: { path_prefix: '/mcp' },
+      auth: { scopes: ['orders:read'] },
+      ...OF_RESOURCE,
+    },
+    {
       name: 'tenant-orders',
       match: { path: '/tenants/{tenant}/orders' },
       auth: { claims: { 'tenant.id': { path: 'tenant' } } },
@@ -259,6 +278,8 @@ const usual: Request = {
   token: TOKENS[1],
 };
 const CERTAIN_REQUESTS: readonly Request[] = [
+  ...PATHS.map((path) => ({ ...usual, path, host: 'mcp.example.com' })),
+  ...TOKENS.map((token) => ({ ...usual, path: '/mcp', token })),
   ...TOKENS.flatMap((token) => ['/orders', '/ws'].map((path) => ({ ...usual, path, token }))),
   ...PATHS.map((path) => ({ ...usual, path })),
   ...HOSTS.map((host) => ({ ...usual, host })),
