@@ -83,10 +83,12 @@ t.test(
     }
     t.strictSame(await outcome(withSub('null'), strict), [401, 'claim']);
 
+    // Before the cutoff: the next second may have begun when it is set.
+    const [asNumber, asText] = [withSub('7'), withSub('"7"')];
     const revoked = await open.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: '7' });
     t.equal(revoked.status, 201);
-    t.strictSame(await outcome(withSub('7'), open), [401, 'revoked'], 'the same subject as its text');
-    t.strictSame(await outcome(withSub('"7"'), open), [401, 'revoked']);
+    t.strictSame(await outcome(asNumber, open), [401, 'revoked'], 'the same subject as its text');
+    t.strictSame(await outcome(asText, open), [401, 'revoked']);
     t.strictSame(await outcome(withSub('70'), open), [200, 'ok']);
   },
 );
