@@ -12,6 +12,7 @@ import type { HeadLimits } from './http/request-head.ts';
 import type { PathTemplate } from './http/path-template.ts';
 import type { PublicUrl } from './http/public-url.ts';
 import type { ClaimRule } from './token/claim-rules.ts';
+import type { StepUpRule } from './token/login.ts';
 
 /** One alternative of a route's match: Kubernetes Gateway API's HTTPRouteMatch. */
 export interface RouteMatch {
@@ -67,14 +68,6 @@ export interface SplitShare {
   readonly weight: number;
 }
 
-/** How recent and how strong the login behind a token must be (RFC 9470). */
-export interface StepUpRule {
-  /** Empty: any. */
-  readonly acr: readonly string[];
-  /** Undefined: any. */
-  readonly maxAuthAgeSeconds: number | undefined;
-}
-
 export interface Route {
   readonly name: string;
   readonly match: RouteMatch;
@@ -100,6 +93,7 @@ export interface Route {
   readonly publicUrl: PublicUrl | undefined;
   /** The identifier that `aud` must hold; undefined where the route belongs to no protected resource. */
   readonly resource: string | undefined;
+  /** Undefined: any login will do. */
   readonly stepUp: StepUpRule | undefined;
   readonly challenge: ChallengeRules;
   readonly scopes: ScopeRule;

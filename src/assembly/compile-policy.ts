@@ -12,8 +12,9 @@ import { metadataUrlOf } from '../http/metadata-url.ts';
 import { templateOf } from '../http/path-template.ts';
 import { IdentityContract, type IdentityHeader } from '../identity/identity-headers.ts';
 import { parseIdentityText } from '../identity/identity-value.ts';
-import type { Policy, Route, RouteMatch, ScopeRule, StepUpRule } from '../policy.ts';
+import type { Policy, Route, RouteMatch, ScopeRule } from '../policy.ts';
 import { compileClaimRules } from '../token/claim-rules.ts';
+import type { StepUpRule } from '../token/login.ts';
 import { compileUpstream } from './compile-upstream.ts';
 
 export function compilePolicy(configuration: Configuration): Policy {

@@ -24,11 +24,36 @@ export function accessText(
   const rules = [
     ...(resource ? [`aud ${resource.href}`] : []),
     ...(auth.issuers ? [`issuer ${auth.issuers.join('|')}`] : []),
+    ...stepUpTexts(auth),
     ...ruleTexts(auth),
     ...(auth.any_of ? [auth.any_of.map((way) => `(${ruleTexts(way).join(', ')})`).join(' or ')] : []),
+    ...(auth.sender_constrained === undefined ? [] : [BINDINGS[auth.sender_constrained]]),
     ...(auth.fresh ? ['a fresh introspection response'] : []),
   ];
   return `${auth.report_only ? 'report only: ' : ''}${auth.mode === 'optional' ? 'anonymous, or ' : ''}token${rules.length > 0 ? ` with ${rules.join(', ')}` : ''}`;
+}
+
+const BINDINGS = {
+  optional: 'a DPoP proof if it is bound to a key',
+  required: 'a binding to a key (DPoP) or a certificate',
+} as const;
+
+/** What its login must be: how strong, and how recent. */
+export function stepUpTexts({
+  acr = [],
+  max_auth_age: maxAge,
+}: Pick<RouteConfiguration['auth'], 'acr' | 'max_auth_age'>): string[] {
+  return [
+    ...(acr.length > 0 ? [`acr ${acr.join('|')}`] : []),
+    ...(maxAge === undefined ? [] : [`a login within ${settingText(maxAge)} (max_auth_age)`]),
+  ];
+}
+
+/** A duration as one writes it in the configuration. */
+function settingText(ms: number): string {
+  const seconds = ms / 1000;
+  if (seconds % 3600 === 0) return `${seconds / 3600}h`;
+  return seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`;
 }
 
 /** Where its requests go. */

@@ -3,10 +3,12 @@ import type { Alternative, Route, ScopeRule } from '../policy.ts';
 import { satisfies, type ClaimRule } from '../token/claim-rules.ts';
 import { claimAt } from '../token/claims.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
+import { goodLoginTexts, loginLackTexts } from './describe-login.ts';
 
 /** Of a token that has all of it. */
-export function permittedText(route: Route | undefined): string {
+export function permittedText(route: Route | undefined, token: AuthenticToken, nowMs: number): string {
   const rules = [
+    ...goodLoginTexts(route?.stepUp, token, nowMs),
     ...(route ? ruleTexts(route) : []),
     ...(route && route.anyOf.length > 0 ? [`one of ${alternativesText(route.anyOf)}`] : []),
   ];
@@ -30,10 +32,16 @@ function alternativesText(ways: readonly Alternative[]): string {
  * Everything that keeps the token from the route, in the order in which it is checked.
  *
  * @param path of the request, without the query
+ * @param nowMs wall-clock time
  * @returns undefined where the token is permitted
  */
-export function notPermittedText(route: Route, token: AuthenticToken, path: string): string | undefined {
-  const lacks = lackTexts(route, token, path);
+export function notPermittedText(
+  route: Route,
+  token: AuthenticToken,
+  path: string,
+  nowMs: number,
+): string | undefined {
+  const lacks = [...loginLackTexts(route.stepUp, token, nowMs), ...lackTexts(route, token, path)];
   const ways = route.anyOf.map((way) => lackTexts(way, token, path));
   if (ways.length > 0 && ways.every((texts) => texts.length > 0)) {
     const each = ways.map((texts, index) => `any_of[${index}]: ${texts.join(', ')}`);

@@ -67,7 +67,7 @@ export class StageWords {
           ? `${revocations.asked ? 'not revoked; ' : ''}${revocations.text}`
           : 'there is nothing to revoke';
       case 'authorize':
-        return token ? permittedText(route) : 'no permission is needed here';
+        return token ? permittedText(route, token, nowMs) : 'no permission is needed here';
       case 'choose_upstream': {
         const choice = this.#choice();
         return choice ? `${choice.name}, ${choice.text}${this.#elsewhereText()}` : '';
@@ -113,7 +113,7 @@ export class StageWords {
     }
     if (stage === 'check_revocation') return reason === 'revoked' ? this.#revokedText() : revocations.text;
     if (stage === 'authorize' && token && route)
-      return notPermittedText(route, token, head?.path ?? '') ?? error.title;
+      return notPermittedText(route, token, head?.path ?? '', nowMs) ?? error.title;
     if (error === HEADERS_TOO_LARGE) return `${error.title} ${this.#headerLimitsText()}`;
     return error.detail ?? error.title;
   }

@@ -143,7 +143,7 @@ function plainJwtAdvice(
 const skewText = (issuer: IssuerConfiguration | undefined): string => `${(issuer?.clock_skew ?? 0) / 1000} s`;
 
 /** What a token says of itself is attackers' text: as JSON, and not without end. */
-function textOf(value: JsonValue): string {
+export function textOf(value: JsonValue): string {
   const text = toJson(value);
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }

@@ -10,7 +10,8 @@ export function dateText(seconds: number, nowMs: number): string {
   return `${new Date(seconds * 1000).toISOString()} (${durationText(Math.abs(agoSeconds))} ${agoSeconds >= 0 ? 'ago' : 'from now'})`;
 }
 
-function durationText(seconds: number): string {
+/** How long, roughly. */
+export function durationText(seconds: number): string {
   if (seconds < 120) return `${seconds} s`;
   if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
   return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} days`;

@@ -59,6 +59,7 @@ export function authenticToken(facts: TokenFacts): AuthenticToken {
     issuerName,
     issuer,
     claims,
+    otherClaims: ownClaims,
     ...callerFacts(claims, facts.names),
     expiresAt: earlier(numberOf(claims['exp']), numberOf(ownClaims?.['exp'])),
     notBefore: later(numberOf(claims['nbf']), numberOf(ownClaims?.['nbf'])),

@@ -115,6 +115,7 @@ function agreed(own: AuthenticToken, told: AuthenticToken): AuthenticToken {
   const { expiresAt, notBefore, issuedAt, binding, revocable, revocableBy } = told;
   return {
     ...own,
+    otherClaims: told.claims,
     scopes: new Set([...own.scopes].filter((scope) => told.scopes.has(scope))),
     expiresAt,
     notBefore,

@@ -19,6 +19,11 @@ export interface AuthenticToken extends CallerFacts {
   /** The exact `iss`, or the configured name where its tokens have none. */
   readonly issuer: string;
   readonly claims: JsonObject;
+  /**
+   * What else is said of the same token: by a JWT of which its server's response counts, or by the response where the JWT counts.
+   * It permits nothing, but may take away.
+   */
+  readonly otherClaims: JsonObject | undefined;
   /** NumericDates, in seconds; undefined where the token has none. */
   readonly expiresAt: number | undefined;
   readonly notBefore: number | undefined;

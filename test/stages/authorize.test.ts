@@ -1,4 +1,4 @@
-/** May this caller do this here? RFC 6750 section 3.1, RFC 9068 section 4. Rules B4, C9. */
+/** May this caller do this here? RFC 6750 section 3.1, RFC 9068 section 4, RFC 9470. Rules B4, C9, P3, P4. */
 import t from 'tap';
 import { GatewayError } from '../../src/errors.ts';
 import { IdentityContract } from '../../src/identity/identity-headers.ts';
@@ -7,6 +7,7 @@ import type { Route, ScopeRule } from '../../src/policy.ts';
 import { authorize, passReported } from '../../src/stages/authorize.ts';
 import type { UnrevokedToken } from '../../src/stages/check-revocation.ts';
 import { compileClaimRules, type ClaimRule, type PlainValue } from '../../src/token/claim-rules.ts';
+import type { StepUpRule } from '../../src/token/login.ts';
 import type { AuthenticToken } from '../../src/token/token-verifier.ts';
 import { outcome } from '../support/heads.ts';
 import { routeOf, tokenOf } from '../support/routes.ts';
@@ -14,6 +15,7 @@ import { routeOf, tokenOf } from '../support/routes.ts';
 const MISSING = '401 missing_token (missing)';
 const SCOPE = '403 insufficient_scope (insufficient_scope)';
 const CLAIM = '403 access_denied (claim_rule)';
+const LOGIN = '401 insufficient_user_authentication (step_up)';
 const TOO_LARGE = '403 identity_too_large (identity_too_large)';
 
 const unrevoked = (token: AuthenticToken | undefined): UnrevokedToken =>
@@ -117,12 +119,128 @@ t.test('B4 a missing scope is told before a claim', async (t) => {
   t.equal(verdict(route, tokenOf({ scope: 'a' })), CLAIM);
 });
 
+const NOW = 1_800_000_000;
+const OLDEST = 300;
+/** `acr: [silver, gold]`, `max_auth_age: 5m`, or one of the two. */
+const stepUpOf = (acr: boolean, age: boolean): StepUpRule => ({
+  acr: acr ? ['silver', 'gold'] : [],
+  maxAuthAgeSeconds: age ? OLDEST : undefined,
+});
+const loginVerdict = (rule: StepUpRule, claims: string, other?: string, now = NOW): string => {
+  const otherClaims = other === undefined ? undefined : tokenOf(other).claims;
+  const token = { ...tokenOf(claims), otherClaims };
+  return outcome(() => authorize(routeOf({ stepUp: rule }), unrevoked(token), '/', now) && 'pass');
+};
+
+const levels: [name: string, claims: string, expected: string][] = [
+  ['P3 the first', '{"acr":"silver"}', 'pass'],
+  ['P3 the second', '{"acr":"gold"}', 'pass'],
+  ['P3 another', '{"acr":"bronze"}', LOGIN],
+  ['P3 none', '{}', LOGIN],
+  ['P3 null', '{"acr":null}', LOGIN],
+  ['P3 an empty text', '{"acr":""}', LOGIN],
+  ['P3 capitals', '{"acr":"Gold"}', LOGIN],
+  ['P3 part of it', '{"acr":"golden"}', LOGIN],
+  ['P3 both, as acr_values has them', '{"acr":"silver gold"}', LOGIN],
+  ['P3 a list, which is no acr', '{"acr":["gold"]}', LOGIN],
+  ['P3 another claim', '{"acrs":["gold"],"amr":"gold"}', LOGIN],
+];
+t.test('P3 a login must be of one of the classes', async (t) => {
+  for (const [name, claims, expected] of levels)
+    t.equal(loginVerdict(stepUpOf(true, false), claims), expected, name);
+  t.equal(loginVerdict({ acr: ['1'], maxAuthAgeSeconds: undefined }, '{"acr":1}'), LOGIN, 'a number');
+});
+
+const dates: [name: string, claims: string, expected: string][] = [
+  ['P3 now', `{"auth_time":${NOW}}`, 'pass'],
+  ['P3 as old as it may be', `{"auth_time":${NOW - OLDEST}}`, 'pass'],
+  ['P3 older by a second', `{"auth_time":${NOW - OLDEST - 1}}`, LOGIN],
+  ['P3 older by half a second', `{"auth_time":${NOW - OLDEST - 1}.5}`, LOGIN],
+  ['P4 ahead, as a clock may be', `{"auth_time":${NOW + 5}}`, 'pass'],
+  ['P4 further ahead', `{"auth_time":${NOW + 6}}`, LOGIN],
+  ['P4 far ahead', '{"auth_time":1e300}', LOGIN],
+  ['P4 in milliseconds', `{"auth_time":${NOW}000}`, LOGIN],
+  ['P4 none', '{}', LOGIN],
+  ['P4 null', '{"auth_time":null}', LOGIN],
+  ['P4 a text', `{"auth_time":"${NOW}"}`, LOGIN],
+  ['P4 a list', `{"auth_time":[${NOW}]}`, LOGIN],
+  ['P4 true', '{"auth_time":true}', LOGIN],
+  ['P4 zero', '{"auth_time":0}', LOGIN],
+  ['P4 negative', `{"auth_time":-${NOW}}`, LOGIN],
+  ['P3 iat is no login', `{"iat":${NOW}}`, LOGIN],
+];
+t.test('P3 P4 a login must be recent', async (t) => {
+  for (const [name, claims, expected] of dates)
+    t.equal(loginVerdict(stepUpOf(false, true), claims), expected, name);
+  const long = { acr: [], maxAuthAgeSeconds: 2 * NOW };
+  t.equal(loginVerdict(long, '{"auth_time":0}'), LOGIN, 'P4 zero is no date, however long the time');
+  t.equal(loginVerdict(long, '{"auth_time":1}'), 'pass');
+});
+
+t.test('P3 where both are asked for, each is needed', async (t) => {
+  const rule = stepUpOf(true, true);
+  t.equal(loginVerdict(rule, `{"acr":"gold","auth_time":${NOW}}`), 'pass');
+  t.equal(loginVerdict(rule, `{"auth_time":${NOW}}`), LOGIN);
+  t.equal(loginVerdict(rule, '{"acr":"gold"}'), LOGIN);
+});
+
+t.test('P3 what else is said of a token takes away, and gives nothing', async (t) => {
+  const rule = stepUpOf(true, true);
+  const good = `{"acr":"gold","auth_time":${NOW}}`;
+  const others: [name: string, claims: string, other: string, expected: string][] = [
+    ['nothing else', good, '{}', 'pass'],
+    ['the same', good, good, 'pass'],
+    ['null', good, '{"acr":null,"auth_time":null}', 'pass'],
+    ['another good class', good, '{"acr":"silver"}', 'pass'],
+    ['a weaker class', good, '{"acr":"bronze"}', LOGIN],
+    ['an older login', good, `{"auth_time":${NOW - OLDEST - 1}}`, LOGIN],
+    ['P4 a login in the future', good, `{"auth_time":${NOW + 60}}`, LOGIN],
+    ['P4 a login at no time', good, '{"auth_time":"now"}', LOGIN],
+    ['all that the token lacks', '{}', good, LOGIN],
+    ['a better class', `{"acr":"bronze","auth_time":${NOW}}`, good, LOGIN],
+    ['a later login', '{"acr":"gold","auth_time":1}', good, LOGIN],
+  ];
+  for (const [name, claims, other, expected] of others)
+    t.equal(loginVerdict(rule, claims, other), expected, name);
+});
+
+t.test('P3 B5 the challenge says all that a login needs, whatever it lacks', async (t) => {
+  const needs = (changes: Partial<StepUpRule>): unknown => {
+    const stepUp = { ...stepUpOf(true, true), ...changes };
+    try {
+      return authorize(routeOf({ stepUp }), unrevoked(tokenOf({ acr: 'gold' })), '/', NOW);
+    } catch (error) {
+      return error instanceof GatewayError && error.challenge;
+    }
+  };
+  const error = 'insufficient_user_authentication';
+  t.strictSame(needs({}), { error, acrValues: 'silver gold', maxAge: '300' });
+  t.strictSame(needs({ acr: [] }), { error, maxAge: '300' });
+  t.strictSame(needs({ acr: ['platinum'], maxAuthAgeSeconds: undefined }), { error, acrValues: 'platinum' });
+});
+
+t.test('P3 a login is told before scopes, claims and alternatives, and is needed beside them', async (t) => {
+  const route = {
+    stepUp: stepUpOf(true, false),
+    scopes: scopesOf({ all: ['a'] }),
+    claims: [tenant],
+    anyOf: [{ scopes: scopesOf({ all: ['b'] }), claims: [] }],
+  };
+  t.equal(verdict(route, tokenOf({})), LOGIN);
+  t.equal(verdict(route, tokenOf({ acr: 'gold' })), SCOPE);
+  t.equal(verdict(route, tokenOf({ acr: 'gold', scope: 'a', tenant: { id: 'acme' } })), SCOPE);
+  const whole = { scope: 'a b', tenant: { id: 'acme' } };
+  t.equal(verdict(route, tokenOf(whole)), LOGIN, 'no alternative takes the place of a login');
+  t.equal(verdict(route, tokenOf({ ...whole, acr: 'gold' })), 'pass');
+});
+
 t.test('B1 without a token, no rule is satisfied', async (t) => {
   const rules: [name: string, changes: Partial<Route>, expected: string][] = [
     ['no rule', {}, 'pass'],
     ['scopes', { scopes: scopesOf({ all: ['a'] }) }, MISSING],
     ['one of any scope', { scopes: scopesOf({ any: ['a'] }) }, MISSING],
     ['a claim', { claims: [tenant] }, MISSING],
+    ['P3 a login', { stepUp: stepUpOf(false, true) }, MISSING],
   ];
   for (const [name, changes, expected] of rules) {
     t.equal(verdict({ ...changes, mode: 'optional' }, undefined), expected, name);

@@ -59,6 +59,7 @@ export function tokenOf(claims: Record<string, unknown> | string, names?: unknow
     issuerName: 'login',
     issuer: 'https://login.example',
     claims: parsed,
+    otherClaims: undefined,
     ...callerFacts(parsed, claimNamesOf(names)),
     futureIatSeconds: 5,
     binding: undefined,
