@@ -8,6 +8,7 @@ import { passageOf } from '../http/check-response.ts';
 import type { TrustedPeers } from '../http/client-address.ts';
 import { HeaderKind } from '../http/header-names.ts';
 import { isMetadataPath } from '../http/metadata-url.ts';
+import type { RefusalContext } from '../http/problem.ts';
 import type { RawHead, RequestHead } from '../http/request-head.ts';
 import {
   asksForDecision,
@@ -97,6 +98,11 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
     if (asked === undefined) return false;
     this.respond(...metadataResponse(asked, head));
     return true;
+  }
+
+  /** nginx before 1.23 passes on one line of WWW-Authenticate. */
+  protected override refusalContext(): RefusalContext {
+    return { ...super.refusalContext(), oneChallengeLine: OF_NGINX.has(this.site.dialect) };
   }
 
   #allow(head: RequestHead, { authorized, assertion }: AssertedRequest): void {

@@ -18,6 +18,8 @@ export interface RefusalContext {
   readonly scheme: Scheme;
   /** The gateway's own or a validated one. */
   readonly requestId: string;
+  /** All challenges in one line, for a proxy that passes one on (RFC 9110 section 11.6.1 allows both). */
+  readonly oneChallengeLine?: boolean;
 }
 
 /** Writes the response to a failed request. */
@@ -40,13 +42,14 @@ export function problemResponse(error: GatewayError, context: RefusalContext): P
 }
 
 /** Names and values in turn. */
-export function challengeFields(error: GatewayError, { challenge, scheme }: RefusalContext): string[] {
-  return error.challenge
-    ? challengesOf(error.challenge, error.status, challenge, scheme).flatMap((value) => [
-        'www-authenticate',
-        value,
-      ])
-    : [];
+export function challengeFields(
+  error: GatewayError,
+  { challenge, scheme, oneChallengeLine = false }: RefusalContext,
+): string[] {
+  if (!error.challenge) return [];
+  const values = challengesOf(error.challenge, error.status, challenge, scheme);
+  const lines = oneChallengeLine ? [values.join(', ')] : values;
+  return lines.flatMap((value) => ['www-authenticate', value]);
 }
 
 function problemBody({ code, title, status }: GatewayError): string {

@@ -116,7 +116,7 @@ function tellsTheClient(t: Test, { url, upstream }: Scene): void {
     const response = await send(url, '/orders', { headers: [...HOST, ...ORIGIN] });
     t.match(response, { status: 401, problem: { code: 'missing_token' } });
     t.match(response.headers, {
-      'www-authenticate': 'Bearer realm="test"',
+      'www-authenticate': 'Bearer realm="test", scope="orders:read"',
       'content-type': 'application/problem+json',
       'cache-control': 'no-store',
       'access-control-allow-origin': ORIGIN[1],
@@ -137,7 +137,7 @@ function refusesGrpc(t: Test, { port, upstream }: Scene): void {
     const before = upstream.seen.length;
     const { code, metadata } = await callUnary(client, '/orders/Get', new Metadata(), 'x');
     t.equal(code, status.UNAUTHENTICATED);
-    t.strictSame(metadata.get('www-authenticate'), ['Bearer realm="test"']);
+    t.strictSame(metadata.get('www-authenticate'), ['Bearer realm="test", scope="orders:read"']);
     const noScope = withToken(mint(key, claimsOf({ scope: 'x' })));
     t.equal((await callUnary(client, '/orders/Get', noScope, 'x')).code, status.PERMISSION_DENIED);
     t.equal(upstream.seen.length, before);
