@@ -21,6 +21,12 @@ export function possessionWarnings({ routes, listeners, dpop, revocation }: Conf
         ({ name }) =>
           `routes: ${name} has when_replay_unknown: allow: a stolen DPoP proof passes again while the store is down; use deny`,
       ),
+    ...constrained
+      .filter(({ cors }) => cors && !cors.headers.some((header) => header.toLowerCase() === 'dpop'))
+      .map(
+        ({ name }) =>
+          `routes: ${name} accepts DPoP, but cors.headers has no dpop, so that pages of other origins cannot send a proof; add dpop to it`,
+      ),
     ...constrained.flatMap(({ name, match, public_url: own }) => {
       const urls = own ? [own] : listeners.flatMap(({ public_url: url }) => url ?? []);
       const strange = urls.find(
