@@ -1,4 +1,4 @@
-/** POST /v1/explain: what would happen to a request. Its token is neither stored nor logged. Rule A5. */
+/** POST /v1/explain: what would happen to a request. Its token and its proof are neither stored nor logged. Rule A5. */
 import { z } from 'zod';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import { badRequest, parseBody } from './json-body.ts';
@@ -8,11 +8,13 @@ export type Explain = (request: {
   readonly method: string;
   readonly url: string;
   readonly token: string | undefined;
+  readonly dpop: string | undefined;
 }) => Promise<object | undefined>;
 
 const requestSchema = z.strictObject({
   // A text that no header can carry is explained like any other: it is malformed.
   token: z.string().min(1, 'must not be empty; leave it out for a request without a token').optional(),
+  dpop: z.string().min(1, 'must not be empty; leave it out for a request without a DPoP proof').optional(),
   method: z.string().regex(/^[A-Z-]{1,32}$/, 'must be a method, such as GET'),
   url: z.string().max(16_384, 'must have at most 16384 characters'),
 });
@@ -22,8 +24,8 @@ export async function explainResponse(explain: Explain | undefined, body: Buffer
   if (!explain) return adminProblem(404, 'not_found', 'this process explains no requests');
   const parsed = parseBody(requestSchema, body);
   if ('status' in parsed) return parsed;
-  const { token, method, url } = parsed.value;
-  const explanation = await explain({ token, method, url });
+  const { token, dpop, method, url } = parsed.value;
+  const explanation = await explain({ token, dpop, method, url });
   return explanation
     ? { status: 200, body: explanation }
     : badRequest('url: must be the URL of a request: http://HOST/PATH, or https://');

@@ -88,16 +88,26 @@ export function configurationOf(args: Arguments): LoadedConfiguration {
 export function readToken(args: Arguments): string | undefined {
   const file = text(args, 'token-file') ?? (args.positionals.includes('-') ? '-' : undefined);
   if (file === undefined) return undefined;
-  let token: string;
+  return readText(file, 'token');
+}
+
+/**
+ * What a file holds, or standard input.
+ *
+ * @param what of a word, for people
+ * @throws CommandFailed where it cannot be read, or is empty
+ */
+export function readText(file: string, what: string): string {
+  let read: string;
   try {
-    token = readFileSync(file === '-' ? 0 : file, 'utf8').trim();
+    read = readFileSync(file === '-' ? 0 : file, 'utf8').trim();
   } catch (error) {
     throw new CommandFailed(
-      `the token file ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`,
+      `the ${what} file ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`,
     );
   }
-  if (token === '') throw new CommandFailed(`the token file ${file} is empty`);
-  return token;
+  if (read === '') throw new CommandFailed(`the ${what} file ${file} is empty`);
+  return read;
 }
 
 /** @throws CommandFailed where the file cannot be read */

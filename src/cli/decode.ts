@@ -2,6 +2,7 @@ import { dateText } from '../explain/format-date.ts';
 import { readJwt } from '../token/lexical-gate.ts';
 import type { JsonObject, JsonValue } from '../token/claims.ts';
 import { numberOf } from '../token/claims.ts';
+import { bindingOf } from '../token/token-binding.ts';
 import { toJson } from '../token/strict-json.ts';
 import { CommandFailed, flag, JSON_OPTION, print, readToken, UsageError, type Command } from './command.ts';
 
@@ -46,11 +47,28 @@ function decoded(token: string): { header: JsonObject; claims: JsonObject } {
 
 function membersText(object: JsonObject): string {
   return Object.entries(object)
-    .map(([name, value]) => `  ${JSON.stringify(name)}: ${toJson(value)}${dateOf(name, value)}`)
+    .map(
+      ([name, value]) =>
+        `  ${JSON.stringify(name)}: ${toJson(value)}${dateOf(name, value)}${bindingOfClaim(name, value)}`,
+    )
     .join('\n');
 }
 
 function dateOf(name: string, value: JsonValue): string {
   const seconds = DATES.has(name) ? numberOf(value) : undefined;
   return seconds === undefined ? '' : `   ${dateText(seconds, Date.now())}`;
+}
+
+/** What the holder of the token must show (RFC 7800 section 3.1). */
+function bindingOfClaim(name: string, value: JsonValue): string {
+  if (name !== 'cnf') return '';
+  const binding = bindingOf([{ cnf: value }]);
+  if (binding === undefined || binding === 'unknown')
+    return '   bound to what the gateway cannot check: it refuses the token';
+  const { keyThumbprint, certificateThumbprint } = binding;
+  const needs = [
+    ...(keyThumbprint === undefined ? [] : ['a DPoP proof by the key with the thumbprint jkt']),
+    ...(certificateThumbprint === undefined ? [] : ['the client certificate with the SHA-256 x5t#S256']),
+  ];
+  return `   bound: it passes only with ${needs.join(' and ')}`;
 }

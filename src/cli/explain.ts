@@ -1,3 +1,4 @@
+import { hash, X509Certificate } from 'node:crypto';
 import type { ImaginedRequest } from '../explain/dry-run.ts';
 import { explain as dryRun } from '../explain/explain.ts';
 import { onTheWire, requestPlace } from '../explain/request-place.ts';
@@ -5,11 +6,14 @@ import type { Explanation } from '../explain/explanation.ts';
 import { hasField } from '../http/field-list.ts';
 import {
   CONFIG_OPTION,
+  CommandFailed,
   configurationOf,
   flag,
   JSON_OPTION,
   print,
   printJson,
+  readFile,
+  readText,
   readToken,
   text,
   timeOf,
@@ -30,12 +34,17 @@ const EXIT_CODES: Readonly<Record<Explanation['decision'], number>> = {
 export const explain: Command = {
   name: 'explain',
   summary: 'tells what would happen to a request, stage by stage, without sending it',
-  usage: `METHOD URL [-c FILE] [--token-file F] [-H 'K: V']... [--now TIME] [--peer ADDRESS] [--online] [--json]
+  usage: `METHOD URL [-c FILE] [--token-file F] [--dpop-file F] [--client-cert-file F]
+         [-H 'K: V']... [--now TIME] [--peer ADDRESS] [--online] [--json]
 
   -c, --config FILE   the configuration (default: sallyport.yaml)
       --token-file F  file that holds the token; - is standard input
+      --dpop-file F   file that holds the DPoP proof; - is standard input. The token is then sent as DPoP. The proof is not
+                      used up, and whether it was used before is not asked
+      --client-cert-file F
+                      certificate (PEM) that the client shows, for tokens that are bound to one
   -H, --header 'K: V' a header of the request; may be repeated. The token never stands on the command line
-      --now TIME      another time than now: 2026-01-31T12:00:00Z, or seconds since 1970
+      --now TIME      another time than now, for the proof too: 2026-01-31T12:00:00Z, or seconds since 1970
       --peer ADDRESS  where the request comes from (default: 127.0.0.1)
       --online        also fetches keys, asks about opaque tokens, and reads the revocation list
       --json          prints { decision, reason, status, code, route, issuer, stages, nearest_routes, answer, upstream }
@@ -45,6 +54,8 @@ Exit code: 0 it passes, 3 it is refused, 1 it cannot be told without --online.`,
     ...CONFIG_OPTION,
     ...JSON_OPTION,
     'token-file': { type: 'string' },
+    'dpop-file': { type: 'string' },
+    'client-cert-file': { type: 'string' },
     header: { type: 'string', short: 'H', multiple: true },
     now: { type: 'string' },
     peer: { type: 'string' },
@@ -79,8 +90,31 @@ function imaginedRequest(args: Arguments): ImaginedRequest {
     target,
     headers: hasHost ? headers : ['Host', authority, ...headers],
     token: readToken({ ...args, positionals: [] }),
+    dpop: readProof(args),
+    certificateThumbprint: readCertificate(args),
     peer: text(args, 'peer') ?? '127.0.0.1',
   };
+}
+
+/** @throws UsageError, CommandFailed */
+function readProof(args: Arguments): string | undefined {
+  const file = text(args, 'dpop-file');
+  if (file === undefined) return undefined;
+  if (file === '-' && text(args, 'token-file') === '-')
+    throw new UsageError('standard input holds one of the two; give --token-file or --dpop-file a file');
+  return readText(file, 'proof');
+}
+
+/** @throws CommandFailed */
+function readCertificate(args: Arguments): string | undefined {
+  const file = text(args, 'client-cert-file');
+  if (file === undefined) return undefined;
+  try {
+    return hash('sha256', new X509Certificate(readFile(file)).raw, 'base64url');
+  } catch (error) {
+    if (error instanceof CommandFailed) throw error;
+    throw new CommandFailed(`${file} holds no certificate; it must begin with -----BEGIN CERTIFICATE-----`);
+  }
 }
 
 function headersOf({ values }: Arguments): string[] {
@@ -91,6 +125,8 @@ function headersOf({ values }: Arguments): string[] {
       throw new UsageError(`"${String(line)}" is no header; write -H 'Name: value'`);
     if (name.trim().toLowerCase() === 'authorization')
       throw new UsageError('a token does not belong on the command line; give it by --token-file F, or -');
+    if (name.trim().toLowerCase() === 'dpop')
+      throw new UsageError('a proof does not belong on the command line; give it by --dpop-file F, or -');
     return [name, onTheWire(value)];
   });
 }

@@ -14,7 +14,8 @@ import type { JwtText } from '../token/lexical-gate.ts';
 import { choiceOf, type Choice } from './describe-choice.ts';
 import { notPermittedText, permittedText } from './describe-permission.ts';
 import type { KnownRevocations } from './known-revocations.ts';
-import { bindingText, jwtOf, refusedText, verifiedText } from './describe-token.ts';
+import { notPossessedText, possessedText, type ShownPossession } from './describe-possession.ts';
+import { jwtOf, refusedText, verifiedText } from './describe-token.ts';
 
 export interface Seen {
   readonly loaded: LoadedConfiguration;
@@ -26,6 +27,7 @@ export interface Seen {
   readonly revocations: KnownRevocations;
   /** What may have revoked the token. */
   readonly entries: readonly RevocationEntry[];
+  readonly possession: ShownPossession;
   readonly nowMs: number;
 }
 
@@ -40,7 +42,16 @@ export class StageWords {
 
   /** Of a stage that the request has passed. */
   passed(stage: StageName): string {
-    const { loaded, exchange, token: presented, outbound, assumed, revocations, nowMs } = this.#seen;
+    const {
+      loaded,
+      exchange,
+      token: presented,
+      outbound,
+      assumed,
+      revocations,
+      possession,
+      nowMs,
+    } = this.#seen;
     const { head, route, token } = exchange;
     switch (stage) {
       case 'read_head':
@@ -59,9 +70,7 @@ export class StageWords {
         if (!token) return 'there is nothing to verify';
         return `${assumed ? 'SIGNATURE NOT CHECKED (--online fetches the keys); ' : ''}${verifiedText(token, this.#jwt, nowMs)}`;
       case 'check_possession':
-        return token?.binding
-          ? `its holder has ${bindingText(token.binding)}`
-          : 'it is bound to nothing: it needs no proof';
+        return token ? possessedText(token, possession) : 'there is nothing to possess';
       case 'check_revocation':
         return token
           ? `${revocations.asked ? 'not revoked; ' : ''}${revocations.text}`
@@ -102,7 +111,7 @@ export class StageWords {
 
   /** Of the stage that has refused the request. */
   refused(stage: StageName, error: GatewayError): string {
-    const { loaded, exchange, nowMs, revocations } = this.#seen;
+    const { loaded, exchange, nowMs, revocations, possession } = this.#seen;
     const { token, route, head } = exchange;
     const { reason } = error;
     if (stage === 'verify_token' && reason) {
@@ -111,6 +120,9 @@ export class StageWords {
       const detail = error.detail === undefined ? '' : `: ${error.detail}`;
       return `${text}${detail}${reason === 'unknown_issuer' ? this.#acceptedText() : this.#alsoText(reason, issuer)}`;
     }
+    if (stage === 'check_possession') return notPossessedText(error, token, route, possession);
+    if (stage === 'extract_token' && possession.hasProof && route?.senderConstrained === undefined)
+      return `${error.title} The route accepts no DPoP proofs (auth.sender_constrained is not set), so the scheme DPoP is none of its own`;
     if (stage === 'check_revocation') return reason === 'revoked' ? this.#revokedText() : revocations.text;
     if (stage === 'authorize' && token && route)
       return notPermittedText(route, token, head?.path ?? '', nowMs) ?? error.title;

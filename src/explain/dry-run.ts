@@ -4,8 +4,7 @@ import { type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { BAD_PATH, GatewayError, MALFORMED_REQUEST, LOGOUT_NOT_POSTED, NO_ROUTE } from '../errors.ts';
 import type { Gateway, RequestContext } from '../gateway.ts';
-import { clientAddress, normalAddress, TrustedPeers } from '../http/client-address.ts';
-import { clientCertificateOf, type ClientCertificate } from '../http/client-cert-header.ts';
+import { clientAddress, normalAddress } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
 import { corsHeaders } from '../http/cors.ts';
 import { fieldPairs } from '../http/field-list.ts';
@@ -20,12 +19,14 @@ import type { ResourceEndpoint } from '../handlers/resource-endpoint.ts';
 import { hasMetadataReading } from '../http/metadata-url.ts';
 import { logoutEndpointOf, type LogoutEndpoint } from '../handlers/logout-handler.ts';
 import { type Policy } from '../policy.ts';
+import type { RevocationEntry } from '../revocation/revocation-store.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import { Observer } from '../telemetry/observer.ts';
 import { RouteTable } from '../stages/match-route.ts';
 import type { ClientEnd, OutboundRequest } from '../stages/rewrite-headers.ts';
 import { newRequestId } from '../telemetry/trace-context.ts';
 import { choiceOf } from './describe-choice.ts';
+import type { DryProofs } from './dry-proofs.ts';
 import {
   decided,
   keysExplanation,
@@ -38,6 +39,7 @@ import {
   type ExplainedStage,
   type Explanation,
 } from './explanation.ts';
+import { imaginedCertificate, imaginedPublicUrl } from './imagined-client.ts';
 import { nearestRoutes, badPathText } from './nearest-routes.ts';
 import { type KnownRevocations } from './known-revocations.ts';
 import { StageWords } from './describe-stage.ts';
@@ -52,6 +54,10 @@ export interface ImaginedRequest {
   /** Names and values in turn, Host among them, Authorization not. */
   readonly headers: readonly string[];
   readonly token: string | undefined;
+  /** The value of its DPoP header: with it the token is sent by the scheme DPoP. */
+  readonly dpop?: string | undefined;
+  /** base64url SHA-256 of the certificate (DER) that the client has shown to the listener. */
+  readonly certificateThumbprint?: string | undefined;
   /** The address that it comes from. */
   readonly peer: string;
 }
@@ -66,6 +72,12 @@ export class RecordingObserver extends Observer {
   }
 }
 
+/** What the client has shown, and what it was told beside the response. */
+interface Shown {
+  certificate: string | null | undefined;
+  nonce: string | undefined;
+}
+
 /** What a dry run is made of. */
 export interface DryRunParts {
   readonly loaded: LoadedConfiguration;
@@ -78,6 +90,8 @@ export interface DryRunParts {
   readonly clock: Clock;
   readonly online: boolean;
   readonly twin: StandInToken | undefined;
+  /** Undefined where no route accepts proofs. */
+  readonly proofs: DryProofs | undefined;
 }
 
 export class DryRun {
@@ -94,6 +108,7 @@ export class DryRun {
     const peer = normalAddress(request.peer);
     const connection: ClientEnd = { peer, peerIsTrusted: this.#parts.policy.trustedPeers.has(peer) };
     const exchange = observer.begin(request.method, peer, newRequestId());
+    const shown: Shown = { certificate: undefined, nonce: undefined };
     let outbound: OutboundRequest | undefined;
     let error: GatewayError | undefined;
     try {
@@ -107,6 +122,8 @@ export class DryRun {
         return keysExplanation(exchange);
       const metadata = resources?.asked(head);
       if (metadata !== undefined) return metadataExplanation(exchange, metadata);
+      const certificate = imaginedCertificate(loaded, head, peer, request.certificateThumbprint);
+      shown.certificate = certificate;
       const { clientIp, requestId, trace } = exchange;
       const context: RequestContext = {
         connection,
@@ -114,9 +131,9 @@ export class DryRun {
         requestId,
         trace,
         matched: () => undefined,
-        publicUrl: undefined,
-        clientCertificate: () => this.#clientCertificate(head, peer),
-        offerNonce: () => undefined,
+        publicUrl: imaginedPublicUrl(loaded, head),
+        clientCertificate: () => certificate,
+        offerNonce: (nonce) => (shown.nonce = nonce),
       };
       const preflight = gateway.preflight(head, context, exchange);
       if (preflight) return preflightExplanation(exchange, preflight);
@@ -126,28 +143,24 @@ export class DryRun {
       error = thrown;
       observer.failed(exchange, error);
     }
-    return this.#explanation(request, exchange, outbound, error);
-  }
-
-  /** A dry run has no listener, and no connection with a certificate: the peer is believed where any listener believes it. */
-  #clientCertificate(head: RequestHead, peer: string): ClientCertificate {
-    const { listeners } = this.#parts.loaded.configuration;
-    const believed = new TrustedPeers(
-      listeners.flatMap((listener) => listener.client_cert_header?.peers ?? []),
-    );
-    return clientCertificateOf(head, believed.has(peer), () => undefined);
+    return this.#explanation(request, exchange, outbound, error, shown);
   }
 
   #readHead(request: ImaginedRequest, exchange: Exchange, client: ClientEnd): RequestHead {
     const { policy } = this.#parts;
     const { headerTable, headLimits, trustedPeers } = policy;
     const token = this.#parts.twin?.token ?? request.token;
-    const authorization = token === undefined ? [] : ['Authorization', `Bearer ${token}`];
+    const { dpop } = request;
+    const scheme = dpop === undefined ? 'Bearer' : 'DPoP';
+    const credentials = [
+      ...(token === undefined ? [] : ['Authorization', `${scheme} ${token}`]),
+      ...(dpop === undefined ? [] : ['DPoP', dpop]),
+    ];
     const raw: RawHead = {
       method: request.method,
       target: request.target,
       httpVersion: '1.1',
-      rawHeaders: [...request.headers, ...authorization],
+      rawHeaders: [...request.headers, ...credentials],
       scheme: request.scheme,
       bodyFollows: false,
       wantsTunnel: false,
@@ -164,12 +177,13 @@ export class DryRun {
   }
 
   async #explanation(
-    { token }: ImaginedRequest,
+    { token, dpop }: ImaginedRequest,
     exchange: Exchange,
     outbound: OutboundRequest | undefined,
     error: GatewayError | undefined,
+    { certificate, nonce }: Shown,
   ): Promise<Explanation> {
-    const { loaded, policy, observer, revocations, online, clock, twin } = this.#parts;
+    const { policy, observer, revocations, online, twin } = this.#parts;
     const { route, head, decision } = exchange;
     const report = observer.report;
     // What cannot be asked in a dry run is no outage.
@@ -177,16 +191,7 @@ export class DryRun {
     const assumed = twin !== undefined;
     const entries =
       decision?.reason === 'revoked' && exchange.token ? await revocations.entriesFor(exchange.token) : [];
-    const words = new StageWords({
-      loaded,
-      exchange,
-      token,
-      outbound,
-      assumed,
-      revocations,
-      entries,
-      nowMs: clock.nowMs(),
-    });
+    const words = this.#words({ token, dpop }, exchange, outbound, entries, certificate);
     const stages = STAGES.map((stage, index): ExplainedStage => {
       const failed = stage === report?.stage ? report.error : stage === exchange.stage ? error : undefined;
       if (failed) {
@@ -208,9 +213,30 @@ export class DryRun {
       issuer: exchange.issuerName ?? null,
       stages,
       nearest_routes: head && error === NO_ROUTE ? nearestRoutes(policy.routes, head) : [],
-      answer: untold || !error ? null : this.#response(error, exchange),
+      answer: untold || !error ? null : this.#response(error, exchange, nonce),
       upstream: outbound && !untold ? this.#upstream(outbound) : null,
     };
+  }
+
+  #words(
+    { token, dpop }: Pick<ImaginedRequest, 'token' | 'dpop'>,
+    exchange: Exchange,
+    outbound: OutboundRequest | undefined,
+    entries: readonly RevocationEntry[],
+    certificate: Shown['certificate'],
+  ): StageWords {
+    const { loaded, revocations, clock, twin, proofs } = this.#parts;
+    return new StageWords({
+      loaded,
+      exchange,
+      token,
+      outbound,
+      assumed: twin !== undefined,
+      revocations,
+      entries,
+      possession: { dpop: loaded.configuration.dpop, proofs, hasProof: dpop !== undefined, certificate },
+      nowMs: clock.nowMs(),
+    });
   }
 
   #refusalText(
@@ -224,7 +250,7 @@ export class DryRun {
     return this.#parts.resources && hasMetadataReading(head.path) ? METADATA_PATH_TEXT : KEYS_PATH_TEXT;
   }
 
-  #response(error: GatewayError, exchange: Exchange): Explanation['answer'] {
+  #response(error: GatewayError, exchange: Exchange, nonce: string | undefined): Explanation['answer'] {
     const { route, head, requestId } = exchange;
     const { headers, body } = problemResponse(error, {
       challenge: route?.challenge ?? plainChallenge(this.#parts.policy.realm),
@@ -232,7 +258,10 @@ export class DryRun {
       requestId,
     });
     const cors = route?.cors && head ? corsHeaders(route.cors, head) : [];
-    return { headers: fieldPairs([...headers, ...cors]), body };
+    return {
+      headers: fieldPairs([...headers, ...(nonce === undefined ? [] : ['dpop-nonce', nonce]), ...cors]),
+      body,
+    };
   }
 
   /** A header that is a key for its holder is not printed. */

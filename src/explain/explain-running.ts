@@ -9,6 +9,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { VERSION } from '../version.ts';
 import { DryRun, RecordingObserver } from './dry-run.ts';
+import { DryProofs } from './dry-proofs.ts';
 import { ONE_TOKEN } from './explain.ts';
 import type { Explanation } from './explanation.ts';
 import { revocationsOf } from './known-revocations.ts';
@@ -20,6 +21,8 @@ export interface AskedRequest {
   readonly url: string;
   /** Undefined: it has none. */
   readonly token: string | undefined;
+  /** Its DPoP proof. */
+  readonly dpop: string | undefined;
 }
 
 /** From here on the admin API of this gateway explains requests. */
@@ -30,7 +33,7 @@ export function offerExplanations(instance: Instance): void {
 /** Undefined where the URL is none of a request. */
 async function explainRunning(
   instance: Instance,
-  { method, url, token }: AskedRequest,
+  { method, url, token, dpop }: AskedRequest,
 ): Promise<Explanation | undefined> {
   const place = requestPlace(url);
   if (place === undefined) return undefined;
@@ -38,11 +41,12 @@ async function explainRunning(
   const { loaded, policy, issuers, signer, resources, lasting } = instance.generation;
   const { view, store, clock } = lasting;
   const observer = new RecordingObserver(new Metrics(VERSION), clock, undefined);
+  const proofs = DryProofs.of(loaded.configuration, { clock, token });
   const revocations = revocationsOf(view, store);
   const gateway = new Gateway({
     policy,
     verifiers: issuers.verifiersApart(policy, new TokenCaches(ONE_TOKEN)),
-
+    proofs,
     revocations: revocations.view,
     signer,
     observer,
@@ -60,7 +64,8 @@ async function explainRunning(
     clock,
     online: true,
     twin: undefined,
+    proofs,
   });
   const headers = ['Host', onTheWire(authority)];
-  return run.explain({ method, scheme, target, headers, token, peer: '127.0.0.1' });
+  return run.explain({ method, scheme, target, headers, token, dpop, peer: '127.0.0.1' });
 }

@@ -24,6 +24,7 @@ import type { Explanation } from './explanation.ts';
 import { revocationsFor } from './known-revocations.ts';
 import { withTargets } from './describe-targets.ts';
 import { jwtOf } from './describe-token.ts';
+import { DryProofs } from './dry-proofs.ts';
 import { unsignedTwin, type StandInToken } from './stand-in-token.ts';
 import { DryRun, RecordingObserver, type ImaginedRequest } from './dry-run.ts';
 
@@ -71,32 +72,24 @@ export async function explain(
     oneLook: true,
     ...(!online && { fetchKeys: async () => twin?.jwks ?? { keys: [] } }),
   });
+  const proofs = DryProofs.of(configuration, { clock, token: request.token });
   const revocations = await revocationsFor(loaded, clock, online);
   try {
     await issuers.start();
     const observer = new RecordingObserver(new Metrics(VERSION), clock, undefined);
+    const shared = { policy, proofs, observer, clock };
     const gateway = new Gateway({
-      policy,
+      ...shared,
       verifiers: issuers.verifiersOf(policy),
       revocations: revocations.view,
       signer: assertionSigner(loaded, clock),
-      observer,
-      clock,
       // No dice: where chance decides, the explanation has the shares.
       random: () => 0,
     });
-    const run = new DryRun({
-      loaded,
-      policy,
-      gateway,
-      logoutEndpoints: issuers.logoutEndpoints,
-      resources: resourceEndpoint(configuration, undefined, clock),
-      observer,
-      revocations,
-      clock,
-      online,
-      twin,
-    });
+    const { logoutEndpoints } = issuers;
+    const resources = resourceEndpoint(configuration, undefined, clock);
+    const parts = { ...shared, loaded, gateway, logoutEndpoints, resources, revocations, online, twin };
+    const run = new DryRun(parts);
     return await withTargets(await run.explain(request), configuration, online);
   } finally {
     issuers.stop();

@@ -1,4 +1,4 @@
-/** What the gateway would do with a request: through /v1/explain. The token leaves the page in that one request alone. */
+/** What the gateway would do with a request: through /v1/explain. Token and proof leave the page in that one request alone. */
 import { ApiError, wordsOf } from './api.js';
 import { byId, element } from './dom.js';
 import { reasonText } from './reasons.js';
@@ -77,7 +77,8 @@ export class Explain {
 
   async #explain() {
     const token = byId('explain-token').value.trim();
-    byId('explain-token').value = '';
+    const proof = byId('explain-dpop').value.trim();
+    for (const id of /** @type {const} */ (['explain-token', 'explain-dpop'])) byId(id).value = '';
     byId('explain-error').textContent = '';
     byId('explanation').replaceChildren();
     try {
@@ -85,6 +86,7 @@ export class Explain {
         method: byId('explain-method').value,
         url: byId('explain-url').value.trim(),
         ...(token === '' ? {} : { token }),
+        ...(proof === '' ? {} : { dpop: proof }),
       });
       byId('explanation').replaceChildren(...explanationOf(explanation, token !== ''));
     } catch (error) {
