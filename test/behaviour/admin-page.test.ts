@@ -426,14 +426,17 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
     t.equal(new URL(asked.url()).searchParams.get('request_id'), 'req-9');
     const token = tokenOf('kim', 'k1');
     await page.locator('#explain-token').fill(token);
+    await page.getByLabel('DPoP proof').fill('the proof');
     t.equal(await page.locator('#explain-url').inputValue(), 'http://localhost/orders/');
     const [explained] = await Promise.all([
       page.waitForRequest((request) => request.url().endsWith('/v1/explain') && request.method() === 'POST'),
       page.getByRole('button', { name: 'Explain' }).click(),
     ]);
-    t.strictSame(explained.postDataJSON(), { method: 'GET', url: 'http://localhost/orders/', token });
+    const question = { method: 'GET', url: 'http://localhost/orders/', token, dpop: 'the proof' };
+    t.strictSame(explained.postDataJSON(), question);
     await page.getByText('✗ refused: authorize').waitFor();
-    t.equal(await page.locator('#explain-token').inputValue(), '');
+    for (const field of ['#explain-token', '#explain-dpop'])
+      t.equal(await page.locator(field).inputValue(), '', field);
     t.notMatch(String(await page.evaluate('document.documentElement.outerHTML')), token);
     const find = async (): Promise<URLSearchParams> => {
       const [asked] = await Promise.all([

@@ -1,6 +1,8 @@
 /** Routes that ask for a recent or a strong login (RFC 9470): `auth.acr` and `auth.max_auth_age`. Rules B5, P3, P4. */
+import { readFileSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import t, { type Test } from 'tap';
+import { parse } from 'yaml';
 import { explain } from '../../src/explain/explain.ts';
 import { noOpenssl } from '../support/certificates.ts';
 import { send, type Response } from '../support/client.ts';
@@ -113,6 +115,24 @@ t.test('P3 B5 the client learns which login it needs, and services which one it 
     'a route that asks for the time alone says that alone',
   );
   t.equal((await get('/recent', login(299))).status, 200);
+});
+
+t.test('P3 B5 the example of the reference: its route responds as it is printed', async (t) => {
+  const document = readFileSync(new URL('../../docs/reference.md', import.meta.url), 'utf8');
+  const [, text = ''] = /^```yaml\n([^`]*urn:example:silver[^`]*)```$/m.exec(document) ?? [];
+  const [, printed] = /^WWW-Authenticate: (.*max_age=.*)$/m.exec(document) ?? [];
+  const gateway = await startGateway(t, {
+    realm: 'api.example.com',
+    issuers: { login: loginIssuer(key) },
+    ...(parse(text) as object),
+    upstreams: { orders: { targets: [upstream.url] } },
+  });
+  const refused = await send(gateway.url, '/payouts', { token: login(1) });
+  t.equal(refused.status, 401);
+  t.equal(refused.headers['www-authenticate'], printed);
+  const token = login(1, { acr: 'urn:example:gold' });
+  t.equal((await send(gateway.url, '/payouts', { token })).status, 200);
+  t.equal(upstream.seen.at(-1)?.headers['x-login-acr'], 'urn:example:gold');
 });
 
 t.test('P3 a login grows old while its token is in a cache', async (t) => {
