@@ -132,8 +132,10 @@ t.test('V4 a claim with more than 256 elements cannot be looked through: its tok
     mint(key, claimsOf({ realm: { groups: Array.from({ length: count }, (_, index) => `g${index}`) } }));
   t.equal(await statusOf(gateway, groups(256)), 200);
   t.equal(await statusOf(gateway, groups(257)), 401);
+  // Before the cutoff: the next second may have begun when it is set.
+  const whole = groups(256);
   await gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, claim: { 'realm.groups': 'g255' } });
-  t.equal(await statusOf(gateway, groups(256)), 401, 'the last element counts');
+  t.equal(await statusOf(gateway, whole), 401, 'the last element counts');
   t.equal(await statusOf(gateway, groups(255)), 200);
   const others = await startGateway(t, configuration({ revocation: {} }));
   t.equal(await statusOf(others, groups(257)), 200, 'where none is revoked by it, it may be long');
