@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { parse } from 'yaml';
+import { challengesPass } from '../support/outer-proxy-challenges.ts';
 import { blocks, proxyPlays, startScene, type Proxy } from '../support/outer-proxy.ts';
 
 const nginx = {
@@ -59,7 +60,13 @@ const proxies: Record<string, Proxy & { readonly version: readonly string[] }> =
 for (const [name, proxy] of Object.entries(proxies)) {
   const [program = '', ...args] = proxy.version;
   const missing = spawnSync(program, args).status !== 0;
-  t.test(name, { skip: missing && `${program} is not installed: apt-get install -y ${program}` }, async (t) =>
-    proxyPlays(t, await startScene(t, proxy)),
+  t.test(
+    name,
+    { skip: missing && `${program} is not installed: apt-get install -y ${program}` },
+    async (t) => {
+      const scene = await startScene(t, proxy);
+      proxyPlays(t, scene);
+      challengesPass(t, scene);
+    },
   );
 }

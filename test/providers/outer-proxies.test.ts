@@ -19,6 +19,7 @@ import {
   type Proxy,
   type Scene,
 } from '../support/outer-proxy.ts';
+import { challengesPass } from '../support/outer-proxy-challenges.ts';
 import { claimsOf, mint } from '../support/tokens.ts';
 import { startEcho } from '../support/upstream.ts';
 import { notInstalled } from './support/installed.ts';
@@ -91,6 +92,7 @@ for (const [name, proxy] of Object.entries(ENVOYS)) {
   t.test(name, { skip: noEnvoy }, async (t) => {
     const scene = await startScene(t, proxy);
     proxyPlays(t, scene);
+    challengesPass(t, scene);
     tellsTheClient(t, scene);
     refusesGrpc(t, scene);
     refusesOverHttp2(t, scene);
@@ -103,6 +105,7 @@ const noTraefik = noPip || notInstalled('Traefik', traefik);
 t.test('Traefik', { skip: noTraefik }, async (t) => {
   const scene = await startScene(t, TRAEFIK);
   proxyPlays(t, scene);
+  challengesPass(t, scene);
   tellsTheClient(t, scene);
   failsClosed(t, scene);
 });
