@@ -21,7 +21,10 @@ const nginx = {
     )}`,
 };
 
-const [ofNginx = '', originalUrl = ''] = blocks('nginx');
+const printed = (language: string, mark: string): string =>
+  blocks(language).find((text) => text.includes(mark)) ?? '';
+const ofNginx = printed('nginx', 'http {');
+const originalUrl = printed('nginx', 'X-Original-URL $scheme');
 
 /** As ingress-nginx asks: about `$http_host`, under a Host of its own. */
 function ofIngress(): string {
@@ -49,7 +52,7 @@ const proxies: Record<string, Proxy & { readonly version: readonly string[] }> =
   },
   'nginx as ingress-nginx configures it': { ...nginx, configuration: ofIngress(), dialect: 'original_url' },
   caddy: {
-    configuration: blocks('caddyfile')[0] ?? '',
+    configuration: printed('caddyfile', 'forward_auth'),
     dialect: 'forwarded',
     version: ['caddy', 'version'],
     command: (file) => ['caddy', 'run', '--config', file, '--adapter', 'caddyfile'],
