@@ -10,7 +10,7 @@ import { blocksOf, pagesIn, type Block } from '../support/document.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { createKey } from '../support/tokens.ts';
 
-const PAGES = ['tutorial.md', ...pagesIn('how-to'), ...pagesIn('migration')];
+const PAGES = ['tutorial.md', 'tutorial-mcp.md', ...pagesIn('how-to'), ...pagesIn('migration')];
 /** A whole configuration, or what changes in the one before it on the page. */
 const OURS = 'sallyport.yaml';
 /** Those of other programs. Their own parsers read them in test/providers. */
