@@ -4,71 +4,24 @@
  */
 import t, { type Test } from 'tap';
 import { send } from '../support/client.ts';
-import { startGateway, until, type TestGateway } from '../support/gateway.ts';
-import { freePort } from '../support/redis.ts';
+import { until } from '../support/gateway.ts';
 import { App, type Connection } from './mcp/app.ts';
-import { startMcpAuthorizationServer, type McpAuthorizationServer } from './mcp/authorization-server.ts';
-import { startOrderServer, type OrderServer } from './mcp/order-server.ts';
-import { installSdk, loadSdk, type Sdk } from './mcp/sdk.ts';
+import { startOrderServer } from './mcp/order-server.ts';
+import { PAGE, requestsTo, startScene } from './mcp/scene.ts';
+import { installSdk, loadSdk } from './mcp/sdk.ts';
 import { notInstalled } from './support/installed.ts';
 import { claimsIn, headerOf } from './support/oauth-client.ts';
 
 const skip = notInstalled('The SDK of MCP', installSdk);
-const PAGE = 'https://app.example.com';
-/** As docs/tutorial-mcp.md says. */
-const CORS = {
-  origins: [PAGE],
-  methods: ['GET', 'POST', 'DELETE'],
-  headers: ['authorization', 'content-type', 'mcp-protocol-version', 'mcp-session-id'],
-  expose_headers: ['mcp-session-id'],
-};
-
-interface Scene {
-  readonly sdk: Sdk;
-  readonly login: McpAuthorizationServer;
-  readonly server: OrderServer;
-  readonly gateway: TestGateway;
-  /** The identifier of the resource, and where the tools are. */
-  readonly resource: string;
-}
-
-async function setScene(t: Test): Promise<Scene> {
+/** The SDK, and the scene with its server. */
+async function setScene(t: Test) {
   const sdk = await loadSdk();
-  const port = await freePort();
-  const resource = `http://127.0.0.1:${port}/mcp`;
-  const login = await startMcpAuthorizationServer(t, resource);
   const server = await startOrderServer(t, sdk);
-  const route = (name: string, path: string, ...scopes: string[]): object => ({
-    name,
-    match: { path_prefix: path },
-    upstream: 'tools',
-    public_url: resource,
-    resource: true,
-    auth: { scopes },
-    cors: CORS,
-  });
-  const gateway = await startGateway(t, {
-    listeners: [{ host: '127.0.0.1', port }],
-    issuers: { login: { issuer: login.url, discovery: true } },
-    routes: [
-      route('tools', '/mcp', 'orders:read'),
-      route('admin-tools', '/mcp/admin', 'orders:read', 'orders:write'),
-      // No client here needs its scope, so none asks for it.
-      route('reports', '/mcp/reports', 'orders:report'),
-    ],
-    upstreams: { tools: { targets: [server.url] } },
-  });
-  return { sdk, login, server, gateway, resource };
+  return { sdk, server, ...(await startScene(t, server)) };
 }
 
 const called = async ({ client }: Connection, name: string): Promise<string> =>
   (await client.callTool({ name })).content.map(({ text }) => text).join();
-
-/** The paths that the gateway was asked for, with what it responded. */
-const requestsTo = ({ log }: TestGateway): string[] =>
-  log
-    .filter(({ msg }) => msg === 'request')
-    .map(({ method, path, status }) => `${String(method)} ${String(path)} ${String(status)}`);
 
 t.test('P1 a client that knows the URL alone gets a token for it, and calls a tool', { skip }, async (t) => {
   const { sdk, login, server, gateway, resource } = await setScene(t);

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { logIn } from '../support/development-login.ts';
 import { Browser, type Tokens } from '../support/oauth-client.ts';
-import type { ClientTransport, McpClient, Sdk } from './sdk.ts';
+import type { ClientSdk, ClientTransport, McpClient } from './sdk.ts';
 
 export interface Connection {
   readonly client: McpClient;
@@ -16,13 +16,16 @@ export class App {
   readonly logins: URL[] = [];
   registration: { readonly client_id: string } | undefined;
   tokens: Tokens | undefined;
-  readonly #sdk: Sdk;
+  readonly #sdk: ClientSdk;
+  readonly #options: object;
   readonly #grantTypes: readonly string[];
   readonly #browser = new Browser();
   #verifier = '';
 
-  constructor(sdk: Sdk, { refreshes = false } = {}) {
+  /** @param options those of its client */
+  constructor(sdk: ClientSdk, { refreshes = false, options = {} } = {}) {
     this.#sdk = sdk;
+    this.#options = options;
     this.#grantTypes = ['authorization_code', ...(refreshes ? ['refresh_token'] : [])];
   }
 
@@ -34,12 +37,18 @@ export class App {
       return { client, transport };
     } catch (error) {
       if (!(error instanceof this.#sdk.UnauthorizedError)) throw error;
-      const back = await logIn(this.#browser, this.logins.at(-1)?.href ?? '', REDIRECT_URL, 'alice');
-      await transport.finishAuth(back.searchParams.get('code') ?? '');
+      await this.finish(transport);
       const second = this.#begin(url);
       await second.client.connect(second.transport);
       return second;
     }
+  }
+
+  /** Alice logs in, and the transport gets what her browser brings back. */
+  async finish(transport: ClientTransport): Promise<void> {
+    const login = this.logins.at(-1)?.href ?? '';
+    const { searchParams } = await logIn(this.#browser, login, REDIRECT_URL, 'alice');
+    await transport.finishAuth(searchParams.get('code') ?? '', searchParams.get('iss') ?? '');
   }
 
   #begin(url: string): Connection {
@@ -62,7 +71,7 @@ export class App {
       state: () => randomUUID(),
       redirectToAuthorization: (login: URL) => void this.logins.push(login),
     };
-    const client = new Client({ name: 'app', version: '1.0.0' });
+    const client = new Client({ name: 'app', version: '1.0.0' }, this.#options);
     return { client, transport: new StreamableHTTPClientTransport(new URL(url), { authProvider }) };
   }
 }

@@ -26,7 +26,7 @@ export interface McpClient {
 
 export interface ClientTransport {
   readonly sessionId: string | undefined;
-  finishAuth(code: string): Promise<void>;
+  finishAuth(code: string, issuer?: string): Promise<void>;
   terminateSession(): Promise<void>;
 }
 
@@ -54,13 +54,20 @@ export interface ServerTransport {
   close(): Promise<void>;
 }
 
-export interface Sdk {
-  readonly Client: new (about: { readonly name: string; readonly version: string }) => McpClient;
+/** What an application needs of it; the same in version 2. */
+export interface ClientSdk {
+  readonly Client: new (
+    about: { readonly name: string; readonly version: string },
+    options?: object,
+  ) => McpClient;
   readonly StreamableHTTPClientTransport: new (
     url: URL,
     options: { readonly authProvider: object },
   ) => ClientTransport;
   readonly UnauthorizedError: new () => Error;
+}
+
+export interface Sdk extends ClientSdk {
   readonly ToolListChangedNotificationSchema: unknown;
   readonly McpServer: new (about: { readonly name: string; readonly version: string }) => McpServer;
   readonly StreamableHTTPServerTransport: new (options: {
