@@ -7,17 +7,17 @@ import { send } from '../support/client.ts';
 import { until } from '../support/gateway.ts';
 import { App, type Connection } from './mcp/app.ts';
 import { startOrderServer } from './mcp/order-server.ts';
-import { PAGE, requestsTo, startScene } from './mcp/scene.ts';
+import { PAGE, requestsTo, ROUTES, startScene } from './mcp/scene.ts';
 import { installSdk, loadSdk } from './mcp/sdk.ts';
 import { notInstalled } from './support/installed.ts';
 import { claimsIn, headerOf } from './support/oauth-client.ts';
 
 const skip = notInstalled('The SDK of MCP', installSdk);
 /** The SDK, and the scene with its server. */
-async function setScene(t: Test) {
+async function setScene(t: Test, routes = ROUTES) {
   const sdk = await loadSdk();
   const server = await startOrderServer(t, sdk);
-  return { sdk, server, ...(await startScene(t, server)) };
+  return { sdk, server, ...(await startScene(t, server, routes)) };
 }
 
 const called = async ({ client }: Connection, name: string): Promise<string> =>

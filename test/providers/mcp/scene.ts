@@ -25,10 +25,11 @@ interface RouteRules {
   readonly name: string;
   readonly path: string;
   readonly scopes: readonly string[];
+  readonly sender_constrained?: 'optional';
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-const ROUTES: readonly RouteRules[] = [
+export const ROUTES: readonly RouteRules[] = [
   { name: 'tools', path: '/mcp', scopes: ['orders:read'] },
   { name: 'admin-tools', path: '/mcp/admin', scopes: ['orders:read', 'orders:write'] },
   // No client here needs its scope, so none asks for it.
@@ -46,13 +47,13 @@ export async function startScene(
   const gateway = await startGateway(t, {
     listeners: [{ host: '127.0.0.1', port }],
     issuers: { login: { issuer: login.url, discovery: true } },
-    routes: routes.map(({ name, path, scopes, headers }) => ({
+    routes: routes.map(({ name, path, headers, ...auth }) => ({
       name,
       match: { path_prefix: path, ...(headers && { headers }) },
       upstream: 'tools',
       public_url: resource,
       resource: true,
-      auth: { scopes },
+      auth,
       cors: CORS,
     })),
     upstreams: { tools: { targets: [server.url] } },
