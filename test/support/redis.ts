@@ -24,6 +24,9 @@ export interface TestRedis {
 const FIRST_PORT = 10_000;
 const PORTS = 20_000;
 
+/** The one of these ports that fetch refuses to connect to (Fetch Standard, “bad port”). */
+const BAD_PORT = 10_080;
+
 /**
  * A port on which nothing listens, for a server that stops and starts again on the same port.
  *
@@ -33,6 +36,7 @@ const PORTS = 20_000;
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = FIRST_PORT + randomInt(PORTS);
+    if (port === BAD_PORT) continue;
     const server = createServer();
     const free = Promise.withResolvers<boolean>();
     server.once('listening', () => free.resolve(true));
