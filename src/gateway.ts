@@ -171,7 +171,7 @@ export class Gateway {
       });
     };
     const permit = (possessed: PossessedToken): AuthorizedRequest => {
-      if (possessed.token?.binding) observer.possessed(exchange);
+      if (possessed.token?.binding) observer.possessed(exchange, possessed);
       exchange.enter('check_revocation');
       unrevoked = checkRevocation(revocations, possessed, route, policy.maxViewAgeMs);
 

@@ -69,6 +69,7 @@ const refusal = z.object({
     clientId: optional,
     subjectHash: optional,
     missingScope: optional,
+    detail: optional,
   },
   clientIp: z.string(),
 });

@@ -183,6 +183,7 @@ function refusalJson(gateway: string, refusal: Refusal): object {
     client_id: refusal.clientId ?? null,
     sub_hash: refusal.subjectHash ?? null,
     missing_scope: refusal.missingScope ?? null,
+    detail: refusal.detail ?? null,
     client_ip: refusal.clientIp,
   };
 }

@@ -7,6 +7,7 @@ import { KeysApi } from '../admin/keys-api.ts';
 import { FleetApi } from '../admin/fleet-api.ts';
 import { RevocationsApi } from '../admin/revocations-api.ts';
 import { confirmed } from '../admin/confirmation.ts';
+import { showProofResults } from './replay-reports.ts';
 import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
 import type { AdminParts } from '../admin/server.ts';
 import { adminAuth } from './admin-sign-in.ts';
@@ -112,6 +113,7 @@ export class Generation {
     this.identity = { hash: configurationHash(configuration), loadedAtMs: clock.nowMs() };
     this.lasting = lasting;
     this.policy = compilePolicy(configuration);
+    showProofResults(this.policy, metrics);
     this.caches = new TokenCaches(configuration.caches, previous?.caches.lookups);
     this.issuers = new Issuers(loaded, this.#issuerParts(previous));
     this.signer = assertionSigner(loaded, clock);

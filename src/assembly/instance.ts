@@ -28,6 +28,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
 import { VERSION } from '../version.ts';
 import { KeysAwaited } from './keys-awaited.ts';
+import { reportReplay } from './replay-reports.ts';
 import { readinessOf } from './readiness.ts';
 import { statusJson } from './status.ts';
 import { StoreReports } from './store-reports.ts';
@@ -107,8 +108,10 @@ export class Instance {
     if (place.serves) reportPropagation(view, metrics, clock);
     if (!place.administers) return undefined;
     reportRestored(view, log.logger);
+    const reports = { logger: log.logger, clock, revocation, policy: () => this.policy };
+    if (place.watchedReplay) reportReplay(place.watchedReplay, reports);
     reportUnlistedClaims(store, view, log.logger, () => revocation().claims);
-    return new StoreReports({ view, logger: log.logger, clock, revocation, policy: () => this.policy });
+    return new StoreReports({ view, ...reports });
   }
 
   /** Where it listens: address and port. */
@@ -287,6 +290,7 @@ export class Instance {
       policy: this.policy,
       viewAgeMs: this.view.ageMs,
       storeConnected: this.view.connected,
+      replay: this.#lasting.place.watchedReplay,
       keys: this.#generation.issuers.remoteKeySets,
       keysPending: this.#keysPending,
       awaitsKeys: this.#keysAwaited.areAwaited(this.#generation),

@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { MarkTable } from '../revocation/mark-table.ts';
 import type { ReplayStore } from '../replay/replay-store.ts';
+import { WatchedReplayStore } from '../replay/watched-replay-store.ts';
 import type { RevocationMark } from '../revocation/mark.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { SocketHandle } from '../server/shared-sockets.ts';
@@ -19,6 +20,8 @@ export interface Place {
   readonly store: RevocationStore;
   /** Which proofs were used. */
   readonly replay: ReplayStore;
+  /** The same, where this process has the store itself. */
+  readonly watchedReplay?: WatchedReplayStore;
   /** Of the view; undefined: a table of its own. */
   readonly marks?: MarkTable;
   /** Undefined: it fetches the keys, and shares them with no other process. */
@@ -47,9 +50,11 @@ export interface Overview {
 
 /** @throws ConfigurationError where the revocation store cannot be opened */
 export function alone(loaded: LoadedConfiguration, clock: Clock): Place {
+  const replay = new WatchedReplayStore(openReplayStore(loaded, clock), clock);
   return {
     store: openStore(loaded, clock),
-    replay: openReplayStore(loaded, clock),
+    replay,
+    watchedReplay: replay,
     serves: true,
     administers: true,
     workers: 1,

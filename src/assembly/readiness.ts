@@ -5,13 +5,22 @@
  */
 import type { Readiness } from '../admin/routes.ts';
 import type { Policy } from '../policy.ts';
-import { namesText, routesThatNeedKeysOf, routesThatRefuseStale } from './unserved-routes.ts';
+import type { WatchedReplayStore } from '../replay/watched-replay-store.ts';
+import { outageWord } from './replay-reports.ts';
+import {
+  namesText,
+  routesThatNeedKeysOf,
+  routesThatRefuseStale,
+  routesWithProofs,
+} from './unserved-routes.ts';
 
 export interface ReadinessFacts {
   readonly policy: Policy;
   /** Of the local view; Infinity before a list was loaded. */
   readonly viewAgeMs: number;
   readonly storeConnected: boolean;
+  /** The memory of used proofs; undefined where another process has it. */
+  readonly replay: Pick<WatchedReplayStore, 'outage' | 'hasResponded'> | undefined;
   /** By issuer: are its keys there? */
   readonly keys: ReadonlyMap<string, { readonly available: boolean }>;
   /** Some keys have not been asked for once. */
@@ -34,6 +43,7 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
   const findings = [
     { good: true, text: 'configuration', refusing: [] },
     listFinding(facts),
+    ...proofsFinding(facts),
     ...[...facts.keys].map(([issuer, { available }]) => keysFinding(issuer, available, facts.policy)),
     ...(draining ? [{ good: false, text: 'draining', refusing: [] }] : []),
   ];
@@ -69,6 +79,19 @@ function listFinding({ policy, viewAgeMs, storeConnected }: ReadinessFacts): Fin
       : `revocation list: the store is unavailable; the local view serves until it is ${limitSeconds} s old`,
     refusing: [],
   };
+}
+
+/** Nothing where no route accepts proofs. */
+function proofsFinding({ policy, replay }: ReadinessFacts): Finding[] {
+  const refusing = routesWithProofs('deny', policy);
+  if (!replay || refusing.length + routesWithProofs('allow', policy).length === 0) return [];
+  const { outage, hasResponded } = replay;
+  if (outage) {
+    const text = `used proofs: the store is ${outageWord(outage)}`;
+    return [{ good: false, text, refusing }];
+  }
+  const text = hasResponded ? 'used proofs' : 'used proofs: no proof has come yet';
+  return [{ good: true, text, refusing: [] }];
 }
 
 function keysFinding(issuer: string, available: boolean, policy: Policy): Finding {

@@ -2,13 +2,21 @@
  * Refusals that look like a mistake in the configuration: a log line each, seldom, whatever arrives. The access log has
  * the same text with every such request.
  */
+import { faultOf } from '../token/proof-refusal.ts';
 import type { Clock } from '../clock.ts';
-import type { GatewayError } from '../errors.ts';
+import { TOO_MANY_PROOFS, type AuthReason, type GatewayError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 const REPEAT_MS = 600_000;
 /** Details are fixed texts with names of the configuration: far fewer than that. */
 const MAX_DETAILS = 1_000;
+/** What only a client does wrong, except where the gateway may have been told a wrong URL or too few algorithms. */
+const ITS_CLIENTS: ReadonlySet<AuthReason | undefined> = new Set(['proof', 'step_up']);
+const MAYBE_OURS: ReadonlySet<string> = new Set([
+  faultOf('htu'),
+  faultOf('alg'),
+  TOO_MANY_PROOFS.detail ?? '',
+]);
 
 export class RefusalReports {
   readonly #logger: Logger;
@@ -22,7 +30,7 @@ export class RefusalReports {
   }
 
   refused({ detail, reason, issuer }: GatewayError): void {
-    if (detail === undefined) return;
+    if (detail === undefined || (ITS_CLIENTS.has(reason) && !MAYBE_OURS.has(detail))) return;
     const nowMs = this.#clock.monotonicMs();
     const what = `${issuer ?? ''} ${detail}`;
     if (nowMs - (this.#saidAtMs.get(what) ?? -Infinity) < REPEAT_MS) return;

@@ -4,6 +4,8 @@ import { VERSION } from '../version.ts';
 import { describeError } from '../telemetry/logger.ts';
 import type { TargetStatus } from '../upstream/target-status.ts';
 import type { CertificateStatus } from './certificate-watch.ts';
+import { replayState } from './replay-reports.ts';
+import { routesWithProofs } from './unserved-routes.ts';
 import type { Generation, Lasting } from './generation.ts';
 
 export interface StatusParts {
@@ -37,6 +39,21 @@ function targetJson({ target, available, cause, members, leftOut, resolution }: 
       weight,
       in_flight: inFlight,
     })),
+  };
+}
+
+/** Null where no route accepts proofs of possession. */
+function usedProofs({ policy }: Generation, { place, clock }: Lasting): object | null {
+  const [refusing, passing] = [routesWithProofs('deny', policy), routesWithProofs('allow', policy)];
+  const { watchedReplay } = place;
+  if (!watchedReplay || refusing.length + passing.length === 0) return null;
+  const { outage } = watchedReplay;
+  return {
+    available: replayState(watchedReplay),
+    full: outage?.isFull ?? false,
+    unavailable_seconds: outage ? Math.round(clock.monotonicMs() - outage.sinceMs) / 1000 : null,
+    refusing: outage ? refusing : [],
+    passing: outage ? passing : [],
   };
 }
 
@@ -83,5 +100,6 @@ export function statusJson({ generation, lasting, uptimeMs, ready, certificates 
       store: store.kind,
       store_connected: view.connected,
     },
+    used_proofs: usedProofs(generation, lasting),
   };
 }

@@ -11,6 +11,14 @@ export function routesThatNeedKeysOf(issuer: string, { routes }: Policy): string
   return routes.filter((route) => asks(route) && route.issuers.includes(issuer)).map(({ name }) => name);
 }
 
+/** Routes that accept proofs, and do this while it is not known whether a proof was used before. */
+export function routesWithProofs(whenUnknown: 'deny' | 'allow', { routes }: Policy): string[] {
+  return routes
+    .filter((route) => asks(route) && route.senderConstrained !== undefined)
+    .filter(({ whenReplayUnknown }) => whenReplayUnknown === whenUnknown)
+    .map(({ name }) => name);
+}
+
 /** A report-only route lets requests pass that it cannot decide about. */
 function asks({ mode, reportOnly }: Route): boolean {
   return mode !== 'none' && !reportOnly;

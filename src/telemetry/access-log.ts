@@ -8,6 +8,7 @@
 import type { Clock } from '../clock.ts';
 import { fieldValue } from '../http/field-list.ts';
 import type { RequestHead } from '../http/request-head.ts';
+import type { TokenBinding } from '../token/token-binding.ts';
 import { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { AuthDecision, Exchange } from './exchange.ts';
@@ -115,13 +116,20 @@ export class AccessLog {
     return `${text}}`;
   }
 
-  #aboutToken({ clientId, subject, revocable }: AuthenticToken): string {
+  #aboutToken({ clientId, subject, revocable, binding }: AuthenticToken): string {
     let text = '';
     if (clientId !== undefined) text += `,"client_id":${quoted(clientId)}`;
     if (subject !== undefined) text += `,"sub_hash":"${logHash(this.#key, subject)}"`;
     text += `,"jti_hash":"${logHash(this.#key, revocable.target.value)}"`;
+    if (binding) text += `,"binding":"${bindingText(binding)}"`;
     return text;
   }
+}
+
+/** What the token is bound to: of a closed list. */
+function bindingText({ keyThumbprint, certificateThumbprint }: TokenBinding): string {
+  if (keyThumbprint === undefined) return 'certificate';
+  return certificateThumbprint === undefined ? 'dpop' : 'dpop_and_certificate';
 }
 
 /** The gateway refused it before it was sent anywhere. */

@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.ts';
 import type { AuthReason, GatewayError } from '../errors.ts';
 import type { RequestHead } from '../http/request-head.ts';
+import type { PossessedToken } from '../stages/check-possession.ts';
 import type { UnrevokedToken } from '../stages/check-revocation.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { VerifiedToken } from '../stages/verify-token.ts';
@@ -87,7 +88,8 @@ export class Observer {
   }
 
   /** Its holder has proved to hold what the token is bound to. */
-  possessed(exchange: Exchange): void {
+  possessed(exchange: Exchange, { failedOpen }: PossessedToken): void {
+    if (failedOpen) exchange.failureCause = 'it is not known whether the proof was used before';
     const nowMs = this.#clock.monotonicMs();
     this.#possessionSeconds.observe((nowMs - exchange.timedSinceMs) / 1000);
     exchange.timedSinceMs = nowMs;

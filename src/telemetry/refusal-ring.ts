@@ -27,6 +27,8 @@ export interface Refusal {
   readonly clientId: string | undefined;
   readonly subjectHash: string | undefined;
   readonly missingScope: string | undefined;
+  /** Which check failed, in fixed text, where the reason has more than one. */
+  readonly detail: string | undefined;
   readonly clientIp: string;
 }
 
@@ -63,7 +65,7 @@ export class RefusalRing {
    */
   add(exchange: Exchange, error: GatewayError, subjectHash: string | undefined, timeMs: number): void {
     const { token, requestId, routeName: route, issuerName: issuer, clientIp } = exchange;
-    const { status, code, reason } = error;
+    const { status, code, reason, detail } = error;
     const ring = token && status < FIRST_SERVER_ERROR ? this.#known : this.#others;
     ring.add({
       timeMs,
@@ -77,6 +79,7 @@ export class RefusalRing {
       subjectHash,
       missingScope:
         token && reason === 'insufficient_scope' ? missingScope(error.challenge?.scope, token) : undefined,
+      detail,
       clientIp,
     });
   }

@@ -19,6 +19,11 @@ const FAULTS = {
 } as const;
 export type ProofCheck = keyof typeof FAULTS;
 
+/** The text of a check that has no more exact one. */
+export function faultOf(check: ProofCheck): string {
+  return FAULTS[check];
+}
+
 export class ProofRefused extends Error {
   override readonly name = 'ProofRefused';
   readonly check: ProofCheck;

@@ -10,6 +10,7 @@ import { openReplayStore } from '../assembly/replay-store.ts';
 import { openStore } from '../assembly/revocation-store.ts';
 import type { Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
+import { WatchedReplayStore } from '../replay/watched-replay-store.ts';
 import { openSharedSockets, type SharedSockets } from '../server/shared-sockets.ts';
 import type { RevocationMark } from '../revocation/mark.ts';
 import type { Log } from '../telemetry/logger.ts';
@@ -60,7 +61,8 @@ export class Primary implements Reloadable {
       changed: (changes) => links().forEach((link) => link.tell('changes', changes)),
     });
     const keys = new SharedKeys(clock, (told) => all((link) => link.mustDo('keys', told)));
-    const replay = new SharedReplay(openReplayStore(loaded, clock));
+    const watchedReplay = new WatchedReplayStore(openReplayStore(loaded, clock), clock);
+    const replay = new SharedReplay(watchedReplay);
     this.#pool = new WorkerPool({
       count,
       startProcess,
@@ -76,6 +78,7 @@ export class Primary implements Reloadable {
     this.#instance = new Instance(loaded, log, clock, undefined, {
       store: list.store,
       replay: replay.store,
+      watchedReplay,
       marks: list.marks,
       keySetOf: keys.keySetOf,
       serves: false,

@@ -114,6 +114,7 @@ export const MADE_UP: Responses = {
         client_id: 'shop-app',
         sub_hash: 'v3Jx0b7Qm2Lw9RtY',
         missing_scope: 'orders:write',
+        detail: null,
         client_ip: '203.0.113.9',
       },
       {
@@ -128,6 +129,7 @@ export const MADE_UP: Responses = {
         client_id: null,
         sub_hash: null,
         missing_scope: null,
+        detail: null,
         client_ip: '198.51.100.4',
       },
     ],

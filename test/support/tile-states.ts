@@ -55,6 +55,9 @@ const targets = (...healthy: boolean[]): object => ({
 const keys = (available: boolean, age: number | null): object => ({
   issuers: [{ name: 'login', issuer: ISSUER, keys_available: available, keys_age_seconds: age }],
 });
+const proofs = (available: boolean | null, full = false): object => ({
+  used_proofs: { available, full, refusing: ['orders'], passing: ['news'] },
+});
 const certificate = (state: string, days: number): object => ({
   certificates: [{ key: 'listeners[0].tls', state, expires_at: '', expires_in_seconds: days * 86_400 }],
 });
@@ -93,6 +96,13 @@ const FLEET: readonly TileState[] = [
   ]),
 ];
 
+const PROOFS = statesOf('status', 'Used proofs', [
+  [proofs(null), 'good', 'Not asked yet'],
+  [proofs(true), 'good', 'Remembered'],
+  [proofs(false), 'bad', 'Not available'],
+  [proofs(false, true), 'bad', 'Full'],
+]);
+
 /** @param revocation of the status as it is */
 export function tileStates(revocation: object): readonly TileState[] {
   return [
@@ -121,6 +131,7 @@ export function tileStates(revocation: object): readonly TileState[] {
       [{}, 'good', 'Connected'],
       [{ revocation: { ...revocation, store_connected: false } }, 'bad', 'Not connected'],
     ]),
+    ...PROOFS,
     ...statesOf('status', 'Issuer login', [[{}, 'good', 'Configured']]),
     ...statesOf('status', 'Keys of login', [
       [keys(true, 10), 'good', 'There'],

@@ -14,6 +14,7 @@ import { STORES } from './revocation-labels.js';
  *     store: 'memory' | 'sqlite' | 'redis', store_connected: boolean,
  *     claims: string[],
  *   },
+ *   used_proofs?: { available: boolean | null, full: boolean, refusing: string[], passing: string[] } | null,
  * }} Status
  */
 
@@ -70,6 +71,7 @@ export function tilesOf(status) {
     gatewayTile(status),
     listTile(status.revocation),
     storeTile(status.revocation),
+    ...proofsTile(status.used_proofs ?? null),
     ...status.issuers.map(issuerTile),
     ...status.upstreams.map(upstreamTile),
     ...certificatesTile(status.certificates),
@@ -118,6 +120,26 @@ function storeTile({ store, store_connected }) {
     state: store_connected ? 'Connected' : 'Not connected',
     more: store_connected ? STORES[store].health : 'nothing can be revoked at the moment',
   };
+}
+
+/**
+ * None where no route accepts proofs.
+ *
+ * @param {NonNullable<Status['used_proofs']> | null} proofs
+ * @returns {Tile[]}
+ */
+function proofsTile(proofs) {
+  if (proofs === null) return [];
+  const { available, full, refusing, passing } = proofs;
+  const title = 'Used proofs';
+  if (available === null)
+    return [{ title, level: 'good', state: 'Not asked yet', more: 'no proof (DPoP) has come' }];
+  if (available) return [{ title, level: 'good', state: 'Remembered', more: 'a proof (DPoP) passes once' }];
+  const effects = [
+    ...(refusing.length > 0 ? [`503 on ${refusing.join(', ')}`] : []),
+    ...(passing.length > 0 ? [`a used proof passes on ${passing.join(', ')}`] : []),
+  ];
+  return [{ title, level: 'bad', state: full ? 'Full' : 'Not available', more: effects.join('; ') }];
 }
 
 /**

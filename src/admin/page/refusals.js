@@ -8,7 +8,8 @@ const SHOWN = 20;
 /**
  * @typedef {{
  *   time: number, gateway: string, request_id: string, route: string, status: number, reason: string | null, code: string,
- *   issuer: string | null, client_id: string | null, sub_hash: string | null, missing_scope: string | null, client_ip: string,
+ *   issuer: string | null, client_id: string | null, sub_hash: string | null, missing_scope: string | null, detail: string | null,
+ *   client_ip: string,
  * }} Refusal
  */
 
@@ -109,6 +110,7 @@ function item(refusal) {
       {},
       reasonText(reason, code),
       refusal.missing_scope ? ` It lacks: ${refusal.missing_scope}.` : '',
+      refusal.detail ? ` In detail: ${refusal.detail}.` : '',
     ),
     element('p', { class: 'quiet' }, who.join(', ')),
     element(
