@@ -456,6 +456,13 @@ const AUTHENTICATION: Board = {
           ),
         },
       },
+      {
+        title: 'DPoP proofs by result',
+        asks: 'How are the DPoP proofs judged that clients send with bound tokens? invalid: missing or wrong. nonce: the client was asked for a nonce. replayed: used before. too_many: one key sent more than dpop.remembered.per_key. unknown: the store does not say whether it was used, 503. passed_unknown: the same, and the route lets it pass.',
+        unit: 'reqps',
+        span: 24,
+        queries: { '{{result}}': sum('result', rate('sallyport_dpop_proofs_total')) },
+      },
     ],
     Cost: [
       {
@@ -476,7 +483,7 @@ const AUTHENTICATION: Board = {
       },
       {
         title: 'Time of a decision (p99)',
-        asks: 'How long does each stage of a decision take (p99)?',
+        asks: 'How long does each stage of a decision take (p99)? check_possession: of bound tokens alone; it waits for the store of used proofs.',
         unit: 's',
         span: 8,
         queries: { '{{stage}}': quantile(0.99, 'sallyport_auth_duration_seconds', 'stage') },
@@ -519,7 +526,7 @@ const REVOCATION: Board = {
       },
       {
         title: 'Passed unchecked',
-        asks: 'Did requests pass without a fresh list, in the chosen time?',
+        asks: 'Did requests pass without a fresh list, or with a proof that may have been used before, in the chosen time?',
         unit: 'short',
         stat: true,
         badFrom: 1,

@@ -11,6 +11,19 @@ const unchecked = routesOf(
   'job',
   'issuer',
 );
+const PROOFS = 'sallyport_dpop_proofs_total';
+const UNKNOWN_PROOFS = 'result=~"unknown|passed_unknown"';
+/** Proofs that are right in all else, so that the store was asked: a client cannot thin out the others with bad ones. */
+const STORE_ASKED = 'result=~"accepted|replayed|unknown|passed_unknown"';
+const DECIDED = 'sallyport_auth_decisions_total{job=%q,instance=%q,';
+/** That refuse proofs because of it, or let them pass. */
+const unproven = routesOf(
+  `sum by (route) (rate(${DECIDED}reason="replay_unavailable"}[5m]) or rate(${DECIDED}decision="fail_open"}[5m])) > 0`,
+  'job',
+  'instance',
+  'job',
+  'instance',
+);
 const LOGOUTS = 'sallyport_backchannel_logouts_total{result="accepted"}';
 const logouts = (offset: string): string => `sum by (job, issuer) (increase(${LOGOUTS}[3h]${offset}))`;
 const allowed = (offset: string): string =>
@@ -71,6 +84,26 @@ and sum by (job, issuer) (increase(${DECISIONS}{${UNCHECKED}}[5m])) > 5`,
       'clients send identity headers of their own to {{ $labels.route }}: {{ $value | humanize }} in 10 minutes',
     panel: ['authentication', 'Identity headers from clients'],
   },
+  {
+    name: 'SallyportUsedProofsUnknown',
+    severity: 'page',
+    // As SallyportAuthorityOut: one failure is no outage.
+    expr: `sum by (job, instance) (rate(${PROOFS}{${UNKNOWN_PROOFS}}[5m]))
+/ sum by (job, instance) (rate(${PROOFS}{${STORE_ASKED}}[5m])) > 0.05
+and sum by (job, instance) (increase(${PROOFS}{${UNKNOWN_PROOFS}}[5m])) > 5`,
+    for: '1m',
+    summary: `{{ $labels.instance }} does not know of {{ $value | humanizePercentage }} of DPoP proofs whether they were used before. Routes: ${unproven}`,
+    panel: ['authentication', 'DPoP proofs by result'],
+  },
+  {
+    name: 'SallyportProofsReplayed',
+    severity: 'ticket',
+    // Only a client with a valid bound token and a valid proof can be counted. A few: an HTTP library that tries again.
+    expr: `sum by (job) (increase(${PROOFS}{result="replayed"}[10m])) > 10`,
+    summary:
+      'DPoP proofs were sent again after they were used, {{ $value | humanize }} times in 10 minutes, and refused',
+    panel: ['authentication', 'DPoP proofs by result'],
+  },
 ];
 
 export const REVOCATION_ALERTS: readonly Alert[] = [
@@ -108,7 +141,8 @@ or sum by (job, route) (
   ${DECISIONS}{decision="fail_open"}
   unless ${DECISIONS}{decision="fail_open"} offset 5m
 ) > 0`,
-    summary: '{{ $labels.route }} let requests pass without knowing whether their tokens are revoked',
+    summary:
+      '{{ $labels.route }} let requests pass without knowing whether their tokens are revoked, or their proofs used',
     panel: ['revocation', 'Passed unchecked'],
   },
   {

@@ -153,8 +153,9 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
         {
           name: 'orders',
           match: { path_prefix: '/orders' },
+          public_url: 'https://api.example.com',
           upstream: 'shop',
-          auth: { issuers: ['login', 'partner'] },
+          auth: { issuers: ['login', 'partner'], sender_constrained: 'optional' },
         },
         {
           name: 'new',

@@ -1,5 +1,5 @@
 /**
- * Nine faults on a live gateway under a real Prometheus: for each, which alert fires, which line is in the log, and which
+ * Eleven faults on a live gateway under a real Prometheus: for each, which alert fires, which line is in the log, and which
  * tile of the admin page turns. The rules are those of deploy/prometheus, with every window 120 times as short; promtool
  * tests the true ones. The page's five minutes are its latest step of five seconds here.
  */
@@ -12,6 +12,7 @@ import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
 import { startGateway, until, withTestPorts } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { noPrometheus, startPrometheus } from '../support/prometheus.ts';
+import { proofKey } from '../support/proofs.ts';
 import { startRedis } from '../support/redis.ts';
 import { AUDIENCE, claimsOf, createKey, mint, nowSeconds } from '../support/tokens.ts';
 import { startServer } from '../support/upstream.ts';
@@ -48,12 +49,30 @@ interface Told {
   readonly tile: readonly [title: string, verdict: string];
 }
 
+const PUBLIC_URL = 'https://api.example.com';
+/** Routes whose clients send proofs. */
+const PROVEN = ['bound', 'elsewhere'];
+const holder = proofKey();
 const newKey = createKey('EdDSA');
 const FAULTS: Readonly<Record<string, Told>> = {
   'Redis is down': {
     alerts: ['SallyportRevocationStoreOut'],
     line: { level: 'error', store: /127\.0\.0\.1:\d+/, msg: /^the revocation store is unavailable; / },
     tile: ['Revocation store', 'bad Not connected'],
+  },
+  'the store of used proofs is down': {
+    alerts: ['SallyportUsedProofsUnknown', 'SallyportRoutePassesNothing bound'],
+    line: {
+      level: 'error',
+      store: /127\.0\.0\.1:\d+/,
+      msg: /^the memory of used proofs is unavailable; .* bound/,
+    },
+    tile: ['Used proofs', 'bad Not available'],
+  },
+  'a wrong public URL': {
+    alerts: ['SallyportRoutePassesNothing elsewhere'],
+    line: { route: 'elsewhere', status: 401, cause: /^htu /, auth: { reason: 'proof', binding: 'dpop' } },
+    tile: ['Route elsewhere', 'bad All are refused'],
   },
   'a key endpoint is down': {
     alerts: ['SallyportKeysStale down', 'SallyportAuthorityOut down'],
@@ -157,7 +176,7 @@ t.test(
     const expired = certificateAuthority(temporaryFolder(t)).issueExpired('client');
     const redis = await startRedis(t);
     const keys = new Map(
-      ['well', 'flood', 'rotation', 'slow', 'dead', 'clock', 'audience', 'down'].map((name) => [
+      ['well', 'flood', 'rotation', 'slow', 'dead', 'clock', 'audience', 'down', ...PROVEN].map((name) => [
         name,
         createKey('EdDSA'),
       ]),
@@ -188,7 +207,9 @@ t.test(
           name,
           match: { path_prefix: `/${name}` },
           upstream: 'shop',
-          auth: { issuers: [name] },
+          public_url:
+            audience !== AUDIENCE && name === 'elsewhere' ? 'https://another.example.com' : PUBLIC_URL,
+          auth: { issuers: [name], ...(PROVEN.includes(name) && { sender_constrained: 'required' }) },
         })),
         { name: 'mtls', match: { path_prefix: '/mtls' }, upstream: 'mtls', auth: { mode: 'none' } },
       ],
@@ -220,7 +241,10 @@ t.test(
     /** One request to each route, as its clients send them. */
     const sendAll = (): void => {
       for (const [name, key] of keys) {
-        const claims = claimsOf({ iss: `https://${name}.example.com` });
+        const claims = claimsOf({
+          iss: `https://${name}.example.com`,
+          ...(PROVEN.includes(name) && { cnf: { jkt: holder.thumbprint } }),
+        });
         const ahead = isFaulty && name === 'clock' ? { nbf: nowSeconds() + 10, iat: nowSeconds() + 10 } : {};
         const signing = isFaulty && name === 'rotation' ? newKey : key;
         ask(name, mint(signing, { ...claims, ...ahead }));
@@ -229,7 +253,10 @@ t.test(
       }
     };
     const ask = (name: string, token: string): void => {
-      fetch(`${gateway.url}/${name}`, { headers: { authorization: `Bearer ${token}` } })
+      const headers = PROVEN.includes(name)
+        ? { authorization: `DPoP ${token}`, dpop: holder.proof({ url: `${PUBLIC_URL}/${name}`, token }) }
+        : { authorization: `Bearer ${token}` };
+      fetch(`${gateway.url}/${name}`, { headers })
         .then((response) => response.arrayBuffer())
         .catch(() => undefined);
     };
