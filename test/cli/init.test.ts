@@ -38,6 +38,19 @@ t.test('it writes a folder whose configuration is valid, without a warning', asy
   t.match(await sallyport(['check', '--strict', '-c', file]), { code: 0, err: '' });
 });
 
+t.test('its route takes DPoP once two lines are no comments', async (t) => {
+  const folder = temporaryFolder(t);
+  await sallyport(['init', folder]);
+  const file = join(folder, 'sallyport.yaml');
+  const text = readFileSync(file, 'utf8');
+  const changed = text.replaceAll(/^( +)# (?=(?:public_url|sender_constrained): )/gm, '$1');
+  t.match(parse(changed), {
+    routes: [{ public_url: 'https://api.example.com', auth: { sender_constrained: 'optional' } }],
+  });
+  writeFileSync(file, changed);
+  t.match(await sallyport(['check', '--strict', '-c', file]), { code: 0, err: '' });
+});
+
 t.test('two folders have different secrets', async (t) => {
   const folders = [join(temporaryFolder(t), 'one'), join(temporaryFolder(t), 'two')];
   for (const folder of folders) await sallyport(['init', folder]);
