@@ -43,6 +43,7 @@ const CHECKS: readonly (readonly [question: string, note: string, refusal: strin
   ['Has it only one reading?', 'line, headers, host, path', '400'],
   ['Which route serves it?', 'none: it goes nowhere', '404'],
   ['Is the token genuine?', 'signature, issuer, audience, dates', '401'],
+  ['Is the client its holder?', 'bound tokens: a proof, once', '401'],
   ['Was it revoked?', 'a list in memory that follows Redis', '401'],
   ['Does it permit this?', 'scopes and claims', '403'],
 ];
