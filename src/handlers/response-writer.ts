@@ -93,7 +93,7 @@ export class ResponseWriter implements ResponseSink {
   informational(status: number, headers: ResponseHeaders): void {
     // The client has had its go-ahead; and HTTP/1.0 has no 1xx responses (RFC 9110 section 15.2).
     if (status === 100 || this.#request.head.httpVersion === '1.0') return;
-    this.#response.writeInformational(status, headers);
+    this.#response.writeInformational(status, this.#withoutTheirNonce(headers));
   }
 
   begin(status: number, headers: ResponseHeaders): void {
@@ -102,9 +102,14 @@ export class ResponseWriter implements ResponseSink {
     this.#exchange.responded(status);
     this.#headers = headers;
     const { route, head } = this.#request;
-    const passed = route.senderConstrained === undefined ? headers : withoutFields(headers, NONCE);
+    const passed = this.#withoutTheirNonce(headers);
     const theirs = route.cors ? withCors(passed, route.cors, head) : passed;
     this.#response.writeHead(status, [...theirs, ...this.#ours(headers)]);
+  }
+
+  /** In whatever part of a response it stands. */
+  #withoutTheirNonce(fields: ResponseHeaders): ResponseHeaders {
+    return this.#request.route.senderConstrained === undefined ? fields : withoutFields(fields, NONCE);
   }
 
   /** What the gateway adds to the upstream's headers. */
@@ -130,7 +135,8 @@ export class ResponseWriter implements ResponseSink {
     this.#release();
   }
 
-  end(trailers: ResponseHeaders): void {
+  end(theirTrailers: ResponseHeaders): void {
+    const trailers = this.#withoutTheirNonce(theirTrailers);
     this.#hooks.upstreamEnded();
     this.#ended = true;
     const hasTrailers = trailers.length > 0;
@@ -168,7 +174,7 @@ export class ResponseWriter implements ResponseSink {
   tunnel(headers: ResponseHeaders, upstream: Duplex, early: Buffer): void {
     this.#exchange.upstreamStatus = 101;
     this.#hooks.upstreamEnded();
-    this.#hooks.tunnel([...headers, ...this.#ours(headers)], upstream, early);
+    this.#hooks.tunnel([...this.#withoutTheirNonce(headers), ...this.#ours(headers)], upstream, early);
   }
 
   /** Sends what was held back. */
