@@ -1,7 +1,8 @@
 /** What is risky about proofs of possession. Pure. */
 import type { Configuration } from './schema.ts';
 
-export function possessionWarnings({ routes, listeners, dpop, revocation }: Configuration): string[] {
+export function possessionWarnings(configuration: Configuration): string[] {
+  const { routes, listeners, dpop, revocation } = configuration;
   const constrained = routes.filter(({ auth }) => auth.sender_constrained !== undefined);
   if (constrained.length === 0) return [];
   return [
@@ -38,16 +39,40 @@ export function possessionWarnings({ routes, listeners, dpop, revocation }: Conf
           ]
         : [];
     }),
-    ...listeners
-      .filter(
-        ({ serve, dialect, public_url: url }) => serve === 'decisions' && dialect === 'original' && !url,
-      )
-      .filter(() => constrained.some(({ public_url: url }) => !url))
-      .map(
-        ({ host, port }) =>
-          `listeners: ${host}:${port} has dialect: original, which does not tell http from https, so that DPoP proofs for https are refused; add public_url`,
-      ),
+    ...schemeWarnings(configuration),
+    ...forwardedWarnings(configuration),
   ];
+}
+
+/** Routes of which only the request says for which URL a proof is. */
+const withoutUrl = ({ routes }: Configuration): string[] =>
+  routes
+    .filter(({ auth, public_url: url }) => auth.sender_constrained !== undefined && !url)
+    .map(({ name }) => name);
+
+const WITHOUT_SCHEME: ReadonlySet<string | undefined> = new Set(['original', 'request']);
+
+function schemeWarnings(configuration: Configuration): string[] {
+  if (withoutUrl(configuration).length === 0) return [];
+  return configuration.listeners
+    .filter(
+      ({ serve, dialect, public_url: url }) => serve === 'decisions' && WITHOUT_SCHEME.has(dialect) && !url,
+    )
+    .map(
+      ({ host, port, dialect }) =>
+        `listeners: ${host}:${port} has dialect: ${dialect}, which does not tell http from https, so that DPoP proofs for https are refused; add public_url`,
+    );
+}
+
+/** Many proxies pass on what a client has written into these headers. */
+function forwardedWarnings(configuration: Configuration): string[] {
+  const routes = withoutUrl(configuration);
+  const forwards = configuration.listeners.some(({ serve, public_url: url }) => serve === undefined && !url);
+  return routes.length > 0 && forwards && configuration.trusted_proxies.length > 0
+    ? [
+        `routes: ${routes.join(', ')} accept DPoP for the URL that X-Forwarded-Proto and X-Forwarded-Host of trusted_proxies name; a proxy that passes on a client's own lets it choose that URL: add public_url`,
+      ]
+    : [];
 }
 
 function fits(pattern: string, hostname: string): boolean {
