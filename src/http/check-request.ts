@@ -8,7 +8,7 @@
 import { MALFORMED_REQUEST, UNCLEAR_ORIGINAL } from '../errors.ts';
 import { forwardedScheme } from './forwarded-headers.ts';
 import { isSameHost } from './host-name.ts';
-import { METHOD } from './original-request.ts';
+import { METHOD, withoutOtherUrls } from './original-request.ts';
 import { eachField, latin1 } from './protobuf.ts';
 import type { RawHead } from './request-head.ts';
 
@@ -156,7 +156,7 @@ export function checkedRequest(check: CheckRequest): RawHead {
     method,
     target: path,
     httpVersion: VERSIONS[protocol] ?? '1.1',
-    rawHeaders,
+    rawHeaders: withoutOtherUrls(rawHeaders),
     scheme,
     bodyFollows: false,
     wantsTunnel: false,

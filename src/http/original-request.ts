@@ -3,7 +3,7 @@
  * have written elsewhere is ignored. Pure. docs/forward-auth.md. Rules C3, C10.
  */
 import { UNCLEAR_ORIGINAL } from '../errors.ts';
-import { hasField, withoutFields } from './field-list.ts';
+import { hasField, withoutFields, type FieldList } from './field-list.ts';
 import { forwardedScheme } from './forwarded-headers.ts';
 import { singleHeader, type RawHead } from './request-head.ts';
 
@@ -32,10 +32,26 @@ export const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
 const ORIGINAL_URL = /^([a-z]{2,5}):\/\/([^/?#\\@]+)(\/[^#\\]*)$/i;
 
 /**
+ * What a trusted proxy may say of its client's URL. Here the original request says that itself: nginx and Envoy pass on
+ * what a client has written into these, and a client must not choose the URL that its proof is about (rule D9).
+ */
+const OF_OTHER_URLS = ['x-forwarded-proto', 'x-forwarded-host'];
+
+/** The fields of an original request, as far as they say nothing about its URL. */
+export function withoutOtherUrls(fields: FieldList): FieldList {
+  return withoutFields(fields, OF_OTHER_URLS);
+}
+
+/**
  * @param asking the request of the other proxy, as it came
  * @throws GatewayError 400 UNCLEAR_ORIGINAL if a part is missing, repeated or impossible
  */
 export function originalRequest(asking: RawHead, dialect: HttpDialect): RawHead {
+  const original = asWritten(asking, dialect);
+  return { ...original, rawHeaders: withoutOtherUrls(original.rawHeaders) };
+}
+
+function asWritten(asking: RawHead, dialect: HttpDialect): RawHead {
   switch (dialect) {
     case 'forwarded': {
       const scheme = forwardedScheme(part(asking, 'x-forwarded-proto'));
