@@ -99,7 +99,9 @@ export class RedisLink {
   }
 
   #giveUp(connection: RedisConnection): void {
-    if (this.#connection === connection) this.#connection = undefined;
+    // Each command that waited for it comes here.
+    if (this.#connection !== connection) return;
+    this.#connection = undefined;
     connection.redis.disconnect();
   }
 
