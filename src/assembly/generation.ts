@@ -34,7 +34,7 @@ import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from '../policy.ts';
 import type { MeasuredConfiguration } from './connection-metrics.ts';
 import { issuerObserver, logoutObserver } from './instrumentation.ts';
-import { proofsOf } from './proofs.ts';
+import { proofsOf, type ProofChecker } from './proofs.ts';
 import { openForwarder } from './open-forwarder.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
@@ -94,6 +94,7 @@ export class Generation {
   readonly signer: JwtAssertionSigner | undefined;
   /** Undefined where there is no protected resource. */
   readonly resources: ResourceEndpoint | undefined;
+  readonly #proofs: ProofChecker | undefined;
   readonly #gateway: Gateway;
   readonly #limiter: InFlightLimiter;
   readonly #observer: Observer;
@@ -119,14 +120,15 @@ export class Generation {
     this.signer = assertionSigner(loaded, clock);
     this.resources = resourceEndpoint(configuration, this.signer, clock);
     this.#observer = requestObserver(loaded, lasting);
+    this.#proofs = proofsOf(configuration, {
+      replay: lasting.place.replay,
+      clock,
+      count: (result) => void metrics.proofs.child(result).value++,
+    });
     this.#gateway = new Gateway({
       policy: this.policy,
       verifiers: this.issuers.verifiersOf(this.policy),
-      proofs: proofsOf(configuration, {
-        replay: lasting.place.replay,
-        clock,
-        count: (result) => void metrics.proofs.child(result).value++,
-      }),
+      proofs: this.#proofs,
       revocations: view,
       signer: this.signer,
       observer: this.#observer,
@@ -254,6 +256,7 @@ export class Generation {
     const { seen, streams } = this.lasting;
     seen.use(this.sessionsPolicy);
     if (before.signer) this.signer?.succeed(before.signer);
+    if (before.#proofs) this.#proofs?.succeed(before.#proofs);
     const { claims } = this.loaded.configuration.revocation;
     if (JSON.stringify(claims) !== JSON.stringify(before.loaded.configuration.revocation.claims))
       streams.useClaims(revocableClaims(claims));

@@ -38,7 +38,7 @@ const NOT_ONE_LINE = invalidProof('the request has no DPoP header, or more than 
 const NO_URL = invalidProof('the URL of the request has no certain reading');
 
 /** @returns undefined where no route accepts proofs */
-export function proofsOf({ dpop, routes }: Configuration, parts: ProofParts): Proofs | undefined {
+export function proofsOf({ dpop, routes }: Configuration, parts: ProofParts): ProofChecker | undefined {
   const accepted = routes.some(({ auth }) => auth.mode !== 'none' && auth.sender_constrained !== undefined);
   return accepted ? new ProofChecker(dpop, parts) : undefined;
 }
@@ -48,6 +48,7 @@ export class ProofChecker implements Proofs {
   readonly #nonces: ProofNonces | undefined;
   readonly #allowance: ProofAllowance;
   readonly #parts: ProofParts;
+  readonly #rememberedMs: number;
 
   constructor(dpop: Configuration['dpop'], parts: ProofParts) {
     const { algorithms, max_age: maxAgeMs, future_iat: futureIatMs, nonces, remembered } = dpop;
@@ -64,6 +65,16 @@ export class ProofChecker implements Proofs {
       parts.clock,
     );
     this.#parts = parts;
+    this.#rememberedMs = maxAgeMs + futureIatMs;
+  }
+
+  /**
+   * It serves from now on, in the place of another. Where that accepted proofs for a shorter time, it has forgotten some that are
+   * not too old here: they must not pass again.
+   */
+  succeed(before: ProofChecker): void {
+    const forgottenUntilMs = this.#parts.clock.nowMs() - before.#rememberedMs;
+    this.#verifier.oldestIatSeconds = Math.max(before.#verifier.oldestIatSeconds, forgottenUntilMs / 1000);
   }
 
   nonce(nowMs: number): string | undefined {

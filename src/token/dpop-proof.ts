@@ -70,6 +70,8 @@ type ProofText = JwtText & (ProofHeader | KnownProofHeader);
 export class ProofVerifier {
   readonly #policy: ProofPolicy;
   readonly #headers = new RecentProofHeaders();
+  /** A proof from before may have been used and forgotten. */
+  oldestIatSeconds = -Infinity;
 
   constructor(policy: ProofPolicy) {
     this.#policy = policy;
@@ -119,7 +121,8 @@ export class ProofVerifier {
   #checkDates(iat: number, claims: JsonObject, nowMs: number): void {
     const { maxAgeSeconds, futureIatSeconds } = this.#policy;
     const now = nowMs / 1_000;
-    if (iat < now - maxAgeSeconds || iat > now + futureIatSeconds) throw new ProofRefused('iat');
+    const oldest = Math.max(now - maxAgeSeconds, this.oldestIatSeconds);
+    if (iat < oldest || iat > now + futureIatSeconds) throw new ProofRefused('iat');
     // Some clients write these too.
     const expiresAt = dateOf(claims, 'exp') ?? Infinity;
     const validFrom = dateOf(claims, 'nbf') ?? -Infinity;
