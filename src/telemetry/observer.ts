@@ -84,13 +84,15 @@ export class Observer {
     const nowMs = this.#clock.monotonicMs();
     this.#verifySeconds.observe((nowMs - exchange.timedSinceMs) / 1000);
     exchange.timedSinceMs = nowMs;
-    if (token) this.#seen?.verified(token, nowMs, exchange.clientIp);
+    // A thief of a bound token does not use its session.
+    if (token && !token.binding) this.#seen?.verified(token, nowMs, exchange.clientIp);
   }
 
   /** Its holder has proved to hold what the token is bound to. */
   possessed(exchange: Exchange, { failedOpen }: PossessedToken): void {
     if (failedOpen) exchange.failureCause = 'it is not known whether the proof was used before';
     const nowMs = this.#clock.monotonicMs();
+    if (exchange.token) this.#seen?.verified(exchange.token, nowMs, exchange.clientIp);
     this.#possessionSeconds.observe((nowMs - exchange.timedSinceMs) / 1000);
     exchange.timedSinceMs = nowMs;
   }

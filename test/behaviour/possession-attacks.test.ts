@@ -283,6 +283,20 @@ t.test('V1 D13 the admin API: it takes no bound token, and revokes every one', a
   t.match(gateway.log.at(-1), { auth: { reason: 'revoked' } });
 });
 
+t.test('D13 a thief leaves no trace in the session of a bound token', async (t) => {
+  const gateway = await startGateway(t, { ...shared([route('dpop')]), sessions: 'hashed' });
+  const token = mint(key, claimsOf({ cnf }));
+  const sessions = async (): Promise<number> => {
+    const response = await gateway.admin('POST', '/v1/sessions/search', { subject: 'alice' });
+    return ((await response.json()) as { sessions: unknown[] }).sessions.length;
+  };
+  t.equal((await send(gateway.url, '/dpop', { token })).status, 401);
+  t.equal(await statusOf(prove(gateway, '/dpop', token, { by: thief })), 401);
+  t.equal(await sessions(), 0);
+  t.equal(await statusOf(prove(gateway, '/dpop', token)), 200);
+  t.equal(await sessions(), 1);
+});
+
 t.test(
   'a browser: the preflight allows DPoP where cors.headers says so, and refusals can be read',
   async (t) => {
