@@ -283,6 +283,18 @@ t.test('V1 D13 the admin API: it takes no bound token, and revokes every one', a
   t.match(gateway.log.at(-1), { auth: { reason: 'revoked' } });
 });
 
+t.test('D14 a retry of the gateway uses no proof twice', async (t) => {
+  const gateway = await startGateway(t, {
+    ...shared([route('dpop', OPTIONAL, { retries: { attempts: 2 } })]),
+    upstreams: { u: { targets: ['http://127.0.0.1:1', upstream.url] } },
+  });
+  const token = mint(key, claimsOf({ cnf }));
+  for (let each = 0; each < 4; each++) t.equal(await statusOf(prove(gateway, '/dpop', token)), 200);
+  t.ok((await gateway.metric('sallyport_upstream_retries_total{upstream="u"}')) > 0, 'it has tried again');
+  t.equal(await gateway.metric('sallyport_dpop_proofs_total{result="accepted"}'), 4);
+  t.equal(await gateway.metric('sallyport_dpop_proofs_total{result="replayed"}'), 0);
+});
+
 t.test('D13 a thief leaves no trace in the session of a bound token', async (t) => {
   const gateway = await startGateway(t, { ...shared([route('dpop')]), sessions: 'hashed' });
   const token = mint(key, claimsOf({ cnf }));
