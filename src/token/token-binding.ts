@@ -41,11 +41,21 @@ export function bindingOf(
   return { keyThumbprint, certificateThumbprint };
 }
 
-/** Undefined where one member cannot be checked: to let it count for nothing would be to let anyone use the token. */
+/**
+ * Registered confirmation methods that are not checked here (RFC 7800 section 3.1, RFC 9203 section 3.2.1): to let one of them
+ * count for nothing would be to let anyone use the token.
+ */
+const NOT_CHECKED: ReadonlySet<string> = new Set(['jwk', 'jwe', 'kid', 'jku', 'osc']);
+
+/**
+ * Undefined where a member cannot be checked, or where none can. Beside one that is checked, others that are no registered
+ * method are ignored, as RFC 7800 section 3.1 demands: Keycloak writes `kc-jkt-type` beside `jkt`.
+ */
 function confirmation(cnf: JsonValue): TokenBinding | undefined {
   if (!isJsonObject(cnf)) return undefined;
   const { jkt, 'x5t#S256': certificate, ...others } = cnf;
-  if (Object.keys(others).length > 0 || (jkt === undefined && certificate === undefined)) return undefined;
+  if (jkt === undefined && certificate === undefined) return undefined;
+  if (Object.keys(others).some((name) => NOT_CHECKED.has(name))) return undefined;
   if (!isThumbprint(jkt) || !isThumbprint(certificate)) return undefined;
   return { keyThumbprint: jkt, certificateThumbprint: certificate };
 }

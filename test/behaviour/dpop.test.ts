@@ -191,7 +191,8 @@ t.test('sender_constrained: optional', async (t) => {
       { jkt: 7 },
       { jkt: '' },
       { jkt: `${thumbprint}=` },
-      { jkt: thumbprint, jwk: holder.jwk },
+      ...['jwk', 'jwe', 'kid', 'jku', 'osc'].map((method) => ({ jkt: thumbprint, [method]: holder.jwk })),
+      { 'kc-jkt-type': 'DPoP' },
       { kid: 'x' },
       { 'x5t#S256': 7 },
     ];
@@ -200,6 +201,13 @@ t.test('sender_constrained: optional', async (t) => {
       for (const scheme of ['DPoP', 'Bearer'])
         t.equal((await prove(gateway, token, { scheme })).status, 401, `${scheme} ${JSON.stringify(cnf)}`);
     }
+  });
+
+  t.test('D12 a member of cnf that is no confirmation method counts for nothing beside jkt', async (t) => {
+    const token = bound({ cnf: { jkt: holder.thumbprint, 'kc-jkt-type': 'DPoP' } });
+    await passes(t, token, {}, 'as Keycloak writes it');
+    await fails(t, token, { by: stranger }, 'the key of a stranger');
+    t.equal((await prove(gateway, token, { scheme: 'Bearer' })).status, 401, 'as a bearer token');
   });
 
   t.test('M1 a token that is bound to a certificate too needs that as well', async (t) => {
