@@ -1,10 +1,11 @@
 /**
  * Real proxies that ask a decision listener, with the configurations of docs/forward-auth.md as they are printed.
- * Rules C1 to C3, C10, C22.
+ * Rules C1 to C3, C10, C22, D14, D15.
  */
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { parse } from 'yaml';
+import { dpopPlays } from '../support/dpop-proxy-plays.ts';
 import { challengesPass } from '../support/outer-proxy-challenges.ts';
 import { blocks, proxyPlays, startScene, type Proxy } from '../support/outer-proxy.ts';
 
@@ -63,13 +64,12 @@ const proxies: Record<string, Proxy & { readonly version: readonly string[] }> =
 for (const [name, proxy] of Object.entries(proxies)) {
   const [program = '', ...args] = proxy.version;
   const missing = spawnSync(program, args).status !== 0;
-  t.test(
-    name,
-    { skip: missing && `${program} is not installed: apt-get install -y ${program}` },
-    async (t) => {
-      const scene = await startScene(t, proxy);
-      proxyPlays(t, scene);
-      challengesPass(t, scene);
-    },
-  );
+  const skip = missing && `${program} is not installed: apt-get install -y ${program}`;
+  t.test(name, { skip }, async (t) => {
+    const scene = await startScene(t, proxy);
+    proxyPlays(t, scene);
+    challengesPass(t, scene);
+  });
+  if (name !== 'nginx as ingress-nginx configures it')
+    t.test(`${name}: DPoP`, { skip }, async (t) => dpopPlays(t, proxy, program === 'nginx'));
 }

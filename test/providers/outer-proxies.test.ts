@@ -7,6 +7,7 @@ import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
 import t, { type Test } from 'tap';
 import { parse, stringify } from 'yaml';
 import { send } from '../support/client.ts';
+import { dpopPlays } from '../support/dpop-proxy-plays.ts';
 import { callUnary, withToken } from '../support/grpc.ts';
 import { responseOf } from '../support/http2.ts';
 import {
@@ -99,6 +100,7 @@ for (const [name, proxy] of Object.entries(ENVOYS)) {
     failsClosed(t, scene);
   });
   t.test(`${name}: WebSocket`, { skip: noEnvoy }, async (t) => opensWebSockets(t, proxy));
+  t.test(`${name}: DPoP`, { skip: noEnvoy }, async (t) => dpopPlays(t, proxy, true));
 }
 
 const noTraefik = noPip || notInstalled('Traefik', traefik);
@@ -110,6 +112,7 @@ t.test('Traefik', { skip: noTraefik }, async (t) => {
   failsClosed(t, scene);
 });
 t.test('Traefik: WebSocket', { skip: noTraefik }, async (t) => opensWebSockets(t, TRAEFIK));
+t.test('Traefik: DPoP', { skip: noTraefik }, async (t) => dpopPlays(t, TRAEFIK, false));
 
 const ORIGIN = ['Origin', 'https://app.example.com'];
 

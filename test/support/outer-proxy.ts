@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { Dialect } from '../../src/http/original-request.ts';
 import { send, sendRaw, statuses } from './client.ts';
-import { loginIssuer, startGateway, until, type TestGateway } from './gateway.ts';
+import { loginIssuer, startGateway, until, type GatewayOptions, type TestGateway } from './gateway.ts';
 import { temporaryFolder } from './process.ts';
 import { freePort } from './redis.ts';
 import { claimsOf, createKey, mint } from './tokens.ts';
@@ -77,10 +77,17 @@ export interface Scene {
  * A proxy before an upstream, and a gateway that decides for it.
  *
  * @param upstreamUrl of an upstream of the test's own
+ * @param changes of the gateway's configuration
  */
-export async function startScene(t: Test, proxy: Proxy, upstreamUrl?: string): Promise<Scene> {
+export async function startScene(
+  t: Test,
+  proxy: Proxy,
+  upstreamUrl?: string,
+  changes: Record<string, unknown> = {},
+  options: GatewayOptions = {},
+): Promise<Scene> {
   const upstream = await startUpstream(t);
-  const gateway = await startGateway(t, {
+  const configuration = {
     listeners: [
       { host: '127.0.0.1', port: 0 },
       {
@@ -112,7 +119,9 @@ export async function startScene(t: Test, proxy: Proxy, upstreamUrl?: string): P
       { name: 'public', match: { path_prefix: '/public' }, upstream: 'u', auth: { mode: 'none' } },
     ],
     upstreams: { u: { targets: ['http://127.0.0.1:1'] } },
-  });
+    ...changes,
+  };
+  const gateway = await startGateway(t, configuration, options);
   const port = await startProxy(t, proxy, {
     upstream: Number(new URL(upstreamUrl ?? upstream.url).port),
     decisions: gateway.instance.listeners[1]?.address.port ?? 0,
