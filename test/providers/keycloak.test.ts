@@ -1,5 +1,6 @@
 /** Plays with a real Keycloak. The plays are in keycloak/, because all of them share one server. */
 import t from 'tap';
+import { dpopPlays } from './keycloak/dpop-plays.ts';
 import { keyPlays } from './keycloak/key-plays.ts';
 import { logoutPlays } from './keycloak/logout-plays.ts';
 import { createRealm } from './keycloak/realm.ts';
@@ -17,6 +18,7 @@ if (skip) {
   await createRealm(keycloak);
   const shop = shopAt(keycloak);
   tokenPlays(t, shop);
+  dpopPlays(t, shop);
   logoutPlays(t, shop);
   keyPlays(t, shop);
 }
