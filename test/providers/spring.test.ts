@@ -1,13 +1,14 @@
 /** Plays with a real Spring Authorization Server: what it issues, and what the gateway makes of it. Rules D13, J18, K0, K5, V4. */
 import t from 'tap';
 import { send } from '../support/client.ts';
+import { proofKey } from '../support/proofs.ts';
 import { until } from '../support/gateway.ts';
 import { nowSeconds } from '../support/tokens.ts';
 import { jar, OPAQUE, startSpring, USER, WEB } from './spring/server.ts';
 import { configurationOf, PATHS, shopAt, type Shop } from './spring/shop.ts';
 import { commandLineAgrees } from './support/command-line.ts';
 import { createDpopKey } from './support/dpop.ts';
-import { claimsIn, headerOf, postAs } from './support/oauth-client.ts';
+import { claimsIn, headerOf, postAs, type Client } from './support/oauth-client.ts';
 import { configurationOfPage } from './support/page.ts';
 import { startScene } from './support/scene.ts';
 import { notInstalled } from './support/installed.ts';
@@ -120,6 +121,35 @@ function plays(shop: Shop): void {
     const proof = key.proof('POST', shop.endpoint('/oauth2/token'));
     const opaque = (await shop.service(OPAQUE, 'orders:read', { dpop: proof })).access_token;
     await scene.refuses(t, opaque, '/opaque', 'binding');
+  });
+
+  t.test('D12 D14 a DPoP-bound token of Spring passes with a proof of its key, once', async (t) => {
+    const usual = configurationOf(shop) as { routes: { auth: object }[] };
+    const routes = usual.routes.map((route) => ({
+      ...route,
+      public_url: 'https://api.example.com',
+      auth: { ...route.auth, sender_constrained: 'required' },
+    }));
+    const { gateway } = await startScene(t, { ...usual, routes });
+    const key = proofKey();
+    const bound = async (client: Client): Promise<string> => {
+      const dpop = key.proof({ method: 'POST', url: shop.endpoint('/oauth2/token') });
+      return (await shop.service(client, 'orders:read', { dpop })).access_token;
+    };
+    const [jwt, opaque] = [await bound(WEB), await bound(OPAQUE)];
+    for (const [path, token] of [
+      ['/orders', jwt],
+      ['/asked', jwt],
+      ['/opaque', opaque],
+    ] as const) {
+      const proof = key.proof({ url: `https://api.example.com${path}`, token });
+      const headers = ['Authorization', `DPoP ${token}`, 'DPoP', proof];
+      t.equal((await send(gateway.url, path, { headers })).status, 200, path);
+      t.match(await send(gateway.url, path, { headers }), {
+        status: 401,
+        problem: { code: 'invalid_dpop_proof' },
+      });
+    }
   });
 
   t.test(
