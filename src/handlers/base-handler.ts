@@ -132,8 +132,7 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
       logger.error({ request_id: requestId, err: thrown }, 'a bug: please report it with this stack');
     const error = refusalFor(thrown instanceof GatewayError ? thrown : INTERNAL_ERROR);
     const isTold = error.source === 'upstream' || error.reason === 'replay_unavailable';
-    if (isTold && error.cause !== undefined)
-      exchange.failureCause = describeError(error.cause);
+    if (isTold && error.cause !== undefined) exchange.failureCause = describeError(error.cause);
     observer.failed(exchange, error);
     return error;
   }

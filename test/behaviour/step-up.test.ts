@@ -246,5 +246,8 @@ t.test('P3 explain says what the login is, and what the route asks', async (t) =
     /^the token has no auth_time; the route asks for a login within 5m/,
   );
   t.match(await ask('/recent', login(-3_600)), /^auth_time is \d+, which is no date of the past/);
-  t.match(await ask('/both', login(60, { acr: 'gold' })), /acr "gold", a login \d+ s ago \(a login within 5m/);
+  t.match(
+    await ask('/both', login(60, { acr: 'gold' })),
+    /acr "gold", a login \d+ s ago \(a login within 5m/,
+  );
 });
