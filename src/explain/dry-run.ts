@@ -133,6 +133,7 @@ export class DryRun {
         matched: () => undefined,
         publicUrl: imaginedPublicUrl(loaded, head),
         clientCertificate: () => certificate,
+        hasUnclearCertificate: () => certificate === null,
         offerNonce: (nonce) => (shown.nonce = nonce),
       };
       const preflight = gateway.preflight(head, context, exchange);

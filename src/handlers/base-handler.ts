@@ -90,8 +90,17 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
   }
 
   clientCertificate(): ClientCertificate {
-    const isBelieved = this.site.certificateProxies.has(this.connection.peer);
-    return this.#head && clientCertificateOf(this.#head, isBelieved, () => this.seenCertificate());
+    return (
+      this.#head && clientCertificateOf(this.#head, this.#isCertificateProxy(), () => this.seenCertificate())
+    );
+  }
+
+  hasUnclearCertificate(): boolean {
+    return this.#isCertificateProxy() && this.clientCertificate() === null;
+  }
+
+  #isCertificateProxy(): boolean {
+    return this.site.certificateProxies.has(this.connection.peer);
   }
 
   /** What the listener itself has seen of the client's certificate, where no header counts. */

@@ -78,7 +78,22 @@ function unescaped(text: string): string {
   }
 }
 
+/** Certificates by their spelling: to read one costs more than all else about a request, and a client sends its own each time. */
+const knownCertificates = new Map<string, string>();
+const MAX_KNOWN_CERTIFICATES = 500;
+
 function ofBase64(base64: string): ClientCertificate {
+  const known = knownCertificates.get(base64);
+  if (known !== undefined) return known;
+  const read = readBase64(base64);
+  if (typeof read !== 'string') return read;
+  // Only what is well-formed is kept. Many clients empty the list now and then, and never make it grow.
+  if (knownCertificates.size >= MAX_KNOWN_CERTIFICATES) knownCertificates.clear();
+  knownCertificates.set(base64, read);
+  return read;
+}
+
+function readBase64(base64: string): ClientCertificate {
   if (base64 === '' || base64.length > MAX_BASE64_CHARACTERS) return null;
   // Node also decodes base64url, missing padding, white space and bits behind the last byte: none of these comes out again.
   const der = Buffer.from(base64, 'base64');

@@ -53,6 +53,8 @@ export interface Holder {
   readonly connection: { readonly peerIsTrusted: boolean };
   /** base64url SHA-256 of the client's certificate (DER); undefined: there is none; null: a proxy tells of one in an unclear way. */
   clientCertificate(): string | null | undefined;
+  /** Does a proxy tell of its certificate in an unclear way? */
+  hasUnclearCertificate(): boolean;
   /** The response tells the client this nonce. */
   offerNonce(nonce: string): void;
 }
@@ -91,6 +93,9 @@ export function checkPossession(
   if (!token) return ANONYMOUS;
   const { binding, issuerName } = token;
   const { keyThumbprint, certificateThumbprint } = binding ?? {};
+  // Whatever the token is bound to: a proxy that passes on what a client has written there cannot be believed.
+  if (holder.hasUnclearCertificate())
+    throw invalidToken('binding', issuerName, 'Client-Cert is repeated or malformed');
   if (certificateThumbprint !== undefined && holder.clientCertificate() !== certificateThumbprint)
     throw invalidToken('binding', issuerName, 'it is bound to another certificate than that of the client');
   if (keyThumbprint === undefined) {

@@ -11,7 +11,7 @@ import { WebSocket } from 'ws';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
 import { send } from '../support/client.ts';
 import { startAsker } from '../support/ext-authz.ts';
-import { loginIssuer, startGateway } from '../support/gateway.ts';
+import { loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { callStream, callUnary, key as grpcKey, startGrpc, withToken } from '../support/grpc.ts';
 import { responseOf, startHttp2 } from '../support/http2.ts';
 import { temporaryFolder } from '../support/process.ts';
@@ -407,3 +407,63 @@ t.test('M1 a token that is bound to a certificate, by real TLS clients', { skip:
   );
   t.equal(await ask('/dpop', `Bearer ${both}`, alice, proof()), 401, 'both: as Bearer');
 });
+
+t.test(
+  'M1 F1 a token that is bound to a certificate, behind a proxy that ends TLS',
+  { skip: noOpenssl },
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const authority = certificateAuthority(folder);
+    const [alice, bob] = ['alice', 'bob'].map(
+      (name) => new X509Certificate(readFileSync(authority.issue(name).cert)).raw,
+    );
+    if (!alice || !bob) throw new Error('two certificates');
+    const upstream = await startUpstream(t);
+    const start = (listener: object, more: object = {}): Promise<TestGateway> =>
+      startGateway(t, {
+        listeners: [{ host: '127.0.0.1', port: 0, ...listener }],
+        issuers: { login: loginIssuer(key) },
+        routes: [{ name: 'all', match: {}, upstream: 'u', auth: { mode: 'optional' } }],
+        upstreams: { u: { targets: [upstream.url] } },
+        ...more,
+      });
+    const jkt = createHash('sha256').update(alice).digest('base64url');
+    const bound = mint(key, claimsOf({ cnf: { 'x5t#S256': jkt } }));
+    const field = (...certificates: Buffer[]): string[] =>
+      certificates.flatMap((der) => ['Client-Cert', `:${der.toString('base64')}:`]);
+    const ask = async (gateway: TestGateway, token: string | undefined, headers: string[]): Promise<number> =>
+      (await send(gateway.url, '/', { ...(token !== undefined && { token }), headers })).status;
+
+    const behind = await start({ client_cert_header: { peers: ['127.0.0.1'] } });
+    const plain = mint(key);
+    for (const use of ['first', 'again']) {
+      t.equal(await ask(behind, bound, field(alice)), 200, `its holder, ${use}`);
+      t.equal(await ask(behind, bound, field(bob)), 401, `another, ${use}`);
+      t.equal(await ask(behind, bound, []), 401, `none, ${use}`);
+      for (const headers of [
+        field(alice, alice),
+        ['Client-Cert', 'x'],
+        ['Client-Cert', ''],
+        [...field(alice), 'Client-Cert', ''],
+      ]) {
+        t.equal(await ask(behind, bound, headers), 401, `repeated or malformed, ${use}`);
+        t.equal(
+          await ask(behind, plain, headers),
+          401,
+          `the same with a token that is bound to nothing, ${use}`,
+        );
+      }
+      t.equal(await ask(behind, plain, field(bob)), 200, `a token that is bound to nothing, ${use}`);
+      t.equal(
+        await ask(behind, undefined, ['Client-Cert', 'x']),
+        200,
+        `without a token nothing is looked at, ${use}`,
+      );
+    }
+    const others = [await start({}), await start({}, { trusted_proxies: ['127.0.0.0/8'] })];
+    for (const other of others) {
+      t.equal(await ask(other, bound, field(alice)), 401, 'from another peer the header counts for nothing');
+      t.equal(await ask(other, plain, ['Client-Cert', 'x']), 200);
+    }
+  },
+);
