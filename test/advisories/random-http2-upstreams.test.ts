@@ -17,6 +17,9 @@ const WORKERS = 12;
 const CODES = [0, 1, 2, 7, 8, 11, 99];
 
 /** What was sent on each stream, by `CONNECTION.STREAM`. */
+/** RFC 9113 section 6.1 */
+const PADDED = 8;
+
 class Sent {
   readonly bodies = new Map<string, string>();
   readonly ended = new Set<string>();
@@ -42,8 +45,10 @@ function skipped(sent: Buffer, streams: readonly number[]): number {
 
 /** One random frame for a stream. */
 function randomFrame(random: SeededRandom, sent: Sent, name: string, stream: number): Buffer {
-  const headers = (flags: number, ...fields: string[]): Buffer =>
-    frame(FRAME.headers, END_HEADERS | flags, stream, block(...fields));
+  const headers = (flags: number, ...fields: string[]): Buffer => {
+    if (flags === END_STREAM) sent.ended.add(name);
+    return frame(FRAME.headers, END_HEADERS | flags, stream, block(...fields));
+  };
   const data = (flags: number): Buffer => dataFrame(sent, name, stream, flags);
   const setting = (id: number, value: number): Buffer =>
     frame(FRAME.settings, 0, 0, Buffer.concat([Buffer.from([0, id]), uint32(value)]));
@@ -66,26 +71,33 @@ function randomFrame(random: SeededRandom, sent: Sent, name: string, stream: num
     () =>
       Buffer.concat(Array.from({ length: 200 }, () => frame(FRAME.continuation, 0, stream, block('x', 'y')))),
     () => Buffer.concat(Array.from({ length: 200 }, () => setting(4, random.below(100_000)))),
-    () =>
-      frame(
-        random.of([0, 1, 2, 4, 5, 6, 8, 9, 10, 0xbe]),
-        random.below(256),
-        random.of([0, 1, 2, stream, stream + 2]),
-        Buffer.from(Array.from({ length: random.below(40) }, () => random.below(256))),
-      ),
+    () => {
+      const type = random.of([FRAME.data, FRAME.headers, 2, 4, 5, 6, 8, 9, 10, 0xbe]);
+      const payload = Buffer.from(Array.from({ length: random.below(40) }, () => random.below(256)));
+      // More padding than there is: what is random must not be the good end of a response.
+      if (type === FRAME.data) payload.fill(255, 0, 1);
+      const flags = random.below(256) | (type === FRAME.data ? PADDED : 0);
+      const to = random.of([0, 1, 2, stream, stream + 2]);
+      // Trailers may be all that the response still lacked.
+      if (type === FRAME.headers && (flags & END_STREAM) !== 0) sent.ended.add(`${name.split('.')[0]}.${to}`);
+      return frame(type, flags, to, payload);
+    },
   ];
   return random.of(makers)();
 }
 
 t.test('random frames', async (t) => {
-  const seed = Date.now() % 1_000_000;
+  const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000);
   t.comment(`seed ${seed}`);
   const random = new SeededRandom(seed);
   const sent = new Sent();
   const numbers = new Map<RawHttp2Connection, number>();
+  const lastLookedAt = new Map<RawHttp2Connection, number>();
   const hostile = await startRawHttp2Upstream(t, (connection, { type, stream }) => {
     if (type !== FRAME.headers) return;
     sent.requests++;
+    // It was on its way when the upstream said that it would look at no more.
+    if (stream > (lastLookedAt.get(connection) ?? Infinity)) sent.refused++;
     if (!numbers.has(connection)) numbers.set(connection, numbers.size);
     const name = `${numbers.get(connection)}.${stream}`;
     if (sent.requests === 1) {
@@ -97,7 +109,14 @@ t.test('random frames', async (t) => {
     for (let count = random.below(3); count > 0; count--)
       frames.push(randomFrame(random, sent, name, stream));
     if (random.below(3) > 0) frames.push(ending(sent, name, stream));
-    for (const each of frames) sent.refused += skipped(each, connection.streams);
+    for (const each of frames) {
+      sent.refused += skipped(each, connection.streams);
+      if (each[3] === FRAME.goAway)
+        lastLookedAt.set(
+          connection,
+          Math.min(lastLookedAt.get(connection) ?? Infinity, each.readUInt32BE(9)),
+        );
+    }
     connection.send(...frames);
     if (random.below(5) === 0) connection.socket.end();
   });

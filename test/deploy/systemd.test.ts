@@ -160,8 +160,9 @@ t.test('what the unit starts, reloads and stops is the gateway', async (t) => {
   // A change of the file is taken without a signal, so that this ends, too, where the signal does nothing.
   write('second');
   await until(async () => (await realm()).includes('realm="second"'));
-  t.match(printed, '"trigger":"SIGHUP"');
   child.kill('SIGTERM');
   t.equal(await exited, 0);
+  // Now all of its log is here.
+  t.match(printed, '"trigger":"SIGHUP"');
   t.match(printed, '"msg":"stopped"');
 });
