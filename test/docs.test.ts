@@ -68,7 +68,7 @@ t.test('the examples of the reference are one valid configuration', { skip: noOp
   for (const name of ['api', 'other']) authority.issue(name, 'DNS:localhost');
   writeFileSync(join(folder, 'clients-ca.crt'), readFileSync(authority.ca));
   for (const file of namedFiles(document, folder))
-    if (!existsSync(file)) writeFileSync(file, 'a secret of the tests');
+    if (!existsSync(file)) writeFileSync(file, 'a secret of the tests, long enough for every key');
   t.match(parseConfiguration(JSON.stringify(document), 'reference.md', folder, {}), { name: 'edge-gateway' });
 });
 

@@ -3,12 +3,10 @@ import { readPublicUrl, type PublicUrl } from '../http/public-url.ts';
 import type { Problem } from './problem.ts';
 import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
 
-/** Fewer are guessed sooner than a nonce lives. */
-const MIN_SECRET_CHARACTERS = 32;
-
 export function possessionProblems(raw: Raw): Problem[] {
   return [
-    ...nonceProblems(rawOf(rawOf(raw['dpop'])['nonces'])),
+    ...nonceProblems(rawOf(raw['dpop'])),
+    ...unusedKeyProblems(raw),
     ...listOf(raw['routes'])
       .map(rawOf)
       .flatMap((route, index) => [
@@ -18,19 +16,48 @@ export function possessionProblems(raw: Raw): Problem[] {
   ];
 }
 
-function nonceProblems(nonces: Raw): Problem[] {
-  const path = ['dpop', 'nonces'];
-  const { secret, secret_file: file } = nonces;
-  if (Object.keys(nonces).length > 0 && secret === undefined && file === undefined)
-    return [{ path, message: 'has no secret; add secret_file (umask 077; openssl rand -base64 32 > FILE)' }];
-  return typeof secret === 'string' && secret.length < MIN_SECRET_CHARACTERS
-    ? [
+/** An empty mapping asks for nonces, too. How long the secret is, secrets.ts checks once it is read. */
+function nonceProblems({ nonces }: Raw): Problem[] {
+  const { secret, secret_file: file } = rawOf(nonces);
+  return nonces === undefined || secret !== undefined || file !== undefined
+    ? []
+    : [
         {
-          path: [...path, 'secret'],
-          message: `is shorter than ${MIN_SECRET_CHARACTERS} characters, so that nonces could be guessed; make one with openssl rand -base64 32`,
+          path: ['dpop', 'nonces'],
+          message: 'has no secret; add secret_file (umask 077; openssl rand -base64 32 > FILE)',
         },
-      ]
-    : [];
+      ];
+}
+
+/** Keys that nothing reads where they stand. */
+function unusedKeyProblems(raw: Raw): Problem[] {
+  const problem = (path: Path, message: string): Problem => ({ path, atKey: true, message });
+  return [
+    ...listOf(raw['routes'])
+      .map(rawOf)
+      .flatMap((route, index) =>
+        route['when_replay_unknown'] === undefined || rawOf(route['auth'])['sender_constrained'] !== undefined
+          ? []
+          : [
+              problem(
+                ['routes', index, 'when_replay_unknown'],
+                'has no meaning on a route that takes no proofs; add auth.sender_constrained, or remove it',
+              ),
+            ],
+      ),
+    ...listOf(raw['listeners'])
+      .map(rawOf)
+      .flatMap(({ serve, public_url: url }, index) =>
+        serve === 'redirect' && url !== undefined
+          ? [
+              problem(
+                ['listeners', index, 'public_url'],
+                'has no meaning with serve: redirect, which takes no token; remove it',
+              ),
+            ]
+          : [],
+      ),
+  ];
 }
 
 /** The listeners that forward or decide. */

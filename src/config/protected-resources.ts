@@ -16,7 +16,7 @@ export function resourceUrlOf(
 ): PublicUrl | undefined {
   if (resource === undefined) return undefined;
   // The configuration has checked that the listeners have one, and the same.
-  return own ?? listeners.find(({ serve, public_url: url }) => serve !== 'redirect' && url)?.public_url;
+  return own ?? listeners.find(({ public_url: url }) => url)?.public_url;
 }
 
 export function protectedResources({ routes, listeners }: Configuration): ProtectedResource[] {

@@ -18,7 +18,7 @@ export function resolveSecrets(configuration: Configuration, folder: string): Pr
   const { listeners, admin, issuers, revocation, upstreams } = configuration;
   files.resolve(configuration, 'log_key', [], true);
   resolveAdminTokens(admin, files);
-  if (configuration.dpop.nonces) files.resolve(configuration.dpop.nonces, 'secret', ['dpop', 'nonces'], true);
+  resolveNonceSecret(configuration.dpop, files);
   for (const [name, issuer] of Object.entries(issuers)) resolveIssuer(issuer, ['issuers', name], files);
   resolveStore(revocation.store, files);
   listeners.forEach(({ tls }, index) => resolveServerTls(tls, ['listeners', index, 'tls'], files));
@@ -90,6 +90,22 @@ class SecretFiles {
     const message = this.problems.length === before ? problem() : undefined;
     if (message !== undefined) this.problems.push({ path, message });
   }
+}
+
+/** Fewer characters are guessed sooner than a nonce lives. */
+const MIN_NONCE_SECRET_CHARACTERS = 32;
+
+function resolveNonceSecret({ nonces }: Configuration['dpop'], files: SecretFiles): void {
+  if (!nonces) return;
+  const path = ['dpop', 'nonces'];
+  files.resolve(nonces, 'secret', path, true);
+  const { secret = '', secret_file: file } = nonces;
+  // What is missing or empty has its message already.
+  if (secret === '' || secret.length >= MIN_NONCE_SECRET_CHARACTERS) return;
+  files.problems.push({
+    path: [...path, file === undefined ? 'secret' : 'secret_file'],
+    message: `the secret is shorter than ${MIN_NONCE_SECRET_CHARACTERS} characters, so that nonces could be guessed; make one with openssl rand -base64 32`,
+  });
 }
 
 function resolveAdminTokens(admin: Configuration['admin'], files: SecretFiles): void {

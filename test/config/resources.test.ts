@@ -45,7 +45,7 @@ t.test('P1 a resource needs one identifier: of the route, else of all listeners 
   const listener = (public_url?: string, more = {}): object => ({ port: 0, public_url, ...more });
   t.match(problemsOf([own]), [/^routes\[0\]\.resource: has no identifier; add public_url to the route/]);
   t.match(problemsOf([own], { listeners: [listener()] }), [/has no identifier/]);
-  const redirect = listener('https://x.example', { serve: 'redirect' });
+  const redirect = listener(undefined, { serve: 'redirect' });
   t.match(problemsOf([own], { listeners: [redirect] }), [/has no identifier/], 'nothing is served there');
   const two = [listener('https://a.example'), listener('https://b.example')];
   t.match(problemsOf([own], { listeners: two }), [
