@@ -51,6 +51,7 @@ const FLOORS = [
   ['revocation'],
   ['server'],
   ['dns', 'http', 'tls'],
+  ['auth-errors.ts'],
   ['errors.ts', 'clock.ts', 'maybe-promise.ts', 'gc.ts', 'version.ts'],
 ];
 const floorOf = new Map(FLOORS.flatMap((rooms, floor) => rooms.map((name) => [name, floor] as const)));

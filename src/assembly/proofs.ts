@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Configuration } from '../config/schema.ts';
-import { invalidProof, PROOF_NEEDS_NONCE, TOO_MANY_PROOFS, unavailable } from '../errors.ts';
+import { invalidProof, PROOF_NEEDS_NONCE, TOO_MANY_PROOFS, unavailable } from '../auth-errors.ts';
 import { normalisedHtu } from '../http/request-url.ts';
 import { DPOP } from '../replay/used-proofs.ts';
 import type { ReplayStore } from '../replay/replay-store.ts';

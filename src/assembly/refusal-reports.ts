@@ -4,7 +4,8 @@
  */
 import { faultOf } from '../token/proof-refusal.ts';
 import type { Clock } from '../clock.ts';
-import { TOO_MANY_PROOFS, type AuthReason, type GatewayError } from '../errors.ts';
+import { TOO_MANY_PROOFS } from '../auth-errors.ts';
+import { type AuthReason, type GatewayError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 const REPEAT_MS = 600_000;

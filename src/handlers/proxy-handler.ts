@@ -4,7 +4,8 @@
  */
 import type { Duplex } from 'node:stream';
 import { RequestBody } from '../server/request-body.ts';
-import { invalidToken, type GatewayError } from '../errors.ts';
+import { invalidToken } from '../auth-errors.ts';
+import { type GatewayError } from '../errors.ts';
 import { fieldPairs } from '../http/field-list.ts';
 import { GrpcStatus, grpcStatusFields, grpcTypeOf } from '../http/grpc-response.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';

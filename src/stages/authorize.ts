@@ -8,8 +8,8 @@ import {
   insufficientScope,
   loginTooWeak,
   MISSING_TOKEN,
-  type GatewayError,
-} from '../errors.ts';
+} from '../auth-errors.ts';
+import { type GatewayError } from '../errors.ts';
 import type { Alternative, Route, ScopeRule } from '../policy.ts';
 import { satisfies, type ClaimRule } from '../token/claim-rules.ts';
 import { loginFault, type StepUpRule } from '../token/login.ts';

@@ -7,7 +7,8 @@
  * revocation, since it may wait for the store of used proofs: a revocation that lands meanwhile must hold. A proof
  * is used up by the last of its checks, so that no other client can use it up.
  */
-import { GatewayError, invalidToken, sentWithoutProof } from '../errors.ts';
+import { invalidToken, sentWithoutProof } from '../auth-errors.ts';
+import { GatewayError } from '../errors.ts';
 import { HeaderKind } from '../http/header-names.ts';
 import { urlOfRequest, type PublicUrl } from '../http/public-url.ts';
 import { valuesOf, type RequestHead } from '../http/request-head.ts';

@@ -4,7 +4,7 @@
  * Runs on every request, verification-cache hits included: a cached signature stays true, a cached "not
  * revoked" does not. Rules V1, V2, V8, B10.
  */
-import { invalidToken, unavailable } from '../errors.ts';
+import { invalidToken, unavailable } from '../auth-errors.ts';
 import type { Route } from '../policy.ts';
 import type { RevocableToken } from '../revocation/revocation-target.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';

@@ -5,7 +5,7 @@
  * Only Authorization authenticates, and where a route allows it the protocols that a WebSocket handshake offers.
  * Cookies and bodies are never examined.
  */
-import { INVALID_AUTHORIZATION, invalidToken, MISSING_TOKEN } from '../errors.ts';
+import { INVALID_AUTHORIZATION, invalidToken, MISSING_TOKEN } from '../auth-errors.ts';
 import { hasAccessToken } from '../http/access-token-query.ts';
 import type { Scheme } from '../http/challenge.ts';
 import { HeaderKind } from '../http/header-names.ts';

@@ -2,7 +2,7 @@
  * Third stage: is the token authentic, from an issuer that this route accepts, and in time? Caches and verification
  * are behind the TokenVerifier interface. Rules B3, B10, I3, J12.
  */
-import { invalidToken } from '../errors.ts';
+import { invalidToken } from '../auth-errors.ts';
 import { whenReady, type MaybePromise } from '../maybe-promise.ts';
 import type { Route } from '../policy.ts';
 import type { AuthenticToken, TokenCaller, TokenVerifier, Verification } from '../token/token-verifier.ts';

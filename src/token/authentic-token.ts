@@ -1,7 +1,7 @@
 /**
  * Makes an AuthenticToken of claims that an issuer has vouched for. Pure.
  */
-import { invalidToken } from '../errors.ts';
+import { invalidToken } from '../auth-errors.ts';
 import { RevocableToken, type RevocableFacts } from '../revocation/revocation-target.ts';
 import { callerFacts, revocableNames, type ClaimNames } from './claim-names.ts';
 import { claimAt, numberOf, parseClaimPath, textClaim, type ClaimPath, type JsonObject } from './claims.ts';

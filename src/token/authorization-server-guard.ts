@@ -6,7 +6,8 @@
  * refuse the token of another.
  */
 import type { Clock } from '../clock.ts';
-import { unavailable, type GatewayError } from '../errors.ts';
+import { unavailable } from '../auth-errors.ts';
+import { type GatewayError } from '../errors.ts';
 import { clientNetwork } from '../http/client-address.ts';
 import { NoResponse } from './authorization-server-client.ts';
 import { BusyPauses } from './busy-pauses.ts';

@@ -4,7 +4,7 @@
  * call that another request began. Rules I5, V12.
  */
 import type { Clock } from '../clock.ts';
-import { invalidToken, unavailable } from '../errors.ts';
+import { invalidToken, unavailable } from '../auth-errors.ts';
 import { whenReady, type MaybePromise } from '../maybe-promise.ts';
 import { satisfies, type ClaimRule } from './claim-rules.ts';
 import { claimAt, scopesIn, textOf, type ClaimPath, type JsonObject } from './claims.ts';

@@ -2,7 +2,7 @@
  * Which key of an issuer has signed a JWT, of whatever type: the algorithm, the key, the signature; no claim.
  * Rules J3, J5, K0 to K2.
  */
-import { invalidToken, unavailable } from '../errors.ts';
+import { invalidToken, unavailable } from '../auth-errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import { isHmac, SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './algorithms.ts';
 import type { JsonObject } from './claims.ts';

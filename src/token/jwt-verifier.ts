@@ -5,7 +5,7 @@
  * Rules J1 to J7, J12.
  */
 import type { Clock } from '../clock.ts';
-import { invalidToken } from '../errors.ts';
+import { invalidToken } from '../auth-errors.ts';
 import { whenReady, type MaybePromise } from '../maybe-promise.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
 import { isIdentifier, namesAreTyped, type ClaimNames, type IdentifierType } from './claim-names.ts';

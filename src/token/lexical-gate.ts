@@ -5,7 +5,7 @@
  * would be a second key to the same door, unknown to a list of revoked tokens. RFC 7515 section 7.1,
  * RFC 4648 section 3.5. Rules J0, J9, J10, J11, J14.
  */
-import { invalidToken } from '../errors.ts';
+import { invalidToken } from '../auth-errors.ts';
 import { isJsonObject, type JsonObject } from './claims.ts';
 import { parseStrictJson } from './strict-json.ts';
 

@@ -4,7 +4,8 @@
  * one call for all who wait. Rules I2 to I9, J0, J18, V12.
  */
 import type { Clock } from '../clock.ts';
-import { GatewayError, invalidToken } from '../errors.ts';
+import { invalidToken } from '../auth-errors.ts';
+import { GatewayError } from '../errors.ts';
 import { isIdentifier, namesAreTyped, type ClaimNames } from './claim-names.ts';
 import { authenticToken, type IssuerNames, type RevocableClaim } from './authentic-token.ts';
 import {
@@ -26,6 +27,7 @@ import type { ClientLimits } from './client-allowance.ts';
 import { audienceKey, isFor, type RequiredAudience } from './audience.ts';
 import { isMisspeltJwt, type JwtText } from './lexical-gate.ts';
 import { toJson } from './strict-json.ts';
+import { lacksKey } from './token-binding.ts';
 import { estimatedBytes, type CachedResponse, type TokenCaches } from './token-caches.ts';
 import { signedContentDigest } from './token-digest.ts';
 import { isAccessResponse, isAccessValidation, isIntrospectableJwt } from './token-kind.ts';
@@ -246,10 +248,7 @@ export class OpaqueVerifier {
       futureIatSeconds,
       revocableClaims,
     });
-    // RFC 9449 section 6.2 says it in token_type, too: without the thumbprint of the key no proof can be checked.
-    const tokenType = claims['token_type'];
-    const isDpop = typeof tokenType === 'string' && tokenType.toLowerCase() === 'dpop';
-    if (isDpop && token.binding?.keyThumbprint === undefined) throw invalidToken('binding', issuerName);
+    if (lacksKey(claims, token.binding)) throw invalidToken('binding', issuerName);
     const lifeMs = Math.min(cacheMs, (token.expiresAt ?? Infinity) * 1000 - this.#clock.nowMs());
     if (lifeMs <= 0) return { token, response: undefined };
     return {

@@ -4,7 +4,8 @@
  *
  * A token is never sent to an authorization server that the route does not name.
  */
-import { GatewayError, invalidToken, type AuthReason } from '../errors.ts';
+import { invalidToken } from '../auth-errors.ts';
+import { GatewayError, type AuthReason } from '../errors.ts';
 import { audiencesOfResource, type RequiredAudience } from './audience.ts';
 import { stringClaim } from './claims.ts';
 import type { MaybePromise } from '../maybe-promise.ts';

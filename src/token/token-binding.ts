@@ -67,3 +67,8 @@ function isThumbprint(value: JsonValue | undefined): value is string | undefined
 function differ(one: string | undefined, other: string | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other;
 }
+
+/** Does a response say in `token_type` that the token is bound to a key (RFC 9449 section 6.2), and not to which? */
+export function lacksKey({ token_type: type }: JsonObject, binding: TokenBinding | undefined): boolean {
+  return typeof type === 'string' && type.toLowerCase() === 'dpop' && binding?.keyThumbprint === undefined;
+}

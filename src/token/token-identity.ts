@@ -2,7 +2,8 @@
  * By what one token is revoked, so that no route lets it pass any more: the token is verified where that can be done,
  * and else ended by its digest, which needs no server's response. Rules V11, V12, V13.
  */
-import { GatewayError, invalidToken } from '../errors.ts';
+import { invalidToken } from '../auth-errors.ts';
+import { GatewayError } from '../errors.ts';
 import { ANY_ISSUER, type RevocationTarget } from '../revocation/revocation-target.ts';
 import { RevocationRefused, type TokenIdentity } from '../revocation/revoker.ts';
 import { numberOf, stringClaim } from './claims.ts';

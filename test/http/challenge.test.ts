@@ -1,5 +1,6 @@
 /** The WWW-Authenticate challenge of each refusal. RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3, RFC 9110 section 11.6.1. Rules B5, D15. */
 import t from 'tap';
+import * as authErrors from '../../src/auth-errors.ts';
 import * as errors from '../../src/errors.ts';
 import {
   bearerChallenge,
@@ -15,19 +16,23 @@ const challengeOf = ({ status, challenge }: errors.GatewayError): string =>
 
 const REALM = 'Bearer realm="api.example"';
 const refusals: [name: string, error: errors.GatewayError, expected: string][] = [
-  ['B1 B8 no credentials', errors.MISSING_TOKEN, `401 ${REALM}`],
-  ['B2 B7 not sent as it must be', errors.INVALID_AUTHORIZATION, `400 ${REALM}, error="invalid_request"`],
-  ['B3 malformed', errors.invalidToken('malformed'), `401 ${REALM}, error="invalid_token"`],
-  ['B3 expired', errors.invalidToken('expired', 'login'), `401 ${REALM}, error="invalid_token"`],
-  ['B3 V1 revoked', errors.invalidToken('revoked'), `401 ${REALM}, error="invalid_token"`],
-  ['B3 J13 too long', errors.invalidToken('too_large'), `401 ${REALM}, error="invalid_token"`],
-  ['B4 one scope', errors.insufficientScope('a'), `403 ${REALM}, error="insufficient_scope", scope="a"`],
-  ['B4 two scopes', errors.insufficientScope('a b'), `403 ${REALM}, error="insufficient_scope", scope="a b"`],
-  ['a claim rule', errors.CLAIM_RULE_FAILED, '403 none'],
-  ['an identity that is too large', errors.IDENTITY_TOO_LARGE, '403 none'],
-  ['B10 keys', errors.unavailable('keys_unavailable', 1), '503 none'],
-  ['B10 introspection', errors.unavailable('introspection_unavailable', 1), '503 none'],
-  ['B10 V8 the revocation list', errors.unavailable('revocation_unavailable', 1), '503 none'],
+  ['B1 B8 no credentials', authErrors.MISSING_TOKEN, `401 ${REALM}`],
+  ['B2 B7 not sent as it must be', authErrors.INVALID_AUTHORIZATION, `400 ${REALM}, error="invalid_request"`],
+  ['B3 malformed', authErrors.invalidToken('malformed'), `401 ${REALM}, error="invalid_token"`],
+  ['B3 expired', authErrors.invalidToken('expired', 'login'), `401 ${REALM}, error="invalid_token"`],
+  ['B3 V1 revoked', authErrors.invalidToken('revoked'), `401 ${REALM}, error="invalid_token"`],
+  ['B3 J13 too long', authErrors.invalidToken('too_large'), `401 ${REALM}, error="invalid_token"`],
+  ['B4 one scope', authErrors.insufficientScope('a'), `403 ${REALM}, error="insufficient_scope", scope="a"`],
+  [
+    'B4 two scopes',
+    authErrors.insufficientScope('a b'),
+    `403 ${REALM}, error="insufficient_scope", scope="a b"`,
+  ],
+  ['a claim rule', authErrors.CLAIM_RULE_FAILED, '403 none'],
+  ['an identity that is too large', authErrors.IDENTITY_TOO_LARGE, '403 none'],
+  ['B10 keys', authErrors.unavailable('keys_unavailable', 1), '503 none'],
+  ['B10 introspection', authErrors.unavailable('introspection_unavailable', 1), '503 none'],
+  ['B10 V8 the revocation list', authErrors.unavailable('revocation_unavailable', 1), '503 none'],
   ['A8 no route', errors.NO_ROUTE, '404 none'],
   ['an upgrade', errors.UPGRADE_REFUSED, '403 none'],
 ];
@@ -67,12 +72,12 @@ type Row = readonly [
   used: Scheme,
   ...expected: string[],
 ];
-const MISSING = errors.MISSING_TOKEN;
-const INVALID = errors.invalidToken('expired');
-const UNPROVEN = errors.sentWithoutProof('login');
-const PROOF = errors.invalidProof('x');
-const LOGIN = errors.loginTooWeak({ acrValues: 'a b', maxAge: '300' }, 'x');
-const SCOPE = errors.insufficientScope('c');
+const MISSING = authErrors.MISSING_TOKEN;
+const INVALID = authErrors.invalidToken('expired');
+const UNPROVEN = authErrors.sentWithoutProof('login');
+const PROOF = authErrors.invalidProof('x');
+const LOGIN = authErrors.loginTooWeak({ acrValues: 'a b', maxAge: '300' }, 'x');
+const SCOPE = authErrors.insufficientScope('c');
 const LOGIN_TEXT = 'error="insufficient_user_authentication", acr_values="a b", max_age="300"';
 const schemes: readonly Row[] = [
   ['B1 without credentials', plain, MISSING, 'Bearer', 'Bearer realm="r"'],
@@ -129,7 +134,7 @@ const schemes: readonly Row[] = [
   [
     'D10 D15 a proof without its nonce',
     optional,
-    errors.PROOF_NEEDS_NONCE,
+    authErrors.PROOF_NEEDS_NONCE,
     'DPoP',
     'Bearer realm="r"',
     `DPoP realm="r", error="use_dpop_nonce", algs="${ALGS}"`,
@@ -153,7 +158,7 @@ const schemes: readonly Row[] = [
   [
     'B2 not sent as it must be',
     optional,
-    errors.INVALID_AUTHORIZATION,
+    authErrors.INVALID_AUTHORIZATION,
     'Bearer',
     'Bearer realm="r", error="invalid_request"',
     `DPoP realm="r", algs="${ALGS}"`,
@@ -171,15 +176,15 @@ t.test('B5 a 401 names the scopes of the route, a 403 those that are needed, a 4
   const rules = { ...optional, scope: 'a b' };
   const scopesOf = (error: errors.GatewayError): (string | undefined)[] =>
     written(rules, error, 'Bearer').map((text) => /scope="([^"]*)"/.exec(text)?.[1]);
-  for (const error of [MISSING, INVALID, UNPROVEN, LOGIN, PROOF, errors.PROOF_NEEDS_NONCE])
+  for (const error of [MISSING, INVALID, UNPROVEN, LOGIN, PROOF, authErrors.PROOF_NEEDS_NONCE])
     t.strictSame(scopesOf(error), ['a b', 'a b'], error.code);
   t.strictSame(scopesOf(SCOPE), ['c', 'c']);
-  t.strictSame(scopesOf(errors.INVALID_AUTHORIZATION), [undefined, undefined]);
+  t.strictSame(scopesOf(authErrors.INVALID_AUTHORIZATION), [undefined, undefined]);
 });
 
 t.test('B5 P1 every challenge of a resource names its metadata', async (t) => {
   const rules = { ...optional, resourceMetadata: METADATA };
-  for (const error of [MISSING, INVALID, PROOF, SCOPE, LOGIN, errors.INVALID_AUTHORIZATION])
+  for (const error of [MISSING, INVALID, PROOF, SCOPE, LOGIN, authErrors.INVALID_AUTHORIZATION])
     for (const text of written(rules, error, 'DPoP'))
       t.ok(text.endsWith(`, resource_metadata="${METADATA}"`), text);
 });
@@ -190,8 +195,8 @@ t.test('B5 each attribute stands once, within its quotes, whatever the configura
   for (const error of [
     MISSING,
     LOGIN,
-    errors.insufficientScope(hostile),
-    errors.loginTooWeak({ acrValues: hostile }, ''),
+    authErrors.insufficientScope(hostile),
+    authErrors.loginTooWeak({ acrValues: hostile }, ''),
   ])
     for (const used of ['Bearer', 'DPoP'] as const)
       for (const text of written(rules, error, used)) {

@@ -1,6 +1,7 @@
 /** The latest refusals: bounded, and not to be flooded away. Rule A5. */
 import t from 'tap';
-import { insufficientScope, invalidToken, type GatewayError } from '../../src/errors.ts';
+import { insufficientScope, invalidToken } from '../../src/auth-errors.ts';
+import { type GatewayError } from '../../src/errors.ts';
 import { Exchange } from '../../src/telemetry/exchange.ts';
 import { RefusalRing } from '../../src/telemetry/refusal-ring.ts';
 import { ManualClock } from '../support/manual-clock.ts';
