@@ -1,17 +1,18 @@
 /** A token that is bound to a key passes with a fresh proof of that key, once, for this request. Rules B9, D1, D9 to D15. */
 import t, { type Test } from 'tap';
-import { send, type Response } from '../support/client.ts';
+import type { Response } from '../support/client.ts';
 import { loginIssuer, startGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { proofKey, type ProofOptions } from '../support/proofs.ts';
 import { startRedis } from '../support/redis.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { sendBefore, startUpstream } from '../support/upstream.ts';
 
 const key = createKey('ES256');
 const holder = proofKey();
 const stranger = proofKey('EdDSA');
 const upstream = await startUpstream(t);
+const send = sendBefore(upstream);
 const PUBLIC_URL = 'https://api.example.com';
 const NONCE_SECRET = 'a secret of the fleet, 32 characters or more';
 

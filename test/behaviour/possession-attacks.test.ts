@@ -1,19 +1,20 @@
 /** What a thief of a bound token, a client with odd requests and a careless operator must not achieve. Rules C4, C9, C24, D10 to D14, V1. */
 import t from 'tap';
 import { introspectedBy, startFallibleServer } from '../support/fallible-authorization-server.ts';
-import { send, sendRaw, type Response } from '../support/client.ts';
+import { sendRaw, type Response } from '../support/client.ts';
 import { loginIssuer, startGateway, withTestPorts, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { proofKey, type ProofOptions } from '../support/proofs.ts';
 import { startRedis } from '../support/redis.ts';
 import { claimsOf, createKey, mint, type SigningKey } from '../support/tokens.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { sendBefore, startUpstream } from '../support/upstream.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
 
 const key = createKey('ES256');
 const holder = proofKey();
 const thief = proofKey();
 const upstream = await startUpstream(t);
+const send = sendBefore(upstream);
 const URL_OF_API = 'https://api.example.com';
 const cnf = { jkt: holder.thumbprint };
 const OPTIONAL = { sender_constrained: 'optional' };

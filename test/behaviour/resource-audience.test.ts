@@ -8,13 +8,14 @@ import {
   startFallibleServer,
   type FallibleServer,
 } from '../support/fallible-authorization-server.ts';
-import { send } from '../support/client.ts';
+
 import { handled, loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { AUDIENCE, claimsOf, createKey, ISSUER, mint } from '../support/tokens.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { sendBefore, startUpstream } from '../support/upstream.ts';
 
 const upstream = await startUpstream(t);
+const send = sendBefore(upstream);
 const key = createKey('ES256');
 const other = createKey('EdDSA');
 const [A, B, ROOT] = ['https://mcp.example.com/a', 'https://mcp.example.com/b', 'https://root.example.com'];

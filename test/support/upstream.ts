@@ -4,6 +4,7 @@ import { createServer as createTcpServer, type AddressInfo, type Socket } from '
 import { once } from 'node:events';
 import type { Test } from 'tap';
 import { WebSocketServer } from 'ws';
+import { send } from './client.ts';
 
 export interface SeenRequest {
   readonly method: string;
@@ -33,6 +34,17 @@ export async function startUpstream(t: Test, respond?: RequestListener): Promise
     });
   });
   return { url, seen };
+}
+
+/** A `send` of which the upstream has seen nothing where the gateway has refused the request, by the id that both get. */
+export function sendBefore({ seen }: HttpUpstream): typeof send {
+  return async (...request) => {
+    const response = await send(...request);
+    const id = response.headers['x-request-id'];
+    if (response.problem.code !== undefined && seen.some(({ headers }) => headers['x-request-id'] === id))
+      throw new Error(`the upstream has seen a request that was refused: ${response.problem.code}`);
+    return response;
+  };
 }
 
 export interface RawUpstream {
