@@ -107,7 +107,7 @@ export interface RevocationStore {
   /** Undefined for an unknown id, a tombstone and an expired entry. */
   find(id: string): Promise<RevocationEntry | undefined>;
   /**
-   * What is revoked, the latest first.
+   * What is revoked, the latest first; within a second in no certain order.
    *
    * @throws RangeError where the cursor is invalid
    */

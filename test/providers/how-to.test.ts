@@ -52,7 +52,7 @@ t.test('a stolen phone', { skip: noTerminal }, async (t) => {
   await follow(t, reader, blocks.slice(subject, undo));
   t.equal(await statusOf(reader, other), 401, 'all of the user has ended');
   await follow(t, reader, blocks.slice(undo));
-  t.equal(await statusOf(reader, other), 200, 'the latest is undone');
+  t.equal(await statusOf(reader, other), 200, 'the entry of the user is undone');
 });
 
 t.test('keys are rotated', { skip: noTerminal }, async (t) => {
