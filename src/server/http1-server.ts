@@ -274,6 +274,8 @@ function nodeOptions(tunnels: boolean): ServerOptions<typeof Http1Request, typeo
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
     // Node would set and clear a timer for every request; the listener looks for idle connections instead.
     keepAliveTimeout: 0,
+    // A request without a body is a stream at its end from the start: nothing is read from it, and nothing waits for its end.
+    optimizeEmptyRequests: true,
     // A missing Host is refused like any other mistake in a request.
     requireHostHeader: false,
     shouldUpgradeCallback: tunnels ? isWebSocketHandshake : () => false,
