@@ -25,6 +25,7 @@
 import type { Clock } from './clock.ts';
 import { GatewayError } from './errors.ts';
 import { allowsPreflight, preflightHeaders, preflightMethod } from './http/cors.ts';
+import type { LastCredentials } from './http/credentials.ts';
 import type { RequestHead } from './http/request-head.ts';
 import { orElse, whenReady, type MaybePromise } from './maybe-promise.ts';
 import type { Policy, Route } from './policy.ts';
@@ -49,7 +50,7 @@ import type { TokenCaller, TokenVerifier } from './token/token-verifier.ts';
 /** What the pipeline needs to know of a request besides its head. The handler of the request is one. */
 export interface RequestContext extends TokenCaller, ExchangeIds, Holder {
   /** The client's end of the connection. */
-  readonly connection: ClientEnd;
+  readonly connection: ClientEnd & { readonly credentials: LastCredentials };
   /** The route is known: from now on responses to the request, refusals too, carry the CORS headers of the route. */
   matched(route: Route): void;
 }
@@ -160,7 +161,7 @@ export class Gateway {
 
     const line = (): MaybePromise<AuthorizedRequest> => {
       exchange.enter('extract_token');
-      const presented = extractToken(head, route, policy.tokenBytes);
+      const presented = extractToken(head, route, policy.tokenBytes, request.connection.credentials);
 
       exchange.enter('verify_token');
       return whenReady(verifyToken(verifiers, presented, route, request, nowMs), (verified) => {

@@ -7,6 +7,7 @@ import type { Gateway, RequestContext } from '../gateway.ts';
 import { clientAddress, normalAddress } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
 import { corsHeaders } from '../http/cors.ts';
+import { LastCredentials } from '../http/credentials.ts';
 import { fieldPairs } from '../http/field-list.ts';
 import { headerAlias } from '../http/header-names.ts';
 import { plainChallenge, usedScheme } from '../http/challenge.ts';
@@ -106,7 +107,8 @@ export class DryRun {
   async explain(request: ImaginedRequest): Promise<Explanation> {
     const { loaded, gateway, observer, logoutEndpoints, resources } = this.#parts;
     const peer = normalAddress(request.peer);
-    const connection: ClientEnd = { peer, peerIsTrusted: this.#parts.policy.trustedPeers.has(peer) };
+    const peerIsTrusted = this.#parts.policy.trustedPeers.has(peer);
+    const connection = { peer, peerIsTrusted, credentials: new LastCredentials() };
     const exchange = observer.begin(request.method, peer, newRequestId());
     const shown: Shown = { certificate: undefined, nonce: undefined };
     let outbound: OutboundRequest | undefined;

@@ -10,6 +10,7 @@ import type { Connection } from './connection.ts';
 import { protocolOf, type ClientProtocol, type ListenerCounts } from './listener-counts.ts';
 import { normalAddress } from '../http/client-address.ts';
 import { certificateThumbprint } from '../http/client-cert-header.ts';
+import { LastCredentials } from '../http/credentials.ts';
 
 /** What all connections of a listener have in common. */
 export interface ConnectionPolicy {
@@ -93,6 +94,7 @@ export class ClientConnection implements Connection {
   peerIsTrusted: boolean;
   readonly scheme: 'http' | 'https';
   readonly multiplexed: boolean;
+  readonly credentials = new LastCredentials();
   commonHeaders: readonly string[];
   closing = false;
   /** Node's parser has failed: it reads no more of a request. */

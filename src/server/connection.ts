@@ -1,5 +1,7 @@
 /** A client's connection, as the handlers of its requests see it. */
 
+import type { LastCredentials } from '../http/credentials.ts';
+
 /** What a listener knows of a client's connection. */
 export interface Connection {
   /** The peer's address, IPv4-mapped IPv6 as IPv4. */
@@ -13,6 +15,8 @@ export interface Connection {
    * with one that the listener's authorities did not sign, unless the listener takes those too. Computed when first asked for.
    */
   readonly clientCertificateThumbprint: string | undefined;
+  /** Those that came last. */
+  readonly credentials: LastCredentials;
   /** HTTP/2: several requests at a time; the end of one does not affect the others. */
   readonly multiplexed: boolean;
   /** Names and values in turn: fields of every response on it. */

@@ -8,6 +8,7 @@
 import { INVALID_AUTHORIZATION, invalidToken, MISSING_TOKEN } from '../auth-errors.ts';
 import { hasAccessToken } from '../http/access-token-query.ts';
 import type { Scheme } from '../http/challenge.ts';
+import { LastCredentials, type Credentials } from '../http/credentials.ts';
 import { HeaderKind } from '../http/header-names.ts';
 import { valuesOf, type RequestHead } from '../http/request-head.ts';
 import { readProtocols } from '../http/websocket-protocol.ts';
@@ -21,30 +22,40 @@ class PresentedToken {
   readonly token: string | undefined;
   /** By which it was sent. */
   readonly scheme: Scheme;
+  readonly #credentials: Credentials | undefined;
 
-  constructor(token: string | undefined, scheme: Scheme) {
-    this.token = token;
+  constructor(credentials: Credentials | undefined, scheme: Scheme) {
+    this.token = credentials?.token;
     this.scheme = scheme;
+    this.#credentials = credentials;
+  }
+
+  /** SHA-256 of the token, base64url; computed once for a connection's requests with it. */
+  get digest(): string | undefined {
+    return this.#credentials?.digest;
   }
 }
 export type { PresentedToken };
 
 const ANONYMOUS = new PresentedToken(undefined, 'Bearer');
 
-/** credentials = auth-scheme [ 1*SP ... ] (RFC 9110 section 11.4) */
-const CREDENTIALS = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(.*))?$/s;
-
 /**
  * Takes the token from the request.
  *
  * @param maxBytes longer tokens are refused before anything looks at them
+ * @param last credentials of the connection: where these are the same, they need not be read again
  * @throws GatewayError 401 MISSING_TOKEN or `too_large`, 400 INVALID_AUTHORIZATION
  */
-export function extractToken(head: RequestHead, route: Route, maxBytes: number): PresentedToken {
+export function extractToken(
+  head: RequestHead,
+  route: Route,
+  maxBytes: number,
+  last?: LastCredentials,
+): PresentedToken {
   if (route.mode === 'none') return ANONYMOUS;
   // A token in a URL ends up in logs, histories and Referer: refused, so that no client comes to rely on it.
   if (head.query !== '' && hasAccessToken(head.query)) throw INVALID_AUTHORIZATION;
-  return takeToken(allCredentials(head, route), route, maxBytes);
+  return takeToken(allCredentials(head, route), route, maxBytes, last);
 }
 
 /** What of a route says which credentials it takes. */
@@ -60,14 +71,16 @@ export function takeToken(
   all: readonly string[],
   { mode, mayHaveBars, senderConstrained }: CredentialRules,
   maxBytes: number,
+  last = new LastCredentials(),
 ): PresentedToken {
-  const [credentials, second] = all;
-  if (credentials === undefined) {
+  const [text, second] = all;
+  if (text === undefined) {
     if (mode === 'optional') return ANONYMOUS;
     throw MISSING_TOKEN;
   }
   if (second !== undefined) throw INVALID_AUTHORIZATION;
-  const { scheme: schemeText, token } = splitCredentials(credentials);
+  const credentials = last.read(text);
+  const { scheme: schemeText, token } = credentials;
   if (schemeText === undefined) throw INVALID_AUTHORIZATION;
   const scheme =
     schemeText === 'bearer'
@@ -76,10 +89,11 @@ export function takeToken(
         ? 'DPoP'
         : undefined;
   if (scheme === undefined) throw MISSING_TOKEN;
-  if (token === undefined || !isTokenText(token, mayHaveBars)) throw INVALID_AUTHORIZATION;
+  if (token === undefined || !(credentials.isToken68 || (mayHaveBars && isTokenText(token, true))))
+    throw INVALID_AUTHORIZATION;
   if (token.length > maxBytes)
     throw invalidToken('too_large', undefined, `it is longer than limits.token_bytes (${maxBytes})`);
-  return new PresentedToken(token, scheme);
+  return new PresentedToken(credentials, scheme);
 }
 
 /** Two ways to send a token in one request are as wrong as one way twice (RFC 6750 section 2). */
@@ -87,12 +101,4 @@ function allCredentials(head: RequestHead, route: Route): readonly string[] {
   if (!route.webSocketProtocol || head.upgrade === undefined) return head.authorization;
   const { tokens } = readProtocols(valuesOf(head, HeaderKind.webSocketProtocol));
   return [...head.authorization, ...tokens.map((token) => `Bearer ${token}`)];
-}
-
-function splitCredentials(credentials: string): { scheme: string | undefined; token: string | undefined } {
-  // The usual spelling, without a regular expression over the whole token.
-  if (credentials.startsWith('Bearer ') && credentials[7] !== ' ')
-    return { scheme: 'bearer', token: credentials.slice(7) };
-  const [, scheme, token] = CREDENTIALS.exec(credentials) ?? [];
-  return { scheme: scheme?.toLowerCase(), token };
 }

@@ -38,7 +38,7 @@ export function verifyToken(
   if (presented.token === undefined) return ANONYMOUS;
   const verifier = verifiers.get(route.issuerSet);
   if (!verifier) throw invalidToken('unknown_issuer');
-  return whenReady(verifier.verify(presented.token, caller), (verification) => {
+  return whenReady(verifier.verify(presented.token, caller, presented.digest), (verification) => {
     checkTimes(verification.token, nowMs / 1000);
     return new VerifiedToken(verification);
   });

@@ -47,8 +47,10 @@ export class FreshTokenVerifier implements TokenVerifier {
     this.#audiences = resource === undefined ? undefined : audiencesOfResource(resource);
   }
 
-  verify(token: string, caller: TokenCaller): MaybePromise<Verification> {
-    return whenReady(this.#local.verify(token, caller), (local) => this.#ask(token, local.token, caller));
+  verify(token: string, caller: TokenCaller, digest?: string): MaybePromise<Verification> {
+    return whenReady(this.#local.verify(token, caller, digest), (local) =>
+      this.#ask(token, local.token, caller),
+    );
   }
 
   async #ask(text: string, token: AuthenticToken, caller: TokenCaller): Promise<Verification> {

@@ -58,9 +58,12 @@ export class RouteTokenVerifier implements TokenVerifier {
     this.#audience = resource === undefined ? undefined : { resource, names: audiencesOfResource(resource) };
   }
 
-  verify(token: string, caller: TokenCaller): MaybePromise<Verification> {
+  verify(
+    token: string,
+    caller: TokenCaller,
+    digest: string = presentedDigest(token),
+  ): MaybePromise<Verification> {
     const { tokens, negatives, lookups } = this.#caches;
-    const digest = presentedDigest(token);
     const cacheKey = this.#policyId + digest;
     const hit = tokens.get(cacheKey);
     if (hit?.key.retired === false) {

@@ -2,14 +2,15 @@
  * The forms that a bearer token has on the wire: b64token (RFC 6750 section 2.1), and for validation services, which
  * are not bound to it, the same with bars. Pure.
  */
+import { TOKEN68 } from '../http/credentials.ts';
 
-export const B64TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
+export const B64TOKEN = TOKEN68;
 /** b64token and `|`, as Laravel Sanctum writes it (`12|abc`). */
 const BARRED_TOKEN = /^[A-Za-z0-9._~+/|-]+=*$/;
 
 /** @param mayHaveBars where one of those who judge the token is a validation service */
 export function isTokenText(text: string, mayHaveBars: boolean): boolean {
-  return (mayHaveBars ? BARRED_TOKEN : B64TOKEN).test(text);
+  return (mayHaveBars ? BARRED_TOKEN : TOKEN68).test(text);
 }
 
 /** Only a validation service can have issued this: no JWT and no token of RFC 7662 has bars. */

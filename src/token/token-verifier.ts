@@ -67,7 +67,8 @@ export interface TokenVerifier {
   /**
    * @param token b64token text, not longer than `limits.token_bytes`
    * @param caller who presents it: waiting and asking are bounded for each client
+   * @param digest SHA-256 of the token, base64url, where it is known already
    * @throws GatewayError 401 with its reason, or 503 where an authorization server is unavailable
    */
-  verify(token: string, caller: TokenCaller): Verification | Promise<Verification>;
+  verify(token: string, caller: TokenCaller, digest?: string): Verification | Promise<Verification>;
 }
