@@ -39,12 +39,15 @@ export function reject(response: ClientResponse, error: GatewayError, refused: R
     response.reset(resetCode);
     return 0;
   }
-  const { status, headers: own, body } = refusalOf(error, refused);
+  const { status, headers: own, body, bodyBytes } = refusalOf(error, refused);
   const headers = [...own, ...refused.headers];
   response.writeHead(status, refused.closes ? [...headers, 'connection', 'close'] : headers);
-  const isEmpty = refused.isHead || body === '';
-  response.end(isEmpty ? undefined : body);
-  return isEmpty ? 0 : Buffer.byteLength(body);
+  if (refused.isHead || bodyBytes === 0) {
+    response.end();
+    return 0;
+  }
+  response.end(body, bodyBytes === body.length ? 'latin1' : 'utf8');
+  return bodyBytes;
 }
 
 /** A client of HTTP/2 sees the upstream's reset as it was; one of gRPC gets the status that it would make of it. */
@@ -56,5 +59,5 @@ function refusalOf(error: GatewayError, refused: Refused): ProblemResponse {
   const { grpcType } = refused;
   return grpcType === undefined
     ? problemResponse(error, refused)
-    : { status: 200, headers: grpcRefusal(error, grpcType, refused), body: '' };
+    : { status: 200, headers: grpcRefusal(error, grpcType, refused), body: '', bodyBytes: 0 };
 }

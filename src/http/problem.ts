@@ -9,6 +9,7 @@ export interface ProblemResponse {
   /** Names and values in turn. */
   readonly headers: readonly string[];
   readonly body: string;
+  readonly bodyBytes: number;
 }
 
 /** What a refusal says besides its error. */
@@ -24,12 +25,12 @@ export interface RefusalContext {
 
 /** Writes the response to a failed request. */
 export function problemResponse(error: GatewayError, context: RefusalContext): ProblemResponse {
-  const body = problemBody(error);
+  const { body, bodyBytes, length } = documentOf(error);
   const headers = [
     'content-type',
     'application/problem+json',
     'content-length',
-    String(Buffer.byteLength(body)),
+    length,
     'cache-control',
     'no-store',
     'x-request-id',
@@ -38,20 +39,54 @@ export function problemResponse(error: GatewayError, context: RefusalContext): P
     ...challengeFields(error, context),
   ];
   if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds));
-  return { status: error.status, headers, body };
+  return { status: error.status, headers, body, bodyBytes };
 }
 
 /** Names and values in turn. */
 export function challengeFields(
   error: GatewayError,
   { challenge, scheme, oneChallengeLine = false }: RefusalContext,
-): string[] {
-  if (!error.challenge) return [];
+): readonly string[] {
+  if (!error.challenge) return NO_FIELDS;
+  const last = lastChallenges.get(error);
+  if (last?.rules === challenge && last.scheme === scheme && last.oneLine === oneChallengeLine)
+    return last.fields;
   const values = challengesOf(error.challenge, error.status, challenge, scheme);
   const lines = oneChallengeLine ? [values.join(', ')] : values;
-  return lines.flatMap((value) => ['www-authenticate', value]);
+  const fields = lines.flatMap((value) => ['www-authenticate', value]);
+  lastChallenges.set(error, { rules: challenge, scheme, oneLine: oneChallengeLine, fields });
+  return fields;
 }
 
-function problemBody({ code, title, status }: GatewayError): string {
-  return `${JSON.stringify({ type: `urn:sallyport:problem:${code}`, title, status, code })}\n`;
+const NO_FIELDS: readonly string[] = [];
+
+/** The challenges of the last response with an error: a client that sends a bad token sends it to the same route again. */
+const lastChallenges = new WeakMap<
+  GatewayError,
+  {
+    readonly rules: ChallengeRules;
+    readonly scheme: Scheme;
+    readonly oneLine: boolean;
+    readonly fields: readonly string[];
+  }
+>();
+
+interface ProblemDocument {
+  readonly body: string;
+  readonly bodyBytes: number;
+  readonly length: string;
+}
+
+const documents = new WeakMap<GatewayError, ProblemDocument>();
+
+/** Refusals that come in numbers share an error, and so a document. */
+function documentOf(error: GatewayError): ProblemDocument {
+  const known = documents.get(error);
+  if (known) return known;
+  const { code, title, status } = error;
+  const body = `${JSON.stringify({ type: `urn:sallyport:problem:${code}`, title, status, code })}\n`;
+  const bodyBytes = Buffer.byteLength(body);
+  const document = { body, bodyBytes, length: String(bodyBytes) };
+  documents.set(error, document);
+  return document;
 }
