@@ -50,7 +50,7 @@ import type { TokenCaller, TokenVerifier } from './token/token-verifier.ts';
 /** What the pipeline needs to know of a request besides its head. The handler of the request is one. */
 export interface RequestContext extends TokenCaller, ExchangeIds, Holder {
   /** The client's end of the connection. */
-  readonly connection: ClientEnd & { readonly credentials: LastCredentials };
+  readonly connection: ClientEnd & { readonly credentials?: LastCredentials };
   /** The route is known: from now on responses to the request, refusals too, carry the CORS headers of the route. */
   matched(route: Route): void;
 }
@@ -118,11 +118,17 @@ export class Gateway {
    * May this request pass, and which upstream gets it, as what? For a listener that forwards. Nothing has been sent anywhere
    * but to the authorization servers that the route names.
    *
+   * @returns a refusal, where it costs little to know it
    * @throws GatewayError, at once or later
    */
-  decide(head: RequestHead, request: RequestContext, exchange: Exchange): MaybePromise<OutboundRequest> {
+  decide(
+    head: RequestHead,
+    request: RequestContext,
+    exchange: Exchange,
+  ): MaybePromise<OutboundRequest | GatewayError> {
     const { signer, clock, random = Math.random } = this.#parts;
     return whenReady(this.#authorized(head, request, exchange), (authorized) => {
+      if (authorized instanceof GatewayError) return authorized;
       exchange.enter('choose_upstream');
       const upstream = chooseUpstream(authorized, head.path, random);
       exchange.upstream = upstream;
@@ -138,11 +144,17 @@ export class Gateway {
   /**
    * May this request pass, and who is calling? For callers that do the forwarding themselves (a decision listener).
    *
+   * @returns a refusal, where it costs little to know it
    * @throws GatewayError, at once or later
    */
-  permit(head: RequestHead, request: RequestContext, exchange: Exchange): MaybePromise<AssertedRequest> {
+  permit(
+    head: RequestHead,
+    request: RequestContext,
+    exchange: Exchange,
+  ): MaybePromise<AssertedRequest | GatewayError> {
     const { signer, clock } = this.#parts;
     return whenReady(this.#authorized(head, request, exchange), (authorized) => {
+      if (authorized instanceof GatewayError) return authorized;
       exchange.enter('sign_assertion');
       return signAssertion(signer, authorized, undefined, clock);
     });
@@ -153,18 +165,19 @@ export class Gateway {
     head: RequestHead,
     request: RequestContext,
     exchange: Exchange,
-  ): MaybePromise<AuthorizedRequest> {
+  ): MaybePromise<AuthorizedRequest | GatewayError> {
     const { policy, verifiers, proofs, revocations, observer, clock } = this.#parts;
     const nowMs = clock.nowMs();
     const route = this.#matchRoute(head, request, exchange);
     let unrevoked: UnrevokedToken | undefined;
 
-    const line = (): MaybePromise<AuthorizedRequest> => {
+    const line = (): MaybePromise<AuthorizedRequest | GatewayError> => {
       exchange.enter('extract_token');
       const presented = extractToken(head, route, policy.tokenBytes, request.connection.credentials);
 
       exchange.enter('verify_token');
       return whenReady(verifyToken(verifiers, presented, route, request, nowMs), (verified) => {
+        if (verified instanceof GatewayError) return verified;
         observer.verified(exchange, verified);
 
         exchange.enter('check_possession');
@@ -184,11 +197,14 @@ export class Gateway {
     if (!route.reportOnly) return line();
 
     // What these steps refuse passes, and is reported: with its identity where the token is known to be valid.
-    return orElse(line, (error) => {
+    const report = (error: unknown): AuthorizedRequest => {
       if (!(error instanceof GatewayError) || error.reason === undefined) throw error;
       observer.reported(exchange, error);
       return passReported(route, unrevoked);
-    });
+    };
+    return whenReady(orElse(line, report), (passed) =>
+      passed instanceof GatewayError ? report(passed) : passed,
+    );
   }
 
   #matchRoute(head: RequestHead, request: RequestContext, exchange: Exchange): Route {

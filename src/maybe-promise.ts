@@ -24,3 +24,9 @@ export function orElse<T>(
     return second(error);
   }
 }
+
+/** The value; where it is an error, it is thrown. */
+export function orThrow<T>(value: T): Exclude<T, Error> {
+  if (value instanceof Error) throw value;
+  return value as Exclude<T, Error>;
+}

@@ -3,6 +3,7 @@
  * listener, with an audience of its own. Rules A1, J3, V1.
  */
 import type { Clock } from '../clock.ts';
+import { orThrow } from '../maybe-promise.ts';
 import { checkRevocation, type Revocations } from '../stages/check-revocation.ts';
 import { takeUnbound } from '../stages/check-possession.ts';
 import { takeToken, type CredentialRules } from '../stages/extract-token.ts';
@@ -56,7 +57,7 @@ export class IssuerSignIn {
     const route = { issuerSet: ISSUER_SET, whenStale: 'deny' } as const;
     const caller = { clientIp: address };
     const verified = await verifyToken(this.#verifiers, presented, route, caller, this.#clock.nowMs());
-    const { token } = checkRevocation(revocations, takeUnbound(verified), route, maxViewAgeMs);
+    const { token } = checkRevocation(revocations, takeUnbound(orThrow(verified)), route, maxViewAgeMs);
     if (!token) throw new TypeError('a token was required, and none was verified');
     return {
       name: this.#nameOf(token),

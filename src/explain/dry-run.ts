@@ -7,7 +7,6 @@ import type { Gateway, RequestContext } from '../gateway.ts';
 import { clientAddress, normalAddress } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
 import { corsHeaders } from '../http/cors.ts';
-import { LastCredentials } from '../http/credentials.ts';
 import { fieldPairs } from '../http/field-list.ts';
 import { headerAlias } from '../http/header-names.ts';
 import { plainChallenge, usedScheme } from '../http/challenge.ts';
@@ -19,6 +18,7 @@ import { asksForKeys } from '../handlers/keys-endpoint.ts';
 import type { ResourceEndpoint } from '../handlers/resource-endpoint.ts';
 import { hasMetadataReading } from '../http/metadata-url.ts';
 import { logoutEndpointOf, type LogoutEndpoint } from '../handlers/logout-handler.ts';
+import { orThrow } from '../maybe-promise.ts';
 import { type Policy } from '../policy.ts';
 import type { RevocationEntry } from '../revocation/revocation-store.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
@@ -107,8 +107,7 @@ export class DryRun {
   async explain(request: ImaginedRequest): Promise<Explanation> {
     const { loaded, gateway, observer, logoutEndpoints, resources } = this.#parts;
     const peer = normalAddress(request.peer);
-    const peerIsTrusted = this.#parts.policy.trustedPeers.has(peer);
-    const connection = { peer, peerIsTrusted, credentials: new LastCredentials() };
+    const connection: ClientEnd = { peer, peerIsTrusted: this.#parts.policy.trustedPeers.has(peer) };
     const exchange = observer.begin(request.method, peer, newRequestId());
     const shown: Shown = { certificate: undefined, nonce: undefined };
     let outbound: OutboundRequest | undefined;
@@ -140,7 +139,7 @@ export class DryRun {
       };
       const preflight = gateway.preflight(head, context, exchange);
       if (preflight) return preflightExplanation(exchange, preflight);
-      outbound = await gateway.decide(head, context, exchange);
+      outbound = orThrow(await gateway.decide(head, context, exchange));
     } catch (thrown) {
       if (!(thrown instanceof GatewayError)) throw thrown;
       error = thrown;
@@ -150,8 +149,7 @@ export class DryRun {
   }
 
   #readHead(request: ImaginedRequest, exchange: Exchange, client: ClientEnd): RequestHead {
-    const { policy } = this.#parts;
-    const { headerTable, headLimits, trustedPeers } = policy;
+    const { headerTable, headLimits, trustedPeers } = this.#parts.policy;
     const token = this.#parts.twin?.token ?? request.token;
     const { dpop } = request;
     const scheme = dpop === undefined ? 'Bearer' : 'DPoP';

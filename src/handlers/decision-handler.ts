@@ -3,7 +3,7 @@
  * forwarding.
  * docs/forward-auth.md.
  */
-import { asForbidden, PEER_NOT_TRUSTED } from '../errors.ts';
+import { asForbidden, GatewayError, PEER_NOT_TRUSTED } from '../errors.ts';
 import { passageOf } from '../http/check-response.ts';
 import type { TrustedPeers } from '../http/client-address.ts';
 import { HeaderKind } from '../http/header-names.ts';
@@ -75,7 +75,7 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
         return;
       }
       const decided = whenReady(gateway.permit(head, this, this.exchange), (asserted) =>
-        this.#allow(head, asserted),
+        asserted instanceof GatewayError ? this.fail(asserted) : this.#allow(head, asserted),
       );
       if (decided instanceof Promise) decided.catch((error: unknown) => this.fail(error));
     } catch (error) {

@@ -5,7 +5,7 @@
  * What is wrong with the call itself is a status of gRPC; what is wrong with the request that it asks about is a message
  * that denies. Only the second reaches the client of the other proxy in the gateway's words.
  */
-import { NOT_GRPC, PEER_NOT_TRUSTED, UNKNOWN_CALL } from '../errors.ts';
+import { GatewayError, NOT_GRPC, PEER_NOT_TRUSTED, UNKNOWN_CALL } from '../errors.ts';
 import { checkedRequest, readCheckRequest, type CheckRequest } from '../http/check-request.ts';
 import { allowMessage, denyMessage, passageOf } from '../http/check-response.ts';
 import { isAddress, normalAddress, type TrustedPeers } from '../http/client-address.ts';
@@ -137,7 +137,7 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
         return;
       }
       const decided = whenReady(gateway.permit(head, this, this.exchange), (asserted) =>
-        this.#allow(head, asserted),
+        asserted instanceof GatewayError ? this.#deny(asserted) : this.#allow(head, asserted),
       );
       if (decided instanceof Promise) decided.catch((error: unknown) => this.#deny(error));
     } catch (error) {

@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import { RequestBody } from '../server/request-body.ts';
 import { invalidToken } from '../auth-errors.ts';
-import { type GatewayError } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import { fieldPairs } from '../http/field-list.ts';
 import { GrpcStatus, grpcStatusFields, grpcTypeOf } from '../http/grpc-response.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';
@@ -76,7 +76,7 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
         return;
       }
       const decided = whenReady(gateway.decide(head, this, this.exchange), (outbound) =>
-        this.#forward(outbound),
+        outbound instanceof GatewayError ? this.fail(outbound) : this.#forward(outbound),
       );
       if (decided instanceof Promise) decided.catch((error: unknown) => this.fail(error));
     } catch (error) {

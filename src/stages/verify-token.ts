@@ -3,6 +3,7 @@
  * are behind the TokenVerifier interface. Rules B3, B10, I3, J12.
  */
 import { invalidToken } from '../auth-errors.ts';
+import { GatewayError } from '../errors.ts';
 import { whenReady, type MaybePromise } from '../maybe-promise.ts';
 import type { Route } from '../policy.ts';
 import type { AuthenticToken, TokenCaller, TokenVerifier, Verification } from '../token/token-verifier.ts';
@@ -26,6 +27,7 @@ const ANONYMOUS = new VerifiedToken(undefined);
 /**
  * @param verifiers by issuer set; the policy guarantees one for each route that asks for a token
  * @param caller its address bounds waiting and asking; it decides nothing about the token
+ * @returns a refusal that is known already, or that time has brought: to throw it would cost as much as to verify from a cache
  * @throws GatewayError 401 with its reason, 503 where an authority is unavailable
  */
 export function verifyToken(
@@ -34,23 +36,24 @@ export function verifyToken(
   route: Pick<Route, 'issuerSet'>,
   caller: TokenCaller,
   nowMs: number,
-): MaybePromise<VerifiedToken> {
+): MaybePromise<VerifiedToken | GatewayError> {
   if (presented.token === undefined) return ANONYMOUS;
   const verifier = verifiers.get(route.issuerSet);
   if (!verifier) throw invalidToken('unknown_issuer');
-  return whenReady(verifier.verify(presented.token, caller, presented.digest), (verification) => {
-    checkTimes(verification.token, nowMs / 1000);
-    return new VerifiedToken(verification);
+  return whenReady(verifier.judge(presented.token, caller, presented.digest), (judgement) => {
+    if (judgement instanceof GatewayError) return judgement;
+    return refusedByTime(judgement.token, nowMs / 1000) ?? new VerifiedToken(judgement);
   });
 }
 
 /** On every use, cached or not: a token in a cache grows old like any other. */
-function checkTimes(token: AuthenticToken, nowSeconds: number): void {
+function refusedByTime(token: AuthenticToken, nowSeconds: number): GatewayError | undefined {
   const { issuerName, expiresAt, notBefore, clockSkewSeconds } = token;
   if (expiresAt !== undefined && nowSeconds >= expiresAt + clockSkewSeconds) {
-    throw invalidToken('expired', issuerName);
+    return invalidToken('expired', issuerName);
   }
   if (notBefore !== undefined && nowSeconds < notBefore - clockSkewSeconds) {
-    throw invalidToken('not_yet_valid', issuerName);
+    return invalidToken('not_yet_valid', issuerName);
   }
+  return undefined;
 }

@@ -5,7 +5,8 @@
  */
 import type { Clock } from '../clock.ts';
 import { invalidToken, unavailable } from '../auth-errors.ts';
-import { whenReady, type MaybePromise } from '../maybe-promise.ts';
+import { GatewayError } from '../errors.ts';
+import { orThrow, whenReady, type MaybePromise } from '../maybe-promise.ts';
 import { satisfies, type ClaimRule } from './claim-rules.ts';
 import { claimAt, scopesIn, textOf, type ClaimPath, type JsonObject } from './claims.ts';
 import { audiencesOfResource, isFor } from './audience.ts';
@@ -13,7 +14,13 @@ import { readJwt } from './lexical-gate.ts';
 import type { ClaimNames } from './claim-names.ts';
 import type { OpaqueVerifier } from './opaque-verifier.ts';
 import { presentedDigest } from './token-digest.ts';
-import type { AuthenticToken, TokenCaller, TokenVerifier, Verification } from './token-verifier.ts';
+import type {
+  AuthenticToken,
+  Judgement,
+  TokenCaller,
+  TokenVerifier,
+  Verification,
+} from './token-verifier.ts';
 
 /** Who is asked about the JWTs of one issuer. */
 export interface FreshSource {
@@ -47,9 +54,13 @@ export class FreshTokenVerifier implements TokenVerifier {
     this.#audiences = resource === undefined ? undefined : audiencesOfResource(resource);
   }
 
-  verify(token: string, caller: TokenCaller, digest?: string): MaybePromise<Verification> {
-    return whenReady(this.#local.verify(token, caller, digest), (local) =>
-      this.#ask(token, local.token, caller),
+  verify(token: string, caller: TokenCaller): MaybePromise<Verification> {
+    return whenReady(this.judge(token, caller), orThrow);
+  }
+
+  judge(token: string, caller: TokenCaller, digest?: string): MaybePromise<Judgement> {
+    return whenReady(this.#local.judge(token, caller, digest), (local): MaybePromise<Judgement> =>
+      local instanceof GatewayError ? local : this.#ask(token, local.token, caller),
     );
   }
 

@@ -8,7 +8,7 @@ import { invalidToken } from '../auth-errors.ts';
 import { GatewayError, type AuthReason } from '../errors.ts';
 import { audiencesOfResource, type RequiredAudience } from './audience.ts';
 import { stringClaim } from './claims.ts';
-import type { MaybePromise } from '../maybe-promise.ts';
+import { orThrow, whenReady, type MaybePromise } from '../maybe-promise.ts';
 import type { JwtVerifier, VerifiedJwt } from './jwt-verifier.ts';
 import { nearIssuerText, type KnownIssuer } from './issuer-spelling.ts';
 import { readJwt, type JwtText } from './lexical-gate.ts';
@@ -16,7 +16,7 @@ import type { OpaqueVerifier } from './opaque-verifier.ts';
 import { estimatedBytes, type TokenCaches } from './token-caches.ts';
 import { presentedDigest } from './token-digest.ts';
 import { hasBars } from './token-text.ts';
-import type { TokenCaller, TokenVerifier, Verification } from './token-verifier.ts';
+import type { Judgement, TokenCaller, TokenVerifier, Verification } from './token-verifier.ts';
 
 /** Refusals that stay true until the keys change. Dates are not among them, nor keys that are yet to come. */
 const LASTING_REASONS: ReadonlySet<AuthReason> = new Set<AuthReason>([
@@ -58,11 +58,11 @@ export class RouteTokenVerifier implements TokenVerifier {
     this.#audience = resource === undefined ? undefined : { resource, names: audiencesOfResource(resource) };
   }
 
-  verify(
-    token: string,
-    caller: TokenCaller,
-    digest: string = presentedDigest(token),
-  ): MaybePromise<Verification> {
+  verify(token: string, caller: TokenCaller): MaybePromise<Verification> {
+    return whenReady(this.judge(token, caller), orThrow);
+  }
+
+  judge(token: string, caller: TokenCaller, digest = presentedDigest(token)): MaybePromise<Judgement> {
     const { tokens, negatives, lookups } = this.#caches;
     const cacheKey = this.#policyId + digest;
     const hit = tokens.get(cacheKey);
@@ -73,7 +73,7 @@ export class RouteTokenVerifier implements TokenVerifier {
     const refused = negatives.get(cacheKey);
     if (refused?.generation === refused?.keys.generation && refused !== undefined) {
       lookups.negatives.hit++;
-      throw refused.error;
+      return refused.error;
     }
     const jwt = readJwt(token);
     if (jwt === undefined)

@@ -2,6 +2,8 @@
  * What verifying a token means and what it yields. The interface behind which JWTs, opaque tokens and caches
  * stand.
  */
+import type { GatewayError } from '../errors.ts';
+import type { MaybePromise } from '../maybe-promise.ts';
 import type { RevocableToken } from '../revocation/revocation-target.ts';
 import type { RevocableClaim } from './authentic-token.ts';
 import type { CallerFacts } from './claim-names.ts';
@@ -67,8 +69,17 @@ export interface TokenVerifier {
   /**
    * @param token b64token text, not longer than `limits.token_bytes`
    * @param caller who presents it: waiting and asking are bounded for each client
-   * @param digest SHA-256 of the token, base64url, where it is known already
    * @throws GatewayError 401 with its reason, or 503 where an authorization server is unavailable
    */
-  verify(token: string, caller: TokenCaller, digest?: string): Verification | Promise<Verification>;
+  verify(token: string, caller: TokenCaller): MaybePromise<Verification>;
+  /**
+   * As verify, but a refusal that is known already is returned: to throw costs two microseconds, and a client that sends
+   * a bad token sends it again and again.
+   *
+   * @param digest SHA-256 of the token, base64url, where it is known already
+   */
+  judge(token: string, caller: TokenCaller, digest?: string): MaybePromise<Judgement>;
 }
+
+/** A verified token, or why it is refused. */
+export type Judgement = Verification | GatewayError;
