@@ -8,6 +8,8 @@ import type { ClientRequest } from './exchange.ts';
 
 /** What Node's server and the handshake check read. */
 const ESSENTIAL: ReadonlySet<string> = new Set(['expect', 'upgrade', 'content-length', 'transfer-encoding']);
+/** The lengths of these names: names of other lengths need no lower-casing. */
+const LENGTHS: ReadonlySet<number> = new Set([...ESSENTIAL].map(({ length }) => length));
 
 export class Http1Request extends IncomingMessage implements ClientRequest {
   readonly bodyFollows = false;
@@ -30,6 +32,7 @@ export function essentialHeaders(rawHeaders: readonly string[]): IncomingHttpHea
   const headers: IncomingHttpHeaders = {};
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';
+    if (!LENGTHS.has(name.length)) continue;
     const lower = name.toLowerCase();
     if (ESSENTIAL.has(lower)) headers[lower] ??= rawHeaders[index + 1];
   }
