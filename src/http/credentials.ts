@@ -37,7 +37,7 @@ export class Credentials {
     return (this.#isToken68 ??= TOKEN68.test(this.token ?? ''));
   }
 
-  /** SHA-256 of the token, base64url. */
+  /** SHA-256 of the token, base64url: presentedDigest of token/token-digest.ts. */
   get digest(): string {
     return (this.#digest ??= hash('sha256', this.token ?? '', 'base64url'));
   }

@@ -1,5 +1,6 @@
 /**
- * Digests that stand for tokens, so that no cache and no list holds a token itself. Pure.
+ * Digests that stand for tokens, so that no cache and no list holds a token itself; an open connection holds the credentials that
+ * came last (http/credentials.ts). Pure.
  */
 import { hash } from 'node:crypto';
 
