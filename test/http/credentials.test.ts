@@ -3,7 +3,7 @@ import t from 'tap';
 import { Credentials, LastCredentials } from '../../src/http/credentials.ts';
 import { presentedDigest } from '../../src/token/token-digest.ts';
 
-t.test('credentials that come again are read once, and others anew', async (t) => {
+t.test('credentials that come again are read once, others each time', async (t) => {
   const last = new LastCredentials();
   const first = last.read('Bearer abc');
   // Another string with the same characters, as each request brings it.
