@@ -15,8 +15,9 @@ import { readJwt, type JwtText } from './lexical-gate.ts';
 import type { OpaqueVerifier } from './opaque-verifier.ts';
 import { estimatedBytes, type TokenCaches } from './token-caches.ts';
 import { presentedDigest } from './token-digest.ts';
-import { hasBars } from './token-text.ts';
+import { hasBars, hasThreeParts } from './token-text.ts';
 import type { Judgement, TokenCaller, TokenVerifier, Verification } from './token-verifier.ts';
+import { turnEnd } from './turn-end.ts';
 
 /** Refusals that stay true until the keys change. Dates are not among them, nor keys that are yet to come. */
 const LASTING_REASONS: ReadonlySet<AuthReason> = new Set<AuthReason>([
@@ -34,6 +35,8 @@ export class RouteTokenVerifier implements TokenVerifier {
   readonly #opaqueVerifiers: readonly OpaqueVerifier[];
   readonly #knownIssuers: readonly KnownIssuer[];
   readonly #audience: RequiredAudience | undefined;
+  /** Only keys decide about JWTs. Where a server does, too, its response may be at hand, and no request may wait for that. */
+  readonly #readsLater: boolean;
 
   /**
    * @param policyId stands for this very set of issuers in cache keys: what one set found good, another
@@ -55,6 +58,7 @@ export class RouteTokenVerifier implements TokenVerifier {
     this.#caches = caches;
     this.#jwtVerifiers = jwtVerifiers;
     this.#opaqueVerifiers = opaqueVerifiers;
+    this.#readsLater = jwtVerifiers.length > 0 && !opaqueVerifiers.some(({ policy }) => policy.acceptsJwt);
     this.#audience = resource === undefined ? undefined : { resource, names: audiencesOfResource(resource) };
   }
 
@@ -63,6 +67,15 @@ export class RouteTokenVerifier implements TokenVerifier {
   }
 
   judge(token: string, caller: TokenCaller, digest = presentedDigest(token)): MaybePromise<Judgement> {
+    const known = this.#known(digest);
+    if (known) return known;
+    return this.#readsLater && hasThreeParts(token)
+      ? this.#verifyLater(token, digest, caller)
+      : this.#verifyUnknown(token, digest, caller);
+  }
+
+  /** What was found out about it before. */
+  #known(digest: string): Judgement | undefined {
     const { tokens, negatives, lookups } = this.#caches;
     const cacheKey = this.#policyId + digest;
     const hit = tokens.get(cacheKey);
@@ -75,6 +88,16 @@ export class RouteTokenVerifier implements TokenVerifier {
       lookups.negatives.hit++;
       return refused.error;
     }
+    return undefined;
+  }
+
+  /** Together with the others that came in this turn of the event loop, of which one may be the same. */
+  async #verifyLater(token: string, digest: string, caller: TokenCaller): Promise<Judgement> {
+    await turnEnd();
+    return this.#known(digest) ?? this.#verifyUnknown(token, digest, caller);
+  }
+
+  #verifyUnknown(token: string, digest: string, caller: TokenCaller): MaybePromise<Verification> {
     const jwt = readJwt(token);
     if (jwt === undefined)
       return this.#opaqueVerifierOf(token).verify(token, digest, undefined, caller, this.#audience);
@@ -82,9 +105,10 @@ export class RouteTokenVerifier implements TokenVerifier {
     const issuer = stringClaim(jwt.claims, 'iss');
     const verifier = this.#jwtVerifiers.find((candidate) => candidate.hasIssued(issuer));
     if (verifier === undefined) return this.#introspectJwt(jwt, issuer, digest, caller);
+    const { lookups } = this.#caches;
     lookups.tokens.miss++;
     lookups.negatives.miss++;
-    return this.#verifyJwt(verifier, jwt, cacheKey, caller);
+    return this.#verifyJwt(verifier, jwt, this.#policyId + digest, caller);
   }
 
   #introspectJwt(jwt: JwtText, issuer: string | undefined, digest: string, caller: TokenCaller) {

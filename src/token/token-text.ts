@@ -18,6 +18,13 @@ export function hasBars(token: string): boolean {
   return token.includes('|');
 }
 
+/** As every JWT has (RFC 7515 section 7.1). */
+export function hasThreeParts(token: string): boolean {
+  const first = token.indexOf('.');
+  const second = first < 0 ? -1 : token.indexOf('.', first + 1);
+  return second > 0 && !token.includes('.', second + 1);
+}
+
 /**
  * Says why no request can carry this text as its token, in fixed text with one remedy.
  *
