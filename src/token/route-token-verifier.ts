@@ -108,7 +108,7 @@ export class RouteTokenVerifier implements TokenVerifier {
     const { lookups } = this.#caches;
     lookups.tokens.miss++;
     lookups.negatives.miss++;
-    return this.#verifyJwt(verifier, jwt, this.#policyId + digest, caller);
+    return this.#verifyJwt(verifier, jwt, digest, caller);
   }
 
   #introspectJwt(jwt: JwtText, issuer: string | undefined, digest: string, caller: TokenCaller) {
@@ -124,18 +124,19 @@ export class RouteTokenVerifier implements TokenVerifier {
   #verifyJwt(
     verifier: JwtVerifier,
     jwt: JwtText,
-    cacheKey: string,
+    digest: string,
     caller: TokenCaller,
   ): MaybePromise<Verification> {
     const { generation } = verifier.keys;
+    const cacheKey = this.#policyId + digest;
     const remember = (error: unknown): never => {
       if (error instanceof GatewayError && error.reason !== undefined && LASTING_REASONS.has(error.reason)) {
-        this.#caches.negatives.set(cacheKey, { error, keys: verifier.keys, generation });
+        this.#caches.keepRefusal(cacheKey, digest, { error, keys: verifier.keys, generation });
       }
       throw error;
     };
     const accept = ({ token, key }: VerifiedJwt): Verification => {
-      this.#caches.tokens.set(cacheKey, {
+      this.#caches.keepToken(cacheKey, digest, {
         verification: { token, cache: 'hit' },
         key,
         sizeBytes: estimatedBytes(jwt.token),

@@ -4,6 +4,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { GatewayError } from '../errors.ts';
+import { FirstSight } from './first-sight.ts';
 import type { KeySet } from './key-set.ts';
 import type { Verification } from './token-verifier.ts';
 import type { VerificationKey } from './verification-key.ts';
@@ -55,6 +56,8 @@ export class TokenCaches {
   readonly negatives: LRUCache<string, CachedRefusal>;
   readonly inactive: LRUCache<string, CachedInactive>;
   readonly lookups: Readonly<Record<CacheName, LookupCount>>;
+  readonly #seenGood = new FirstSight();
+  readonly #seenBad = new FirstSight();
 
   /** @param lookups what was counted before these caches, to be counted on */
   constructor(bounds: CacheBounds, lookups?: Readonly<Record<CacheName, LookupCount>>) {
@@ -75,6 +78,23 @@ export class TokenCaches {
     });
     this.negatives = new LRUCache({ max: bounds.negatives.entries });
     this.inactive = new LRUCache({ max: bounds.negatives.entries });
+  }
+
+  /**
+   * Keeps a good JWT; where that would push another one out, only on its second sight.
+   *
+   * @param digest SHA-256 of the token, base64url
+   */
+  keepToken(cacheKey: string, digest: string, entry: CachedJwt): void {
+    const { size, max, calculatedSize, maxSize } = this.tokens;
+    const isFull = size >= max || calculatedSize + entry.sizeBytes > maxSize;
+    if (!isFull || this.#seenGood.again(digest)) this.tokens.set(cacheKey, entry);
+  }
+
+  /** The same for a bad one. */
+  keepRefusal(cacheKey: string, digest: string, entry: CachedRefusal): void {
+    const { size, max } = this.negatives;
+    if (size < max || this.#seenBad.again(digest)) this.negatives.set(cacheKey, entry);
   }
 
   entries(cache: CacheName): number {
