@@ -3,7 +3,7 @@
  */
 import { invalidToken } from '../auth-errors.ts';
 import { RevocableToken, type RevocableFacts } from '../revocation/revocation-target.ts';
-import { callerFacts, revocableNames, type ClaimNames } from './claim-names.ts';
+import { callerFacts, revocableNames, type ClaimNames, type RevocableNames } from './claim-names.ts';
 import { claimAt, numberOf, parseClaimPath, textClaim, type ClaimPath, type JsonObject } from './claims.ts';
 import { claimTexts } from './claim-texts.ts';
 import { bindingOf, type TokenBinding } from './token-binding.ts';
@@ -85,7 +85,7 @@ function boundTo({ claims, ownClaims, issuerName }: TokenFacts): TokenBinding | 
 function revocableToken(facts: TokenFacts): RevocableToken {
   const { issuer, claims, names, otherIssuers = [], ownClaims, owners = [] } = facts;
   if (otherIssuers.length === 0 && ownClaims === undefined)
-    return new RevocableToken(revocableFacts(facts, { issuer, names }, claims));
+    return new RevocableToken(new ClaimedFacts(facts, { issuer, names }, claims));
   const readings = ownClaims === undefined ? [claims] : [claims, ownClaims];
   const ownIssuer = ownClaims && textClaim(ownClaims, 'iss');
   const own = ownIssuer === undefined ? [] : [ownIssuer];
@@ -94,32 +94,76 @@ function revocableToken(facts: TokenFacts): RevocableToken {
     ...owners.flatMap((owner) =>
       [owner.issuer, ...own].map((name) => ({ issuer: name, names: owner.names })),
     ),
-  ].flatMap((by) => readings.map((reading) => revocableFacts(facts, by, reading)));
+  ].flatMap((by) => readings.map((reading) => new ClaimedFacts(facts, by, reading)));
   return new RevocableToken(
-    first ?? revocableFacts(facts, { issuer, names }, claims),
+    first ?? new ClaimedFacts(facts, { issuer, names }, claims),
     others.map((other) => new RevocableToken(other)),
   );
 }
 
-function revocableFacts(
-  { issuerName, digest, claims: told, ownClaims, clockSkewSeconds, revocableClaims }: TokenFacts,
-  { issuer, names }: IssuerNames,
+/** What of one reading of the claims can be revoked; found out when it is asked for, since an empty list asks for nothing. */
+class ClaimedFacts implements RevocableFacts {
+  readonly issuer: string;
+  readonly digest: () => string;
+  readonly claims: RevocableFacts['claims'];
+  readonly #facts: TokenFacts;
+  readonly #claims: JsonObject;
+  readonly #claimNames: ClaimNames;
+  #found: RevocableNames | undefined;
+
+  /** @throws GatewayError 401 `claim` */
+  constructor(facts: TokenFacts, { issuer, names }: IssuerNames, claims: JsonObject) {
+    this.issuer = issuer;
+    this.digest = facts.digest;
+    this.#facts = facts;
+    this.#claims = claims;
+    this.#claimNames = names;
+    this.claims = facts.revocableClaims.length === 0 ? NO_CLAIMS : textsOfClaims(facts, claims);
+  }
+
+  get tokenId(): string | undefined {
+    return textClaim(this.#claims, 'jti');
+  }
+
+  get subjects(): readonly string[] {
+    return this.#names.subjects;
+  }
+
+  get sessions(): readonly string[] {
+    return this.#names.sessions;
+  }
+
+  get clients(): readonly string[] {
+    return this.#names.clients;
+  }
+
+  get loggedInAt(): number | undefined {
+    const { claims, ownClaims } = this.#facts;
+    return earlier(loginOf(claims), ownClaims && loginOf(ownClaims));
+  }
+
+  get endsAt(): number | undefined {
+    const { claims, ownClaims, clockSkewSeconds } = this.#facts;
+    const expiresAt = earlier(numberOf(claims['exp']), numberOf(ownClaims?.['exp']));
+    return expiresAt === undefined ? undefined : expiresAt + clockSkewSeconds;
+  }
+
+  get #names(): RevocableNames {
+    return (this.#found ??= revocableNames(this.#claims, this.#claimNames));
+  }
+}
+
+const NO_CLAIMS: RevocableFacts['claims'] = [];
+
+function textsOfClaims(
+  { issuerName, revocableClaims }: TokenFacts,
   claims: JsonObject,
-): RevocableFacts {
-  const expiresAt = earlier(numberOf(told['exp']), numberOf(ownClaims?.['exp']));
-  return {
-    issuer,
-    tokenId: textClaim(claims, 'jti'),
-    digest,
-    ...revocableNames(claims, names),
-    claims: revocableClaims.flatMap(({ path, levels }) => {
-      const texts = claimTexts(claimAt(claims, levels));
-      if (texts === undefined) throw invalidToken('claim', issuerName);
-      return texts.map((text) => [path, text] as const);
-    }),
-    loggedInAt: earlier(loginOf(told), ownClaims && loginOf(ownClaims)),
-    endsAt: expiresAt === undefined ? undefined : expiresAt + clockSkewSeconds,
-  };
+): RevocableFacts['claims'] {
+  return revocableClaims.flatMap(({ path, levels }) => {
+    const texts = claimTexts(claimAt(claims, levels));
+    if (texts === undefined) throw invalidToken('claim', issuerName);
+    return texts.map((text) => [path, text] as const);
+  });
 }
 
 function earlier(one: number | undefined, other: number | undefined): number | undefined {

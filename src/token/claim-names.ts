@@ -34,11 +34,11 @@ export interface CallerFacts {
 
 export function callerFacts(claims: JsonObject, names: ClaimNames): CallerFacts {
   return {
-    subject: textsAt(claims, names.subject)[0],
-    clientId: textsAt(claims, names.client)[0],
+    subject: textAt(claims, names.subject),
+    clientId: textAt(claims, names.client),
     scopes: scopesAt(claims, names.scopes),
-    session: textsAt(claims, names.session)[0],
-    tenant: textsAt(claims, names.tenant)[0],
+    session: textAt(claims, names.session),
+    tenant: textAt(claims, names.tenant),
   };
 }
 
@@ -78,7 +78,9 @@ export function namesAreTyped(
     paths.every((path) => isIdentifier(claimAt(claims, path), type));
   return (
     areTyped(names.subject, subjectType) &&
-    areTyped([...names.client, ...names.session, ...names.tenant], otherType) &&
+    areTyped(names.client, otherType) &&
+    areTyped(names.session, otherType) &&
+    areTyped(names.tenant, otherType) &&
     names.scopes.every((path) => isScopes(claimAt(claims, path)))
   );
 }
@@ -92,6 +94,15 @@ export function isIdentifier(value: JsonValue | undefined, type: IdentifierType)
 function isScopes(value: JsonValue | undefined): boolean {
   if (value === undefined || value === null || typeof value === 'string') return true;
   return Array.isArray(value) && value.every((scope) => typeof scope === 'string');
+}
+
+/** The first text at these paths. */
+function textAt(claims: JsonObject, paths: readonly ClaimPath[]): string | undefined {
+  for (const path of paths) {
+    const text = textOf(claimAt(claims, path));
+    if (text !== undefined && text !== '') return text;
+  }
+  return undefined;
 }
 
 /** The different texts at these paths, in their order. */

@@ -114,9 +114,11 @@ export class JwtVerifier {
     this.#checkIssuer(claims);
     const claimsOk =
       numberOf(claims['exp']) !== undefined &&
-      ['nbf', 'iat'].every((name) => claims[name] === undefined || numberOf(claims[name]) !== undefined) &&
+      isDateOrAbsent(claims['nbf']) &&
+      isDateOrAbsent(claims['iat']) &&
       (claims['jti'] === undefined || typeof claims['jti'] === 'string') &&
-      ['client_id', 'sid'].every((name) => isIdentifier(claims[name], 'string')) &&
+      isIdentifier(claims['client_id'], 'string') &&
+      isIdentifier(claims['sid'], 'string') &&
       isIdentifier(claims['sub'], SUBJECT_TYPES[tokenType]) &&
       namesAreTyped(claims, claimNames, SUBJECT_TYPES[tokenType], 'string') &&
       missingClaims(claims, tokenType, claimNames).length === 0 &&
@@ -170,6 +172,10 @@ const SUBJECT_TYPES: Readonly<Record<TokenType, IdentifierType>> = {
   any: 'string or integer',
   id_token: 'string',
 };
+
+function isDateOrAbsent(value: JsonValue | undefined): boolean {
+  return value === undefined || numberOf(value) !== undefined;
+}
 
 function hasValue(value: JsonValue | undefined): boolean {
   return value !== undefined && value !== null;
