@@ -99,12 +99,12 @@ const caches = z
       })
       .prefault({})
       .describe(
-        'Cache of verified JWTs, which saves the signature check. No entry is used after its exp. Once it is full, it takes a token on its second sight. Raise its size if sallyport_cache_lookups_total shows many misses.',
+        'Cache of verified JWTs, which saves the signature check. No entry is used after its exp. Once it is full of 1,000 entries or more, it takes a token on its second sight. Raise its size if sallyport_cache_lookups_total shows many misses.',
       ),
     negatives: cacheOf(10_000)
       .prefault({})
       .describe(
-        'Cache of tokens that can never be valid, which keeps a flood of them cheap. Once it is full, it takes a token on its second sight.',
+        'Cache of tokens that can never be valid, which keeps a flood of them cheap. Once it is full of 1,000 entries or more, it takes a token on its second sight.',
       ),
     introspection: z
       .strictObject({

@@ -49,6 +49,9 @@ interface LookupCount {
   miss: number;
 }
 
+/** A cache with fewer entries takes each token at once: it holds too little to be worth a wait. */
+const WORTH_KEEPING = 1_000;
+
 export class TokenCaches {
   readonly tokens: LRUCache<string, CachedJwt>;
   readonly introspection: LRUCache<string, CachedResponse>;
@@ -81,20 +84,21 @@ export class TokenCaches {
   }
 
   /**
-   * Keeps a good JWT; where that would push another one out, only on its second sight.
+   * Keeps a good JWT; where that would push one of many out, only on its second sight.
    *
    * @param digest SHA-256 of the token, base64url
    */
   keepToken(cacheKey: string, digest: string, entry: CachedJwt): void {
     const { size, max, calculatedSize, maxSize } = this.tokens;
     const isFull = size >= max || calculatedSize + entry.sizeBytes > maxSize;
-    if (!isFull || this.#seenGood.again(digest)) this.tokens.set(cacheKey, entry);
+    if (!isFull || size < WORTH_KEEPING || this.#seenGood.again(digest)) this.tokens.set(cacheKey, entry);
   }
 
   /** The same for a bad one. */
   keepRefusal(cacheKey: string, digest: string, entry: CachedRefusal): void {
     const { size, max } = this.negatives;
-    if (size < max || this.#seenBad.again(digest)) this.negatives.set(cacheKey, entry);
+    if (size < max || size < WORTH_KEEPING || this.#seenBad.again(digest))
+      this.negatives.set(cacheKey, entry);
   }
 
   entries(cache: CacheName): number {

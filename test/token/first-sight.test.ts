@@ -2,10 +2,7 @@
 import t from 'tap';
 import { hash } from 'node:crypto';
 import { FirstSight } from '../../src/token/first-sight.ts';
-import { send } from '../support/client.ts';
-import { loginIssuer, startGateway } from '../support/gateway.ts';
-import { createKey, mint } from '../support/tokens.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { TokenCaches, type CachedJwt, type CachedRefusal } from '../../src/token/token-caches.ts';
 
 const digestOf = (index: number): string => hash('sha256', `token ${index}`, 'base64url');
 
@@ -24,36 +21,53 @@ t.test('however many come, old ones are forgotten and nothing grows', async (t) 
   t.notOk(sight.again(digestOf(0)));
 });
 
-t.test(
-  'a full cache keeps a token on its second sight, and tokens that come once push out none',
-  async (t) => {
-    const key = createKey('ES256');
-    const upstream = await startUpstream(t);
-    const gateway = await startGateway(t, {
-      issuers: { login: loginIssuer(key) },
-      caches: { tokens: { entries: 3 }, negatives: { entries: 3 } },
-      routes: [{ name: 'r', match: { path_prefix: '/' }, upstream: 'u' }],
-      upstreams: { u: { targets: [upstream.url] } },
-    });
-    const hits = (cache: string): Promise<number> =>
-      gateway.metric(`sallyport_cache_lookups_total{cache="${cache}",result="hit"}`);
-    const foreign = { ...createKey('ES256'), kid: key.kid };
-    for (const [cache, signer, status] of [
-      ['tokens', key, 200],
-      ['negatives', foreign, 401],
-    ] as const) {
-      const ask = async (token: string): Promise<void> => {
-        t.equal((await send(gateway.url, '/', { token })).status, status);
-      };
-      const kept = Array.from({ length: 3 }, () => mint(signer));
-      for (const token of kept) await ask(token);
-      for (let index = 0; index < 20; index++) await ask(mint(signer));
-      for (const token of kept) await ask(token);
-      t.equal(await hits(cache), 3, `${cache}: those that were there first are known`);
+const BYTES = 2_000_000;
 
-      const late = mint(signer);
-      for (let sight = 0; sight < 3; sight++) await ask(late);
-      t.equal(await hits(cache), 4, `${cache}: the third time it is known`);
-    }
-  },
-);
+function cachesOf(entries: number): TokenCaches {
+  const bounds = { entries, bytes: BYTES };
+  return new TokenCaches({ tokens: bounds, negatives: bounds, introspection: bounds });
+}
+
+/** What each cache keeps of an entry is not looked at. */
+const KEEPERS: ReadonlyArray<
+  [name: 'tokens' | 'negatives', keep: (caches: TokenCaches, digest: string) => void]
+> = [
+  ['tokens', (caches, digest) => caches.keepToken(digest, digest, { sizeBytes: 100 } as CachedJwt)],
+  ['negatives', (caches, digest) => caches.keepRefusal(digest, digest, {} as CachedRefusal)],
+];
+
+for (const [name, keep] of KEEPERS) {
+  t.test(
+    `a full cache keeps what comes again, and what comes once pushes out nothing: ${name}`,
+    async (t) => {
+      const caches = cachesOf(1_000);
+      for (let index = 0; index < 3_000; index++) keep(caches, digestOf(index));
+      t.equal(caches[name].size, 1_000);
+      t.ok(caches[name].has(digestOf(0)), 'the first is still there');
+      t.notOk(caches[name].has(digestOf(2_999)));
+      keep(caches, digestOf(2_999));
+      t.ok(caches[name].has(digestOf(2_999)), 'on its second sight it is kept');
+      t.equal(caches[name].size, 1_000);
+    },
+  );
+
+  t.test(`a small cache keeps each token at once, and forgets the oldest: ${name}`, async (t) => {
+    const caches = cachesOf(3);
+    for (let index = 0; index < 4; index++) keep(caches, digestOf(index));
+    t.strictSame(
+      [0, 1, 2, 3].map((index) => caches[name].has(digestOf(index))),
+      [false, true, true, true],
+    );
+  });
+}
+
+t.test('a cache that is full by bytes takes a token on its second sight', async (t) => {
+  const caches = cachesOf(100_000);
+  const keep = (digest: string): void =>
+    caches.keepToken(digest, digest, { sizeBytes: BYTES / 1_600 } as CachedJwt);
+  for (let index = 0; index < 1_800; index++) keep(digestOf(index));
+  t.notOk(caches.tokens.has(digestOf(1_799)));
+  keep(digestOf(1_799));
+  t.ok(caches.tokens.has(digestOf(1_799)));
+  t.ok(caches.tokens.calculatedSize <= BYTES);
+});
