@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 const execute = promisify(execFile);
 
 export interface Measurement {
+  readonly requests: number;
   readonly cpuMicrosPerRequest: number;
   readonly requestsPerSecond: number;
 }
@@ -42,31 +43,19 @@ function processTree(root: number): number[] {
   return tree;
 }
 
-/** One token for all requests, or a wrk script that sends many in turn. */
-export type Tokens = { readonly token: string } | { readonly script: string };
+/** One token for all requests, the tokens of a file in turn, or a wrk script of its own. */
+export type Tokens =
+  | { readonly token: string }
+  | { readonly file: string; readonly leaveOut: number; readonly status: number }
+  | { readonly script: string };
 
-/** Writes a wrk script that sends these tokens in turn. */
-export function writeTokenScript(file: string, tokens: readonly string[]): Tokens {
-  writeFileSync(
-    file,
-    `local tokens = { ${tokens.map((token) => JSON.stringify(`Bearer ${token}`)).join(', ')} }
-local requests, next = {}, 0
-function init()
-  for index, token in ipairs(tokens) do
-    wrk.headers["Authorization"] = token
-    requests[index] = wrk.format()
-  end
-end
-function request()
-  next = next % #requests + 1
-  return requests[next]
-end
-`,
-  );
-  return { script: file };
+const TOKENS_OF_A_FILE = new URL('./load.lua', import.meta.url).pathname;
+
+function scriptOf(tokens: Exclude<Tokens, { readonly token: string }>): string[] {
+  return ['-s', 'script' in tokens ? tokens.script : TOKENS_OF_A_FILE];
 }
 
-/** @throws Error if a response was not 2xx: refusals are cheap and would look like speed */
+/** @throws Error if a response had another status than it must: refusals are cheap and would look like speed */
 export async function measure(
   pid: number,
   port: number,
@@ -77,17 +66,31 @@ export async function measure(
   const before = cpuMicros(pid);
   const { stdout } = await execute('taskset', [
     ...['-c', String(core), 'wrk', '-t1', '-c32', `-d${seconds}s`],
-    ...('script' in tokens ? ['-s', tokens.script] : ['-H', `Authorization: Bearer ${tokens.token}`]),
+    ...('token' in tokens ? ['-H', `Authorization: Bearer ${tokens.token}`] : scriptOf(tokens)),
     ...['-H', 'Accept: application/json', '-H', 'Accept-Language: en', '-H', 'Accept-Encoding: gzip'],
     ...['-H', 'User-Agent: bench/1.0', '-H', 'Cache-Control: no-cache', '-H', 'X-Trace: 1'],
     `http://127.0.0.1:${port}/orders`,
+    ...('file' in tokens ? ['--', tokens.file, String(tokens.leaveOut), String(tokens.status)] : []),
   ]);
   const spent = cpuMicros(pid) - before;
-  if (/Non-2xx|Socket errors/.test(stdout))
-    throw new Error(`a round with responses other than 2xx, or with socket errors:\n${stdout}`);
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
+  checkResponses(stdout, 'status' in tokens ? tokens.status : 200);
   return {
+    requests,
     cpuMicrosPerRequest: spent / requests,
     requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
   };
+}
+
+/** @param stdout of wrk */
+function checkResponses(stdout: string, status: number): void {
+  const asExpected = status < 400 ? !/Non-2xx/.test(stdout) : /^Unexpected responses: 0$/m.test(stdout);
+  if (!asExpected || /Socket errors/.test(stdout) || !/[1-9]\d* requests in/.test(stdout))
+    throw new Error(`a round with responses other than ${status}, or with socket errors:\n${stdout}`);
+}
+
+/** Writes a wrk script that sends these tokens in turn. */
+export function writeTokenScript(file: string, tokens: readonly string[]): Tokens {
+  writeFileSync(`${file}.txt`, `${tokens.join('\n')}\n`);
+  return { file: `${file}.txt`, leaveOut: 0, status: 200 };
 }

@@ -1,6 +1,9 @@
 /**
- * Compares two configurations of the gateway, in pairs of processes that take turns. Two processes of the same
- * program differ by 5 to 10 % here for as long as they live, so one pair proves nothing.
+ * Compares two gateways, in pairs of processes that take turns. Two processes of the same program differ by 5 to 10 % here
+ * for as long as they live, so one pair proves nothing. As a command it compares two checkouts; the configuration of two
+ * files compares comparePairs().
+ *
+ *   node bench/pairs.ts ../main . --row new-rs256 --log
  */
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -10,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { nginxUpstream, startOn } from './contestants.ts';
-import { createCredentials, createToken } from './credentials.ts';
+import { createCredentials, createToken, type Credentials } from './credentials.ts';
 import { measure } from './measure.ts';
 import { freePort, listening } from './ports.ts';
 
@@ -29,6 +32,7 @@ export interface Cost {
 /** A gateway, alone on its core: a second one there would share the processor's caches. */
 export interface Gateway {
   readonly port: number;
+  readonly adminPort: number;
   readonly readyMs: number;
   readonly pid: number;
   residentMiB(): number;
@@ -44,17 +48,19 @@ export interface BenchEnvironment {
   readonly processes: ChildProcess[];
   /** A complete configuration; `more` replaces or adds top-level keys. */
   readonly configuration: (more: Record<string, unknown>) => Record<string, unknown>;
-  readonly start: (configuration: Record<string, unknown>) => Promise<Gateway>;
+  /** @param main of another checkout */
+  readonly start: (configuration: Record<string, unknown>, main?: string) => Promise<Gateway>;
   readonly costOf: (configuration: Record<string, unknown>) => Promise<Cost>;
 }
 
 export async function withBenchEnvironment(
   run: (environment: BenchEnvironment) => Promise<void>,
+  credentials: Credentials = createCredentials(),
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
   const processes: ChildProcess[] = [];
   try {
-    await run(await prepare(folder, processes));
+    await run(await prepare(folder, processes, credentials));
   } finally {
     for (const child of processes) child.kill('SIGTERM');
     await Promise.all(
@@ -64,16 +70,19 @@ export async function withBenchEnvironment(
   }
 }
 
-async function prepare(folder: string, processes: ChildProcess[]): Promise<BenchEnvironment> {
-  const credentials = createCredentials();
+async function prepare(
+  folder: string,
+  processes: ChildProcess[],
+  credentials: Credentials,
+): Promise<BenchEnvironment> {
   const token = createToken(credentials);
   const upstreamPort = await freePort();
   processes.push(startOn(1, nginxUpstream(folder, upstreamPort)));
   await listening(upstreamPort);
   writeFileSync(join(folder, 'jwks.json'), JSON.stringify(credentials.jwks));
   const { issuer, audience } = credentials;
-  const start = (configuration: Record<string, unknown>): Promise<Gateway> =>
-    startGateway(folder, processes, configuration);
+  const start = (configuration: Record<string, unknown>, main?: string): Promise<Gateway> =>
+    startGateway(folder, processes, configuration, main);
   return {
     folder,
     processes,
@@ -95,16 +104,17 @@ async function startGateway(
   folder: string,
   processes: ChildProcess[],
   configuration: Record<string, unknown>,
+  main = new URL('../src/main.ts', import.meta.url).pathname,
 ): Promise<Gateway> {
   const [port, adminPort] = [await freePort(), await freePort()];
   const file = join(folder, `${randomUUID()}.json`);
   const listeners = [{ host: '127.0.0.1', port }];
   writeFileSync(file, JSON.stringify({ ...configuration, listeners, admin: { port: adminPort } }));
   const sinceMs = performance.now();
-  const main = new URL('../src/main.ts', import.meta.url).pathname;
   const child = startOn(0, [process.execPath, main, 'run', '-c', file]);
   processes.push(child);
   for (;;) {
+    if (child.exitCode !== null) throw new Error('a gateway has ended at its start');
     const ready = await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined);
     if (ready?.status === 200) break;
     await pause(10);
@@ -112,6 +122,7 @@ async function startGateway(
   const pid = child.pid ?? 0;
   return {
     port,
+    adminPort,
     pid,
     readyMs: performance.now() - sinceMs,
     residentMiB: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024,
@@ -158,3 +169,7 @@ export async function comparePairs(
 function costText({ readyMs, residentMiB, cpuMicros }: Cost): string {
   return `ready in ${readyMs.toFixed(0)} ms, ${residentMiB.toFixed(0)} MiB, ${cpuMicros.toFixed(1)} us a request`;
 }
+
+// Not awaited: that module imports this one.
+if (import.meta.main)
+  void import('./compare.ts').then(({ compareCheckouts }) => compareCheckouts(process.argv.slice(2)));
