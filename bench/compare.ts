@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { measure } from './measure.ts';
 import { withBenchEnvironment, type Gateway } from './pairs.ts';
 import { median } from './row.ts';
-import { isKindName, KINDS, LoadOf } from './rows.ts';
+import { isKindName, KINDS, LoadOf } from './kinds.ts';
 import { openWallet } from './wallet.ts';
 
 const HELP = `node bench/pairs.ts [options] FIRST SECOND

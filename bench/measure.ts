@@ -2,7 +2,7 @@
  * Measures one proxy under load: the CPU time of all its processes (from /proc), divided by the requests that wrk counted.
  */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
@@ -25,6 +25,14 @@ export function cpuMicros(pid: number): number {
     ticks += Number(fields[11]) + Number(fields[12]);
   }
   return ticks * TICK_MICROS;
+}
+
+/** Resident memory of a process and its descendants. */
+export function residentMiB(pid: number): number {
+  const kib = processTree(pid).map((member) =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${member}/status`, 'utf8'))?.[1] ?? 0),
+  );
+  return kib.reduce((sum, each) => sum + each, 0) / 1024;
 }
 
 function processTree(root: number): number[] {
@@ -87,10 +95,4 @@ function checkResponses(stdout: string, status: number): void {
   const asExpected = status < 400 ? !/Non-2xx/.test(stdout) : /^Unexpected responses: 0$/m.test(stdout);
   if (!asExpected || /Socket errors/.test(stdout) || !/[1-9]\d* requests in/.test(stdout))
     throw new Error(`a round with responses other than ${status}, or with socket errors:\n${stdout}`);
-}
-
-/** Writes a wrk script that sends these tokens in turn. */
-export function writeTokenScript(file: string, tokens: readonly string[]): Tokens {
-  writeFileSync(`${file}.txt`, `${tokens.join('\n')}\n`);
-  return { file: `${file}.txt`, leaveOut: 0, status: 200 };
 }

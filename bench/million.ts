@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../src/clock.ts';
 import { RedisStore } from '../src/revocation/redis-store.ts';
-import { startOn } from './contestants.ts';
+import { startOn } from './arena.ts';
 import { comparePairs, withBenchEnvironment } from './pairs.ts';
 import { freePort, listening } from './ports.ts';
 

@@ -12,7 +12,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { nginxUpstream, startOn } from './contestants.ts';
+import { nginxUpstream, startOn } from './arena.ts';
 import { createCredentials, createToken, type Credentials } from './credentials.ts';
 import { measure } from './measure.ts';
 import { freePort, listening } from './ports.ts';

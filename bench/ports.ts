@@ -11,9 +11,14 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Resolves when a server accepts connections on the port. */
-export async function listening(port: number): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
+/**
+ * Resolves when a server accepts connections on the port.
+ *
+ * @param check throws if it never will
+ */
+export async function listening(port: number, check: () => void = () => undefined): Promise<void> {
+  for (let tries = 0; tries < 400; tries++) {
+    check();
     const socket = connect(port, '127.0.0.1');
     try {
       await once(socket, 'connect');

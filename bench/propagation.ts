@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createCredentials, createToken } from './credentials.ts';
-import { nginxUpstream } from './contestants.ts';
+import { nginxUpstream } from './arena.ts';
 import { freePort } from './ports.ts';
 
 const GATEWAYS = 5;

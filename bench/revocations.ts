@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { startOn } from './contestants.ts';
+import { startOn } from './arena.ts';
 import { createCredentials } from './credentials.ts';
 import { cpuMicros } from './measure.ts';
 import { freePort, listening } from './ports.ts';

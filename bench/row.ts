@@ -22,6 +22,8 @@ export interface Row {
   readonly high: number;
   /** The median, divided by that of a base in the same run. */
   readonly ratio?: Ratio;
+  /** Memory of all its processes at the end. */
+  readonly residentMiB?: number;
   /** The first must hold; the others are wishes. */
   readonly goals?: readonly Goal[];
   /** What the reader must know of this figure, such as a check that the contestant cannot make. */
@@ -39,6 +41,7 @@ export interface Effort {
   readonly rounds: number;
   /** Of one measurement. */
   readonly seconds: number;
+  /** Of a program that compiles what it runs. */
   readonly warmUpSeconds: number;
 }
 

@@ -1,110 +1,98 @@
-/**
- * `npm run bench`: measures what an authenticated request costs in each proxy on this machine. The proxy is alone on
- * core 0; load and upstream are on core 1. All contestants take turns in every round. Prints medians.
- *
- *   npm run bench -- --quick          3 short rounds
- *   npm run bench -- --json FILE      also write the figures as JSON
- */
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** `npm run bench`: Sallyport and its peers in turns, on this machine. See docs/performance.md. */
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { CONTESTANTS, nginxUpstream, startOn, type Contestant } from './contestants.ts';
-import { createCredentials, createToken } from './credentials.ts';
-import { measure, writeTokenScript, type Measurement } from './measure.ts';
-import { freePort, listening } from './ports.ts';
+import { chart } from './chart.ts';
+import { conditionsOf, readReport, reportOf, type Report } from './report.ts';
+import type { Effort, Row } from './row.ts';
+import { SECTIONS, type Named } from './sections.ts';
+import { tableMarkdown, tableText } from './table.ts';
 
-const PROXY_CORE = 0;
-const LOAD_CORE = 1;
+const FULL: Effort = { rounds: 5, seconds: 5, warmUpSeconds: 8 };
+const QUICK: Effort = { rounds: 3, seconds: 2, warmUpSeconds: 5 };
+const NAME_WIDTH = 14;
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' } } });
-const rounds = values.quick === true ? 3 : 5;
-const seconds = values.quick === true ? 4 : 8;
-/** More than are in flight at a time: a cache of one entry no longer holds a token when it comes again. */
-const NEW_TOKENS = 500;
-/** V8 keeps compiling for some 100,000 requests, on the proxy's core. */
-const WARM_UP_SECONDS = 10;
+const HELP = `npm run bench -- [options]
 
-async function end(process: ChildProcess): Promise<void> {
-  if (process.exitCode !== null) return;
-  process.kill('SIGTERM');
-  await once(process, 'exit');
-}
+Measures Sallyport and its peers, each alone on core 0, load and upstream on core 1. All take turns in every round.
 
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;
-}
+  --only NAMES     what to measure, of the names below, with commas between them (default: all)
+  --quick          ${QUICK.rounds} short rounds in place of ${FULL.rounds}
+  --rounds N, --seconds N, --warm-up N
+                   other rounds; seconds of each measurement, and of the load before
+  --json FILE      also writes the figures to a file
+  --svg FILE       also draws them as a chart
+  --markdown       prints tables for a document
+  --show FILE      measures nothing: shows what --json has written; may be given several times
 
-const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
-const processes: ChildProcess[] = [];
-try {
-  const credentials = createCredentials();
-  const known = { token: createToken(credentials) };
-  const many = writeTokenScript(
-    join(folder, 'tokens.lua'),
-    Array.from({ length: NEW_TOKENS }, () => createToken(credentials)),
-  );
-  const upstreamPort = await freePort();
-  processes.push(startOn(LOAD_CORE, nginxUpstream(folder, upstreamPort)));
-  await listening(upstreamPort);
+Names:
+${SECTIONS.map(({ name, about }) => `  ${name.padEnd(NAME_WIDTH)} ${about}`).join('\n')}
+`;
 
-  const present: { contestant: Contestant; port: number; pid: number; results: Measurement[] }[] = [];
-  for (const contestant of CONTESTANTS) {
-    if (contestant.version === undefined) {
-      console.log(`left out, not installed: ${contestant.name}`);
-      continue;
-    }
-    const port = await freePort();
-    const started = startOn(PROXY_CORE, contestant.command(folder, port, upstreamPort, credentials));
-    processes.push(started);
-    await listening(port);
-    present.push({ contestant, port, pid: started.pid ?? 0, results: [] });
-  }
-  const load = ({ contestant, port, pid }: (typeof present)[number], lasting: number): Promise<Measurement> =>
-    measure(pid, port, contestant.newTokens ? many : known, lasting, LOAD_CORE);
-  for (const each of present) await load(each, WARM_UP_SECONDS);
-  for (let round = 0; round < rounds; round++) {
-    for (const each of present) each.results.push(await load(each, seconds));
-  }
+const { values } = parseArgs({
+  options: {
+    help: { type: 'boolean', short: 'h' },
+    only: { type: 'string' },
+    quick: { type: 'boolean' },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    'warm-up': { type: 'string' },
+    json: { type: 'string' },
+    svg: { type: 'string' },
+    markdown: { type: 'boolean' },
+    show: { type: 'string', multiple: true },
+  },
+});
 
-  const rows = present.map(({ contestant, results }) => {
-    const cpu = results.map(({ cpuMicrosPerRequest }) => cpuMicrosPerRequest);
-    return {
-      name: contestant.name,
-      version: contestant.version,
-      authenticates: contestant.authenticates,
-      cpuMicrosPerRequest: median(cpu),
-      spread: Math.max(...cpu) / Math.min(...cpu) - 1,
-      requestsPerSecond: median(results.map(({ requestsPerSecond }) => requestsPerSecond)),
-    };
+/** @throws Error for a name that there is not */
+function chosen(): readonly Named[] {
+  const names = values.only?.split(',') ?? SECTIONS.map(({ name }) => name);
+  return names.map((name) => {
+    const found = SECTIONS.find((each) => each.name === name.trim());
+    if (!found) throw new Error(`--only: there is no "${name}"; see --help`);
+    return found;
   });
-  const ours = rows[0]?.cpuMicrosPerRequest ?? NaN;
-  console.log(
-    `RS256, token seen before unless it says new; CPU of the proxy for a request; median of ${rounds} rounds of ${seconds} s; Node ${process.versions.node}\n`,
-  );
-  console.log(
-    ['proxy'.padEnd(28), 'version'.padEnd(9), 'CPU µs', 'spread', 'requests/s', 'sallyport / it'].join('  '),
-  );
-  for (const row of rows) {
-    console.log(
-      [
-        row.name.padEnd(28),
-        (row.version ?? '').padEnd(9),
-        row.cpuMicrosPerRequest.toFixed(1).padStart(6),
-        `${(100 * row.spread).toFixed(0)}%`.padStart(6),
-        row.requestsPerSecond.toFixed(0).padStart(10),
-        (ours / row.cpuMicrosPerRequest).toFixed(2).padStart(14),
-      ].join('  '),
-    );
-  }
-  if (values.json !== undefined)
-    writeFileSync(
-      values.json,
-      `${JSON.stringify({ rounds, seconds, node: process.version, rows }, null, 2)}\n`,
-    );
-} finally {
-  await Promise.all(processes.map(end));
-  rmSync(folder, { recursive: true, force: true });
 }
+
+/** @throws Error for what is no whole number above zero: wrk takes only those */
+function positive(text: string | undefined, byDefault: number): number {
+  const number = Number(text ?? byDefault);
+  if (!Number.isInteger(number) || number < 1) throw new Error(`"${text}" is no whole number above zero`);
+  return number;
+}
+
+function effort(): Effort {
+  const { rounds, seconds, warmUpSeconds } = values.quick === true ? QUICK : FULL;
+  return {
+    rounds: positive(values.rounds, rounds),
+    seconds: positive(values.seconds, seconds),
+    warmUpSeconds: positive(values['warm-up'], warmUpSeconds),
+  };
+}
+
+/** What is whole is shown although a later part has failed: parts take minutes, and can be measured again by themselves. */
+async function measured(): Promise<readonly Report[]> {
+  const how = effort();
+  const rows: Row[] = [];
+  for (const { name, section } of chosen()) {
+    try {
+      rows.push(...(await section(how)));
+    } catch (error) {
+      console.error(`${name} has failed; measure it again with --only ${name}\n`, error);
+      process.exitCode = 1;
+    }
+  }
+  return [reportOf(rows, how)];
+}
+
+function show(reports: readonly Report[]): void {
+  const rows = reports.flatMap((report) => report.rows);
+  console.log([...new Set(reports.map(conditionsOf))].join('\n'), '\n');
+  console.log(values.markdown === true ? tableMarkdown(rows) : tableText(rows));
+  const [first] = reports;
+  if (values.json !== undefined)
+    writeFileSync(values.json, `${JSON.stringify({ ...first, rows }, null, 2)}\n`);
+  if (values.svg !== undefined) writeFileSync(values.svg, chart(rows));
+}
+
+if (values.help === true) console.log(HELP);
+else show(values.show === undefined ? await measured() : values.show.map(readReport));

@@ -8,6 +8,8 @@ interface Kind {
   readonly algorithm: Algorithm;
   /** Of every response. */
   readonly status: 200 | 401;
+  /** No token of the load is in a cache. */
+  readonly isNew: boolean;
   /** The one token, or the file of tokens that are sent in turn. */
   readonly tokens: (wallet: Wallet) => { readonly token: string } | { readonly file: string };
 }
@@ -17,30 +19,35 @@ export const KINDS = {
     title: 'token seen before, RS256',
     algorithm: 'RS256',
     status: 200,
+    isNew: false,
     tokens: ({ token }) => ({ token }),
   },
   'new-rs256': {
     title: 'every token new, RS256',
     algorithm: 'RS256',
     status: 200,
+    isNew: true,
     tokens: ({ good }) => ({ file: good }),
   },
   'new-es256': {
     title: 'every token new, ES256',
     algorithm: 'ES256',
     status: 200,
+    isNew: true,
     tokens: ({ good }) => ({ file: good }),
   },
   'same-bad': {
     title: 'the same bad signature again, RS256',
     algorithm: 'RS256',
     status: 401,
+    isNew: false,
     tokens: ({ oneBad }) => ({ file: oneBad }),
   },
   'new-bad': {
     title: 'every bad signature new, RS256',
     algorithm: 'RS256',
     status: 401,
+    isNew: true,
     tokens: ({ bad }) => ({ file: bad }),
   },
 } as const satisfies Record<string, Kind>;

@@ -1,0 +1,47 @@
+/** Everything that `npm run bench` measures, by the name for --only. */
+import { envoy } from './contestants/envoy.ts';
+import { haproxy } from './contestants/haproxy.ts';
+import { caddy, fastify, httpProxy, nginx, traefik } from './contestants/others.ts';
+import { floor, sallyport } from './contestants/sallyport.ts';
+import { measureKind } from './cpu.ts';
+import { measureProofs } from './dpop.ts';
+import { NAMES } from './goals.ts';
+import { measureGrpc } from './grpc.ts';
+import { KINDS, type KindName } from './kinds.ts';
+import type { Contestant } from './contestants/contestant.ts';
+import type { Section } from './row.ts';
+
+const KIND_NAMES = Object.keys(KINDS) as KindName[];
+
+export const CONTESTANTS: readonly Contestant[] = [
+  sallyport(NAMES.sallyport, { kinds: KIND_NAMES }),
+  sallyport(NAMES.logging, { accessLog: true, kinds: ['known'] }),
+  sallyport(NAMES.accepted, { kinds: ['same-bad'], plays: 'known' }),
+  floor,
+  haproxy,
+  envoy(NAMES.envoy, 'yes', KIND_NAMES),
+  envoy(NAMES.envoyCache, 'with its cache', KIND_NAMES),
+  fastify,
+  nginx,
+  envoy('Envoy', 'no', ['known']),
+  traefik,
+  caddy,
+  httpProxy,
+];
+
+export interface Named {
+  readonly name: string;
+  /** For --help. */
+  readonly about: string;
+  readonly section: Section;
+}
+
+export const SECTIONS: readonly Named[] = [
+  ...KIND_NAMES.map((kind): Named => ({
+    name: kind,
+    about: `CPU a request: ${KINDS[kind].title}`,
+    section: (effort) => measureKind(kind, CONTESTANTS, effort),
+  })),
+  { name: 'dpop', about: 'CPU a request: a proof of possession with each', section: measureProofs },
+  { name: 'grpc', about: 'CPU a unary call of gRPC', section: measureGrpc },
+];
