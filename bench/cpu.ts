@@ -22,11 +22,17 @@ interface Entry {
   readonly cpu: number[];
 }
 
+export interface KindOptions {
+  readonly wallet?: Wallet;
+  /** Of the rows, where one kind is in several tables. */
+  readonly title?: string;
+}
+
 export async function measureKind(
   kind: KindName,
   contestants: readonly Contestant[],
   effort: Effort,
-  wallet: Wallet = openWallet(KINDS[kind].algorithm),
+  { wallet = openWallet(KINDS[kind].algorithm), title = KINDS[kind].title }: KindOptions = {},
 ): Promise<readonly Row[]> {
   return Arena.use(async (arena) => {
     const entries: Entry[] = [];
@@ -41,6 +47,7 @@ export async function measureKind(
     const before = await Promise.all(entries.map(lookupsOf));
     for (const entry of entries) {
       const { warmsUp } = entry.running.contestant;
+      if (effort.warmUpSeconds === 0) break;
       await turn(kind, entry, warmsUp ? effort.warmUpSeconds : SHORT_WARM_UP_SECONDS);
     }
     for (const { cpu } of entries) cpu.length = 0;
@@ -49,7 +56,7 @@ export async function measureKind(
       for (const entry of entries) await turn(kind, entry, effort.seconds);
     }
     const after = await Promise.all(entries.map(lookupsOf));
-    const rows = entries.map((entry, index) => rowOf(kind, entry, before[index], after[index]));
+    const rows = entries.map((entry, index) => rowOf(kind, title, entry, before[index], after[index]));
     return goalsOf(kind, rows);
   });
 }
@@ -72,6 +79,7 @@ async function lookupsOf({ running }: Entry): Promise<Lookups | undefined> {
 
 function rowOf(
   kind: KindName,
+  title: string,
   { running, version, cpu }: Entry,
   before: Lookups | undefined,
   after: Lookups | undefined,
@@ -83,7 +91,7 @@ function rowOf(
   if (before !== undefined && after !== undefined) notes.push(proofOf(kind, name, before, after));
   return {
     section: CPU_SECTION,
-    row: KINDS[kind].title,
+    row: title,
     contestant: `${name} (${version})`,
     unit: 'µs',
     ...figuresOf(cpu),

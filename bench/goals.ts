@@ -53,12 +53,13 @@ const isOf = (name: string, { contestant }: Row): boolean => contestant.startsWi
 /** The rows of one kind with their ratios and goals; a goal whose base was not measured is left out. */
 export function goalsOf(kind: KindName, rows: readonly Row[]): readonly Row[] {
   const medianOf = (name: string): number | undefined => rows.find((row) => isOf(name, row))?.median;
-  const base = medianOf(haproxy);
+  const to = medianOf(haproxy) === undefined ? sallyport : haproxy;
+  const base = medianOf(to);
   return rows.map((row) => {
     const goals = AIMS[kind].filter(({ of }) => isOf(of, row)).flatMap((aim) => goalOf(aim, row, medianOf));
     return {
       ...row,
-      ...(base !== undefined && { ratio: { to: haproxy, value: row.median / base } }),
+      ...(base !== undefined && { ratio: { to, value: row.median / base } }),
       ...(goals.length > 0 && { goals }),
     };
   });

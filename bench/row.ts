@@ -41,7 +41,7 @@ export interface Effort {
   readonly rounds: number;
   /** Of one measurement. */
   readonly seconds: number;
-  /** Of a program that compiles what it runs. */
+  /** Of a program that compiles what it runs; 0: none warms up. */
   readonly warmUpSeconds: number;
 }
 

@@ -30,7 +30,13 @@ function grouped(
 
 function headings(rows: readonly Row[]): readonly string[] {
   const to = rows.find(({ ratio }) => ratio !== undefined)?.ratio?.to;
-  return ['', 'median', 'lowest to highest', to === undefined ? '' : `/ ${to}`, 'MiB'];
+  return [
+    '',
+    'median',
+    'lowest to highest',
+    to === undefined ? '' : `/ ${to}`,
+    rows.some(({ residentMiB }) => residentMiB !== undefined) ? 'MiB' : '',
+  ];
 }
 
 export function tableText(rows: readonly Row[]): string {

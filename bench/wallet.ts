@@ -45,14 +45,14 @@ export interface Wallet {
   readonly oneBad: string;
 }
 
-/** @param count small for a test, which measures nothing */
-export function openWallet(algorithm: Algorithm, count: number = TOKENS): Wallet {
+/** @param count and a folder of its own: for a test, which measures nothing */
+export function openWallet(algorithm: Algorithm, count: number = TOKENS, cache: string = CACHE): Wallet {
   const prefix = `${algorithm}-${count}-`;
-  const folder = join(CACHE, `${prefix}${Math.floor(Date.now() / 1000 / HOUR_SECONDS / USED_HOURS)}`);
+  const folder = join(cache, `${prefix}${Math.floor(Date.now() / 1000 / HOUR_SECONDS / USED_HOURS)}`);
   if (!existsSync(folder)) {
-    mkdirSync(CACHE, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(CACHE).filter((name) => name.startsWith(prefix)))
-      rmSync(join(CACHE, name), { recursive: true, force: true });
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(cache).filter((name) => name.startsWith(prefix)))
+      rmSync(join(cache, name), { recursive: true, force: true });
     fill(folder, createCredentials(algorithm), count);
   }
   const privateKey: KeyObject = createPrivateKey(readFileSync(join(folder, 'key.pem')));
