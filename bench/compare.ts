@@ -1,6 +1,7 @@
 /** What `node bench/pairs.ts` does: two checkouts, the same load, in turns. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { LOAD_CORE } from './arena.ts';
 import { measure } from './measure.ts';
 import { withBenchEnvironment, type Gateway } from './pairs.ts';
 import { median } from './row.ts';
@@ -26,7 +27,13 @@ interface Side {
 }
 
 async function costOf({ gateway, load }: Side, seconds: number): Promise<number> {
-  const { requests, cpuMicrosPerRequest } = await measure(gateway.pid, gateway.port, load.next(), seconds, 1);
+  const { requests, cpuMicrosPerRequest } = await measure(
+    gateway.pid,
+    gateway.port,
+    load.next(),
+    seconds,
+    LOAD_CORE,
+  );
   load.sent(requests);
   return cpuMicrosPerRequest;
 }

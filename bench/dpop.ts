@@ -5,7 +5,8 @@
 import { generateKeyPairSync, hash, randomUUID, type KeyObject } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Arena, LOAD_CORE, type Running } from './arena.ts';
+import { Arena, LOAD_CORE, statusOf, type Running } from './arena.ts';
+import { check } from './checks.ts';
 import { sallyport } from './contestants/sallyport.ts';
 import { CPU_SECTION } from './cpu.ts';
 import { createToken, encoded, signatureOf } from './credentials.ts';
@@ -56,15 +57,30 @@ class Holder {
     this.#url = `${credentials.audience}/orders`;
   }
 
+  proof(): string {
+    const head = encoded({ typ: 'dpop+jwt', alg: 'ES256', jwk: this.#jwk });
+    const iat = Math.floor(Date.now() / 1000);
+    const ath = hash('sha256', this.#token, 'base64url');
+    const content = `${head}.${encoded({ jti: randomUUID(), htm: 'GET', htu: this.#url, iat, ath })}`;
+    return `${content}.${signatureOf(content, this.#privateKey)}`;
+  }
+
+  /** @throws Error unless a proof passes once, and a request without one does not */
+  async check({ port }: Running): Promise<void> {
+    const Authorization = `DPoP ${this.#token}`;
+    const DPoP = this.proof();
+    const statuses = [
+      await statusOf(port, '/orders', { Authorization }),
+      await statusOf(port, '/orders', { Authorization, DPoP }),
+      await statusOf(port, '/orders', { Authorization, DPoP }),
+    ];
+    if (statuses.join() !== '401,200,401')
+      throw new Error(`without a proof, with one, and with the same one again: ${statuses.join()}`);
+  }
+
   /** A wrk script that sends a proof of its own with each request. */
   writeScript(file: string, count: number): Tokens {
-    const head = encoded({ typ: 'dpop+jwt', alg: 'ES256', jwk: this.#jwk });
-    const ath = hash('sha256', this.#token, 'base64url');
-    const iat = Math.floor(Date.now() / 1000);
-    const proofs = Array.from({ length: count }, () => {
-      const content = `${head}.${encoded({ jti: randomUUID(), htm: 'GET', htu: this.#url, iat, ath })}`;
-      return `${content}.${signatureOf(content, this.#privateKey)}`;
-    });
+    const proofs = Array.from({ length: count }, () => this.proof());
     writeFileSync(`${file}.txt`, `${proofs.join('\n')}\n`);
     writeFileSync(
       file,
@@ -92,7 +108,12 @@ async function casesOf(arena: Arena, wallet: Wallet): Promise<readonly Case[]> {
   const load = new LoadOf('new-es256', wallet);
   const holder = new Holder(wallet);
   const token = createToken(wallet.credentials);
-  const start = (): Promise<Running> => arena.start(gateway, 'new-es256', wallet);
+  const start = async (): Promise<Running> => {
+    const running = await arena.start(gateway, 'new-es256', wallet);
+    await check(arena, running, 'new-es256', wallet);
+    await holder.check(running);
+    return running;
+  };
   const nothing = (): void => undefined;
   return [
     {

@@ -7,12 +7,11 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { nginxUpstream, startOn } from './arena.ts';
+import { end, LOAD_CORE, nginxUpstream, PROXY_CORE, startOn } from './arena.ts';
 import { createCredentials, createToken, type Credentials } from './credentials.ts';
 import { measure } from './measure.ts';
 import { freePort, listening } from './ports.ts';
@@ -62,10 +61,7 @@ export async function withBenchEnvironment(
   try {
     await run(await prepare(folder, processes, credentials));
   } finally {
-    for (const child of processes) child.kill('SIGTERM');
-    await Promise.all(
-      processes.filter(({ exitCode }) => exitCode === null).map((child) => once(child, 'exit')),
-    );
+    await Promise.all(processes.map(end));
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -77,7 +73,7 @@ async function prepare(
 ): Promise<BenchEnvironment> {
   const token = createToken(credentials);
   const upstreamPort = await freePort();
-  processes.push(startOn(1, nginxUpstream(folder, upstreamPort)));
+  processes.push(startOn(LOAD_CORE, nginxUpstream(folder, upstreamPort)));
   await listening(upstreamPort);
   writeFileSync(join(folder, 'jwks.json'), JSON.stringify(credentials.jwks));
   const { issuer, audience } = credentials;
@@ -111,7 +107,7 @@ async function startGateway(
   const listeners = [{ host: '127.0.0.1', port }];
   writeFileSync(file, JSON.stringify({ ...configuration, listeners, admin: { port: adminPort } }));
   const sinceMs = performance.now();
-  const child = startOn(0, [process.execPath, main, 'run', '-c', file]);
+  const child = startOn(PROXY_CORE, [process.execPath, main, 'run', '-c', file]);
   processes.push(child);
   for (;;) {
     if (child.exitCode !== null) throw new Error('a gateway has ended at its start');
@@ -126,10 +122,7 @@ async function startGateway(
     pid,
     readyMs: performance.now() - sinceMs,
     residentMiB: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024,
-    async stop() {
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-    },
+    stop: () => end(child),
   };
 }
 
@@ -138,8 +131,8 @@ async function measureCost(gateway: Gateway, token: string): Promise<Cost> {
   const { pid, port, readyMs } = gateway;
   await pause(SETTLE_MS);
   const residentMiB = gateway.residentMiB();
-  await measure(pid, port, { token }, WARM_UP_SECONDS, 1);
-  const { cpuMicrosPerRequest: cpuMicros } = await measure(pid, port, { token }, SECONDS, 1);
+  await measure(pid, port, { token }, WARM_UP_SECONDS, LOAD_CORE);
+  const { cpuMicrosPerRequest: cpuMicros } = await measure(pid, port, { token }, SECONDS, LOAD_CORE);
   await gateway.stop();
   return { readyMs, residentMiB, cpuMicros };
 }

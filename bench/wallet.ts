@@ -48,10 +48,14 @@ export interface Wallet {
 /** @param count and a folder of its own: for a test, which measures nothing */
 export function openWallet(algorithm: Algorithm, count: number = TOKENS, cache: string = CACHE): Wallet {
   const prefix = `${algorithm}-${count}-`;
-  const folder = join(cache, `${prefix}${Math.floor(Date.now() / 1000 / HOUR_SECONDS / USED_HOURS)}`);
+  const period = Math.floor(Date.now() / 1000 / HOUR_SECONDS / USED_HOURS);
+  const folder = join(cache, `${prefix}${period}`);
   if (!existsSync(folder)) {
     mkdirSync(cache, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(cache).filter((name) => name.startsWith(prefix)))
+    // Another run may still read those of the period before.
+    const isOld = (name: string): boolean =>
+      name.startsWith(prefix) && parseInt(name.slice(prefix.length)) < period - 1;
+    for (const name of readdirSync(cache).filter(isOld))
       rmSync(join(cache, name), { recursive: true, force: true });
     fill(folder, createCredentials(algorithm), count);
   }
