@@ -32,7 +32,12 @@ export function readReport(file: string): Report {
   return report as Report;
 }
 
-export function conditionsOf({ at, sallyport, node, machine, effort }: Report): string {
-  const { rounds, seconds, warmUpSeconds } = effort;
-  return `${at.slice(0, 16).replace('T', ' ')} UTC; Sallyport ${sallyport}, Node ${node}; ${machine}; median of ${rounds} rounds of ${seconds} s after ${warmUpSeconds} s`;
+/** One sentence for each way in which the parts were measured. */
+export function conditionsOf(reports: readonly Report[]): string {
+  const sentences = reports.map(({ at, sallyport, node, machine, effort }) => {
+    const { rounds, seconds, warmUpSeconds } = effort;
+    const turns = `${rounds} rounds of ${seconds} s after a warm-up of ${warmUpSeconds} s`;
+    return `Measured on ${at.slice(0, 10)}: Sallyport ${sallyport}, Node ${node}; ${machine}; medians of ${turns}.`;
+  });
+  return [...new Set(sentences)].join('\n');
 }

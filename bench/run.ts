@@ -1,11 +1,11 @@
 /** `npm run bench`: Sallyport and its peers in turns, on this machine. See docs/performance.md. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { chart } from './chart.ts';
 import { conditionsOf, readReport, reportOf, type Report } from './report.ts';
 import type { Effort, Row } from './row.ts';
 import { SECTIONS, type Named } from './sections.ts';
-import { tableMarkdown, tableText } from './table.ts';
+import { tableText, withFigures } from './table.ts';
 
 const FULL: Effort = { rounds: 5, seconds: 5, warmUpSeconds: 8 };
 const QUICK: Effort = { rounds: 3, seconds: 2, warmUpSeconds: 5 };
@@ -21,7 +21,7 @@ Measures Sallyport and its peers, each alone on core 0, load and upstream on cor
                    other rounds; seconds of each measurement, and of the load before
   --json FILE      also writes the figures to a file
   --svg FILE       also draws them as a chart
-  --markdown       prints tables for a document
+  --document FILE  also puts them into a document, between its marks
   --show FILE      measures nothing: shows what --json has written; may be given several times
 
 Names:
@@ -38,7 +38,7 @@ const { values } = parseArgs({
     'warm-up': { type: 'string' },
     json: { type: 'string' },
     svg: { type: 'string' },
-    markdown: { type: 'boolean' },
+    document: { type: 'string' },
     show: { type: 'string', multiple: true },
   },
 });
@@ -86,12 +86,14 @@ async function measured(): Promise<readonly Report[]> {
 
 function show(reports: readonly Report[]): void {
   const rows = reports.flatMap((report) => report.rows);
-  console.log([...new Set(reports.map(conditionsOf))].join('\n'), '\n');
-  console.log(values.markdown === true ? tableMarkdown(rows) : tableText(rows));
-  const [first] = reports;
-  if (values.json !== undefined)
-    writeFileSync(values.json, `${JSON.stringify({ ...first, rows }, null, 2)}\n`);
-  if (values.svg !== undefined) writeFileSync(values.svg, chart(rows));
+  const { json, svg, document } = values;
+  console.log(`${conditionsOf(reports)}\n\n${tableText(rows)}`);
+  if (json !== undefined && conditionsOf(reports).includes('\n'))
+    throw new Error('--json: these parts were measured in different ways, and are no single run');
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ ...reports[0], rows }, null, 2)}\n`);
+  if (svg !== undefined) writeFileSync(svg, chart(rows));
+  if (document !== undefined)
+    writeFileSync(document, withFigures(readFileSync(document, 'utf8'), conditionsOf(reports), rows));
 }
 
 if (values.help === true) console.log(HELP);

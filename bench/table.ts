@@ -62,26 +62,32 @@ export function tableText(rows: readonly Row[]): string {
   return `${lines.join('\n').trimStart()}\n`;
 }
 
+/** One table for each row, without the columns that are empty. */
 export function tableMarkdown(rows: readonly Row[]): string {
   return grouped(rows)
     .map(([section, row, group]) => {
-      const [, ...heads] = headings(group);
-      const used = heads.map((_, column) => group.some((each) => cellsOf(each)[column + 1] !== ''));
-      const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-      const pick = ([first = '', ...others]: readonly string[]): string[] => [
-        first,
-        ...others.filter((_, column) => used[column]),
+      const remarks = (each: Row): string => [...goalLines(each), each.note ?? ''].filter(Boolean).join('; ');
+      const table = [
+        [...headings(group), 'goals and notes'],
+        ...group.map((each) => [...cellsOf(each), remarks(each)]),
       ];
-      const remarks = (each: Row): string =>
-        [...goalLines(each), ...(each.note ? [each.note] : [])].join('; ');
-      const head = [...pick([row, ...heads]), 'goals and notes'];
-      return [
-        `### ${section}: ${row}`,
-        '',
-        line(head),
-        line(head.map(() => '---')),
-        ...group.map((each) => line([...pick(cellsOf(each)), remarks(each)])),
-      ].join('\n');
+      const isUsed = (column: number): boolean => table.slice(1).some((cells) => cells[column] !== '');
+      const line = (cells: readonly string[]): string =>
+        `| ${cells.filter((_, column) => column === 0 || isUsed(column)).join(' | ')} |`;
+      const [head = [], ...body] = table;
+      return [`**${section}: ${row}**`, '', line(head), line(head.map(() => '---')), ...body.map(line)].join(
+        '\n',
+      );
     })
     .join('\n\n');
+}
+
+const [BEGIN, END] = ['<!-- figures: npm run bench -- --document writes them -->', '<!-- end of figures -->'];
+
+/** @throws Error for a document without the marks */
+export function withFigures(document: string, conditions: string, rows: readonly Row[]): string {
+  const [before, rest] = document.split(BEGIN);
+  const after = rest?.split(END)[1];
+  if (before === undefined || after === undefined) throw new Error(`the document lacks ${BEGIN} or ${END}`);
+  return `${before}${BEGIN}\n\n${conditions}\n\n${tableMarkdown(rows)}\n\n${END}${after}`;
 }

@@ -1,7 +1,8 @@
 /** npm run bench: what it reports is a race between gateways that do the same job. */
 import t, { type Test } from 'tap';
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { chart } from '../bench/chart.ts';
 import type { Contestant } from '../bench/contestants/contestant.ts';
@@ -10,9 +11,9 @@ import { sallyport } from '../bench/contestants/sallyport.ts';
 import { measureKind } from '../bench/cpu.ts';
 import { goalsOf, NAMES } from '../bench/goals.ts';
 import { KINDS, type KindName } from '../bench/kinds.ts';
-import { readReport } from '../bench/report.ts';
+import { conditionsOf, readReport } from '../bench/report.ts';
 import { figuresOf, type Effort, type Row } from '../bench/row.ts';
-import { tableMarkdown, tableText } from '../bench/table.ts';
+import { tableMarkdown, tableText, withFigures } from '../bench/table.ts';
 import { openWallet, type Wallet } from '../bench/wallet.ts';
 import { temporaryFolder } from './support/process.ts';
 
@@ -21,7 +22,9 @@ const FEW = 40;
 const missing = ['nginx', 'haproxy', 'wrk', 'taskset'].filter(
   (program) => spawnSync('which', [program]).status !== 0,
 );
-const skip = missing.length > 0 && `${missing.join(', ')} must be installed`;
+const skip =
+  (missing.length > 0 && `${missing.join(', ')} must be installed`) ||
+  (cpus().length < 2 && 'proxy and load need a core each');
 
 /** Of the test: the wallets of real runs are not touched. */
 function walletOf(t: Test, algorithm: 'RS256' | 'ES256' = 'RS256'): Wallet {
@@ -202,6 +205,14 @@ t.test('the tables and the chart show every contestant, and which goals are met'
   t.match(svg, '>50.0 µs</text>');
   t.notMatch(svg, 'another unit');
   t.match(svg, 'prefers-color-scheme: dark');
+});
+
+t.test('docs/performance.md and its chart show the figures of bench/figures.json', async (t) => {
+  const report = readReport(new URL('../bench/figures.json', import.meta.url).pathname);
+  const document = readFileSync(new URL('../docs/performance.md', import.meta.url), 'utf8');
+  t.equal(withFigures(document, conditionsOf([report]), report.rows), document);
+  const svg = readFileSync(new URL('../docs/images/performance.svg', import.meta.url), 'utf8');
+  t.equal(svg, chart(report.rows));
 });
 
 t.test('the command lists what there is, and refuses a name that there is not', async (t) => {
