@@ -62,13 +62,16 @@ export const fastifyVersion = (): string => versionIn(join(fastifyFolder(), 'nod
 const ROOT = new URL('../', import.meta.url).pathname;
 export const httpProxyVersion = (): string => versionIn(join(ROOT, 'node_modules/http-proxy'));
 
-/** With the commit, since a version lasts for many. */
+/** With the last commit of the gateway's own code, since a version lasts for many. */
 export const sallyportVersion = (): string => {
   const version = versionIn(ROOT);
+  const git = (...args: string[]): string =>
+    execFileSync('git', ['-C', ROOT, ...args, '--', 'src'], { encoding: 'utf8', stdio: 'pipe' }).trim();
   try {
-    const git = ['-C', ROOT, 'describe', '--always', '--dirty', '--abbrev=9', '--exclude=*'];
-    return `${version} ${execFileSync('git', git, { encoding: 'utf8', stdio: 'pipe' }).trim()}`;
+    const isChanged = git('status', '--porcelain') !== '';
+    return `${version} ${git('log', '-1', '--abbrev=9', '--format=%h')}${isChanged ? '-dirty' : ''}`;
   } catch {
+    // Not in a clone.
     return version;
   }
 };
