@@ -1,4 +1,5 @@
 /** The rows of a run as text for a terminal, and as Markdown for a document. */
+import { capacityMarkdown } from './capacity.ts';
 import type { Row } from './row.ts';
 
 const digits = (value: number): string => value.toFixed(value < 1 ? 2 : value < 1_000 ? 1 : 0);
@@ -89,5 +90,5 @@ export function withFigures(document: string, conditions: string, rows: readonly
   const [before, rest] = document.split(BEGIN);
   const after = rest?.split(END)[1];
   if (before === undefined || after === undefined) throw new Error(`the document lacks ${BEGIN} or ${END}`);
-  return `${before}${BEGIN}\n\n${conditions}\n\n${tableMarkdown(rows)}\n\n${END}${after}`;
+  return `${before}${BEGIN}\n\n${conditions}\n\n${tableMarkdown(rows)}\n\n${capacityMarkdown(rows)}\n\n${END}${after}`;
 }
