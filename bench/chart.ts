@@ -1,9 +1,9 @@
 /** The rows of a run as horizontal bars: an SVG that is legible on light and on dark pages, since it has a ground of its own. */
 import type { Row } from './row.ts';
 
-const WIDTH = 720;
+const WIDTH = 740;
 const MARGIN = 20;
-const LABELS = 268;
+const LABELS = 292;
 const VALUES = 64;
 const BAR = 14;
 const STEP = 22;
@@ -59,7 +59,9 @@ export function chart(rows: readonly Row[]): string {
       rows.filter(({ unit }) => unit === 'µs'),
       ({ row }) => row,
     ),
-  ];
+  ]
+    // A bar alone compares nothing.
+    .filter(([, group]) => group.length > 1);
   let y = TOP;
   const parts = groups.map(([title, group]) => {
     const longest = Math.max(...group.map(({ median }) => median));
