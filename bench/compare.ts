@@ -10,7 +10,7 @@ import { openWallet } from './wallet.ts';
 
 const HELP = `node bench/pairs.ts [options] FIRST SECOND
 
-Compares the CPU of a request in two checkouts of Sallyport (folders). In each pair both start anew.
+Compares the CPU of a request in two checkouts of Sallyport (folders). Both start again for each pair.
 
   --row NAME       ${Object.keys(KINDS).join(', ')} (default: known)
   --log            with the access log, as it is by default
