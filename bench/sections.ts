@@ -8,6 +8,10 @@ import { measureProofs } from './dpop.ts';
 import { NAMES } from './goals.ts';
 import { measureGrpc } from './grpc.ts';
 import { KINDS, type KindName } from './kinds.ts';
+import { measureLatency } from './latency.ts';
+import { measurePackage } from './package.ts';
+import { measureScale } from './scale.ts';
+import { measureTransfer } from './transfer.ts';
 import type { Contestant } from './contestants/contestant.ts';
 import type { Section } from './row.ts';
 
@@ -59,4 +63,16 @@ export const SECTIONS: readonly Named[] = [
   },
   { name: 'dpop', about: 'CPU a request: a proof of possession with each', section: measureProofs },
   { name: 'grpc', about: 'CPU a unary call of gRPC', section: measureGrpc },
+  {
+    name: 'latency',
+    about: 'what is added to nginx at half of the peak, in an open loop',
+    section: (effort) => measureLatency(effort),
+  },
+  { name: 'transfer', about: '1 GiB in either direction', section: (effort) => measureTransfer(effort) },
+  {
+    name: 'package',
+    about: 'the installed package: its start, its memory at rest',
+    section: (effort) => measurePackage(effort),
+  },
+  { name: 'scale', about: '10,000 routes, 1,000,000 revocations', section: (effort) => measureScale(effort) },
 ];

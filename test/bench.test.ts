@@ -226,7 +226,8 @@ t.test('the command lists what there is, and refuses a name that there is not', 
   };
   const help = run('--help');
   t.equal(help.status, 0);
-  for (const name of [...Object.keys(KINDS), 'dpop', 'grpc']) t.match(help.text, `\n  ${name} `);
+  for (const name of [...Object.keys(KINDS), 'dpop', 'grpc', 'latency', 'transfer', 'package', 'scale'])
+    t.match(help.text, `\n  ${name} `);
   t.match(run('--only', 'known,other').text, 'there is no "other"');
 
   const file = join(temporaryFolder(t), 'figures.json');
