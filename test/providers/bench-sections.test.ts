@@ -1,17 +1,19 @@
-/** The parts of npm run bench that need Go or an installed package, in their smallest form. */
+/** The parts of npm run bench that are no race of CPU, in their smallest form. */
 import t from 'tap';
-import { cpus } from 'node:os';
 import { measureLatency } from '../../bench/latency.ts';
 import { measurePackage } from '../../bench/package.ts';
+import { measureScale } from '../../bench/scale.ts';
+import { measureTransfer } from '../../bench/transfer.ts';
 import type { Effort } from '../../bench/row.ts';
 import { vegetaProgram } from '../../bench/vegeta.ts';
 import { openWallet } from '../../bench/wallet.ts';
 import { temporaryFolder } from '../support/process.ts';
+import { cannotRace } from './support/race.ts';
 import { notInstalled } from './support/installed.ts';
 import { missing } from './support/toolchain.ts';
 
 const SHORT: Effort = { rounds: 1, seconds: 1, warmUpSeconds: 0 };
-const alone = cpus().length < 2 && 'proxy and load need a core each';
+const alone = cannotRace('nginx', 'wrk', 'redis-server');
 const skip = alone || missing('Go') || notInstalled('vegeta', vegetaProgram);
 
 t.test('what a gateway adds to latency is measured in an open loop', { skip }, async (t) => {
@@ -30,4 +32,38 @@ t.test('the package is measured as its users get it', { skip: alone }, async (t)
     ['ms', 'MiB', 'MiB'],
   );
   for (const { median } of rows) t.ok(median > 10);
+});
+
+t.test(
+  'a large body in either direction is measured beside nginx, with its memory',
+  { skip: alone },
+  async (t) => {
+    const rows = await measureTransfer(SHORT, openWallet('RS256', 1, temporaryFolder(t)), 16 * 2 ** 20);
+    for (const direction of ['down', 'up']) {
+      const of = (what: string) => rows.filter(({ row }) => row === `1 GiB ${direction}, ${what}`);
+      const [ours, theirs] = of('throughput');
+      t.match(ours?.contestant, /^Sallyport \(/);
+      t.match(theirs?.contestant, /^nginx \(/);
+      t.ok((ours?.median ?? 0) > 0);
+      t.equal(theirs?.ratio?.value, 1);
+      t.strictSame(
+        ours?.goals?.map(({ text }) => text.split(':', 1)[0]),
+        ['goal ≥ 0.60 of nginx', 'wish ≥ 0.90 of nginx'],
+      );
+      t.equal(of('CPU of the proxy').length, 2);
+      t.match(of('growth of memory')[0]?.goals?.[0]?.text, /^goal ≤ 32 MiB in each round: \d/);
+    }
+  },
+);
+
+t.test('many routes and revocations are measured against few', { skip: alone }, async (t) => {
+  const rows = await measureScale(SHORT, { routes: 20, revocations: 1_500 });
+  t.strictSame(
+    rows.map(({ row, contestant }) => `${row}: ${contestant.split(', ')[1]}`),
+    ['routes: 10 routes', 'routes: 20 routes', 'revocations: no revocation', 'revocations: 1500 revocations'],
+  );
+  for (const { median, ratio, goals } of [rows[1], rows[3]].filter((row) => row !== undefined)) {
+    t.ok(median > 1);
+    t.match(goals?.[0]?.text, `: ${ratio?.value.toFixed(2)}`);
+  }
 });
