@@ -12,6 +12,7 @@ import { measureLatency } from './latency.ts';
 import { measurePackage } from './package.ts';
 import { measureScale } from './scale.ts';
 import { measureTransfer } from './transfer.ts';
+import { measureWorkers } from './workers.ts';
 import type { Contestant } from './contestants/contestant.ts';
 import type { Section } from './row.ts';
 
@@ -75,4 +76,9 @@ export const SECTIONS: readonly Named[] = [
     section: (effort) => measurePackage(effort),
   },
   { name: 'scale', about: '10,000 routes, 1,000,000 revocations', section: (effort) => measureScale(effort) },
+  {
+    name: 'workers',
+    about: 'two workers beside one process, at half of its peak',
+    section: (effort) => measureWorkers(effort),
+  },
 ];

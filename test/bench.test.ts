@@ -68,7 +68,16 @@ t.test('the command lists what there is, and refuses a name that there is not', 
   };
   const help = run('--help');
   t.equal(help.status, 0);
-  for (const name of [...Object.keys(KINDS), 'dpop', 'grpc', 'latency', 'transfer', 'package', 'scale'])
+  for (const name of [
+    ...Object.keys(KINDS),
+    'dpop',
+    'grpc',
+    'latency',
+    'transfer',
+    'package',
+    'scale',
+    'workers',
+  ])
     t.match(help.text, `\n  ${name} `);
   t.match(run('--only', 'known,other').text, 'there is no "other"');
 

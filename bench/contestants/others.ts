@@ -16,24 +16,28 @@ const ONE_CORE = { GOMAXPROCS: '1' };
 const peer = (name: string): string => new URL(`../peers/${name}.ts`, import.meta.url).pathname;
 const passesAll = { kinds: ['known'], blindTo: undefined, warmsUp: false } as const;
 
-export const nginx: Contestant = {
+/** @param workers processes that share its port */
+export const nginxWith = (workers: number): Contestant => ({
   ...passesAll,
   name: 'nginx',
   version: nginxVersion,
   start({ folder, port, upstreamPort }) {
     const file = join(folder, 'proxy.conf');
+    const shared = workers > 1 ? ' reuseport' : '';
     writeFileSync(
       file,
-      `worker_processes 1; daemon off; pid ${folder}/proxy.pid; error_log /dev/null;
+      `worker_processes ${workers}; daemon off; pid ${folder}/proxy.pid; error_log /dev/null;
 events { worker_connections 4096; }
 http { access_log off; keepalive_requests 1000000000;
   upstream up { server 127.0.0.1:${upstreamPort}; keepalive 64; keepalive_requests 1000000000; }
-  server { listen 127.0.0.1:${port}; location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; } } }
+  server { listen 127.0.0.1:${port}${shared}; location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; } } }
 `,
     );
     return { command: ['nginx', '-c', file, '-p', folder, '-e', '/dev/null'] };
   },
-};
+});
+
+export const nginx = nginxWith(1);
 
 export const caddy: Contestant = {
   ...passesAll,

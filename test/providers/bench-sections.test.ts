@@ -7,6 +7,7 @@ import { measureTransfer } from '../../bench/transfer.ts';
 import type { Effort } from '../../bench/row.ts';
 import { vegetaProgram } from '../../bench/vegeta.ts';
 import { openWallet } from '../../bench/wallet.ts';
+import { measureWorkers } from '../../bench/workers.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { cannotRace } from './support/race.ts';
 import { notInstalled } from './support/installed.ts';
@@ -67,3 +68,15 @@ t.test('many routes and revocations are measured against few', { skip: alone }, 
     t.match(goals?.[0]?.text, `: ${ratio?.value.toFixed(2)}`);
   }
 });
+
+t.test(
+  'two workers are measured against one process, beside nginx',
+  { skip: cannotRace('nginx', 'wrk', 'h2load') },
+  async (t) => {
+    const rows = await measureWorkers(SHORT, openWallet('RS256', 1, temporaryFolder(t)));
+    t.equal(rows.length, 6);
+    for (const { median } of rows) t.ok(median > 1);
+    const [goal] = rows.flatMap(({ goals = [] }) => goals);
+    t.match(goal?.text, `goal ≤ 1.05 of one process: ${rows[3]?.ratio?.value.toFixed(2)}`);
+  },
+);
