@@ -18,13 +18,18 @@ export interface Client {
 export class Browser {
   readonly #cookies = new Map<string, string>();
 
+  /** As a request has them. */
+  get cookies(): string {
+    return [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+  }
+
   async open(url: string, form?: Record<string, string>): Promise<Page> {
     const response = await fetch(url, {
       method: form ? 'POST' : 'GET',
       redirect: 'manual',
       headers: {
         accept: 'text/html',
-        cookie: [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+        cookie: this.cookies,
       },
       ...(form ? { body: new URLSearchParams(form) } : {}),
     });
