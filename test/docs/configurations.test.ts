@@ -22,6 +22,7 @@ const OTHERS = [
   'dynamic.yaml',
   'httproute.yaml',
   'oauth2-proxy.cfg',
+  'oauth2-proxy.yaml',
 ];
 
 type Document = Record<string, unknown>;
