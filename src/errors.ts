@@ -74,6 +74,8 @@ interface ErrorShape {
   /** Present on responses that must carry WWW-Authenticate (RFC 9110 section 11.6.1). */
   readonly challenge?: ChallengeParams | undefined;
   readonly retryAfterSeconds?: number | undefined;
+  /** The name of the limit that refuses. */
+  readonly limit?: string | undefined;
   /** Extra response headers, such as Allow. */
   readonly headers?: readonly string[];
   /** The connection ends with the response: gateway and client may disagree where the next request begins. */
@@ -94,6 +96,7 @@ export class GatewayError extends Error {
   readonly issuer: string | undefined;
   readonly challenge: ChallengeParams | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly limit: string | undefined;
   readonly headers: readonly string[];
   readonly close: boolean;
   readonly resetCode: number | undefined;
@@ -109,6 +112,7 @@ export class GatewayError extends Error {
     this.issuer = shape.issuer;
     this.challenge = shape.challenge;
     this.retryAfterSeconds = shape.retryAfterSeconds;
+    this.limit = shape.limit;
     this.headers = shape.headers ?? [];
     this.close = shape.close ?? false;
     this.resetCode = shape.resetCode;

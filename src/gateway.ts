@@ -1,7 +1,7 @@
 /**
- * The pipeline of a request, in one straight line: Gateway.decide, of which Gateway.permit is all but steps 7 and 9. The order is
+ * The pipeline of a request, in one straight line: Gateway.decide, of which Gateway.permit is all but steps 9 and 11. The order is
  * security, so it is code and not data. Each step returns a value that only that step can make, and the next step asks for
- * it: forwarding without an AuthorizedRequest does not compile.
+ * it: forwarding without an AdmittedRequest does not compile.
  *
  *    read head          http/request-head.ts          before, in the handler (handlers/base-handler.ts, proxy-handler.ts)
  *    limit in flight    handlers/in-flight-limiter.ts
@@ -9,14 +9,16 @@
  *    metadata,          handlers/resource-endpoint.ts
  *    preflight          http/cors.ts: they end here
  * 1. match route        stages/match-route.ts
- * 2. extract token      stages/extract-token.ts
- * 3. verify token       stages/verify-token.ts        may wait
- * 4. check possession   stages/check-possession.ts    may wait; nothing behind it does
- * 5. check revocation   stages/check-revocation.ts
- * 6. authorize          stages/authorize.ts
- * 7. choose upstream    stages/choose-upstream.ts     only where this gateway forwards the request itself
- * 8. sign assertion     stages/sign-assertion.ts
- * 9. rewrite headers    stages/rewrite-headers.ts     only where this gateway forwards the request itself
+ * 2. limit address      stages/limit-address.ts       may wait
+ * 3. extract token      stages/extract-token.ts
+ * 4. verify token       stages/verify-token.ts        may wait
+ * 5. check possession   stages/check-possession.ts    may wait
+ * 6. check revocation   stages/check-revocation.ts
+ * 7. authorize          stages/authorize.ts
+ * 8. limit caller       stages/limit-caller.ts        may wait, and then looks once more whether the token is revoked
+ * 9. choose upstream    stages/choose-upstream.ts     only where this gateway forwards the request itself
+ * 10. sign assertion    stages/sign-assertion.ts
+ * 11. rewrite headers   stages/rewrite-headers.ts     only where this gateway forwards the request itself
  *    forward            upstream/upstream-forwarder.ts   after: handlers/proxy-handler.ts
  *    respond            handlers/response-writer.ts
  *
@@ -27,13 +29,21 @@ import { GatewayError } from './errors.ts';
 import { allowsPreflight, preflightHeaders, preflightMethod } from './http/cors.ts';
 import type { LastCredentials } from './http/credentials.ts';
 import type { RequestHead } from './http/request-head.ts';
+import type { RateLimit } from './limits/rate-limit.ts';
 import { orElse, whenReady, type MaybePromise } from './maybe-promise.ts';
 import type { Policy, Route } from './policy.ts';
 import { authorize, passReported, type AuthorizedRequest } from './stages/authorize.ts';
 import { checkPossession, type Holder, type PossessedToken, type Proofs } from './stages/check-possession.ts';
-import { checkRevocation, type Revocations, type UnrevokedToken } from './stages/check-revocation.ts';
+import {
+  checkRevocation,
+  revokedMeanwhile,
+  type Revocations,
+  type UnrevokedToken,
+} from './stages/check-revocation.ts';
 import { chooseUpstream } from './stages/choose-upstream.ts';
 import { extractToken } from './stages/extract-token.ts';
+import { limitAddress, type OpenRoute } from './stages/limit-address.ts';
+import { limitCaller, type AdmittedRequest } from './stages/limit-caller.ts';
 import { matchRoute, RouteTable } from './stages/match-route.ts';
 import {
   rewriteHeaders,
@@ -45,6 +55,7 @@ import { signAssertion, type AssertedRequest, type AssertionSigner } from './sta
 import { verifyToken } from './stages/verify-token.ts';
 import type { Exchange } from './telemetry/exchange.ts';
 import type { Observer } from './telemetry/observer.ts';
+import type { Limiters } from './token/placed-limits.ts';
 import type { TokenCaller, TokenVerifier } from './token/token-verifier.ts';
 
 /** What the pipeline needs to know of a request besides its head. The handler of the request is one. */
@@ -62,6 +73,8 @@ export interface GatewayParts {
   /** Undefined where no route accepts proofs of possession. */
   readonly proofs?: Proofs | undefined;
   readonly revocations: Revocations;
+  /** What counts by each limit of the policy. One that is not there counts nothing. */
+  readonly limiters: Limiters;
   readonly signer: AssertionSigner | undefined;
   readonly observer: Observer;
   readonly clock: Clock;
@@ -127,14 +140,14 @@ export class Gateway {
     exchange: Exchange,
   ): MaybePromise<OutboundRequest | GatewayError> {
     const { signer, clock, random = Math.random } = this.#parts;
-    return whenReady(this.#authorized(head, request, exchange), (authorized) => {
-      if (authorized instanceof GatewayError) return authorized;
+    return whenReady(this.#admitted(head, request, exchange), (admitted) => {
+      if (admitted instanceof GatewayError) return admitted;
       exchange.enter('choose_upstream');
-      const upstream = chooseUpstream(authorized, head.path, random);
+      const upstream = chooseUpstream(admitted, head.path, random);
       exchange.upstream = upstream;
 
       exchange.enter('sign_assertion');
-      const asserted = signAssertion(signer, authorized, upstream, clock);
+      const asserted = signAssertion(signer, admitted, upstream, clock);
 
       exchange.enter('rewrite_headers');
       return rewriteHeaders(head, asserted, upstream, request, this.policy.name, request.connection);
@@ -153,22 +166,60 @@ export class Gateway {
     exchange: Exchange,
   ): MaybePromise<AssertedRequest | GatewayError> {
     const { signer, clock } = this.#parts;
-    return whenReady(this.#authorized(head, request, exchange), (authorized) => {
-      if (authorized instanceof GatewayError) return authorized;
+    return whenReady(this.#admitted(head, request, exchange), (admitted) => {
+      if (admitted instanceof GatewayError) return admitted;
       exchange.enter('sign_assertion');
-      return signAssertion(signer, authorized, undefined, clock);
+      return signAssertion(signer, admitted, undefined, clock);
     });
   }
 
-  /** Steps 1 to 6. */
+  /** Steps 1 to 8. */
+  #admitted(
+    head: RequestHead,
+    request: RequestContext,
+    exchange: Exchange,
+  ): MaybePromise<AdmittedRequest | GatewayError> {
+    const { limiters, observer, clock } = this.#parts;
+    const { clientIp } = request;
+    const reported = ({ name }: RateLimit): void => observer.overLimit(exchange, name);
+    const route = this.#matchRoute(head, request, exchange);
+
+    exchange.enter('limit_address');
+    const open = limitAddress(limiters, route, clientIp, clock, reported);
+    const limited = (
+      authorized: AuthorizedRequest | GatewayError,
+    ): MaybePromise<AdmittedRequest | GatewayError> => {
+      if (authorized instanceof GatewayError) return authorized;
+      exchange.enter('limit_caller');
+      const stillGood = (): AuthorizedRequest | GatewayError => this.#stillGood(authorized, exchange);
+      return limitCaller(limiters, authorized, clientIp, clock, reported, stillGood);
+    };
+    return whenReady(open, (openRoute) =>
+      openRoute instanceof GatewayError
+        ? openRoute
+        : whenReady(this.#authorized(head, openRoute, request, exchange), limited),
+    );
+  }
+
+  /** A limit has let the request pass, and has waited. */
+  #stillGood(authorized: AuthorizedRequest, exchange: Exchange): AuthorizedRequest | GatewayError {
+    const { route, token } = authorized;
+    const refusal = revokedMeanwhile(this.#parts.revocations, token);
+    if (!refusal) return authorized;
+    if (!route.reportOnly) return refusal;
+    this.#parts.observer.reported(exchange, refusal);
+    return passReported(route, undefined);
+  }
+
+  /** Steps 3 to 7. */
   #authorized(
     head: RequestHead,
+    route: OpenRoute,
     request: RequestContext,
     exchange: Exchange,
   ): MaybePromise<AuthorizedRequest | GatewayError> {
     const { policy, verifiers, proofs, revocations, observer, clock } = this.#parts;
     const nowMs = clock.nowMs();
-    const route = this.#matchRoute(head, request, exchange);
     let unrevoked: UnrevokedToken | undefined;
 
     const line = (): MaybePromise<AuthorizedRequest | GatewayError> => {

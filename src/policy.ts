@@ -11,8 +11,10 @@ import type { PathLeniency } from './http/path-policy.ts';
 import type { HeadLimits } from './http/request-head.ts';
 import type { PathTemplate } from './http/path-template.ts';
 import type { PublicUrl } from './http/public-url.ts';
+import type { RateLimit } from './limits/rate-limit.ts';
 import type { ClaimRule } from './token/claim-rules.ts';
 import type { StepUpRule } from './token/login.ts';
+import type { PlacedLimit } from './token/placed-limits.ts';
 
 /** One alternative of a route's match: Kubernetes Gateway API's HTTPRouteMatch. */
 export interface RouteMatch {
@@ -125,6 +127,15 @@ export interface Route {
   readonly streamsExpired: 'close' | 'keep';
   /** Lower-case protocols that the route may switch to. */
   readonly upgrades: ReadonlySet<string>;
+  readonly limits: RouteLimits;
+}
+
+/** The limits of a route, and those of all routes, in the order in which they count. */
+export interface RouteLimits {
+  /** Those that count addresses, before anything is known of the caller. */
+  readonly address: readonly PlacedLimit[];
+  /** Those that count callers. */
+  readonly caller: readonly PlacedLimit[];
 }
 
 export interface Policy {
@@ -144,4 +155,6 @@ export interface Policy {
   /** 0 = no limit. */
   readonly inFlight: number;
   readonly maxViewAgeMs: number;
+  /** Each once, however many routes have it. */
+  readonly limits: readonly RateLimit[];
 }

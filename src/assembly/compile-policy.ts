@@ -15,6 +15,7 @@ import { parseIdentityText } from '../identity/identity-value.ts';
 import type { Policy, Route, RouteMatch, ScopeRule } from '../policy.ts';
 import { compileClaimRules } from '../token/claim-rules.ts';
 import type { StepUpRule } from '../token/login.ts';
+import { CompiledLimits } from './compile-limits.ts';
 import { compileUpstream } from './compile-upstream.ts';
 
 export function compilePolicy(configuration: Configuration): Policy {
@@ -27,6 +28,7 @@ export function compilePolicy(configuration: Configuration): Policy {
       identity.max_bytes,
     );
   const shared = contract();
+  const rateLimits = new CompiledLimits(configuration);
   // Last: no map may have its name (the configuration has checked that).
   if (identity.assertion) names.push(identity.assertion.header);
   return {
@@ -37,6 +39,7 @@ export function compilePolicy(configuration: Configuration): Policy {
         route,
         configuration,
         Object.keys(route.identity.headers).length === 0 ? shared : contract(route),
+        rateLimits,
       ),
     ),
     identityNames: names,
@@ -51,6 +54,7 @@ export function compilePolicy(configuration: Configuration): Policy {
     tokenBytes: limits.token_bytes,
     inFlight: limits.in_flight,
     maxViewAgeMs: configuration.revocation.max_view_age,
+    limits: rateLimits.all,
   };
 }
 
@@ -58,11 +62,11 @@ function compileRoute(
   route: RouteConfiguration,
   configuration: Configuration,
   contract: IdentityContract,
+  rateLimits: CompiledLimits,
 ): Route {
-  const { auth, rewrite, identity } = route;
+  const { auth, identity } = route;
   const match = compileMatch(route.match);
   const { template } = match.path;
-  const stripPrefix = withoutTrailingSlash(rewrite.strip_prefix ?? '');
   return {
     name: route.name,
     match,
@@ -81,12 +85,7 @@ function compileRoute(
     webSocketProtocol: auth.websocket_protocol,
     whenStale: route.when_stale ?? configuration.revocation.when_stale,
     leniencies: new Set(route.paths.allow),
-    rewrite: {
-      stripPrefix,
-      forwardedPrefix: stripPrefix.replaceAll(',', '%2C'),
-      addPrefix: withoutTrailingSlash(rewrite.add_prefix ?? ''),
-      preserveHost: rewrite.host === 'preserve',
-    },
+    rewrite: compileRewrite(route),
     cors:
       route.cors &&
       corsPolicy({
@@ -101,6 +100,17 @@ function compileRoute(
     forwardAuthorization: identity.forward_authorization ?? configuration.identity.forward_authorization,
     streamsExpired: route.streams.expired,
     upgrades: new Set(route.upgrade),
+    limits: rateLimits.of(route.rate_limits),
+  };
+}
+
+function compileRewrite({ rewrite }: RouteConfiguration): Route['rewrite'] {
+  const stripPrefix = withoutTrailingSlash(rewrite.strip_prefix ?? '');
+  return {
+    stripPrefix,
+    forwardedPrefix: stripPrefix.replaceAll(',', '%2C'),
+    addPrefix: withoutTrailingSlash(rewrite.add_prefix ?? ''),
+    preserveHost: rewrite.host === 'preserve',
   };
 }
 

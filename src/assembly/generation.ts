@@ -26,6 +26,7 @@ import { InFlightLimiter, type InFlight } from '../handlers/in-flight-limiter.ts
 import { Issuers, type IssuerParts } from './issuers.ts';
 import type { KeyReports } from './key-reports.ts';
 import type { KeyRefresh } from '../admin/key-refresh.ts';
+import type { OpenLimiters } from './limiters.ts';
 import type { ListenerConfiguration } from './listener-options.ts';
 import type { Place } from './place.ts';
 import type { LiveStreams } from '../handlers/live-streams.ts';
@@ -50,6 +51,7 @@ import type { Seen } from '../telemetry/seen.ts';
 import type { Tracing } from '../telemetry/trace-context.ts';
 import type { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
+import type { Limiters } from '../token/placed-limits.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { localSeen } from './local-seen.ts';
@@ -80,6 +82,7 @@ export interface Lasting {
   /** Is the gateway ready, as /readyz has it? */
   readonly isReady: () => boolean;
   readonly place: Place;
+  readonly limiters: OpenLimiters;
 }
 
 export class Generation {
@@ -94,6 +97,7 @@ export class Generation {
   readonly signer: JwtAssertionSigner | undefined;
   /** Undefined where there is no protected resource. */
   readonly resources: ResourceEndpoint | undefined;
+  readonly limiters: Limiters;
   readonly #proofs: ProofChecker | undefined;
   readonly #gateway: Gateway;
   readonly #limiter: InFlightLimiter;
@@ -125,11 +129,13 @@ export class Generation {
       clock,
       count: (result) => void metrics.proofs.child(result).value++,
     });
+    this.limiters = lasting.limiters.of(this.policy.limits, configuration.limits.rate_limit_keys);
     this.#gateway = new Gateway({
       policy: this.policy,
       verifiers: this.issuers.verifiersOf(this.policy),
       proofs: this.#proofs,
       revocations: view,
+      limiters: this.limiters,
       signer: this.signer,
       observer: this.#observer,
       clock,
@@ -253,8 +259,9 @@ export class Generation {
 
   /** It serves from now on, in the place of another. */
   takeOver(before: Generation): void {
-    const { seen, streams } = this.lasting;
+    const { seen, streams, limiters } = this.lasting;
     seen.use(this.sessionsPolicy);
+    limiters.use(this.policy.limits, this.loaded.configuration.limits.rate_limit_keys);
     if (before.signer) this.signer?.succeed(before.signer);
     if (before.#proofs) this.#proofs?.succeed(before.#proofs);
     const { claims } = this.loaded.configuration.revocation;

@@ -9,6 +9,7 @@ import { AuthorizationServerClient } from '../token/authorization-server-client.
 import { fleetOf } from './fleet.ts';
 import type { Generation, Lasting } from './generation.ts';
 import { KeyReports } from './key-reports.ts';
+import { OpenLimiters } from './limiters.ts';
 
 type Given = Pick<
   Lasting,
@@ -25,6 +26,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
   return {
     ...given,
     store,
+    limiters: new OpenLimiters(place.limiterOf),
     seen: new Seen(metrics, clock),
     streams: new LiveStreams(view, clock, (reason) => {
       metrics.streamsClosed.child(reason).value++;

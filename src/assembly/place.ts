@@ -13,6 +13,7 @@ import type { RevocationMark } from '../revocation/mark.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { SocketHandle } from '../server/shared-sockets.ts';
 import type { KeySetFactory } from './issuer-key-sets.ts';
+import type { LimiterFactory } from './limiters.ts';
 import { openReplayStore } from './replay-store.ts';
 import { openStore } from './revocation-store.ts';
 
@@ -26,6 +27,8 @@ export interface Place {
   readonly marks?: MarkTable;
   /** Undefined: it fetches the keys, and shares them with no other process. */
   readonly keySetOf?: KeySetFactory;
+  /** Opens what counts by limits; undefined: this process counts for itself. */
+  readonly limiterOf?: LimiterFactory;
   /** Has it public listeners? */
   readonly serves: boolean;
   /** Has it the admin listener, and tells of what concerns all workers? */

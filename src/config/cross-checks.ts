@@ -14,6 +14,7 @@ import { providerProblems } from './provider-problems.ts';
 import { isRaw, listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { possessionProblems } from './possession-problems.ts';
 import { publishProblems } from './publish-problems.ts';
+import { rateLimitProblems } from './rate-limit-problems.ts';
 import { resourceProblems } from './resource-problems.ts';
 import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
 import { namedUpstreams } from './route-upstream-problems.ts';
@@ -55,6 +56,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ...Object.entries(rawOf(raw['upstreams'])).flatMap(([name, upstream]) =>
       upstreamProblems(rawOf(upstream), ['upstreams', name]),
     ),
+    ...rateLimitProblems(raw),
     ...upgradeProblems(raw),
     ...decisionProblems(raw),
     ...redirectProblems(raw),

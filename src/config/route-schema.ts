@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { hostPattern } from './host-scalars.ts';
 import { publicUrl, resource } from './resource-schema.ts';
+import { rateLimits } from './rate-limit-schema.ts';
 import { routeAuth } from './route-auth-schema.ts';
 import { routeUpstream, sticky } from './route-upstream-schema.ts';
 import {
@@ -71,6 +72,11 @@ export const route = z.strictObject({
       'The route belongs to a protected resource (RFC 9728), whose identifier is public_url of the route, else of its listener: true, or { name, documentation, authorization_servers, signed_metadata }. Clients find its metadata by the challenge of a refusal; aud of tokens must hold the identifier, and audiences of the issuer do not count here. Set it for MCP servers, and for clients that are to find their authorization server by themselves.',
     ),
   auth: routeAuth.prefault({}),
+  rate_limits: rateLimits
+    .prefault([])
+    .describe(
+      'How many requests each caller may send to the route, besides rate_limits for all routes. Several limits count at once: a request passes where all let it. A request beyond a limit gets 429.',
+    ),
   when_stale: whenStale.optional().describe('Overrides revocation.when_stale for this route.'),
   when_replay_unknown: whenStale.optional().describe('Overrides dpop.when_replay_unknown for this route.'),
   paths: z

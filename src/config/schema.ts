@@ -8,6 +8,7 @@ import { dpop } from './dpop-schema.ts';
 import { identity } from './identity-schema.ts';
 import { issuer } from './issuer-schema.ts';
 import { admin, listener } from './listener-schema.ts';
+import { rateLimits } from './rate-limit-schema.ts';
 import { revocation } from './revocation-schema.ts';
 import { route } from './route-schema.ts';
 import {
@@ -55,6 +56,11 @@ const limits = z
       .prefault(0)
       .describe(
         'Largest number of client connections to each listener. Further ones are closed at once. 0: no limit. Set it below the limit of open files.',
+      ),
+    rate_limit_keys: positiveCount
+      .prefault(100_000)
+      .describe(
+        'Largest number of callers that rate_limits count at a time, in all, some 200 bytes each. A caller is forgotten once it may send its whole burst again; while there is no room, all further callers of a limit share one bucket. Raise it if sallyport_rate_limit_overflow_requests_total rises without an attack.',
       ),
   })
   .describe('Upper limits of requests and connections.');
@@ -197,6 +203,11 @@ export const configurationSchema = z.strictObject({
     .min(1)
     .describe(
       'Which requests are forwarded, to which upstream, and who may send them. A request that matches no route gets 404.',
+    ),
+  rate_limits: rateLimits
+    .prefault([])
+    .describe(
+      'Limits of all routes: a caller has one bucket for all of them. Those of a route count besides. A request beyond a limit gets 429.',
     ),
   dns: dns.prefault({}),
   upstreams: z

@@ -12,6 +12,7 @@ import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { JwtText } from '../token/lexical-gate.ts';
 import { choiceOf, type Choice } from './describe-choice.ts';
+import { limitsText, type ExplainedLimit } from './describe-limits.ts';
 import { notPermittedText, permittedText } from './describe-permission.ts';
 import type { KnownRevocations } from './known-revocations.ts';
 import { notPossessedText, possessedText, type ShownPossession } from './describe-possession.ts';
@@ -28,6 +29,7 @@ export interface Seen {
   /** What may have revoked the token. */
   readonly entries: readonly RevocationEntry[];
   readonly possession: ShownPossession;
+  readonly limits: readonly ExplainedLimit[];
   readonly nowMs: number;
 }
 
@@ -50,18 +52,18 @@ export class StageWords {
       assumed,
       revocations,
       possession,
+      limits,
       nowMs,
     } = this.#seen;
     const { head, route, token } = exchange;
     switch (stage) {
       case 'read_head':
         return `${head?.method} ${head?.path}, Host ${head?.authority}, from ${exchange.clientIp}`;
-      case 'match_route': {
-        const configured = loaded.configuration.routes.find(({ name }) => name === route?.name);
-        return configured
-          ? `${configured.name}: ${matchText(configured)}; ${accessText(configured, loaded.configuration)}`
-          : '';
-      }
+      case 'match_route':
+        return this.#routeText();
+      case 'limit_address':
+      case 'limit_caller':
+        return limitsText(limits.filter(({ by }) => (by === 'ip') === (stage === 'limit_address')));
       case 'extract_token':
         if (route?.mode === 'none') return 'the route asks for none';
         if (!token && presented === undefined) return 'there is none: anonymous';
@@ -92,6 +94,12 @@ export class StageWords {
     }
   }
 
+  #routeText(): string {
+    const { configuration } = this.#seen.loaded;
+    const route = configuration.routes.find(({ name }) => name === this.#seen.exchange.route?.name);
+    return route ? `${route.name}: ${matchText(route)}; ${accessText(route, configuration)}` : '';
+  }
+
   #choice(): Choice | undefined {
     const { exchange, outbound } = this.#seen;
     const { route, head, upstream, decision } = exchange;
@@ -113,7 +121,9 @@ export class StageWords {
   refused(stage: StageName, error: GatewayError): string {
     const { loaded, exchange, nowMs, revocations, possession } = this.#seen;
     const { token, route, head } = exchange;
-    const { reason } = error;
+    const { reason, limit } = error;
+    if (limit !== undefined)
+      return `${this.passed(stage)}; ${limit} refuses, for ${error.retryAfterSeconds} s`;
     if (stage === 'verify_token' && reason) {
       const issuer = loaded.configuration.issuers[exchange.issuerName ?? error.issuer ?? ''];
       const text = refusedText(reason, this.#jwt, issuer, nowMs, route?.resource);

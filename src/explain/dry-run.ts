@@ -1,5 +1,4 @@
 /** One imagined request, led through the gateway's own pipeline, and what each stage did with it. */
-import { METHODS } from 'node:http';
 import { type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { BAD_PATH, GatewayError, MALFORMED_REQUEST, LOGOUT_NOT_POSTED, NO_ROUTE } from '../errors.ts';
@@ -20,13 +19,13 @@ import { hasMetadataReading } from '../http/metadata-url.ts';
 import { logoutEndpointOf, type LogoutEndpoint } from '../handlers/logout-handler.ts';
 import { orThrow } from '../maybe-promise.ts';
 import { type Policy } from '../policy.ts';
-import type { RevocationEntry } from '../revocation/revocation-store.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import { Observer } from '../telemetry/observer.ts';
 import { RouteTable } from '../stages/match-route.ts';
 import type { ClientEnd, OutboundRequest } from '../stages/rewrite-headers.ts';
 import { newRequestId } from '../telemetry/trace-context.ts';
 import { choiceOf } from './describe-choice.ts';
+import type { DryLimits, ExplainedLimit } from './describe-limits.ts';
 import type { DryProofs } from './dry-proofs.ts';
 import {
   decided,
@@ -37,13 +36,14 @@ import {
   METADATA_PATH_TEXT,
   preflightExplanation,
   STAGES,
+  stagesOf,
   type ExplainedStage,
   type Explanation,
 } from './explanation.ts';
-import { imaginedCertificate, imaginedPublicUrl } from './imagined-client.ts';
+import { imaginedCertificate, imaginedPublicUrl, parserTakes } from './imagined-client.ts';
 import { nearestRoutes, badPathText } from './nearest-routes.ts';
 import { type KnownRevocations } from './known-revocations.ts';
-import { StageWords } from './describe-stage.ts';
+import { StageWords, type Seen } from './describe-stage.ts';
 import { type StandInToken } from './stand-in-token.ts';
 
 /** A request that was never sent. */
@@ -89,6 +89,7 @@ export interface DryRunParts {
   readonly observer: RecordingObserver;
   readonly revocations: KnownRevocations;
   readonly clock: Clock;
+  readonly limits: DryLimits;
   readonly online: boolean;
   readonly twin: StandInToken | undefined;
   /** Undefined where no route accepts proofs. */
@@ -192,13 +193,15 @@ export class DryRun {
     const assumed = twin !== undefined;
     const entries =
       decision?.reason === 'revoked' && exchange.token ? await revocations.entriesFor(exchange.token) : [];
-    const words = this.#words({ token, dpop }, exchange, outbound, entries, certificate);
-    const stages = STAGES.map((stage, index): ExplainedStage => {
+    const limits = this.#limits(exchange, outbound);
+    const words = this.#words({ token, dpop }, exchange, outbound, { entries, certificate, limits });
+    const stages = stagesOf(route).map((stage): ExplainedStage => {
       const failed = stage === report?.stage ? report.error : stage === exchange.stage ? error : undefined;
       if (failed) {
         const outcome = untold ? 'unknown' : failed === error ? 'refused' : 'reported';
         return { stage, outcome, detail: this.#refusalText(words, stage, failed, head) };
       }
+      const index = STAGES.indexOf(stage);
       const reached = index <= STAGES.indexOf(exchange.stage);
       const skipped = report && index > STAGES.indexOf(report.stage) && index <= STAGES.indexOf('authorize');
       if (!reached || skipped === true) return { stage, outcome: 'not_reached', detail: '' };
@@ -207,24 +210,30 @@ export class DryRun {
     });
     return {
       decision: untold ? 'unknown' : decided(decision, error),
-      reason: untold ? null : (decision?.reason ?? null),
+      reason: untold || error?.limit !== undefined ? null : (decision?.reason ?? null),
       status: untold || !error ? null : error.status,
       code: untold || !error ? null : error.code,
       route: route?.name ?? null,
       issuer: exchange.issuerName ?? null,
       stages,
+      limits,
       nearest_routes: head && error === NO_ROUTE ? nearestRoutes(policy.routes, head) : [],
       answer: untold || !error ? null : this.#response(error, exchange, nonce),
       upstream: outbound && !untold ? this.#upstream(outbound) : null,
     };
   }
 
+  #limits(exchange: Exchange, outbound: OutboundRequest | undefined): readonly ExplainedLimit[] {
+    const { route, stage, token } = exchange;
+    const isCounted = STAGES.indexOf(stage) >= STAGES.indexOf('limit_caller');
+    return route ? this.#parts.limits.explained(route, outbound ? outbound.token : token, isCounted) : [];
+  }
+
   #words(
     { token, dpop }: Pick<ImaginedRequest, 'token' | 'dpop'>,
     exchange: Exchange,
     outbound: OutboundRequest | undefined,
-    entries: readonly RevocationEntry[],
-    certificate: Shown['certificate'],
+    { entries, certificate, limits }: Pick<Seen, 'entries' | 'limits'> & Pick<Shown, 'certificate'>,
   ): StageWords {
     const { loaded, revocations, clock, twin, proofs } = this.#parts;
     return new StageWords({
@@ -235,6 +244,7 @@ export class DryRun {
       assumed: twin !== undefined,
       revocations,
       entries,
+      limits,
       possession: { dpop: loaded.configuration.dpop, proofs, hasProof: dpop !== undefined, certificate },
       nowMs: clock.nowMs(),
     });
@@ -284,16 +294,4 @@ export class DryRun {
       ]),
     };
   }
-}
-
-/** What Node's parser lets pass of a head: everything else never reaches the gateway. */
-function parserTakes({ method, target, rawHeaders }: RawHead): boolean {
-  return (
-    METHODS.includes(method) &&
-    /^[\x21-\x7e\x80-\xff]+$/.test(target) &&
-    fieldPairs(rawHeaders).every(
-      ([name, value]) =>
-        /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value),
-    )
-  );
 }

@@ -9,6 +9,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { TokenCaches } from '../token/token-caches.ts';
 import { VERSION } from '../version.ts';
 import { DryRun, RecordingObserver } from './dry-run.ts';
+import { DryLimits } from './describe-limits.ts';
 import { DryProofs } from './dry-proofs.ts';
 import { ONE_TOKEN } from './explain.ts';
 import type { Explanation } from './explanation.ts';
@@ -38,16 +39,18 @@ async function explainRunning(
   const place = requestPlace(url);
   if (place === undefined) return undefined;
   const { scheme, authority, target } = place;
-  const { loaded, policy, issuers, signer, resources, lasting } = instance.generation;
+  const { loaded, policy, issuers, signer, resources, limiters, lasting } = instance.generation;
   const { view, store, clock } = lasting;
   const observer = new RecordingObserver(new Metrics(VERSION), clock, undefined);
   const proofs = DryProofs.of(loaded.configuration, { clock, token });
+  const limits = new DryLimits(limiters);
   const revocations = revocationsOf(view, store);
   const gateway = new Gateway({
     policy,
     verifiers: issuers.verifiersApart(policy, new TokenCaches(ONE_TOKEN)),
     proofs,
     revocations: revocations.view,
+    limiters: limits.limiters,
     signer,
     observer,
     clock,
@@ -61,6 +64,7 @@ async function explainRunning(
     resources,
     observer,
     revocations,
+    limits,
     clock,
     online: true,
     twin: undefined,

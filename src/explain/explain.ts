@@ -24,6 +24,7 @@ import type { Explanation } from './explanation.ts';
 import { revocationsFor } from './known-revocations.ts';
 import { withTargets } from './describe-targets.ts';
 import { jwtOf } from './describe-token.ts';
+import { DryLimits } from './describe-limits.ts';
 import { DryProofs } from './dry-proofs.ts';
 import { unsignedTwin, type StandInToken } from './stand-in-token.ts';
 import { DryRun, RecordingObserver, type ImaginedRequest } from './dry-run.ts';
@@ -64,15 +65,9 @@ export async function explain(
   const policy = compilePolicy(configuration);
   const twin = online || request.token === undefined ? undefined : twinFor(loaded, request.token);
   const client = online ? new AuthorizationServerClient() : new OfflineClient();
-  const issuers = new Issuers(loaded, {
-    client,
-    caches: new TokenCaches(ONE_TOKEN),
-    clock,
-    observer: SILENT_OBSERVER,
-    oneLook: true,
-    ...(!online && { fetchKeys: async () => twin?.jwks ?? { keys: [] } }),
-  });
+  const issuers = imaginedIssuers(loaded, client, clock, online ? undefined : (twin?.jwks ?? { keys: [] }));
   const proofs = DryProofs.of(configuration, { clock, token: request.token });
+  const limits = new DryLimits(undefined);
   const revocations = await revocationsFor(loaded, clock, online);
   try {
     await issuers.start();
@@ -82,19 +77,47 @@ export async function explain(
       ...shared,
       verifiers: issuers.verifiersOf(policy),
       revocations: revocations.view,
+      limiters: limits.limiters,
       signer: assertionSigner(loaded, clock),
       // No dice: where chance decides, the explanation has the shares.
       random: () => 0,
     });
     const { logoutEndpoints } = issuers;
     const resources = resourceEndpoint(configuration, undefined, clock);
-    const parts = { ...shared, loaded, gateway, logoutEndpoints, resources, revocations, online, twin };
+    const parts = {
+      ...shared,
+      loaded,
+      gateway,
+      logoutEndpoints,
+      resources,
+      revocations,
+      limits,
+      online,
+      twin,
+    };
     const run = new DryRun(parts);
     return await withTargets(await run.explain(request), configuration, online);
   } finally {
     issuers.stop();
     await Promise.all([client.close(), revocations.close()]);
   }
+}
+
+/** @param keys instead of those behind a URL; undefined: those are fetched */
+function imaginedIssuers(
+  loaded: LoadedConfiguration,
+  client: AuthorizationServerClient,
+  clock: Clock,
+  keys: StandInToken['jwks'] | undefined,
+): Issuers {
+  return new Issuers(loaded, {
+    client,
+    caches: new TokenCaches(ONE_TOKEN),
+    clock,
+    observer: SILENT_OBSERVER,
+    oneLook: true,
+    ...(keys && { fetchKeys: async () => keys }),
+  });
 }
 
 /** Only for issuers whose keys are behind a URL: where the keys are at hand, the signature is checked. */

@@ -2,22 +2,35 @@
 import type { AuthReason, GatewayError } from '../errors.ts';
 import { fieldPairs } from '../http/field-list.ts';
 import type { AskedMetadata } from '../handlers/resource-endpoint.ts';
+import type { Route } from '../policy.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import type { Choice } from './describe-choice.ts';
+import type { ExplainedLimit } from './describe-limits.ts';
 import type { NearRoute } from './nearest-routes.ts';
 
 export const STAGES: readonly StageName[] = [
   'read_head',
   'match_route',
+  'limit_address',
   'extract_token',
   'verify_token',
   'check_possession',
   'check_revocation',
   'authorize',
+  'limit_caller',
   'choose_upstream',
   'sign_assertion',
   'rewrite_headers',
 ];
+
+/** Those that have something to say of requests to the route. */
+export function stagesOf(route: Route | undefined): StageName[] {
+  const { address = [], caller = [] } = route?.limits ?? {};
+  return STAGES.filter(
+    (stage) =>
+      (stage !== 'limit_address' || address.length > 0) && (stage !== 'limit_caller' || caller.length > 0),
+  );
+}
 
 export interface ExplainedStage {
   readonly stage: StageName;
@@ -35,7 +48,10 @@ export interface Explanation {
   readonly code: string | null;
   readonly route: string | null;
   readonly issuer: string | null;
+  /** Those of limits only where the route has such. */
   readonly stages: readonly ExplainedStage[];
+  /** What counts the request. */
+  readonly limits: readonly ExplainedLimit[];
   /** Where no route matched. */
   readonly nearest_routes: readonly NearRoute[];
   /** The gateway's own response. */
@@ -108,11 +124,12 @@ function withoutToken({ route, head, method }: Exchange, matched: string): Omit<
     code: null,
     route: route?.name ?? null,
     issuer: null,
-    stages: STAGES.map((stage) => ({
+    stages: stagesOf(undefined).map((stage) => ({
       stage,
       outcome: stage === 'read_head' || stage === 'match_route' ? 'passed' : 'not_reached',
       detail: stage === 'match_route' ? matched : stage === 'read_head' ? `${method} ${head?.path}` : '',
     })),
+    limits: [],
     nearest_routes: [],
     answer: null,
     upstream: null,

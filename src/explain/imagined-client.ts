@@ -1,10 +1,12 @@
-/** The client of an imagined request, as far as it shows what it holds; and by which URL it reaches the gateway. */
+/** The client of an imagined request, as far as it shows what it holds; by which URL it reaches the gateway; and what of a request it can. */
+import { METHODS } from 'node:http';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { clientCertificateOf, type ClientCertificate } from '../http/client-cert-header.ts';
 import { TrustedPeers } from '../http/client-address.ts';
+import { fieldPairs } from '../http/field-list.ts';
 import { readHost } from '../http/host-name.ts';
 import type { PublicUrl } from '../http/public-url.ts';
-import type { RequestHead } from '../http/request-head.ts';
+import type { RawHead, RequestHead } from '../http/request-head.ts';
 
 /**
  * A dry run has no listener and no connection: a peer's header is believed where any listener believes it.
@@ -34,4 +36,16 @@ export function imaginedPublicUrl(
   );
   const [only, second] = listeners.filter(({ serve }) => serve === undefined);
   return fitting?.public_url ?? (second === undefined ? only?.public_url : undefined);
+}
+
+/** What Node's parser lets pass of a head: everything else never reaches the gateway. */
+export function parserTakes({ method, target, rawHeaders }: RawHead): boolean {
+  return (
+    METHODS.includes(method) &&
+    /^[\x21-\x7e\x80-\xff]+$/.test(target) &&
+    fieldPairs(rawHeaders).every(
+      ([name, value]) =>
+        /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value),
+    )
+  );
 }

@@ -24,4 +24,8 @@ export interface Limiter {
   giveBack(key: string, nowMs: number): void;
   /** As take, but nothing is counted: for `explain`. */
   look(key: string, nowMs: number): MaybePromise<Verdict>;
+  /** How many requests found no room for a bucket of their own, and were counted in one for all such keys. */
+  readonly overflowed: number;
+  /** No configuration has the limit any more. */
+  close(): void;
 }

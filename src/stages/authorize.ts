@@ -1,5 +1,5 @@
 /**
- * Sixth stage: may this caller use this route, and which identity headers describe it? Pure. RFC 6750 section 3.1, RFC 9068
+ * Seventh stage: may this caller use this route, and which identity headers describe it? Pure. RFC 6750 section 3.1, RFC 9068
  * section 4, RFC 9470. Rules B4, C9, P3, P4.
  */
 import {

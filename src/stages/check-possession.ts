@@ -1,5 +1,5 @@
 /**
- * Fourth stage: is the client that presents the token the one that it was issued to? A token that is bound to a key needs a
+ * Fifth stage: is the client that presents the token the one that it was issued to? A token that is bound to a key needs a
  * fresh proof of it (DPoP, RFC 9449 sections 4.3 and 7), one that is bound to a certificate this connection's (RFC 8705
  * section 3), cached or not. Rules D1 to D15, M1.
  *

@@ -1,10 +1,11 @@
 /**
- * Fifth stage: refuses tokens that were revoked before they expired.
+ * Sixth stage: refuses tokens that were revoked before they expired.
  *
  * Runs on every request, verification-cache hits included: a cached signature stays true, a cached "not
  * revoked" does not. Rules V1, V2, V8, B10.
  */
 import { invalidToken, unavailable } from '../auth-errors.ts';
+import type { GatewayError } from '../errors.ts';
 import type { Route } from '../policy.ts';
 import type { RevocableToken } from '../revocation/revocation-target.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
@@ -50,4 +51,17 @@ export function checkRevocation(
   const stale = revocations.ageMs > maxViewAgeMs;
   if (stale && route.whenStale === 'deny') throw unavailable('revocation_unavailable', RETRY_AFTER_SECONDS);
   return new UnrevokedToken(token, stale || failedOpen);
+}
+
+/**
+ * For a later step that has waited: a revocation that has landed meanwhile holds (rule V2). How old the list may be was asked
+ * before.
+ */
+export function revokedMeanwhile(
+  revocations: Revocations,
+  token: AuthenticToken | undefined,
+): GatewayError | undefined {
+  return token && revocations.isRevoked(token.revocable, token.issuedAt)
+    ? invalidToken('revoked')
+    : undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * Sixth stage: which upstream of its route gets the request? Pure but for the random number, which the caller gives.
+ * Ninth stage: which upstream of its route gets the request? Pure but for the random number, which the caller gives.
  *
  * It stands after `authorize`, since claims are a client's text before that: an attacker who could be sent by claims that
  * nothing has verified, or by a header, would choose the version of the service that its attack works on. And before `sign
@@ -12,7 +12,7 @@ import type { SplitRule, TrafficSplit } from '../policy.ts';
 import { satisfies } from '../token/claim-rules.ts';
 import { lotHolder, lotOf } from '../token/subject-lot.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
-import type { AuthorizedRequest } from './authorize.ts';
+import type { AdmittedRequest } from './limit-caller.ts';
 
 declare const made: unique symbol;
 
@@ -24,7 +24,7 @@ export type ChosenUpstream = string & { readonly [made]: 'by chooseUpstream' };
  * @param random a number from 0 to below 1, as Math.random; asked only where weights decide
  */
 export function chooseUpstream(
-  { route, token }: AuthorizedRequest,
+  { route, token }: AdmittedRequest,
   path: string,
   random: () => number,
 ): ChosenUpstream {

@@ -1,5 +1,5 @@
 /**
- * Second stage: the token that the client presents, if any. Pure. RFC 6750 sections 2 and 3.1, RFC 9110
+ * Third stage: the token that the client presents, if any. Pure. RFC 6750 sections 2 and 3.1, RFC 9110
  * section 11, RFC 9449 section 7.1. Rules B1, B2, B6 to B9, J13.
  *
  * Only Authorization authenticates, and where a route allows it the protocols that a WebSocket handshake offers.
@@ -14,6 +14,7 @@ import { valuesOf, type RequestHead } from '../http/request-head.ts';
 import { readProtocols } from '../http/websocket-protocol.ts';
 import type { Route } from '../policy.ts';
 import { isTokenText } from '../token/token-text.ts';
+import type { OpenRoute } from './limit-address.ts';
 
 /** What the client presents: the text of a token, of which nothing is verified, or nothing where the route allows that. */
 class PresentedToken {
@@ -48,7 +49,7 @@ const ANONYMOUS = new PresentedToken(undefined, 'Bearer');
  */
 export function extractToken(
   head: RequestHead,
-  route: Route,
+  route: OpenRoute,
   maxBytes: number,
   last?: LastCredentials,
 ): PresentedToken {

@@ -1,5 +1,5 @@
 /**
- * Eighth stage: the request as the upstream gets it. Pure. docs/reference.md, "What the upstream gets"; RFC 9110 section 7.6.
+ * Eleventh stage: the request as the upstream gets it. Pure. docs/reference.md, "What the upstream gets"; RFC 9110 section 7.6.
  * Rules H1, H9, H13, H14, F1, C1 to C3.
  */
 import { LOOP, UPGRADE_REFUSED } from '../errors.ts';

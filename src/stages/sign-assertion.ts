@@ -1,13 +1,13 @@
 /**
- * Seventh stage: a signed assertion about the caller, for upstreams that verify one. It is signed once for a token and an
+ * Tenth stage: a signed assertion about the caller, for upstreams that verify one. It is signed once for a token and an
  * upstream, and used again within its life.
  */
 import type { Clock } from '../clock.ts';
 import type { ReusableAssertion } from '../identity/assertion-jwt.ts';
 import type { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
-import type { AuthorizedRequest } from './authorize.ts';
 import type { ChosenUpstream } from './choose-upstream.ts';
+import type { AdmittedRequest } from './limit-caller.ts';
 
 /** Whom an assertion is for: the upstream that gets the request, or each that may get it. */
 type Audience = string | readonly string[];
@@ -20,14 +20,14 @@ export interface AssertionSigner {
   sign(token: AuthenticToken, audience: Audience): ReusableAssertion;
 }
 
-/** An authorized request with everything that the gateway says about its caller. */
+/** An admitted request with everything that the gateway says about its caller. */
 class AssertedRequest {
   declare protected readonly made: 'by signAssertion';
-  readonly authorized: AuthorizedRequest;
+  readonly authorized: AdmittedRequest;
   /** Names and values in turn: the assertion, or nothing. */
   readonly assertion: readonly string[];
 
-  constructor(authorized: AuthorizedRequest, assertion: readonly string[]) {
+  constructor(authorized: AdmittedRequest, assertion: readonly string[]) {
     this.authorized = authorized;
     this.assertion = assertion;
   }
@@ -43,7 +43,7 @@ const NONE: readonly string[] = [];
  */
 export function signAssertion(
   signer: AssertionSigner | undefined,
-  authorized: AuthorizedRequest,
+  authorized: AdmittedRequest,
   chosen: ChosenUpstream | undefined,
   clock: Clock,
 ): AssertedRequest {

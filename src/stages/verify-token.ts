@@ -1,5 +1,5 @@
 /**
- * Third stage: is the token authentic, from an issuer that this route accepts, and in time? Caches and verification
+ * Fourth stage: is the token authentic, from an issuer that this route accepts, and in time? Caches and verification
  * are behind the TokenVerifier interface. Rules B3, B10, I3, J12.
  */
 import { invalidToken } from '../auth-errors.ts';

@@ -89,6 +89,8 @@ export class AccessLog {
     if (agent !== undefined) line += `,"user_agent":${quotedUpTo(agent, MAX_AGENT)}`;
     if (decision) line += this.#authText(exchange, decision);
     if (exchange.failure !== undefined) line += `,"error":"${exchange.failure}"`;
+    if (exchange.limit !== undefined) line += `,"limit":"${exchange.limit}"`;
+    if (exchange.overLimits.length > 0) line += `,"over_limits":${JSON.stringify(exchange.overLimits)}`;
     if (exchange.failureCause !== undefined) line += `,"cause":${quoted(exchange.failureCause)}`;
     this.#write(`${line}${sampleText},"msg":"request"}\n`);
   }
@@ -138,14 +140,16 @@ function isRefused({ failure, tries }: Exchange): boolean {
 }
 
 function refusalOf(exchange: Exchange): Refusal {
-  const { routeName, decision, failure = '' } = exchange;
-  const reason = decision === undefined || decision.reason === 'ok' ? failure : decision.reason;
+  const { routeName, decision, failure = '', limit } = exchange;
+  // A limit refuses callers that are permitted.
+  const isOther = decision === undefined || decision.reason === 'ok' || limit !== undefined;
+  const reason = isOther ? failure : decision.reason;
   return { route: routeName, reason, level: levelOf(exchange) };
 }
 
-/** The client has its whole response, nothing failed, and revocation and permissions were checked and found good. */
-function isSuccess({ status, failure, decision }: Exchange): boolean {
-  if (failure !== undefined || status >= FIRST_ERROR) return false;
+/** The client has its whole response, nothing failed, revocation and permissions were checked and found good, and no limit was met. */
+function isSuccess({ status, failure, decision, overLimits }: Exchange): boolean {
+  if (failure !== undefined || status >= FIRST_ERROR || overLimits.length > 0) return false;
   return decision === undefined || decision.decision === 'allow';
 }
 

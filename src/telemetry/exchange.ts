@@ -20,14 +20,18 @@ export interface AuthDecision {
 export type StageName =
   | 'read_head'
   | 'match_route'
+  | 'limit_address'
   | 'extract_token'
   | 'verify_token'
   | 'check_possession'
   | 'check_revocation'
   | 'authorize'
+  | 'limit_caller'
   | 'choose_upstream'
   | 'sign_assertion'
   | 'rewrite_headers';
+
+const NO_LIMITS: readonly string[] = [];
 
 /** nginx's number for "the client has gone"; it is counted and logged, never sent. */
 const CLIENT_CLOSED_REQUEST = 499;
@@ -57,6 +61,10 @@ export class Exchange {
   failureCause: string | undefined;
   /** The scopes that the route needs, separated by spaces, where the token lacks one. */
   neededScope: string | undefined;
+  /** The name of the limit that refused the request. */
+  limit: string | undefined;
+  /** The names of limits that would have refused it, but only report. */
+  overLimits: readonly string[] = NO_LIMITS;
   status = 0;
   /** Its name, chosen for this request. */
   upstream: string | undefined;

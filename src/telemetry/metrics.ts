@@ -114,6 +114,11 @@ export class Metrics {
     'Authentication and authorization decisions.',
     ['route', 'issuer', 'decision', 'reason'],
   );
+  readonly rateLimited = this.#counter(
+    'sallyport_rate_limited_requests_total',
+    'Requests beyond a limit: refused (enforced), or let pass since the limit only reports (reported).',
+    ['route', 'limit', 'mode'],
+  );
   readonly proofs = this.#counter('sallyport_dpop_proofs_total', 'DPoP proofs, by result.', ['result']);
   readonly authSeconds = this.#histogram(
     'sallyport_auth_duration_seconds',

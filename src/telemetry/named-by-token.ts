@@ -6,6 +6,7 @@ import type { AuthReason } from '../errors.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import type { Route } from '../policy.ts';
 import { extractToken } from '../stages/extract-token.ts';
+import type { OpenRoute } from '../stages/limit-address.ts';
 import { stringClaim } from '../token/claims.ts';
 import { readJwt } from '../token/lexical-gate.ts';
 
@@ -22,7 +23,7 @@ export interface UnknownName {
 export function namedByToken(head: RequestHead, route: Route, reason: AuthReason): UnknownName | undefined {
   if (reason !== 'unknown_key' && reason !== 'unknown_issuer') return undefined;
   try {
-    const { token } = extractToken(head, route, Infinity);
+    const { token } = extractToken(head, route as OpenRoute, Infinity);
     const jwt = token === undefined ? undefined : readJwt(token);
     if (!jwt) return undefined;
     const member = reason === 'unknown_key' ? 'kid' : 'iss';

@@ -23,6 +23,8 @@ interface RouteMetrics {
   readonly failures: Map<string, CounterChild>;
   /** By issuer, decision and reason. */
   readonly decisions: Map<string, CounterChild>;
+  /** By the limit that refused. */
+  readonly limited: Map<string, CounterChild>;
   /** Of the route's only upstream. */
   readonly upstreamSeconds: HistogramChild | undefined;
   /** Of each upstream of its list that has got a request. */
@@ -111,6 +113,12 @@ export class Observer {
     if (reason) this.#decided(exchange, 'report', reason);
   }
 
+  /** A limit that only reports would have refused the request. */
+  overLimit(exchange: Exchange, limit: string): void {
+    exchange.overLimits = [...exchange.overLimits, limit];
+    this.#metrics.rateLimited.child(exchange.routeName, limit, 'reported').value++;
+  }
+
   /** Identity headers that the client sent: spoofing, or a misunderstanding. */
   stripped(exchange: Exchange, headers: number): void {
     if (headers > 0) this.#metrics.identityStripped.child(exchange.routeName).value += headers;
@@ -129,8 +137,9 @@ export class Observer {
 
   /** A stage refused the request, or the upstream failed it. */
   failed(exchange: Exchange, error: GatewayError): void {
-    const { status, code, reason, source, issuer } = error;
+    const { status, code, reason, source, issuer, limit } = error;
     this.#detailed(exchange, error);
+    if (limit !== undefined) this.#limited(exchange, limit);
     exchange.status = status;
     exchange.failure = code;
     exchange.issuerName ??= issuer;
@@ -198,6 +207,13 @@ export class Observer {
     held(failures, code, () => this.#metrics.failures.child(route, code)).value++;
   }
 
+  #limited(exchange: Exchange, limit: string): void {
+    exchange.limit = limit;
+    held(this.#metricsOf(exchange).limited, limit, () =>
+      this.#metrics.rateLimited.child(exchange.routeName, limit, 'enforced'),
+    ).value++;
+  }
+
   #detailed(exchange: Exchange, error: GatewayError): void {
     exchange.neededScope = error.challenge?.scope;
     if (error.detail === undefined) return;
@@ -221,6 +237,7 @@ export class Observer {
       passedOn: new Map(),
       failures: new Map(),
       decisions: new Map(),
+      limited: new Map(),
       upstreamSeconds:
         typeof route?.upstream === 'string' ? this.#metrics.upstreamSeconds.child(route.upstream) : undefined,
       byUpstream: new Map(),

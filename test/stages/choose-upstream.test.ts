@@ -4,8 +4,8 @@ import { compileUpstream } from '../../src/assembly/compile-upstream.ts';
 import type { RouteConfiguration } from '../../src/config/schema.ts';
 import { templateOf } from '../../src/http/path-template.ts';
 import type { Route, TrafficSplit } from '../../src/policy.ts';
-import type { AuthorizedRequest } from '../../src/stages/authorize.ts';
 import { chooseUpstream } from '../../src/stages/choose-upstream.ts';
+import type { AdmittedRequest } from '../../src/stages/limit-caller.ts';
 import type { AuthenticToken } from '../../src/token/token-verifier.ts';
 import { routeOf, tokenOf } from '../support/routes.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
@@ -21,7 +21,7 @@ function chosen(
   { path = '/', random = () => 0 }: { path?: string; random?: () => number } = {},
 ): string {
   const route = routeOf({ upstream });
-  return chooseUpstream({ route, token, identity: [] } as unknown as AuthorizedRequest, path, random);
+  return chooseUpstream({ route, token, identity: [] } as unknown as AdmittedRequest, path, random);
 }
 
 const STABLE = { name: 'stable' };

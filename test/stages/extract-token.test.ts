@@ -2,6 +2,7 @@
 import t from 'tap';
 import type { Route } from '../../src/policy.ts';
 import { extractToken } from '../../src/stages/extract-token.ts';
+import type { OpenRoute } from '../../src/stages/limit-address.ts';
 import { headOf, outcome, type HeadInput } from '../support/heads.ts';
 import { routeOf } from '../support/routes.ts';
 
@@ -12,7 +13,9 @@ const ANONYMOUS = 'anonymous';
 
 /** The token, ANONYMOUS or a refusal. */
 function extracted(input: HeadInput, changes: Partial<Route> = {}, maxBytes = 100): string {
-  return outcome(() => extractToken(headOf(input), routeOf(changes), maxBytes).token ?? ANONYMOUS);
+  return outcome(
+    () => extractToken(headOf(input), routeOf(changes) as OpenRoute, maxBytes).token ?? ANONYMOUS,
+  );
 }
 
 const credentials: [name: string, authorization: string[], expected: string][] = [

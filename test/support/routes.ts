@@ -38,6 +38,7 @@ const ROUTE: Route = {
   forwardAuthorization: false,
   streamsExpired: 'close',
   upgrades: new Set(),
+  limits: { address: [], caller: [] },
 };
 
 /** A route that asks for a token and nothing else, with changes. */
