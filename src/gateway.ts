@@ -41,7 +41,7 @@ import {
   type UnrevokedToken,
 } from './stages/check-revocation.ts';
 import { chooseUpstream } from './stages/choose-upstream.ts';
-import { extractToken } from './stages/extract-token.ts';
+import { extractToken, type PresentedToken } from './stages/extract-token.ts';
 import { limitAddress, type OpenRoute } from './stages/limit-address.ts';
 import { limitCaller, type AdmittedRequest } from './stages/limit-caller.ts';
 import { matchRoute, RouteTable } from './stages/match-route.ts';
@@ -55,6 +55,7 @@ import { signAssertion, type AssertedRequest, type AssertionSigner } from './sta
 import { verifyToken } from './stages/verify-token.ts';
 import type { Exchange } from './telemetry/exchange.ts';
 import type { Observer } from './telemetry/observer.ts';
+import type { FailureLimit } from './token/failure-limit.ts';
 import type { Limiters } from './token/placed-limits.ts';
 import type { TokenCaller, TokenVerifier } from './token/token-verifier.ts';
 
@@ -75,6 +76,8 @@ export interface GatewayParts {
   readonly revocations: Revocations;
   /** What counts by each limit of the policy. One that is not there counts nothing. */
   readonly limiters: Limiters;
+  /** Undefined: an address may send as many refused credentials as it likes. */
+  readonly failures?: FailureLimit | undefined;
   readonly signer: AssertionSigner | undefined;
   readonly observer: Observer;
   readonly clock: Clock;
@@ -218,7 +221,7 @@ export class Gateway {
     request: RequestContext,
     exchange: Exchange,
   ): MaybePromise<AuthorizedRequest | GatewayError> {
-    const { policy, verifiers, proofs, revocations, observer, clock } = this.#parts;
+    const { policy, verifiers, proofs, revocations, failures, observer, clock } = this.#parts;
     const nowMs = clock.nowMs();
     let unrevoked: UnrevokedToken | undefined;
 
@@ -227,6 +230,8 @@ export class Gateway {
       const presented = extractToken(head, route, policy.tokenBytes, request.connection.credentials);
 
       exchange.enter('verify_token');
+      const barred = failures && this.#barred(failures, presented, route, request.clientIp, exchange);
+      if (barred) return barred;
       return whenReady(verifyToken(verifiers, presented, route, request, nowMs), (verified) => {
         if (verified instanceof GatewayError) return verified;
         observer.verified(exchange, verified);
@@ -245,7 +250,8 @@ export class Gateway {
       observer.authorized(exchange, unrevoked);
       return authorized;
     };
-    if (!route.reportOnly) return line();
+    const counted = failures ? () => failures.counting(request.clientIp, line) : line;
+    if (!route.reportOnly) return counted();
 
     // What these steps refuse passes, and is reported: with its identity where the token is known to be valid.
     const report = (error: unknown): AuthorizedRequest => {
@@ -253,9 +259,25 @@ export class Gateway {
       observer.reported(exchange, error);
       return passReported(route, unrevoked);
     };
-    return whenReady(orElse(line, report), (passed) =>
+    return whenReady(orElse(counted, report), (passed) =>
       passed instanceof GatewayError ? report(passed) : passed,
     );
+  }
+
+  /** The refusal of an address that has sent too many bad credentials, and now sends some that no cache knows as good. */
+  #barred(
+    failures: FailureLimit,
+    { digest }: PresentedToken,
+    route: Route,
+    address: string,
+    exchange: Exchange,
+  ): GatewayError | undefined {
+    const { verifiers, observer } = this.#parts;
+    const refusal = digest === undefined ? undefined : failures.refusalOf(address);
+    if (!refusal || digest === undefined || verifiers.get(route.issuerSet)?.knows(digest)) return undefined;
+    if (!failures.reportOnly) return refusal;
+    observer.overLimit(exchange, failures.name);
+    return undefined;
   }
 
   #matchRoute(head: RequestHead, request: RequestContext, exchange: Exchange): Route {

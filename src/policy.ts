@@ -157,4 +157,6 @@ export interface Policy {
   readonly maxViewAgeMs: number;
   /** Each once, however many routes have it. */
   readonly limits: readonly RateLimit[];
+  /** Of refused credentials; undefined: there is none. */
+  readonly failureLimit: PlacedLimit | undefined;
 }

@@ -15,7 +15,7 @@ import { parseIdentityText } from '../identity/identity-value.ts';
 import type { Policy, Route, RouteMatch, ScopeRule } from '../policy.ts';
 import { compileClaimRules } from '../token/claim-rules.ts';
 import type { StepUpRule } from '../token/login.ts';
-import { CompiledLimits } from './compile-limits.ts';
+import { CompiledLimits, compileFailureLimit } from './compile-limits.ts';
 import { compileUpstream } from './compile-upstream.ts';
 
 export function compilePolicy(configuration: Configuration): Policy {
@@ -55,6 +55,7 @@ export function compilePolicy(configuration: Configuration): Policy {
     inFlight: limits.in_flight,
     maxViewAgeMs: configuration.revocation.max_view_age,
     limits: rateLimits.all,
+    failureLimit: limits.failed_authentications && compileFailureLimit(limits.failed_authentications),
   };
 }
 

@@ -3,6 +3,7 @@ import type { CertificateWatch } from './certificate-watch.ts';
 import { exposeConfiguration, exposeConnections } from './connection-metrics.ts';
 import type { Generation, Lasting } from './generation.ts';
 import { exposeGauges } from './instrumentation.ts';
+import { exposeLimits } from './limit-reports.ts';
 import type { Listener } from '../server/listener.ts';
 
 export interface ExposedParts {
@@ -14,7 +15,7 @@ export interface ExposedParts {
 }
 
 export function exposeAll({ lasting, generation, listeners, certificates }: ExposedParts): void {
-  const { metrics, view, inFlight, log, clock, keyReports, place } = lasting;
+  const { metrics, view, inFlight, log, clock, keyReports, place, limiters } = lasting;
   metrics.exposeProcess();
   exposeGauges(metrics, {
     caches: () => generation().caches,
@@ -30,6 +31,7 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     certificateEnds: (set) => certificates.ends(set),
     droppedLogLines: () => log.dropped?.() ?? 0,
   });
+  exposeLimits(metrics, limiters);
   exposeConnections(metrics, {
     listeners,
     connectionLimit: () => generation().loaded.configuration.limits.connections,

@@ -26,6 +26,7 @@ import { InFlightLimiter, type InFlight } from '../handlers/in-flight-limiter.ts
 import { Issuers, type IssuerParts } from './issuers.ts';
 import type { KeyReports } from './key-reports.ts';
 import type { KeyRefresh } from '../admin/key-refresh.ts';
+import { showLimits } from './limit-reports.ts';
 import type { OpenLimiters } from './limiters.ts';
 import type { ListenerConfiguration } from './listener-options.ts';
 import type { Place } from './place.ts';
@@ -119,6 +120,7 @@ export class Generation {
     this.lasting = lasting;
     this.policy = compilePolicy(configuration);
     showProofResults(this.policy, metrics);
+    showLimits(this.policy, metrics);
     this.caches = new TokenCaches(configuration.caches, previous?.caches.lookups);
     this.issuers = new Issuers(loaded, this.#issuerParts(previous));
     this.signer = assertionSigner(loaded, clock);
@@ -129,13 +131,14 @@ export class Generation {
       clock,
       count: (result) => void metrics.proofs.child(result).value++,
     });
-    this.limiters = lasting.limiters.of(this.policy.limits, configuration.limits.rate_limit_keys);
+    this.limiters = lasting.limiters.of(this.policy, configuration.limits.rate_limit_keys);
     this.#gateway = new Gateway({
       policy: this.policy,
       verifiers: this.issuers.verifiersOf(this.policy),
       proofs: this.#proofs,
       revocations: view,
       limiters: this.limiters,
+      failures: lasting.limiters.failuresOf(this.policy, clock),
       signer: this.signer,
       observer: this.#observer,
       clock,
@@ -261,7 +264,7 @@ export class Generation {
   takeOver(before: Generation): void {
     const { seen, streams, limiters } = this.lasting;
     seen.use(this.sessionsPolicy);
-    limiters.use(this.policy.limits, this.loaded.configuration.limits.rate_limit_keys);
+    limiters.use(this.policy, this.loaded.configuration.limits.rate_limit_keys);
     if (before.signer) this.signer?.succeed(before.signer);
     if (before.#proofs) this.#proofs?.succeed(before.#proofs);
     const { claims } = this.loaded.configuration.revocation;

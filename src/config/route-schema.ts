@@ -142,7 +142,7 @@ export const route = z.strictObject({
         .array(headerName)
         .prefault([])
         .describe(
-          'Response headers that scripts may read besides WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id and those that the upstream itself exposes.',
+          'Response headers that scripts may read besides WWW-Authenticate, DPoP-Nonce, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id and those that the upstream itself exposes.',
         ),
       credentials: z
         .boolean()

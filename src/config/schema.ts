@@ -8,7 +8,7 @@ import { dpop } from './dpop-schema.ts';
 import { identity } from './identity-schema.ts';
 import { issuer } from './issuer-schema.ts';
 import { admin, listener } from './listener-schema.ts';
-import { rateLimits } from './rate-limit-schema.ts';
+import { failedAuthentications, rateLimits } from './rate-limit-schema.ts';
 import { revocation } from './revocation-schema.ts';
 import { route } from './route-schema.ts';
 import {
@@ -60,7 +60,12 @@ const limits = z
     rate_limit_keys: positiveCount
       .prefault(100_000)
       .describe(
-        'Largest number of callers that rate_limits count at a time, in all, some 200 bytes each. A caller is forgotten once it may send its whole burst again; while there is no room, all further callers of a limit share one bucket. Raise it if sallyport_rate_limit_overflow_requests_total rises without an attack.',
+        'Largest number of callers that all rate_limits together count at a time, some 200 bytes each, and as many addresses besides. A caller is forgotten once it may send its whole burst again; while there is no room, all further callers of a limit share one bucket. Raise it if sallyport_rate_limit_overflow_requests_total rises without an attack.',
+      ),
+    failed_authentications: failedAuthentications
+      .optional()
+      .describe(
+        'How many refused credentials an address (of IPv6, a /64) may send: beyond it, its requests get 429 before their token is verified and before any server is asked. Tokens that a cache knows as good still pass. Absent: no limit. Do not set it where many clients share an address: one of them can lock out the others.',
       ),
   })
   .describe('Upper limits of requests and connections.');
@@ -177,7 +182,7 @@ export const configurationSchema = z.strictObject({
     .union([positiveCount, z.literal('auto')], 'must be a number from 1, or auto')
     .prefault(1)
     .describe(
-      'Number of processes that serve requests. auto: one for each core that this process may use. Set it where one core is too little. All share the listeners and the admin listener, one configuration and one revocation list. Divided among them: limits.in_flight, limits.connections and upstreams.*.connections. Each has its own: caches, circuit breakers, health checks, ejection, introspection.per_client, log.refusals and sessions.entries. Changing it needs a restart.',
+      'Number of processes that serve requests. auto: one for each core that this process may use. Set it where one core is too little. All share the listeners and the admin listener, one configuration and one revocation list. Divided among them: limits.in_flight, limits.connections and upstreams.*.connections. Each has its own: caches, circuit breakers, health checks, ejection, introspection.per_client, limits.failed_authentications, log.refusals and sessions.entries. Changing it needs a restart.',
     ),
   trusted_proxies: z
     .array(text)

@@ -13,6 +13,7 @@ import { issuerWarnings } from './issuer-warnings.ts';
 import { offeredOverTls } from './listener-protocols.ts';
 import type { LoadedConfiguration } from './load.ts';
 import { possessionWarnings } from './possession-warnings.ts';
+import { rateLimitWarnings } from './rate-limit-warnings.ts';
 import { issuersForResources, resourceWarnings } from './resource-warnings.ts';
 import { routeUpstreamWarnings } from './route-upstream-warnings.ts';
 import type { Configuration } from './schema.ts';
@@ -34,6 +35,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...templateWarnings(loaded.configuration),
     ...possessionWarnings(loaded.configuration),
     ...resourceWarnings(loaded.configuration),
+    ...rateLimitWarnings(loaded.configuration),
     ...unusedIntrospection(loaded.configuration),
     ...FILE_RULES.flatMap((rule) => rule(loaded)),
   ];

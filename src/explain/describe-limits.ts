@@ -31,9 +31,9 @@ export class DryLimits {
 
   /** @param running undefined: no gateway is asked, and nothing is known of what is left */
   constructor(running: Limiters | undefined) {
-    this.limiters = new Map(
-      [...(running ?? [])].map(([name, limiter]) => [name, this.#looking(name, limiter)]),
-    );
+    const looking = (limiters: Limiters['callers'] = new Map()): Limiters['callers'] =>
+      new Map([...limiters].map(([name, limiter]) => [name, this.#looking(name, limiter)]));
+    this.limiters = { callers: looking(running?.callers), addresses: looking(running?.addresses) };
   }
 
   /** The limits of the route, in the order in which they count. */

@@ -38,7 +38,14 @@ export interface CorsSettings {
 }
 
 /** What scripts may read of a response besides the usual: why it was a refusal, and what to quote to support. */
-const EXPOSED = ['WWW-Authenticate', 'DPoP-Nonce', 'Retry-After', 'X-Request-Id'];
+const EXPOSED = [
+  'WWW-Authenticate',
+  'DPoP-Nonce',
+  'Retry-After',
+  'RateLimit',
+  'RateLimit-Policy',
+  'X-Request-Id',
+];
 
 export function corsPolicy({
   origins,

@@ -30,6 +30,8 @@ const GAUGES: Readonly<Record<string, AcrossWorkers>> = {
   sallyport_revocation_view_age_seconds: 'max',
   sallyport_revocation_max_view_age_seconds: 'max',
   sallyport_revocation_store_connected: 'min',
+  sallyport_rate_limit_keys: 'sum',
+  sallyport_rate_limit_keys_limit: 'sum',
   sallyport_workers: 'max',
   sallyport_worker_up: 'max',
   process_start_time_seconds: 'min',

@@ -64,6 +64,10 @@ export class FreshTokenVerifier implements TokenVerifier {
     );
   }
 
+  knows(digest: string): boolean {
+    return this.#local.knows(digest);
+  }
+
   async #ask(text: string, token: AuthenticToken, caller: TokenCaller): Promise<Verification> {
     const { issuerName, expiresAt, clockSkewSeconds } = token;
     const source = this.#sources.get(issuerName);

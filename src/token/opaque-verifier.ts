@@ -108,6 +108,11 @@ export class OpaqueVerifier {
     return acceptsJwt && (ours === undefined || ours === issuer);
   }
 
+  /** @param presented SHA-256 of the token as it came */
+  knows(presented: string): boolean {
+    return this.#caches.vouched(`${this.policy.issuerName} ${presented}`, this.#clock) !== undefined;
+  }
+
   /**
    * @param presented SHA-256 of the token as it came: the cache key
    * @param jwt what the token is, where it is a JWT; nothing in it is verified
@@ -122,16 +127,16 @@ export class OpaqueVerifier {
     caller: TokenCaller,
     audience?: RequiredAudience,
   ): Verification | Promise<Verification> {
-    const { introspection, inactive, lookups } = this.#caches;
+    const { inactive, lookups } = this.#caches;
     // The authorization server is part of the key: what one says of a token is nothing to another (rule I5).
     const cacheKey = `${this.policy.issuerName} ${presented}`;
     const nowMs = this.#clock.monotonicMs();
-    const known = introspection.get(cacheKey);
-    if (known !== undefined && nowMs < known.usableUntilMs && !this.#hasExpired(known.verification)) {
+    const known = this.#caches.vouched(cacheKey, this.#clock);
+    if (known !== undefined) {
       lookups.introspection.hit++;
       // On every use: it may have been kept for a route that asks for another audience.
-      if (!this.#isFor(known.verification.token, audience)) throw this.#wrongAudience();
-      return known.verification;
+      if (!this.#isFor(known.token, audience)) throw this.#wrongAudience();
+      return known;
     }
     for (const key of [cacheKey, audienceKey(cacheKey, audience)]) {
       const refused = inactive.get(key);
@@ -187,13 +192,6 @@ export class OpaqueVerifier {
 
   #wrongAudience(): GatewayError {
     return invalidToken('wrong_audience', this.policy.issuerName);
-  }
-
-  /**
-   * By the wall clock, without any skew: from then on only the authorization server can say whether it still counts.
-   */
-  #hasExpired({ token }: Verification): boolean {
-    return token.expiresAt !== undefined && this.#clock.nowMs() >= token.expiresAt * 1000;
   }
 
   /** What no authorization server needs to be asked about (rules J0, J18). */

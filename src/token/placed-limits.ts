@@ -17,8 +17,15 @@ export interface PlacedLimit {
   readonly refusals: LimitRefusals;
 }
 
-/** By the name of the limit; empty where nothing is counted, as in a dry run. */
-export type Limiters = ReadonlyMap<string, Limiter>;
+/**
+ * What counts, by the name of the limit; a limit without counts nothing, as in a dry run. Addresses have tables of their own: a client
+ * without a token must not fill those of callers.
+ */
+export interface Limiters {
+  readonly callers: ReadonlyMap<string, Limiter>;
+  /** For limits by address, and for callers without a token. */
+  readonly addresses: ReadonlyMap<string, Limiter>;
+}
 
 /** What counts one request. */
 export interface Counted {
@@ -47,7 +54,8 @@ function takeFrom(
   from: number,
   exceeded: readonly PlacedLimit[],
 ): MaybePromise<GatewayError | undefined> {
-  const { limits, limiters, token, address, nowMs, onReported } = counted;
+  const { limits, token, address, nowMs, onReported } = counted;
+  const limiters = token ? counted.limiters.callers : counted.limiters.addresses;
   let uncounted = exceeded;
   for (let at = from; at < limits.length; at++) {
     const placed = limits[at];

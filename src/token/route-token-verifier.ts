@@ -74,6 +74,13 @@ export class RouteTokenVerifier implements TokenVerifier {
       : this.#verifyUnknown(token, digest, caller);
   }
 
+  knows(digest: string): boolean {
+    return (
+      this.#caches.tokens.get(this.#policyId + digest)?.key.retired === false ||
+      this.#opaqueVerifiers.some((verifier) => verifier.knows(digest))
+    );
+  }
+
   /** What was found out about it before. */
   #known(digest: string): Judgement | undefined {
     const { tokens, negatives, lookups } = this.#caches;

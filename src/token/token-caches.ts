@@ -3,6 +3,7 @@
  * starts with empty caches. Lives are checked on use, on the monotonic clock, never by the cache itself.
  */
 import { LRUCache } from 'lru-cache';
+import type { Clock } from '../clock.ts';
 import type { GatewayError } from '../errors.ts';
 import { FirstSight } from './first-sight.ts';
 import type { KeySet } from './key-set.ts';
@@ -99,6 +100,18 @@ export class TokenCaches {
     const { size, max } = this.negatives;
     if (size < max || size < WORTH_KEEPING || this.#seenBad.again(digest))
       this.negatives.set(cacheKey, entry);
+  }
+
+  /**
+   * What an authorization server has said of a token, as long as that counts: until its exp by the wall clock, without any
+   * skew. From then on only the server can say whether it still counts.
+   */
+  vouched(cacheKey: string, clock: Clock): Verification | undefined {
+    const known = this.introspection.get(cacheKey);
+    if (known === undefined || clock.monotonicMs() >= known.usableUntilMs) return undefined;
+    const { expiresAt } = known.verification.token;
+    const hasExpired = expiresAt !== undefined && clock.nowMs() >= expiresAt * 1000;
+    return hasExpired ? undefined : known.verification;
   }
 
   entries(cache: CacheName): number {

@@ -79,6 +79,8 @@ export interface TokenVerifier {
    * @param digest SHA-256 of the token, base64url, where it is known already
    */
   judge(token: string, caller: TokenCaller, digest?: string): MaybePromise<Judgement>;
+  /** Does a cache know this token as good? Then it is judged without cryptography, and as a rule without a call. */
+  knows(digest: string): boolean;
 }
 
 /** A verified token, or why it is refused. */
