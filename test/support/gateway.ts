@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { Instance } from '../../src/assembly/instance.ts';
+import type { Place } from '../../src/assembly/place.ts';
 import { systemClock, type Clock } from '../../src/clock.ts';
 import { offerExplanations } from '../../src/explain/explain-running.ts';
 import { parseConfiguration, type LoadedConfiguration } from '../../src/config/load.ts';
-import { createLog } from '../../src/telemetry/logger.ts';
+import { createLog, type Log } from '../../src/telemetry/logger.ts';
 import { passingTracing, type Tracing } from '../../src/telemetry/trace-context.ts';
 import type { ManualClock } from './manual-clock.ts';
 import { AUDIENCE, ISSUER, type SigningKey } from './tokens.ts';
@@ -34,6 +35,8 @@ export interface GatewayOptions {
   /** Return before the gateway is ready. */
   readonly notReady?: boolean;
   readonly tracing?: Tracing;
+  /** Default: alone in its process. */
+  readonly place?: (loaded: LoadedConfiguration, clock: Clock) => Place;
 }
 
 /** A JWT, or the admin token. */
@@ -65,26 +68,19 @@ const SMALL_CACHES = {
 export async function startGateway(
   t: Test,
   configuration: Record<string, unknown>,
-  { clock = systemClock, folder = tmpdir(), notReady = false, tracing = passingTracing }: GatewayOptions = {},
+  {
+    clock = systemClock,
+    folder = tmpdir(),
+    notReady = false,
+    tracing = passingTracing,
+    place,
+  }: GatewayOptions = {},
 ): Promise<TestGateway> {
   const text = JSON.stringify(withTestPorts({ realm: 'test', caches: SMALL_CACHES, ...configuration }));
   const file = `${folder}/test.json`;
   const loaded = { configuration: parseConfiguration(text, file, folder, {}), folder, file };
   const log: Record<string, unknown>[] = [];
-  const instance = new Instance(
-    loaded,
-    createLog({
-      write(line, kind) {
-        const parsed = JSON.parse(line) as Record<string, unknown>;
-        log.push(parsed);
-        // For the whole test run.
-        if ((parsed['msg'] === 'audit') !== (kind === 'audit'))
-          throw new Error('an audit line may be dropped');
-      },
-    }),
-    clock,
-    tracing,
-  );
+  const instance = new Instance(loaded, logInto(log), clock, tracing, place?.(loaded, clock));
   offerExplanations(instance);
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => (stopped ??= instance.stop());
@@ -109,6 +105,17 @@ export async function startGateway(
     metric: (series) => readMetric(adminUrl, series),
     admin: (method, path, body, headers) => callAdmin(adminUrl, method, path, body, headers),
   };
+}
+
+function logInto(log: Record<string, unknown>[]): Log {
+  return createLog({
+    write(line, kind) {
+      const parsed = JSON.parse(line) as Record<string, unknown>;
+      log.push(parsed);
+      // For the whole test run.
+      if ((parsed['msg'] === 'audit') !== (kind === 'audit')) throw new Error('an audit line may be dropped');
+    },
+  });
 }
 
 async function readMetric(adminUrl: string, series: string): Promise<number> {
