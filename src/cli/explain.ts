@@ -4,8 +4,8 @@ import { explain as dryRun } from '../explain/explain.ts';
 import { onTheWire, requestPlace } from '../explain/request-place.ts';
 import type { Explanation } from '../explain/explanation.ts';
 import { hasField } from '../http/field-list.ts';
+import { ADMIN_OPTIONS, ADMIN_USAGE } from './admin-client.ts';
 import {
-  CONFIG_OPTION,
   CommandFailed,
   configurationOf,
   flag,
@@ -21,6 +21,7 @@ import {
   type Arguments,
   type Command,
 } from './command.ts';
+import { withRunningLimits } from './running-limits.ts';
 
 const EXIT_CODES: Readonly<Record<Explanation['decision'], number>> = {
   allow: 0,
@@ -46,12 +47,14 @@ export const explain: Command = {
   -H, --header 'K: V' a header of the request; may be repeated. The token never stands on the command line
       --now TIME      another time than now, for the proof too: 2026-01-31T12:00:00Z, or seconds since 1970
       --peer ADDRESS  where the request comes from (default: 127.0.0.1)
-      --online        also fetches keys, asks about opaque tokens, and reads the revocation list
-      --json          prints { decision, reason, status, code, route, issuer, stages, nearest_routes, answer, upstream }
+      --online        also fetches keys, asks about opaque tokens, reads the revocation list, and asks the gateway that runs
+                      what is left of the limits (by its admin API, which needs an admin token)
+      --json          prints { decision, reason, status, code, route, issuer, stages, limits, nearest_routes, answer, upstream }
+${ADMIN_USAGE.split('\n').slice(0, -1).join('\n')}
 
 Exit code: 0 it passes, 3 it is refused, 1 it cannot be told without --online.`,
   options: {
-    ...CONFIG_OPTION,
+    ...ADMIN_OPTIONS,
     ...JSON_OPTION,
     'token-file': { type: 'string' },
     'dpop-file': { type: 'string' },
@@ -65,10 +68,11 @@ Exit code: 0 it passes, 3 it is refused, 1 it cannot be told without --online.`,
   async run(args) {
     const loaded = configurationOf(args);
     const now = text(args, 'now');
-    const explanation = await dryRun(loaded, imaginedRequest(args), {
-      online: flag(args, 'online'),
-      nowMs: now === undefined ? undefined : timeOf(now) * 1000,
-    });
+    const request = imaginedRequest(args);
+    const online = flag(args, 'online');
+    const nowMs = now === undefined ? undefined : timeOf(now) * 1000;
+    const imagined = await dryRun(loaded, request, { online, nowMs });
+    const explanation = online ? await withRunningLimits(imagined, request, args) : imagined;
     if (flag(args, 'json')) printJson(explanation);
     else print(story(explanation));
     return EXIT_CODES[explanation.decision];

@@ -24,6 +24,8 @@ export interface AskedRequest {
   readonly token: string | undefined;
   /** Its DPoP proof. */
   readonly dpop: string | undefined;
+  /** Where it comes from; undefined: this host. */
+  readonly peer: string | undefined;
 }
 
 /** From here on the admin API of this gateway explains requests. */
@@ -34,7 +36,7 @@ export function offerExplanations(instance: Instance): void {
 /** Undefined where the URL is none of a request. */
 async function explainRunning(
   instance: Instance,
-  { method, url, token, dpop }: AskedRequest,
+  { method, url, token, dpop, peer = '127.0.0.1' }: AskedRequest,
 ): Promise<Explanation | undefined> {
   const place = requestPlace(url);
   if (place === undefined) return undefined;
@@ -71,5 +73,5 @@ async function explainRunning(
     proofs,
   });
   const headers = ['Host', onTheWire(authority)];
-  return run.explain({ method, scheme, target, headers, token, dpop, peer: '127.0.0.1' });
+  return run.explain({ method, scheme, target, headers, token, dpop, peer });
 }
