@@ -27,12 +27,13 @@ const rate = z
     abort: true,
   });
 
-const burst = positiveCount.max(1_000_000_000, 'must be 1000000000 or less');
+const burst = positiveCount.max(1_000_000_000, { error: 'must be 1000000000 or less', abort: true });
 
 /** How long an empty bucket needs to be full again is how long it must be remembered. */
 const fillsInTime = {
   when: ({ rate, burst }: RateSetting): boolean =>
-    ((burst ?? rate.count) * rate.windowMs) / rate.count <= MAX_FILL_MS,
+    // A rate that is none has an error of its own.
+    !(((burst ?? rate.count) * rate.windowMs) / rate.count > MAX_FILL_MS),
   error: 'must be what the rate gives in 31 days, or less; lower it, or the time of the rate',
 };
 
