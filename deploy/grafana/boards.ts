@@ -489,6 +489,36 @@ const AUTHENTICATION: Board = {
         queries: { '{{stage}}': quantile(0.99, 'sallyport_auth_duration_seconds', 'stage') },
       },
     ],
+    Limits: [
+      {
+        title: 'Requests beyond a limit',
+        asks: 'How many requests does each limit of each route refuse (enforced), or would refuse (reported)? failed_authentications: by limits.failed_authentications.',
+        unit: 'reqps',
+        span: 12,
+        queries: {
+          '{{route}} {{limit}} {{mode}}': sum(
+            'route, limit, mode',
+            rate('sallyport_rate_limited_requests_total'),
+          ),
+        },
+      },
+      {
+        title: 'Callers counted together',
+        asks: 'How many requests were counted in one bucket with others, since limits.rate_limit_keys is reached? 0 is right.',
+        unit: 'reqps',
+        span: 6,
+        queries: { '{{limit}}': sum('limit', rate('sallyport_rate_limit_overflow_requests_total')) },
+      },
+      {
+        title: 'Callers that are counted',
+        asks: 'Which part of limits.rate_limit_keys is used, on the gateway that is fullest?',
+        unit: 'percentunit',
+        span: 6,
+        queries: {
+          '{{of}}': `max by (of) (${gauge('sallyport_rate_limit_keys')} / ${gauge('sallyport_rate_limit_keys_limit')})`,
+        },
+      },
+    ],
   },
 };
 

@@ -11,6 +11,7 @@ const unchecked = routesOf(
   'job',
   'issuer',
 );
+const LIMITED = 'sallyport_rate_limited_requests_total{mode="enforced"}';
 const PROOFS = 'sallyport_dpop_proofs_total';
 const UNKNOWN_PROOFS = 'result=~"unknown|passed_unknown"';
 /** Proofs that are right in all else, so that the store was asked: a client cannot thin out the others with bad ones. */
@@ -103,6 +104,26 @@ and sum by (job, instance) (increase(${PROOFS}{${UNKNOWN_PROOFS}}[5m])) > 5`,
     summary:
       'DPoP proofs were sent again after they were used, {{ $value | humanize }} times in 10 minutes, and refused',
     panel: ['authentication', 'DPoP proofs by result'],
+  },
+  {
+    name: 'SallyportManyRateLimited',
+    severity: 'ticket',
+    // One caller who goes too far is what a limit is for: a tenth of a route's requests is more than that, or a limit that is too low.
+    expr: `sum by (job, route, limit) (rate(${LIMITED}[10m]))
+/ on (job, route) group_left () sum by (job, route) (rate(sallyport_http_requests_total[10m])) > 0.1
+and sum by (job, route, limit) (increase(${LIMITED}[10m])) > 100`,
+    for: '10m',
+    summary:
+      'the limit {{ $labels.limit }} refuses {{ $value | humanizePercentage }} of the requests to {{ $labels.route }}',
+    panel: ['authentication', 'Requests beyond a limit'],
+  },
+  {
+    name: 'SallyportRateLimitKeysFull',
+    severity: 'ticket',
+    expr: 'sum by (job, instance, limit) (increase(sallyport_rate_limit_overflow_requests_total[10m])) > 10',
+    summary:
+      '{{ $labels.instance }} has no room to count all callers of the limit {{ $labels.limit }}: new ones share one bucket',
+    panel: ['authentication', 'Callers counted together'],
   },
 ];
 
