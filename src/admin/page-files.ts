@@ -24,6 +24,7 @@ const FILES = [
     'gateways',
     'health',
     'history',
+    'limited',
     'main',
     'metrics',
     'reasons',

@@ -112,6 +112,7 @@ const revoke: Handler<ApiRequest> = ({ revocations }, { body, caller }) =>
   revocations.revokeForm(body, caller);
 const history: Handler<ApiRequest> = ({ seen }) => seen.history();
 const refusals: Handler<ApiRequest> = ({ seen }, { query }) => seen.refusals(query);
+const limited: Handler<ApiRequest> = ({ seen }, { query }) => seen.limited(query);
 const sessions: Handler<ApiRequest> = ({ seen }, { body }) => seen.sessions(body);
 const gateways: Handler<ApiRequest> = ({ fleet }) => fleet.gateways();
 const explain: Handler<ApiRequest> = (parts, { body }) => explainResponse(parts.explain, body);
@@ -128,6 +129,7 @@ const ROUTES: readonly Route[] = [
   ['GET', '/v1/gateways', 'read', undefined, gateways],
   ['GET', '/v1/history', 'read', undefined, history],
   ['GET', '/v1/refusals', 'read', undefined, refusals],
+  ['GET', '/v1/limited', 'read', undefined, limited],
   ['POST', '/v1/sessions/search', 'read', JSON_BODY, sessions],
   ['GET', '/v1/revocations', 'read', undefined, list],
   ['GET', '/v1/revocations.csv', 'read', undefined, csv],

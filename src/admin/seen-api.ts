@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { Refusal, RefusalQuery } from '../telemetry/refusal-ring.ts';
 import { RING_ENTRIES } from '../telemetry/refusal-ring.ts';
+import type { LimitedCaller } from '../telemetry/limited-callers.ts';
 import type { SessionQuery, SessionReport } from '../telemetry/recent-sessions.ts';
 import type { HistoryReport } from '../telemetry/traffic-history.ts';
 import type { Asked, Fleet } from './fleet.ts';
@@ -28,6 +29,8 @@ export interface LocalSeen {
   localRefusals(query: RefusalQuery): Promise<Found<Refusal>>;
   /** The latest first; undefined where the configuration says `sessions: off`. */
   localSessions(query: SessionQuery): Promise<Found<SessionReport> | undefined>;
+  /** Those with the most requests first. */
+  localLimited(limit: number): Promise<Found<LimitedCaller>>;
 }
 
 export interface SeenApiParts {
@@ -108,6 +111,16 @@ export class SeenApi {
     };
   }
 
+  /** GET /v1/limited */
+  async limited(parameters: URLSearchParams): Promise<AdminResponse> {
+    const limit = Number(parameters.get('limit') ?? DEFAULT_LIMIT);
+    if (!Number.isInteger(limit) || limit < 1 || limit > RING_ENTRIES)
+      return badRequest(`limit must be 1 to ${RING_ENTRIES}`);
+    const { fleet, seen } = this.#parts;
+    const { found, silent } = await seen.localLimited(limit);
+    return { status: 200, body: { gateway: fleet.label, silent, callers: found.map(limitedJson) } };
+  }
+
   /** POST /v1/sessions/search */
   async sessions(body: Buffer): Promise<AdminResponse> {
     const parsed = parseBody(searchSchema, body);
@@ -166,6 +179,17 @@ function askedJson<T>(
     asked: [self, ...others],
     silent: [...silent, ...parts.flatMap((part) => part.silent.map((which) => `${part.label} ${which}`))],
     complete: isComplete,
+  };
+}
+
+function limitedJson({ clientId, subjectHash, clientIp, lastMs, issuer, ...caller }: LimitedCaller): object {
+  return {
+    ...caller,
+    issuer: issuer ?? null,
+    client_id: clientId ?? null,
+    sub_hash: subjectHash ?? null,
+    client_ip: clientIp ?? null,
+    last_seen: lastMs / 1_000,
   };
 }
 

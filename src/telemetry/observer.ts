@@ -117,6 +117,7 @@ export class Observer {
   overLimit(exchange: Exchange, limit: string): void {
     exchange.overLimits = [...exchange.overLimits, limit];
     this.#metrics.rateLimited.child(exchange.routeName, limit, 'reported').value++;
+    this.#seen?.overLimit(exchange, limit, 'reported');
   }
 
   /** Identity headers that the client sent: spoofing, or a misunderstanding. */
@@ -209,6 +210,7 @@ export class Observer {
 
   #limited(exchange: Exchange, limit: string): void {
     exchange.limit = limit;
+    this.#seen?.overLimit(exchange, limit, 'enforced');
     held(this.#metricsOf(exchange).limited, limit, () =>
       this.#metrics.rateLimited.child(exchange.routeName, limit, 'enforced'),
     ).value++;

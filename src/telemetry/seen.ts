@@ -4,6 +4,7 @@ import type { GatewayError } from '../errors.ts';
 import { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { Exchange } from './exchange.ts';
+import { LimitedCallers } from './limited-callers.ts';
 import { logHash } from './log-hash.ts';
 import type { Metrics } from './metrics.ts';
 import { RecentSessions, type SessionsPolicy } from './recent-sessions.ts';
@@ -14,6 +15,7 @@ export class Seen {
   readonly history: TrafficHistory;
   readonly refusals = new RefusalRing();
   readonly sessions: RecentSessions;
+  readonly limited: LimitedCallers;
   readonly #clock: Clock;
   #key = '';
   #subjectHashes = this.#hashesOfSubjects();
@@ -22,6 +24,7 @@ export class Seen {
     this.#clock = clock;
     this.history = new TrafficHistory(metrics, clock);
     this.sessions = new RecentSessions(clock);
+    this.limited = new LimitedCallers(clock);
   }
 
   /** Requests are served from now on. */
@@ -47,6 +50,14 @@ export class Seen {
     const { token } = exchange;
     const subjectHash = token && this.#subjectHashes.of(token);
     this.refusals.add(exchange, error, subjectHash, this.#clock.nowMs());
+  }
+
+  /** A request has met a limit: it was refused (enforced), or would have been. */
+  overLimit({ token, clientIp, routeName }: Exchange, limit: string, mode: 'enforced' | 'reported'): void {
+    const identity = token
+      ? { issuer: token.issuerName, clientId: token.clientId, subjectHash: this.#subjectHashes.of(token) }
+      : { issuer: undefined, clientId: undefined, subjectHash: undefined };
+    this.limited.add({ limit, mode, ...identity, clientIp: token ? undefined : clientIp }, routeName);
   }
 
   /**

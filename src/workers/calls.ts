@@ -3,6 +3,7 @@ import type { Found } from '../admin/seen-api.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { RevocationMark } from '../revocation/mark.ts';
 import type { Inventory, RevocationRequest, Revoked } from '../revocation/revocation-store.ts';
+import type { LimitedCaller } from '../telemetry/limited-callers.ts';
 import type { MetricsSnapshot } from '../telemetry/metric-snapshots.ts';
 import type { SessionQuery, SessionReport } from '../telemetry/recent-sessions.ts';
 import type { Refusal, RefusalQuery } from '../telemetry/refusal-ring.ts';
@@ -86,6 +87,7 @@ export interface WorkerCalls {
   readonly report: Call<undefined, WorkerReport>;
   readonly history: Call<undefined, readonly HistoryReport[]>;
   readonly refusals: Call<RefusalQuery, Found<Refusal>>;
+  readonly limited: Call<number, Found<LimitedCaller>>;
   readonly sessions: Call<SessionQuery, Found<SessionReport> | undefined>;
   /** Responds when all requests have ended, or were ended. */
   readonly drain: Call<undefined, void>;

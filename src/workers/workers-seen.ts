@@ -1,9 +1,11 @@
 /** What the workers of a gateway have seen, as one. A worker that does not respond in time is named. */
+import { mergedLimited } from '../admin/merged-limited.ts';
 import { mergedSessions } from '../admin/merged-sessions.ts';
 import type { LocalSeen } from '../admin/seen-api.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 const REPLY_MS = 2_000;
+const ALL = 1_000;
 
 /** @param links to the workers that live now */
 export function workersSeen(links: () => readonly WorkerLink[]): LocalSeen {
@@ -18,6 +20,13 @@ export function workersSeen(links: () => readonly WorkerLink[]): LocalSeen {
         .flatMap((reply) => reply.found)
         .sort((one, other) => other.timeMs - one.timeMs);
       return { found: found.slice(0, query.limit), silent: asked.silent };
+    },
+    async localLimited(limit) {
+      // One caller may be among the first of all, and not of each.
+      const { replies, silent } = await askAll(links(), (link) =>
+        link.channel.call('limited', ALL, REPLY_MS),
+      );
+      return { found: mergedLimited(replies.flatMap(({ found }) => found)).slice(0, limit), silent };
     },
     async localSessions(query) {
       const asked = await askAll(links(), (link) => link.channel.call('sessions', query, REPLY_MS));

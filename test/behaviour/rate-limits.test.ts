@@ -171,3 +171,29 @@ t.test('fields of an upstream that limits by itself pass unchanged', async (t) =
   t.equal(headers['ratelimit-policy'], '"theirs";q=5;w=1');
   t.equal(headers['ratelimit'], '"theirs";r=4;t=1');
 });
+
+t.test('A5 the admin API tells who was limited most, as it names subjects elsewhere', async (t) => {
+  const gateway = await startLimited(t, [two('subject'), { name: 'addresses', by: 'ip', rate: '7/1h' }]);
+  const [alice, bob] = [tokenOf(), tokenOf({ sub: 'bob' })];
+  const four = [alice, alice, alice, alice, bob, bob, bob, bob].map((token) => ['/a', { token }] as const);
+  t.strictSame(await statusesOf(gateway, ...four), [200, 200, 429, 429, 200, 200, 429, 429]);
+  const response = await gateway.admin('GET', '/v1/limited?limit=5');
+  const { callers, silent } = (await response.json()) as { callers: object[]; silent: string[] };
+  t.strictSame(silent, []);
+  t.match(callers, [
+    {
+      limit: 'two',
+      mode: 'enforced',
+      route: 'a',
+      issuer: 'login',
+      client_id: 'web',
+      sub_hash: /^[\w-]{16}$/,
+      client_ip: null,
+      requests: 2,
+    },
+    { limit: 'addresses', issuer: null, sub_hash: null, client_ip: '127.0.0.1', requests: 1 },
+    { limit: 'two', requests: 1 },
+  ]);
+  t.notMatch(JSON.stringify(callers), 'alice');
+  t.equal((await gateway.admin('GET', '/v1/limited?limit=0')).status, 400);
+});

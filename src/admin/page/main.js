@@ -4,6 +4,7 @@ import { byId, clockText } from './dom.js';
 import { Explain } from './explain.js';
 import { Fleet } from './fleet.js';
 import { showHealth, showRoutes, SIGNS } from './health.js';
+import { showLimited } from './limited.js';
 import { Refusals } from './refusals.js';
 import { RevocationList } from './revocation-list.js';
 import { RevokeForm } from './revoke-form.js';
@@ -99,6 +100,7 @@ async function watch(api, first, refusals) {
           api.optional('/v1/history'),
           api.metrics(),
           refusals.look(),
+          showLimited(api),
         ]);
         last = { status, atMs: Date.now() };
         const others = fleet.show(gateways, status.revocation.max_view_age_seconds);
