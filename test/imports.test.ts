@@ -152,7 +152,7 @@ const NOTES = [
   /(?<!= )(?:\bthis\.)?#?\bexchange\.(?:\w+\(|\w+ (?:\+|\?\?)?= )/g,
   /\bobserver\.\w+\((?:this\.)?exchange\b/g,
   /\bgateway\.\w+\(head, this, this\.exchange\)/g,
-  /\bthis\.(?:permit|#\w+)\(\w+, request, exchange\)/g,
+  /\bthis\.(?:permit|#\w+)\((?:\w+(?:\.\w+)?, )+exchange\)/g,
   /\bnew ResponseWriter\([^()]*\bthis\.exchange,?\s*\)/g,
 ];
 

@@ -53,10 +53,11 @@ export class LimitedCallers {
   }
 
   add(identity: LimitedIdentity, route: string): void {
-    const { limit, mode, issuer, clientId, subjectHash, clientIp } = identity;
+    const { limit, mode, issuer, subjectHash, clientIp } = identity;
+    const clientId = identity.clientId?.slice(0, MAX_CHARACTERS);
     const key = JSON.stringify([limit, mode, issuer, clientId, subjectHash, clientIp]);
     const window = this.#window();
-    const entry = this.#byKey.get(key) ?? this.#added(key, identity, window);
+    const entry = this.#byKey.get(key) ?? this.#added(key, { ...identity, clientId }, window);
     turn(entry, window);
     entry.count++;
     entry.route = route;
@@ -82,10 +83,9 @@ export class LimitedCallers {
   }
 
   #added(key: string, identity: LimitedIdentity, window: number): Entry {
-    const clientId = identity.clientId?.slice(0, MAX_CHARACTERS);
     const entry = {
       key,
-      identity: { ...identity, clientId },
+      identity,
       route: '',
       count: 0,
       before: 0,

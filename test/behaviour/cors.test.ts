@@ -109,12 +109,12 @@ t.test('another origin, and what only looks like one of ours, gets nothing to go
 t.test('expose_headers come after ours and before those of the upstream, none of them twice', async (t) => {
   const response = await send(gateway.url, '/cookies', { token: mint(key), headers: ['Origin', APP] });
   t.strictSame(valuesOf(response, 'access-control-expose-headers'), [
-    'WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id, X-Total, etag, X-Theirs, X-More',
+    'WWW-Authenticate, DPoP-Nonce, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, X-Total, etag, X-Theirs, X-More',
   ]);
   const refused = await send(gateway.url, '/cookies', { headers: ['Origin', APP] });
   t.match(refused, { status: 401 });
   t.strictSame(valuesOf(refused, 'access-control-expose-headers'), [
-    'WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id, X-Total, etag',
+    'WWW-Authenticate, DPoP-Nonce, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, X-Total, etag',
   ]);
 });
 
@@ -171,7 +171,7 @@ t.test('responses carry ours instead of the upstream’s own', async (t) => {
   t.equal(response.status, 200);
   t.strictSame(valuesOf(response, 'access-control-allow-origin'), [APP]);
   t.strictSame(valuesOf(response, 'access-control-expose-headers'), [
-    'WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id, X-Theirs, X-More',
+    'WWW-Authenticate, DPoP-Nonce, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, X-Theirs, X-More',
   ]);
   t.strictSame(valuesOf(response, 'access-control-max-age'), []);
   t.equal(response.headers['access-control-allow-credentials'], undefined);

@@ -156,6 +156,7 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
           public_url: 'https://api.example.com',
           upstream: 'shop',
           auth: { issuers: ['login', 'partner'], sender_constrained: 'optional' },
+          rate_limits: [{ name: 'calls', by: 'subject', rate: '1000/1m' }],
         },
         {
           name: 'new',
