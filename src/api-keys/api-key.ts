@@ -21,8 +21,10 @@ export interface ApiKeyEntry {
 
 /** The keys of one issuer, as this process knows them. A look-up waits for nothing. */
 export interface ApiKeySource {
-  /** @param sha256 64 lower-case hexadecimal digits */
-  find(sha256: string): ApiKeyEntry | undefined;
-  /** Changes whenever an entry does, so that what was found may be kept until then. */
-  readonly generation: number;
+  /**
+   * The same object as long as the entry has not changed: what was made of an entry is kept by it.
+   *
+   * @param digest SHA-256 of the whole key in base64url, as the line has it (presentedForm of key-text.ts makes it of `sha256`)
+   */
+  find(digest: string): ApiKeyEntry | undefined;
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
 import { TOKEN_TYPES } from '../token/token-kind.ts';
+import { apiKeys } from './api-keys-schema.ts';
 import { claimNames } from './claim-names-schema.ts';
 import { issuerClaimRules } from './claim-rule-schema.ts';
 import { hostName } from './host-scalars.ts';
@@ -190,6 +191,7 @@ export const issuer = z
       ),
     introspection: introspection.optional(),
     validation: validation.optional(),
+    api_keys: apiKeys.optional(),
     http: issuerHttp.optional(),
     backchannel_logout: z
       .strictObject({
@@ -268,13 +270,18 @@ export const issuer = z
       ),
   })
   .describe(
-    'An issuer of JWTs (issuer and one source of keys) or of opaque tokens (introspection or validation).',
+    'An issuer of JWTs (issuer and one source of keys), of opaque tokens (introspection or validation), or of API keys (api_keys).',
   );
 
 /** The ways to have opaque tokens checked; an issuer has at most one. A JWT issuer may have introspection for `auth.fresh`. */
 export const OPAQUE_SOURCES = ['introspection', 'validation'] as const;
 
 type Source = (typeof OPAQUE_SOURCES)[number] | (typeof KEY_SOURCES)[number];
+
+/** Does the gateway itself know its keys? Its name stands for their `iss`. */
+export function isKeyIssuer(issuer: { readonly api_keys?: unknown }): boolean {
+  return issuer.api_keys !== undefined;
+}
 
 export function isOpaqueIssuer(issuer: Readonly<Partial<Record<Source, unknown>>>): boolean {
   const hasKeys = KEY_SOURCES.some((source) => issuer[source] !== undefined);
