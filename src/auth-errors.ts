@@ -17,6 +17,14 @@ export const INVALID_AUTHORIZATION = fixed(
   { reason: 'malformed', challenge: { error: 'invalid_request' } },
 );
 
+/** An access token and an API key, or one of them in two places (RFC 6750 section 2). */
+export const TWO_CREDENTIALS = fixed(
+  400,
+  'invalid_request',
+  'A request must have one credential, an access token or an API key, and once.',
+  { reason: 'malformed', challenge: { error: 'invalid_request' } },
+);
+
 const invalidTokens = new Map<string, GatewayError>();
 /**
  * The token is not valid: 401 `invalid_token` whatever the reason, so that a prober learns nothing;

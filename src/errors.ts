@@ -15,6 +15,7 @@ export const AUTH_REASONS = [
   'bad_signature',
   'unknown_key',
   'unknown_issuer',
+  'unknown_api_key',
   'expired',
   'not_yet_valid',
   'wrong_audience',

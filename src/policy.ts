@@ -80,6 +80,8 @@ export interface Route {
   readonly issuers: readonly string[];
   /** The same for routes with the same issuers and the same resource, and only for them: caches tell them apart by it. */
   readonly issuerSet: string;
+  /** Headers in which the route reads API keys, in lower case; empty: in none. */
+  readonly keyHeaders: ReadonlySet<string>;
   /** A validation service judges tokens of this route: they may have `|`. */
   readonly mayHaveBars: boolean;
   /** The servers of its issuers are asked about each request. Part of `issuerSet`. */
@@ -148,6 +150,8 @@ export interface Policy {
    * the assertion's. Different ones even without case.
    */
   readonly identityNames: readonly string[];
+  /** Headers that issuers name for API keys, in lower case: no upstream gets one. */
+  readonly keyHeaders: readonly string[];
   readonly headerTable: HeaderTable;
   readonly trustedPeers: TrustedPeers;
   readonly headLimits: HeadLimits;

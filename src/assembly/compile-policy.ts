@@ -31,6 +31,7 @@ export function compilePolicy(configuration: Configuration): Policy {
   const rateLimits = new CompiledLimits(configuration);
   // Last: no map may have its name (the configuration has checked that).
   if (identity.assertion) names.push(identity.assertion.header);
+  const keyHeaders = keyHeadersOf(configuration, Object.keys(configuration.issuers));
   return {
     name: configuration.name,
     realm: configuration.realm,
@@ -43,7 +44,8 @@ export function compilePolicy(configuration: Configuration): Policy {
       ),
     ),
     identityNames: names,
-    headerTable: new HeaderTable(names),
+    keyHeaders,
+    headerTable: new HeaderTable(names, keyHeaders),
     trustedPeers: new TrustedPeers(configuration.trusted_proxies),
     headLimits: {
       uriBytes: limits.uri_bytes,
@@ -130,7 +132,7 @@ function compileMatch(match: RouteConfiguration['match']): RouteMatch {
 function compileIssuers(
   route: RouteConfiguration,
   configuration: Configuration,
-): Pick<Route, 'issuers' | 'issuerSet' | 'mayHaveBars' | 'fresh' | 'resource'> {
+): Pick<Route, 'issuers' | 'issuerSet' | 'keyHeaders' | 'mayHaveBars' | 'fresh' | 'resource'> {
   const { mode, fresh } = route.auth;
   const issuers = acceptedIssuers(route.auth, configuration);
   const resource = resourceUrlOf(route, configuration.listeners)?.href;
@@ -138,10 +140,16 @@ function compileIssuers(
   return {
     issuers,
     issuerSet: [names, ...(fresh ? ['fresh'] : []), ...(resource === undefined ? [] : [resource])].join(' '),
+    keyHeaders: new Set(keyHeadersOf(configuration, issuers)),
     mayHaveBars: issuers.some((name) => configuration.issuers[name]?.validation !== undefined),
     fresh: mode !== 'none' && fresh,
     resource,
   };
+}
+
+/** The headers that these issuers name for their API keys, in lower case, each once. */
+function keyHeadersOf({ issuers }: Configuration, names: readonly string[]): string[] {
+  return [...new Set(names.flatMap((name) => issuers[name]?.api_keys?.header?.toLowerCase() ?? []))];
 }
 
 /** @param spelling of each name in lower case: the one that the whole gateway uses */

@@ -23,6 +23,9 @@ export function issuerObserver(metrics: Metrics, logger: Logger, keys: KeyReport
       if (error !== undefined)
         logger.warn({ issuer, error: describeError(error) }, 'an opaque token cannot be checked');
     },
+    apiKeysRead: (issuer, count) => logger.info({ issuer, keys: count }, 'the API keys are read again'),
+    apiKeysFailed: (issuer, problems) =>
+      logger.error({ issuer, problems }, 'the changed file of API keys cannot be used; the keys before stay'),
   };
 }
 

@@ -1,9 +1,10 @@
 /** What the gateway counts and logs about issuers. */
+import type { KeyFileObserver } from './key-file.ts';
 import type { AuthorizationServerCallResult } from '../token/authorization-server-guard.ts';
 import type { SkippedKey } from '../token/verification-key.ts';
 
 /** What happens to issuers, for metrics and logs. */
-export interface IssuerObserver {
+export interface IssuerObserver extends KeyFileObserver {
   keysRefreshed(issuer: string): void;
   /** Keys of its set that cannot be used: each time the set is read, whether they were told of or not. */
   keysSkipped(issuer: string, skipped: readonly SkippedKey[]): void;
@@ -23,4 +24,6 @@ export const SILENT_OBSERVER: IssuerObserver = {
   keysFailed: () => undefined,
   keyCacheFailed: () => undefined,
   asked: () => undefined,
+  apiKeysRead: () => undefined,
+  apiKeysFailed: () => undefined,
 };

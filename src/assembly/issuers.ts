@@ -4,11 +4,18 @@
  */
 import type { Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
-import { isOpaqueIssuer } from '../config/issuer-schema.ts';
+import type { IssuerConfiguration } from '../config/schema.ts';
+import { isKeyIssuer, isOpaqueIssuer } from '../config/issuer-schema.ts';
+import { identifyKey } from '../api-keys/identify-key.ts';
+import { hasKeyPrefix } from '../api-keys/key-text.ts';
+import { KeysApart } from '../api-keys/keys-apart.ts';
 import { unnamedKinds } from './compile-claim-names.ts';
 import { IssuerKeySets, type KeySetParts } from './issuer-key-sets.ts';
+import { KeyIssuers, type KeyIssuerParts } from './key-issuers.ts';
+import type { KeyFile } from './key-file.ts';
 import { jwtPolicy, logoutEndpoint, tenantRule } from './jwt-issuers.ts';
-import type { RevocableIssuer } from '../revocation/entry-life.ts';
+import type { IssuerObserver } from './issuer-observer.ts';
+import { FOR_GOOD_SECONDS, type RevocableIssuer } from '../revocation/entry-life.ts';
 import type { TokenIdentity } from '../revocation/revoker.ts';
 import type { Policy, Route } from '../policy.ts';
 import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
@@ -27,7 +34,8 @@ import type { TokenVerifier } from '../token/token-verifier.ts';
 import type { TokenCaches } from '../token/token-caches.ts';
 import { TokenIdentifier } from '../token/token-identity.ts';
 
-export interface IssuerParts extends KeySetParts {
+export interface IssuerParts extends KeySetParts, KeyIssuerParts {
+  readonly observer: IssuerObserver;
   readonly caches: TokenCaches;
   /** Whose key sets are taken over where they are the same. */
   readonly previous?: Issuers;
@@ -47,6 +55,7 @@ export class Issuers {
   readonly #fresh = new Map<string, FreshSource>();
   readonly #clock: Clock;
   readonly #keySets: IssuerKeySets;
+  readonly #keyIssuers: KeyIssuers;
   readonly #caches: TokenCaches;
   readonly #revocable: readonly (RevocableIssuer & KnownIssuer)[];
   readonly #logoutEndpoints: LogoutEndpoint[] = [];
@@ -59,8 +68,13 @@ export class Issuers {
     this.#caches = parts.caches;
     this.#clock = parts.clock;
     this.#keySets = new IssuerKeySets(parts, parts.previous ? parts.previous.#keySets : undefined);
+    this.#keyIssuers = new KeyIssuers(parts, parts.previous ? parts.previous.#keyIssuers : undefined);
     for (const [name, issuer] of Object.entries(issuers)) {
       try {
+        if (isKeyIssuer(issuer)) {
+          this.#keyIssuers.add(name, issuer, loaded.folder, claims);
+          continue;
+        }
         const keys = isOpaqueIssuer(issuer) ? undefined : this.#keySets.add(name, issuer, loaded.folder);
         const source = tokenStatusSource(name, issuer, {
           client: parts.client.through(serverAccess(issuer, loaded.folder)),
@@ -81,20 +95,15 @@ export class Issuers {
         const endpoint = logoutEndpoint(issuer, policy, keys, parts.clock);
         if (endpoint) this.#logoutEndpoints.push(endpoint);
       } catch (error) {
-        problems.push(
-          `${loaded.file}: issuers.${name}: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        if (error instanceof ConfigurationError) problems.push(...error.problems);
+        else
+          problems.push(
+            `${loaded.file}: issuers.${name}: ${error instanceof Error ? error.message : String(error)}`,
+          );
       }
     }
     if (problems.length > 0) throw new ConfigurationError(problems);
-    this.#revocable = Object.entries(issuers).map(([name, issuer]) => ({
-      name,
-      issuer: issuer.no_iss === true ? name : issuer.issuer,
-      template: tenantRule(issuer)?.template,
-      maxLifetimeSeconds: isOpaqueIssuer(issuer) ? undefined : issuer.max_lifetime / 1000,
-      clockSkewSeconds: issuer.clock_skew / 1000,
-      unnamed: unnamedKinds(issuer.claim_names),
-    }));
+    this.#revocable = Object.entries(issuers).map(([name, issuer]) => revocableIssuer(name, issuer));
   }
 
   get revocable(): readonly RevocableIssuer[] {
@@ -118,6 +127,11 @@ export class Issuers {
     );
   }
 
+  /** Files of API keys, by issuer name. */
+  get keyFiles(): ReadonlyMap<string, KeyFile> {
+    return this.#keyIssuers.files;
+  }
+
   /** A verifier for each set of issuers, and resource, that a route of this policy has. */
   verifiersOf(policy: Policy): Map<string, TokenVerifier> {
     return this.#verifiers(policy, { caches: this.#caches, opaque: this.#opaque, fresh: this.#fresh });
@@ -139,9 +153,13 @@ export class Issuers {
         .map((route) => {
           const { issuerSet, fresh, resource } = route;
           const verifier = this.#accepting(route, stateful);
+          // A key is looked up for each request: it needs no server to be fresh.
           return [
             issuerSet,
-            fresh ? new FreshTokenVerifier(verifier, stateful.fresh, this.#clock, resource) : verifier,
+            new KeysApart(
+              route.issuers.flatMap((name) => this.#keyIssuers.verifiers.get(name) ?? []),
+              fresh ? new FreshTokenVerifier(verifier, stateful.fresh, this.#clock, resource) : verifier,
+            ),
           ] as const;
         }),
     );
@@ -179,7 +197,14 @@ export class Issuers {
   }
 
   /** By what a token of any issuer is revoked, whatever route it is meant for and however old it is. */
-  identify(token: string, issuerName: string | undefined): Promise<TokenIdentity> {
+  async identify(token: string, issuerName: string | undefined): Promise<TokenIdentity> {
+    if (hasKeyPrefix(token))
+      return identifyKey(
+        [...this.#keyIssuers.verifiers.values()],
+        token,
+        issuerName,
+        this.#clock.nowMs() / 1000,
+      );
     return new TokenIdentifier([...this.#jwt.values()], [...this.#opaque.values()]).identify(
       token,
       issuerName,
@@ -188,13 +213,36 @@ export class Issuers {
 
   /** Resolves once each key set was fetched or has failed once. */
   start(): Promise<void> {
+    this.#keyIssuers.start();
     return this.#keySets.start();
   }
 
   /** @param successor whose key sets go on */
   stop(successor?: Issuers): void {
     this.#keySets.stop(successor ? successor.#keySets : undefined);
+    this.#keyIssuers.stop(successor ? successor.#keyIssuers : undefined);
   }
+}
+
+/** What bounds the life of its revocations. */
+function revocableIssuer(name: string, issuer: IssuerConfiguration): RevocableIssuer & KnownIssuer {
+  if (isKeyIssuer(issuer))
+    return {
+      name,
+      issuer: name,
+      // A key may live for ever, and so must what ends it.
+      maxLifetimeSeconds: FOR_GOOD_SECONDS,
+      clockSkewSeconds: 0,
+      unnamed: new Set(['session']),
+    };
+  return {
+    name,
+    issuer: issuer.no_iss === true ? name : issuer.issuer,
+    template: tenantRule(issuer)?.template,
+    maxLifetimeSeconds: isOpaqueIssuer(issuer) ? undefined : issuer.max_lifetime / 1000,
+    clockSkewSeconds: issuer.clock_skew / 1000,
+    unnamed: unnamedKinds(issuer.claim_names),
+  };
 }
 
 function serverVerifier(

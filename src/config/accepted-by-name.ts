@@ -1,12 +1,13 @@
 /** Which issuers a route accepts, and which of them only where it names them. Pure. */
-import { isOpaqueIssuer } from './issuer-schema.ts';
+import { isKeyIssuer, isOpaqueIssuer } from './issuer-schema.ts';
 import type { Configuration, RouteConfiguration } from './schema.ts';
 
-/** Does a route accept its tokens only where it names it? Those of opaque issuers, and those that do not say whose they are. */
+/** Does a route accept its tokens only where it names it? Those of opaque issuers, those that do not say whose they are, and API keys. */
 export function isAcceptedByName(
-  issuer: Parameters<typeof isOpaqueIssuer>[0] & { readonly no_iss?: unknown },
+  issuer: Parameters<typeof isOpaqueIssuer>[0] &
+    Parameters<typeof isKeyIssuer>[0] & { readonly no_iss?: unknown },
 ): boolean {
-  return isOpaqueIssuer(issuer) || issuer.no_iss === true;
+  return isKeyIssuer(issuer) || isOpaqueIssuer(issuer) || issuer.no_iss === true;
 }
 
 /** Issuers of opaque tokens are asked only where a route names them, and tokens without `iss` pass only there. */

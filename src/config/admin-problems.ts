@@ -1,6 +1,6 @@
 /** What is wrong with `admin` beyond its shape: an issuer that cannot sign operators in, tokens that are easy to guess. Pure. */
 import { claimPathProblems } from './identity-problems.ts';
-import { isOpaqueIssuer } from './issuer-schema.ts';
+import { isKeyIssuer, isOpaqueIssuer } from './issuer-schema.ts';
 import type { Problem } from './problem.ts';
 import { isRaw, rawOf, stringsOf, type Path, type Raw } from './raw-document.ts';
 import type { Configuration } from './schema.ts';
@@ -38,15 +38,16 @@ function issuerProblems(name: string, issuers: Raw): Problem[] {
     ];
   }
   const issuer = rawOf(issuers[name]);
-  const fault = isOpaqueIssuer(issuer)
-    ? 'does not issue JWTs'
-    : issuer['token_type'] === 'id_token'
-      ? 'is for ID tokens, which never sign an operator in'
-      : issuer['tenants'] !== undefined
-        ? 'has the tokens of many tenants'
-        : issuer['no_iss'] === true
-          ? 'issues tokens without iss'
-          : undefined;
+  const fault =
+    isOpaqueIssuer(issuer) || isKeyIssuer(issuer)
+      ? 'does not issue JWTs'
+      : issuer['token_type'] === 'id_token'
+        ? 'is for ID tokens, which never sign an operator in'
+        : issuer['tenants'] !== undefined
+          ? 'has the tokens of many tenants'
+          : issuer['no_iss'] === true
+            ? 'issues tokens without iss'
+            : undefined;
   return fault === undefined
     ? []
     : [{ path, message: `"${name}" ${fault}; name an issuer of JWT access tokens with one URL` }];

@@ -4,6 +4,7 @@
  * has found others, and everything is reported in one go. Pure.
  */
 import { adminAuthProblems } from './admin-problems.ts';
+import { apiKeyProblems } from './api-key-problems.ts';
 import { clientCertHeaderProblems } from './client-certificate-checks.ts';
 import { isNetwork } from '../http/client-address.ts';
 import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
@@ -63,6 +64,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ...clientCertHeaderProblems(raw),
     ...protocolProblems(raw),
     ...grpcDialectProblems(raw),
+    ...apiKeyProblems(raw),
     ...networkProblems(raw),
     ...portProblems(raw),
     ...workerProblems(raw),

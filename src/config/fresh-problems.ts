@@ -1,6 +1,6 @@
 /** What is wrong with introspection beside keys, and with the routes that ask for it (`auth.fresh`). Pure. */
 import { isAcceptedByName } from './accepted-by-name.ts';
-import { isOpaqueIssuer } from './issuer-schema.ts';
+import { isKeyIssuer, isOpaqueIssuer } from './issuer-schema.ts';
 import type { Problem } from './problem.ts';
 import { rawOf, stringsOf, type Path, type Raw } from './raw-document.ts';
 
@@ -39,15 +39,26 @@ export function freshProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
     auth['issuers'] === undefined
       ? Object.keys(issuers).filter((name) => !isAcceptedByName(rawOf(issuers[name])))
       : stringsOf(auth['issuers']);
+  const where = [...path, 'auth', 'fresh'];
+  if (accepted.length > 0 && accepted.every((name) => isKeyIssuer(rawOf(issuers[name]))))
+    return [
+      {
+        path: where,
+        atKey: true,
+        message: 'has no meaning for API keys, which are looked up for each request; remove it',
+      },
+    ];
   const unasked = accepted.filter((name) => {
     const issuer = rawOf(issuers[name]);
+    // No server needs to be asked about a key.
+    if (isKeyIssuer(issuer)) return false;
     return issuer['introspection'] === undefined || isOpaqueIssuer(issuer);
   });
   return unasked.length === 0
     ? []
     : [
         {
-          path: [...path, 'auth', 'fresh'],
+          path: where,
           atKey: true,
           message: `needs introspection beside the keys of every issuer of the route, and ${unasked.join(', ')} lacks one of the two; add it, or name others in auth.issuers (for opaque tokens set introspection.cache: 0s)`,
         },

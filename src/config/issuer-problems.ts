@@ -1,12 +1,13 @@
 /** What is wrong with issuers beyond their shape: keys that exclude each other, weak secrets, endpoints in the way. Pure. */
 import { isLoopback } from '../http/loopback.ts';
 import { algorithmProblems } from './algorithm-problems.ts';
+import { keyIssuerProblems, keyPrefixProblems } from './api-key-problems.ts';
 import { claimRuleProblems } from './claim-rule-problems.ts';
 import { besideKeysProblems } from './fresh-problems.ts';
 import { normalHost } from './host-scalars.ts';
 import { introspectionProblems } from './introspection-problems.ts';
 import { issuerHttpProblems } from './issuer-http-problems.ts';
-import { isOpaqueIssuer, OPAQUE_SOURCES } from './issuer-schema.ts';
+import { isKeyIssuer, isOpaqueIssuer, OPAQUE_SOURCES } from './issuer-schema.ts';
 import { KEY_SET_SOURCES, KEY_SOURCES, SECRET_SOURCES } from './key-sources.ts';
 import type { Problem } from './problem.ts';
 import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
@@ -29,9 +30,11 @@ const JWT_ONLY = [
 const SIGNED_RESPONSES: readonly string[] = ['algorithms', 'keys'];
 
 export function issuerProblems(issuer: Raw, path: Path): Problem[] {
+  if (isKeyIssuer(issuer)) return keyIssuerProblems(issuer, path);
   const sources = KEY_SOURCES.filter((key) => issuer[key] !== undefined);
   return [
     ...(isOpaqueIssuer(issuer) ? opaqueProblems(issuer, sources, path) : jwtProblems(issuer, sources, path)),
+    ...keyPrefixProblems(issuer, path),
     ...urlProblems(issuer, path),
     ...algorithmProblems(issuer, path),
     ...kindProblems(issuer, path),
@@ -110,7 +113,7 @@ function keySourceProblems(sources: readonly string[], path: Path): Problem[] {
     return [
       {
         path,
-        message: `has no source of keys; add one of discovery: true, jwks_url, jwks_file, jwks, hmac_secret_file (or introspection or validation, for opaque tokens)`,
+        message: `has no source of keys; add one of discovery: true, jwks_url, jwks_file, jwks, hmac_secret_file (or introspection or validation, for opaque tokens; api_keys, for API keys)`,
       },
     ];
   return [KEY_SET_SOURCES, SECRET_SOURCES].flatMap((kind) => {

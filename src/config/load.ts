@@ -112,7 +112,7 @@ function parseRetyping(
 }
 
 /** The offset in the source of the value at the path, of its key, or of the nearest parent that is there. */
-function offsetOf(document: Document, problem: Problem): number {
+export function offsetOf(document: Document, problem: Problem): number {
   for (let length = problem.path.length; length > 0; length--) {
     const path = problem.path.slice(0, length);
     const parent = length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
@@ -132,7 +132,7 @@ function offsetOf(document: Document, problem: Problem): number {
   return 0;
 }
 
-function pathText(path: Path): string {
+export function pathText(path: Path): string {
   return path
     .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
     .join('');

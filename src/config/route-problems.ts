@@ -4,7 +4,7 @@ import { segmentsOf, variableIn } from '../http/path-template.ts';
 import { normalHost } from './host-scalars.ts';
 import { isAcceptedByName } from './accepted-by-name.ts';
 import { freshProblems } from './fresh-problems.ts';
-import { isOpaqueIssuer } from './issuer-schema.ts';
+import { isKeyIssuer, isOpaqueIssuer } from './issuer-schema.ts';
 import { routeRuleProblems } from './claim-rule-problems.ts';
 import { hostHeaderProblems, pathProblems } from './path-problems.ts';
 import type { Problem } from './problem.ts';
@@ -75,14 +75,15 @@ function authProblems(issuers: Raw, auth: Raw, path: Path): Problem[] {
         {
           path: [...path, 'auth'],
           message:
-            'asks for a token, but no issuer can verify one; add one to issuers, name opaque ones and those with no_iss in auth.issuers, or set auth.mode: none',
+            'asks for a token, but no issuer can verify one; add one to issuers, name opaque ones, those of API keys and those with no_iss in auth.issuers, or set auth.mode: none',
         },
       ];
 }
 
 /** Where tokens do not say whose they are, there must be no choice. */
 function sharedWithoutIss(issuers: Raw, auth: Raw, path: Path): Problem[] {
-  const names = stringsOf(auth['issuers']);
+  // Keys are told by their prefix.
+  const names = stringsOf(auth['issuers']).filter((name) => !isKeyIssuer(rawOf(issuers[name])));
   const found = names.find((name) => rawOf(issuers[name])['no_iss'] === true);
   return found === undefined || new Set(names).size === 1
     ? []

@@ -112,21 +112,25 @@ class DecisionHandler extends BaseHandler<DecisionSite> {
   }
 
   /**
-   * Sends every identity header of the configuration, empty where it has no value: so each overwrites the client's. All
+   * Sends every identity header of the configuration, empty where it has no value: so each overwrites the client's, as do
+   * empty headers for API keys. All
    * spellings of a name (`X_User_Id`, `X-User-Id`): a proxy that copies by exact name would pass on a client's other one.
    * Envoy also learns what to remove.
    *
    * @param ours names and values in turn
    */
   #allowWith(head: RequestHead, ours: readonly string[], keepsAuthorization: boolean): void {
-    const { identityNames } = this.site.gateway.policy;
-    const headers = identityNames.flatMap((name) => {
+    const { identityNames, keyHeaders } = this.site.gateway.policy;
+    const headers = [...identityNames, ...keyHeaders].flatMap((name) => {
       const at = ours.findIndex((ourName, index) => index % 2 === 0 && ourName === name);
       return [name, at < 0 ? '' : (ours[at + 1] ?? '')];
     });
     const removed =
       this.site.dialect === 'request'
-        ? [REMOVED_BY_ENVOY, passageOf(head, identityNames, ours, keepsAuthorization).remove.join(', ')]
+        ? [
+            REMOVED_BY_ENVOY,
+            passageOf(head, identityNames, keyHeaders, ours, keepsAuthorization).remove.join(', '),
+          ]
         : [];
     this.respond(200, [...headers, ...removed, ...this.nonceHeaders(), ...NOT_STORED]);
   }

@@ -156,9 +156,11 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
     observer.stripped(this.exchange, head.kinds.filter((kind) => kind === HeaderKind.identity).length);
     const { identity = [], route } = asserted?.authorized ?? {};
     const ours = [...identity, ...(asserted?.assertion ?? [])];
+    const { identityNames, keyHeaders } = gateway.policy;
     const { set, remove } = passageOf(
       head,
-      gateway.policy.identityNames,
+      identityNames,
+      keyHeaders,
       ours,
       route?.forwardAuthorization === true,
     );

@@ -93,8 +93,9 @@ export class LiveStreams {
     return endsWithToken && nowSeconds >= expiresAt + clockSkewSeconds ? 'expired' : undefined;
   }
 
-  /** A token that cannot be looked through is refused, here as on a new request. */
+  /** An API key that is stored no more has ended as if it were revoked. A token that cannot be looked through is refused, here as on a new request. */
   #isRevoked(token: AuthenticToken): boolean {
+    if (token.hasEnded?.() === true) return true;
     const revocable = this.#claims === undefined ? token.revocable : this.#revocableBy(this.#claims, token);
     return revocable === null || this.#revocations.isRevoked(revocable, token.issuedAt);
   }

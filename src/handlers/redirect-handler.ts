@@ -1,8 +1,9 @@
 /**
  * Handles one request of a listener that only redirects clients to https. RFC 9110 section 15.4.9. A request with
- * credentials (in Authorization, in the query or in a WebSocket handshake) is refused: a client that is redirected goes
+ * credentials (in Authorization, in a header for API keys, in the query or in a WebSocket handshake) is refused: a client that is redirected goes
  * on sending them in the open, and its users do not notice. Rule C29.
  */
+import { hasKeyInQuery } from '../api-keys/key-in-query.ts';
 import { CREDENTIALS_IN_THE_OPEN } from '../errors.ts';
 import { hasAccessToken } from '../http/access-token-query.ts';
 import { HeaderKind } from '../http/header-names.ts';
@@ -52,7 +53,9 @@ class RedirectHandler extends BaseHandler<RedirectSite> {
 function hasCredentials(head: RequestHead): boolean {
   return (
     head.authorization.length > 0 ||
+    head.keyFields.length > 0 ||
     hasAccessToken(head.query) ||
+    hasKeyInQuery(head.query) ||
     readProtocols(valuesOf(head, HeaderKind.webSocketProtocol)).tokens.length > 0
   );
 }

@@ -86,11 +86,13 @@ const CREDENTIALS = ['authorization', 'proxy-authorization', 'dpop', 'client-cer
  *
  * @param names every identity header of the configuration
  * @param ours names and values in turn; names are among `names`
+ * @param keyHeaders every header for API keys, in lower case: credentials, too
  * @param keepsAuthorization the route forwards Authorization
  */
 export function passageOf(
   { rawHeaders, kinds }: RequestHead,
   names: readonly string[],
+  keyHeaders: readonly string[],
   ours: FieldList,
   keepsAuthorization: boolean,
 ): { readonly set: readonly string[]; readonly remove: readonly string[] } {
@@ -99,7 +101,7 @@ export function passageOf(
     // An empty value says as much as none, and proxies differ on what they do with it.
     if (ours[at + 1]) set.set((ours[at] ?? '').toLowerCase(), ours[at + 1] ?? '');
   }
-  const remove = new Set(keepsAuthorization ? CREDENTIALS.slice(1) : CREDENTIALS);
+  const remove = new Set([...(keepsAuthorization ? CREDENTIALS.slice(1) : CREDENTIALS), ...keyHeaders]);
   for (const name of names) if (!set.has(name.toLowerCase())) remove.add(name.toLowerCase());
   for (const [index, kind] of kinds.entries()) {
     const name = (rawHeaders[2 * index] ?? '').toLowerCase();

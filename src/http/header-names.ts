@@ -44,6 +44,8 @@ export const HeaderKind = {
   dpop: 20,
   /** The client's certificate (RFC 9440): read from the peers of `client_cert_header` alone, and never passes (rule M1). */
   clientCert: 21,
+  /** May hold an API key on the routes that accept its issuer; it ends here on all (rule X2). */
+  apiKey: 22,
 } as const;
 export type HeaderKind = (typeof HeaderKind)[keyof typeof HeaderKind];
 
@@ -85,14 +87,20 @@ const HOP_HISTORY =
 /** Spellings beyond this many are not remembered: a flood of odd names must not grow memory. */
 const MAX_REMEMBERED_SPELLINGS = 1_000;
 
-/** Classifies header names for one set of identity headers. */
+/** Classifies header names for one set of identity headers and of headers for API keys. */
 export class HeaderTable {
   readonly #identityAliases: ReadonlySet<string>;
+  /** By alias: the one spelling that is read, in lower case. */
+  readonly #keyNames: ReadonlyMap<string, string>;
   readonly #spellings = new Map<string, HeaderKind>();
 
-  /** @param identityNames every header that is configured as identity on any route, in any spelling. */
-  constructor(identityNames: Iterable<string>) {
+  /**
+   * @param identityNames every header that is configured as identity on any route, in any spelling.
+   * @param keyNames every header that an issuer names for its API keys
+   */
+  constructor(identityNames: Iterable<string>, keyNames: Iterable<string> = []) {
     this.#identityAliases = new Set([...identityNames].map(headerAlias));
+    this.#keyNames = new Map([...keyNames].map((name) => [headerAlias(name), name.toLowerCase()]));
   }
 
   kindOf(name: string): HeaderKind {
@@ -106,6 +114,9 @@ export class HeaderTable {
   #classify(name: string): HeaderKind {
     const alias = headerAlias(name);
     if (this.#identityAliases.has(alias)) return HeaderKind.identity;
+    const keyName = this.#keyNames.get(alias);
+    // Another spelling is not read, and must not pass, either: the upstream may fold names, and log what it gets.
+    if (keyName !== undefined) return keyName === name.toLowerCase() ? HeaderKind.apiKey : HeaderKind.drop;
     const kind = Object.hasOwn(KINDS, alias)
       ? (KINDS[alias] ?? HeaderKind.forward)
       : HOP_HISTORY.test(alias)

@@ -54,6 +54,8 @@ export interface RequestHead extends RawHead {
   /** Field names in Connection, lower-case; they end here (RFC 9110 section 7.6.1). */
   readonly connectionOptions: readonly string[];
   readonly authorization: readonly string[];
+  /** Headers for API keys: names in lower case and values, in turn. Whether they are read is the route's to say. */
+  readonly keyFields: readonly string[];
   /** Undefined for a chunked body or none. */
   readonly contentLength: number | undefined;
   readonly hasBody: boolean;
@@ -101,6 +103,7 @@ class ReadHead implements RequestHead {
   readonly kinds: HeaderKind[] = [];
   connectionOptions = NO_OPTIONS;
   authorization = NO_OPTIONS;
+  keyFields = NO_OPTIONS;
   contentLength: number | undefined;
   readonly hasBody: boolean;
   upgrade: string | undefined;
@@ -144,12 +147,12 @@ class ReadHead implements RequestHead {
       bytes += name.length + value.length + 4;
       const kind = table.kindOf(name);
       this.kinds.push(kind);
-      if (kind !== HeaderKind.forward) this.#take(kind, value);
+      if (kind !== HeaderKind.forward) this.#take(kind, value, name);
     }
     if (bytes > maxBytes) throw HEADERS_TOO_LARGE;
   }
 
-  #take(kind: HeaderKind, value: string): void {
+  #take(kind: HeaderKind, value: string, name: string): void {
     switch (kind) {
       case HeaderKind.host:
         if (this.#host !== undefined) throw BAD_HOST;
@@ -160,6 +163,9 @@ class ReadHead implements RequestHead {
         break;
       case HeaderKind.authorization:
         this.authorization = [...this.authorization, value];
+        break;
+      case HeaderKind.apiKey:
+        this.keyFields = [...this.keyFields, name.toLowerCase(), value];
         break;
       case HeaderKind.contentLength:
         if (this.contentLength !== undefined || !LENGTH.test(value)) throw MALFORMED_REQUEST;

@@ -4,6 +4,12 @@
  */
 import type { TargetKind } from './revocation-target.ts';
 
+/**
+ * How long an entry lives that may match an API key: a key may have no expiry, and must not pass again because the entry that ended it
+ * has lapsed. As long as any gateway will run, and far below what stores can hold.
+ */
+export const FOR_GOOD_SECONDS = 50 * 365 * 86_400;
+
 /** What of an issuer bounds the life of an entry. */
 export interface RevocableIssuer {
   readonly name: string;

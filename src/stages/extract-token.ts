@@ -1,14 +1,16 @@
 /**
  * Third stage: the token that the client presents, if any. Pure. RFC 6750 sections 2 and 3.1, RFC 9110
- * section 11, RFC 9449 section 7.1. Rules B1, B2, B6 to B9, J13.
+ * section 11, RFC 9449 section 7.1. Rules B1, B2, B6 to B9, J13, X2.
  *
- * Only Authorization authenticates, and where a route allows it the protocols that a WebSocket handshake offers.
- * Cookies and bodies are never examined.
+ * Only Authorization authenticates, and where a route allows it the protocols that a WebSocket handshake offers, and the
+ * headers that its issuers of API keys name. Cookies and bodies are never examined.
  */
-import { INVALID_AUTHORIZATION, invalidToken, MISSING_TOKEN } from '../auth-errors.ts';
+import { hasKeyInQuery } from '../api-keys/key-in-query.ts';
+import { hasKeyPrefix } from '../api-keys/key-text.ts';
+import { INVALID_AUTHORIZATION, invalidToken, MISSING_TOKEN, TWO_CREDENTIALS } from '../auth-errors.ts';
 import { hasAccessToken } from '../http/access-token-query.ts';
 import type { Scheme } from '../http/challenge.ts';
-import { LastCredentials, type Credentials } from '../http/credentials.ts';
+import { LastCredentials, TOKEN68, type Credentials } from '../http/credentials.ts';
 import { HeaderKind } from '../http/header-names.ts';
 import { valuesOf, type RequestHead } from '../http/request-head.ts';
 import { readProtocols } from '../http/websocket-protocol.ts';
@@ -45,7 +47,7 @@ const ANONYMOUS = new PresentedToken(undefined, 'Bearer');
  *
  * @param maxBytes longer tokens are refused before anything looks at them
  * @param last credentials of the connection: where these are the same, they need not be read again
- * @throws GatewayError 401 MISSING_TOKEN or `too_large`, 400 INVALID_AUTHORIZATION
+ * @throws GatewayError 401 MISSING_TOKEN, `too_large` or `malformed`; 400 INVALID_AUTHORIZATION or TWO_CREDENTIALS
  */
 export function extractToken(
   head: RequestHead,
@@ -55,9 +57,34 @@ export function extractToken(
 ): PresentedToken {
   if (route.mode === 'none') return ANONYMOUS;
   // A token in a URL ends up in logs, histories and Referer: refused, so that no client comes to rely on it.
-  if (head.query !== '' && hasAccessToken(head.query)) throw INVALID_AUTHORIZATION;
-  return takeToken(allCredentials(head, route), route, maxBytes, last);
+  if (head.query !== '' && (hasAccessToken(head.query) || hasKeyInQuery(head.query)))
+    throw INVALID_AUTHORIZATION;
+  const all = allCredentials(head, route);
+  const key = head.keyFields.length === 0 ? undefined : keyOf(head.keyFields, route.keyHeaders);
+  if (key === undefined) return takeToken(all, route, maxBytes, last);
+  if (all.length > 0) throw TWO_CREDENTIALS;
+  return takeToken([`Bearer ${key}`], route, maxBytes, last);
 }
+
+/**
+ * The API key in the headers that the route reads. A proxy may have joined two fields by a comma, which no key has in it.
+ *
+ * @param fields names in lower case and values, in turn
+ */
+function keyOf(fields: readonly string[], names: ReadonlySet<string>): string | undefined {
+  let key: string | undefined;
+  for (let index = 0; index < fields.length; index += 2) {
+    if (!names.has(fields[index] ?? '')) continue;
+    const value = fields[index + 1] ?? '';
+    if (key !== undefined || value.includes(',')) throw TWO_CREDENTIALS;
+    // Here nothing but a key is a credential. A token of another kind goes to no server from here.
+    if (!hasKeyPrefix(value) || !TOKEN68.test(value)) throw NO_KEY_IN_HEADER;
+    key = value;
+  }
+  return key;
+}
+
+const NO_KEY_IN_HEADER = invalidToken('malformed', undefined, 'the header for API keys holds none');
 
 /** What of a route says which credentials it takes. */
 export type CredentialRules = Pick<Route, 'mode' | 'mayHaveBars' | 'senderConstrained'>;

@@ -41,6 +41,8 @@ export interface TokenFacts {
   readonly clockSkewSeconds: number;
   readonly futureIatSeconds: number;
   readonly revocableClaims: readonly RevocableClaim[];
+  /** As AuthenticToken has it. */
+  readonly hasEnded?: (() => boolean) | undefined;
 }
 
 /** `auth_time` (OpenID Connect Core section 2); what is no date since 1970 says nothing. */
@@ -69,6 +71,7 @@ export function authenticToken(facts: TokenFacts): AuthenticToken {
     binding: boundTo(facts),
     revocable: revocableToken(facts),
     revocableBy: (revocableClaims) => revocableToken({ ...facts, revocableClaims }),
+    hasEnded: facts.hasEnded,
     kept: new Map(),
   };
 }

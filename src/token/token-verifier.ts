@@ -42,14 +42,16 @@ export interface AuthenticToken extends CallerFacts {
    * @throws GatewayError 401 `claim` where one of them is too long to be looked through
    */
   readonly revocableBy: (claims: readonly RevocableClaim[]) => RevocableToken;
+  /** Is it gone without an entry of the revocation list? For an API key that is stored no more; undefined: it cannot be. */
+  readonly hasEnded?: (() => boolean) | undefined;
   /** What TokenMemo has computed for this token. */
   readonly kept: KeptValues;
 }
 
-/** A verified token, and whether a cache knew it. */
+/** A verified token, and whether a cache knew it; undefined: no cache was asked, since nothing needs one. */
 export interface Verification {
   readonly token: AuthenticToken;
-  readonly cache: 'hit' | 'miss';
+  readonly cache: 'hit' | 'miss' | undefined;
 }
 
 /** Who presents a token. The handler of a request is one, so the hot path makes no object for it. */

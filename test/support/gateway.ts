@@ -39,8 +39,8 @@ export interface GatewayOptions {
   readonly place?: (loaded: LoadedConfiguration, clock: Clock) => Place;
 }
 
-/** A JWT, or the admin token. */
-const TOKEN_TEXT = new RegExp(`eyJ[\\w-]{8,}\\.[\\w-]{8,}|${ADMIN_TOKEN}`);
+/** A JWT, an API key, or the admin token. */
+const TOKEN_TEXT = new RegExp(`eyJ[\\w-]{8,}\\.[\\w-]{8,}|sp_live_\\w{8,}|${ADMIN_TOKEN}`);
 
 /** The issuer `login` with these keys, as configuration. */
 export function loginIssuer(...keys: readonly SigningKey[]): Record<string, unknown> {

@@ -14,6 +14,7 @@ const ROUTE: Route = {
   mode: 'required',
   issuers: ['login'],
   issuerSet: '["login"]',
+  keyHeaders: new Set(),
   mayHaveBars: false,
   fresh: false,
   senderConstrained: undefined,

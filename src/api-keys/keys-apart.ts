@@ -1,0 +1,52 @@
+/**
+ * Parts API keys from tokens, in front of everything that verifies these: what begins like a key is looked up among the keys of
+ * the route's issuers, and goes to no authorization server, no validation service and no cache. Rules X1, X2.
+ */
+import { invalidToken } from '../auth-errors.ts';
+import { orThrow, whenReady, type MaybePromise } from '../maybe-promise.ts';
+import { presentedDigest } from '../token/token-digest.ts';
+import type { Judgement, TokenCaller, TokenVerifier, Verification } from '../token/token-verifier.ts';
+import type { ApiKeyVerifier } from './api-key-verifier.ts';
+import { hasKeyPrefix, isKeyText } from './key-text.ts';
+
+const NO_KEY = invalidToken(
+  'malformed',
+  undefined,
+  'it begins like an API key, and its form or checksum is wrong',
+);
+const NO_ISSUER = invalidToken('unknown_issuer', undefined, 'it is an API key, and the route accepts none');
+
+export class KeysApart implements TokenVerifier {
+  readonly #keys: readonly ApiKeyVerifier[];
+  readonly #tokens: TokenVerifier;
+
+  /**
+   * @param keys of the issuers that the route accepts
+   * @param tokens verifies everything else
+   */
+  constructor(keys: readonly ApiKeyVerifier[], tokens: TokenVerifier) {
+    this.#keys = keys;
+    this.#tokens = tokens;
+  }
+
+  verify(token: string, caller: TokenCaller): MaybePromise<Verification> {
+    return whenReady(this.judge(token, caller), orThrow);
+  }
+
+  judge(token: string, caller: TokenCaller, digest?: string): MaybePromise<Judgement> {
+    return hasKeyPrefix(token)
+      ? this.#judgeKey(token, digest ?? presentedDigest(token))
+      : this.#tokens.judge(token, caller, digest);
+  }
+
+  #judgeKey(key: string, digest: string): Judgement {
+    if (!isKeyText(key)) return NO_KEY;
+    for (const issuer of this.#keys) {
+      const found = issuer.find(digest);
+      if (found !== undefined) return found;
+    }
+    const [only, second] = this.#keys;
+    if (only === undefined) return NO_ISSUER;
+    return invalidToken('unknown_api_key', second === undefined ? only.policy.issuerName : undefined);
+  }
+}

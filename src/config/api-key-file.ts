@@ -1,0 +1,233 @@
+/**
+ * Reads a file of API keys: either all of it holds, or each problem is reported as `file:line:column: what is wrong; what to do`.
+ *
+ * YAML takes some 0.2 ms for each entry, during which no request is served. So a list is read entry by entry, and the caller may
+ * let requests pass in between. A file in JSON is parsed as a whole, some hundred times as fast.
+ */
+import { parseDocument } from 'yaml';
+import type { ApiKeyEntry } from '../api-keys/api-key.ts';
+import { apiKeyEntry } from './api-key-entry.ts';
+import { visible } from './escape-control.ts';
+import { offsetOf, pathText } from './load.ts';
+import { ConfigurationError, type Problem } from './problem.ts';
+import { problemsOf } from './schema-problems.ts';
+import { nearest } from './suggest.ts';
+import { withinForm } from './union-issues.ts';
+
+/** The text of one entry, and where in the file it begins. */
+interface Item {
+  readonly text: string;
+  readonly offset: number;
+}
+
+/** So many entries are read at a time: some 10 ms in YAML. */
+const AT_A_TIME = 50;
+/** More problems than these are most likely one. */
+const MAX_PROBLEMS = 20;
+const KNOWN_KEYS = ['id', 'sha256', 'subject', 'client', 'scopes', 'claims', 'expires', 'created', 'note'];
+const START = '[{ "id": "...", "sha256": "...", "subject": "..." }]';
+
+/**
+ * Reads the text of a file, a part at each step.
+ *
+ * @param file what problems are reported under
+ * @param nowSeconds by which an entry may not have been created later
+ * @throws ConfigurationError with every problem
+ */
+export function* readingKeys(
+  source: string,
+  file: string,
+  nowSeconds: number,
+): Generator<undefined, ApiKeyEntry[]> {
+  const reading = new KeyReading(source, file, nowSeconds);
+  const values = jsonList(source);
+  if (values) {
+    // Where an entry stands in the file is only looked for if it has a problem.
+    let items: readonly Item[] | undefined;
+    for (const [index, value] of values.entries())
+      reading.take(value, () => (items ??= jsonItems(source))[index] ?? { text: '', offset: 0 });
+    return reading.finished();
+  }
+  const items = yamlItems(source);
+  if (items === undefined) {
+    reading.takeWhole();
+    return reading.finished();
+  }
+  for (const [index, item] of items.entries()) {
+    reading.takeText(item);
+    if (index % AT_A_TIME === AT_A_TIME - 1) yield undefined;
+  }
+  return reading.finished();
+}
+
+/** The same at once. */
+export function readKeys(source: string, file: string, nowSeconds: number): ApiKeyEntry[] {
+  const reading = readingKeys(source, file, nowSeconds);
+  let step = reading.next();
+  while (step.done !== true) step = reading.next();
+  return step.value;
+}
+
+class KeyReading {
+  readonly #source: string;
+  readonly #file: string;
+  readonly #nowSeconds: number;
+  readonly #entries: ApiKeyEntry[] = [];
+  readonly #problems: string[] = [];
+  /** Where each was first. */
+  readonly #ids = new Map<string, () => Item>();
+  readonly #digests = new Map<string, () => Item>();
+
+  constructor(source: string, file: string, nowSeconds: number) {
+    this.#source = source;
+    this.#file = file;
+    this.#nowSeconds = nowSeconds;
+  }
+
+  /** @throws ConfigurationError */
+  finished(): ApiKeyEntry[] {
+    const more = this.#problems.length - MAX_PROBLEMS;
+    if (more > 0) {
+      this.#problems.length = MAX_PROBLEMS;
+      this.#problems.push(`${this.#file}: there are ${more} more problems; correct these first`);
+    }
+    if (this.#problems.length > 0) throw new ConfigurationError(this.#problems);
+    return this.#entries;
+  }
+
+  /** An entry in YAML: a list of one. */
+  takeText(item: Item): void {
+    const document = documentOf(item.text);
+    const [error] = document.errors;
+    if (error) {
+      const what = (error.message.split('\n')[0] ?? '').replace(/ at line \d+.*$/, '');
+      this.#report(item.offset + error.pos[0], `${what}; correct the YAML here`);
+      return;
+    }
+    let values: unknown;
+    try {
+      values = document.toJS();
+    } catch {
+      this.#report(item.offset, 'has an alias that no other line of the entry explains; write it out');
+      return;
+    }
+    const [value] = Array.isArray(values) ? (values as unknown[]) : [];
+    this.take(value, () => item);
+  }
+
+  /** A text in another form than a list with one line or more for each entry. */
+  takeWhole(): void {
+    const document = documentOf(this.#source);
+    const [error] = document.errors;
+    const value: unknown = error ? undefined : document.toJS();
+    if (error) this.#report(error.pos[0], `${error.message.split('\n')[0] ?? ''}; correct it, or write JSON`);
+    else if (!Array.isArray(value))
+      this.#report(
+        0,
+        value === null || value === undefined
+          ? 'the file is empty; write [] where there are no keys'
+          : `the file is no list of keys; write ${START}`,
+      );
+    else
+      for (const [index, entry] of (value as unknown[]).entries())
+        this.take(entry, () => ({
+          text: this.#source,
+          offset: offsetOf(document, { path: [index], message: '' }),
+        }));
+  }
+
+  /** @param itemOf says where the entry stands, if that is asked */
+  take(value: unknown, itemOf: () => Item): void {
+    const parsed = apiKeyEntry.safeParse(value, { reportInput: true });
+    if (!parsed.success) {
+      const { text, offset } = itemOf();
+      const document = documentOf(text);
+      for (const problem of parsed.error.issues.flatMap(withinForm).flatMap(keyProblems))
+        this.#report(offset + offsetOf(document, { ...problem, path: [0, ...problem.path] }), problem);
+      return;
+    }
+    const entry = parsed.data;
+    this.#refuseTwice(this.#ids, 'id', entry.id, itemOf);
+    this.#refuseTwice(this.#digests, 'sha256', entry.sha256, itemOf);
+    if (entry.created !== undefined && entry.created > this.#nowSeconds)
+      this.#report(itemOf().offset, `${entry.id}: created is in the future; correct it`);
+    this.#entries.push(entry);
+  }
+
+  #refuseTwice(seen: Map<string, () => Item>, key: string, value: string, itemOf: () => Item): void {
+    const first = seen.get(value);
+    if (first === undefined) seen.set(value, itemOf);
+    else
+      this.#report(
+        itemOf().offset,
+        `has the ${key} of the entry in line ${this.#lineOf(first().offset)}; each has its own, so remove one or change it`,
+      );
+  }
+
+  #report(offset: number, problem: string | Problem): void {
+    const { path, message } = typeof problem === 'string' ? { path: [], message: problem } : problem;
+    const line = this.#lineOf(offset);
+    const column = offset - this.#source.lastIndexOf('\n', offset - 1);
+    const where = path.length > 0 ? `${pathText(path)}: ` : '';
+    this.#problems.push(`${this.#file}:${line}:${column}: ${visible(where + message)}`);
+  }
+
+  #lineOf(offset: number): number {
+    return this.#source.slice(0, offset).split('\n').length;
+  }
+}
+
+function documentOf(text: string) {
+  return parseDocument(text, { version: '1.2', uniqueKeys: true, stringKeys: true });
+}
+
+/** The keys of an entry are others than those of the configuration. */
+function keyProblems(issue: Parameters<typeof problemsOf>[0]): Problem[] {
+  if (issue.code !== 'unrecognized_keys') return problemsOf(issue);
+  const path = issue.path.filter((part) => typeof part !== 'symbol');
+  return issue.keys.map((key) => {
+    const guess = nearest(key, KNOWN_KEYS);
+    const remedy =
+      guess === undefined ? `remove it (known here: ${KNOWN_KEYS.join(', ')})` : `did you mean ${guess}?`;
+    return { path: [...path, key], atKey: true, message: `unknown key; ${remedy}` };
+  });
+}
+
+/** Undefined for a text that is not JSON, or no list. */
+function jsonList(source: string): unknown[] | undefined {
+  if (!source.trimStart().startsWith('[')) return undefined;
+  try {
+    const value: unknown = JSON.parse(source);
+    return Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The entries of a list in JSON, which is known to be well-formed; each as a list of one, which is YAML, too. */
+function jsonItems(source: string): Item[] {
+  const items: Item[] = [];
+  let depth = 0;
+  let begin = 0;
+  for (const { index, 0: token } of source.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]/g)) {
+    if (token === '[' || token === '{') {
+      depth++;
+      if (depth === 1) begin = index + 1;
+    } else if (token === ']' || token === '}') depth--;
+    if ((depth === 1 && token === ',') || depth === 0) {
+      items.push({ text: `[${source.slice(begin, index)}]`, offset: begin - 1 });
+      begin = index + 1;
+    }
+  }
+  return items;
+}
+
+/** The entries of a list whose dashes stand at the beginning of lines; undefined for a text in another form. */
+function yamlItems(source: string): Item[] | undefined {
+  const starts = [...source.matchAll(/^-(?=[ \r\n])/gm)].map(({ index }) => index);
+  const [first] = starts;
+  if (first === undefined) return undefined;
+  const before = source.slice(0, first).split('\n');
+  if (!before.every((line) => /^(?:\s*|\s*#.*|---\s*)$/.test(line))) return undefined;
+  return starts.map((offset, at) => ({ offset, text: source.slice(offset, starts[at + 1]) }));
+}
