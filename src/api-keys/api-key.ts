@@ -27,4 +27,6 @@ export interface ApiKeySource {
    * @param digest SHA-256 of the whole key in base64url, as the line has it (presentedForm of key-text.ts makes it of `sha256`)
    */
   find(digest: string): ApiKeyEntry | undefined;
+  /** All of them, expired ones too: for metrics and warnings. */
+  readonly entries: Iterable<ApiKeyEntry>;
 }

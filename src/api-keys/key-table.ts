@@ -54,7 +54,7 @@ export class KeyTable implements ApiKeySource {
     this.#kept.delete(presentedForm(sha256).slice(0, FIRST_CHARACTERS));
   }
 
-  *entries(): IterableIterator<ApiKeyEntry> {
-    for (const { entry } of this.#kept.values()) yield entry;
+  get entries(): readonly ApiKeyEntry[] {
+    return [...this.#kept.values()].map(({ entry }) => entry);
   }
 }

@@ -1,4 +1,5 @@
 /** Which parts of a gateway its metrics are read from. What a reload replaces is asked for again at each scrape. */
+import { exposeApiKeys } from './api-key-metrics.ts';
 import type { CertificateWatch } from './certificate-watch.ts';
 import { exposeConfiguration, exposeConnections } from './connection-metrics.ts';
 import type { Generation, Lasting } from './generation.ts';
@@ -32,6 +33,11 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     droppedLogLines: () => log.dropped?.() ?? 0,
   });
   exposeLimits(metrics, limiters);
+  exposeApiKeys(
+    metrics,
+    () => generation().issuers,
+    () => clock.nowMs(),
+  );
   exposeConnections(metrics, {
     listeners,
     connectionLimit: () => generation().loaded.configuration.limits.connections,

@@ -166,7 +166,7 @@ export class Generation {
       client,
       caches: this.caches,
       clock,
-      observer: issuerObserver(metrics, log.logger, keyReports),
+      observer: issuerObserver(metrics, log.logger, keyReports, place.administers),
       keySetOf: place.keySetOf,
       ...(previous && { previous: previous.issuers }),
     };

@@ -1,6 +1,8 @@
 /** What the parts of a gateway tell of themselves, as metrics and log lines. */
+import { namedKeys } from '../api-keys/key-expiry.ts';
 import type { Clock } from '../clock.ts';
-import type { IssuerObserver } from './issuer-observer.ts';
+import { SILENT_OBSERVER, type IssuerObserver } from './issuer-observer.ts';
+import type { KeyFileObserver } from './key-file.ts';
 import type { KeyReports } from './key-reports.ts';
 import type { LogoutObserver } from '../handlers/logout-handler.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
@@ -10,9 +12,18 @@ import type { Refusal } from '../telemetry/refusal-lines.ts';
 import type { TargetStatus } from '../upstream/target-status.ts';
 import { CACHE_NAMES, type TokenCaches } from '../token/token-caches.ts';
 
-/** @param keys reports on key sets: it remembers what it has said, across reloads */
-export function issuerObserver(metrics: Metrics, logger: Logger, keys: KeyReports): IssuerObserver {
+/**
+ * @param keys reports on key sets: it remembers what it has said, across reloads
+ * @param tellsOfFiles each worker reads the files of API keys; one process is enough to tell of them
+ */
+export function issuerObserver(
+  metrics: Metrics,
+  logger: Logger,
+  keys: KeyReports,
+  tellsOfFiles: boolean,
+): IssuerObserver {
   return {
+    ...(tellsOfFiles ? keyFileLines(logger) : SILENT_OBSERVER),
     keysRefreshed: (issuer) => keys.refreshed(issuer),
     keysSkipped: (issuer, skipped) => keys.skipped(issuer, skipped),
     keysRestored: (issuer, ageMs) => keys.restored(issuer, ageMs),
@@ -23,9 +34,16 @@ export function issuerObserver(metrics: Metrics, logger: Logger, keys: KeyReport
       if (error !== undefined)
         logger.warn({ issuer, error: describeError(error) }, 'an opaque token cannot be checked');
     },
+  };
+}
+
+function keyFileLines(logger: Logger): KeyFileObserver {
+  return {
     apiKeysRead: (issuer, count) => logger.info({ issuer, keys: count }, 'the API keys are read again'),
     apiKeysFailed: (issuer, problems) =>
       logger.error({ issuer, problems }, 'the changed file of API keys cannot be used; the keys before stay'),
+    apiKeysExpire: (issuer, ids) =>
+      logger.warn({ issuer, keys: ids.length, ids: namedKeys(ids) }, 'API keys expire within 7 days'),
   };
 }
 

@@ -26,4 +26,5 @@ export const SILENT_OBSERVER: IssuerObserver = {
   asked: () => undefined,
   apiKeysRead: () => undefined,
   apiKeysFailed: () => undefined,
+  apiKeysExpire: () => undefined,
 };

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import { isKeyIssuer, isOpaqueIssuer } from '../config/issuer-schema.ts';
+import type { ApiKeySource } from '../api-keys/api-key.ts';
 import { identifyKey } from '../api-keys/identify-key.ts';
 import { hasKeyPrefix } from '../api-keys/key-text.ts';
 import { KeysApart } from '../api-keys/keys-apart.ts';
@@ -125,6 +126,11 @@ export class Issuers {
     return new Map(
       [...this.#keySets.remote].map(([name, keys]) => [this.#jwt.get(name)?.policy.issuer ?? name, keys]),
     );
+  }
+
+  /** API keys, by issuer name. */
+  get keySources(): ReadonlyMap<string, ApiKeySource> {
+    return new Map([...this.#keyIssuers.verifiers].map(([name, { source }]) => [name, source]));
   }
 
   /** Files of API keys, by issuer name. */

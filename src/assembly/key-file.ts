@@ -16,6 +16,8 @@ export interface KeyFileObserver {
   apiKeysRead(issuer: string, count: number): void;
   /** @param problems lines that say what is wrong, where, and what to do */
   apiKeysFailed(issuer: string, problems: readonly string[]): void;
+  /** @param ids of keys that expire within some days */
+  apiKeysExpire(issuer: string, ids: readonly string[]): void;
 }
 
 export class KeyFile implements ApiKeySource {
@@ -46,7 +48,7 @@ export class KeyFile implements ApiKeySource {
   }
 
   get entries(): readonly ApiKeyEntry[] {
-    return [...this.#table.entries()];
+    return this.#table.entries;
   }
 
   find(digest: string): ApiKeyEntry | undefined {

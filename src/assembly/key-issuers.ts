@@ -1,6 +1,7 @@
 /** The issuers of API keys of one configuration: where the keys of each are, and by which policy they are looked at. */
 import { resolve } from 'node:path';
 import type { ApiKeySource } from '../api-keys/api-key.ts';
+import { expiryOf } from '../api-keys/key-expiry.ts';
 import { ApiKeyVerifier } from '../api-keys/api-key-verifier.ts';
 import type { Clock } from '../clock.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
@@ -15,6 +16,8 @@ export interface KeyIssuerParts {
   readonly storedKeys?: ((issuerName: string) => ApiKeySource) | undefined;
 }
 
+const DAY_MS = 86_400_000;
+
 export class KeyIssuers {
   /** By issuer name. */
   readonly verifiers = new Map<string, ApiKeyVerifier>();
@@ -22,6 +25,7 @@ export class KeyIssuers {
   readonly #previous: ReadonlyMap<string, KeyFile> | undefined;
   /** By issuer name. */
   readonly #files = new Map<string, KeyFile>();
+  #cancel: () => void = () => undefined;
 
   /** @param previous whose files go on where they are the same */
   constructor(parts: KeyIssuerParts, previous: KeyIssuers | undefined) {
@@ -62,10 +66,23 @@ export class KeyIssuers {
 
   start(): void {
     for (const file of this.#files.values()) file.start();
+    this.#tellOfExpiry();
+  }
+
+  /** At the start, and once a day from then on. */
+  #tellOfExpiry(): void {
+    const { clock, observer } = this.#parts;
+    if (this.verifiers.size === 0) return;
+    for (const [name, { source }] of this.verifiers) {
+      const { soon } = expiryOf(source.entries, clock.nowMs() / 1000);
+      if (soon.length > 0) observer.apiKeysExpire(name, soon);
+    }
+    this.#cancel = clock.after(DAY_MS, () => this.#tellOfExpiry());
   }
 
   /** @param successor whose files go on */
   stop(successor?: KeyIssuers): void {
+    this.#cancel();
     for (const [name, file] of this.#files) if (successor?.files.get(name) !== file) file.stop();
   }
 }

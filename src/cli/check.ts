@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { apiKeyWarnings } from '../assembly/api-key-metrics.ts';
 import { assertionSigner } from '../assembly/assertion-signer.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { systemClock } from '../clock.ts';
@@ -93,7 +94,12 @@ async function examine(args: Arguments): Promise<Findings> {
   const messages = (expired: boolean): string[] =>
     certificates.filter(({ state }) => (state === 'expired') === expired).map(({ message }) => message);
   const problems = messages(true).map((message) => `${loaded.file}: ${message}`);
-  const warnings = [...configurationWarnings(loaded), ...leftOut, ...messages(false)];
+  const warnings = [
+    ...configurationWarnings(loaded),
+    ...leftOut,
+    ...apiKeyWarnings(issuers, systemClock.nowMs()),
+    ...messages(false),
+  ];
   const online = flag(args, 'online') ? await probe(loaded, client) : [];
   issuers.stop();
   await client.close();

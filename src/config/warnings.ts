@@ -2,7 +2,7 @@
  * What is allowed but risky: printed by `check` and `run`, failed by `check --strict`.
  */
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { isOriginPattern } from '../http/cors.ts';
 import { isLoopback } from '../http/loopback.ts';
 import { shortAdminTokens } from './admin-problems.ts';
@@ -189,7 +189,24 @@ const readableConfiguration: FileRule = (loaded) =>
     ? [`${loaded.file} holds secrets and can be read by every user; chmod 600 it, or use the _file keys`]
     : [];
 
-const FILE_RULES: readonly FileRule[] = [writableKeyFolders, readableSecrets, readableConfiguration];
+/** Who can write there can make keys. */
+const writableKeyFiles: FileRule = ({ configuration, folder }) =>
+  Object.entries(configuration.issuers).flatMap(([name, { api_keys: keys }]) => {
+    if (keys?.file === undefined) return [];
+    const file = resolve(folder, keys.file);
+    return [file, dirname(file)].some(writableByOthers)
+      ? [
+          `issuers.${name}.api_keys.file: other users can write to ${file} or its folder, and so make keys for themselves; chmod 640 the file and 750 the folder`,
+        ]
+      : [];
+  });
+
+const FILE_RULES: readonly FileRule[] = [
+  writableKeyFiles,
+  writableKeyFolders,
+  readableSecrets,
+  readableConfiguration,
+];
 
 /** Folders that keep key sets, by the key that names them. */
 function keyFolders({ configuration, folder }: LoadedConfiguration): [key: string, folder: string][] {
@@ -205,7 +222,7 @@ function writableByOthers(folder: string): boolean {
   try {
     return (statSync(folder).mode & WRITTEN_BY_OTHERS) !== 0;
   } catch {
-    // It is made at the first save.
+    // It is made at the first save, or its absence is told as a problem.
     return false;
   }
 }

@@ -101,7 +101,8 @@ export function passageOf(
     // An empty value says as much as none, and proxies differ on what they do with it.
     if (ours[at + 1]) set.set((ours[at] ?? '').toLowerCase(), ours[at + 1] ?? '');
   }
-  const remove = new Set([...(keepsAuthorization ? CREDENTIALS.slice(1) : CREDENTIALS), ...keyHeaders]);
+  const credentials = keepsAuthorization ? CREDENTIALS.slice(1) : CREDENTIALS;
+  const remove = new Set([...credentials, ...keyHeaders, ...keyHeaders.map(headerAlias)]);
   for (const name of names) if (!set.has(name.toLowerCase())) remove.add(name.toLowerCase());
   for (const [index, kind] of kinds.entries()) {
     const name = (rawHeaders[2 * index] ?? '').toLowerCase();

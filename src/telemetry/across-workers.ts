@@ -23,6 +23,10 @@ const GAUGES: Readonly<Record<string, AcrossWorkers>> = {
   // Each worker resolves names itself: the one that has the most addresses down shows.
   sallyport_upstream_members: 'max',
   sallyport_cache_entries: 'sum',
+  sallyport_api_keys: 'min',
+  sallyport_api_keys_expiring: 'max',
+  // A worker that could not read the changed file shows.
+  sallyport_api_key_file_usable: 'min',
   sallyport_jwks_age_seconds: 'max',
   sallyport_jwks_last_success_timestamp_seconds: 'min',
   // A worker that lacks entries shows.
