@@ -40,6 +40,10 @@ export class KeysApart implements TokenVerifier {
   }
 
   #judgeKey(key: string, digest: string): Judgement {
+    for (const issuer of this.#keys) {
+      const known = issuer.known(digest);
+      if (known !== undefined) return known;
+    }
     if (!isKeyText(key)) return NO_KEY;
     for (const issuer of this.#keys) {
       const found = issuer.find(digest);

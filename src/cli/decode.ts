@@ -1,3 +1,4 @@
+import { hasKeyPrefix, isKeyText, keySha256 } from '../api-keys/key-text.ts';
 import { dateText } from '../explain/format-date.ts';
 import { readJwt } from '../token/lexical-gate.ts';
 import type { JsonObject, JsonValue } from '../token/claims.ts';
@@ -11,7 +12,7 @@ const DATES: ReadonlySet<string> = new Set(['exp', 'nbf', 'iat', 'auth_time', 'u
 
 export const decode: Command = {
   name: 'decode',
-  summary: 'prints the header and the claims of a JWT, NOT VERIFIED',
+  summary: 'prints the header and the claims of a JWT, NOT VERIFIED; or the digest of an API key',
   usage:
     '(--token-file F | -) [--json]\n\n      --token-file F   file that holds the token; - is standard input',
   options: { ...JSON_OPTION, 'token-file': { type: 'string' } },
@@ -20,6 +21,7 @@ export const decode: Command = {
     const token = readToken(args);
     if (token === undefined)
       throw new UsageError('no token; give --token-file F, or - and the token on standard input');
+    if (hasKeyPrefix(token)) return describeKey(token, flag(args, 'json'));
     const { header, claims } = decoded(token);
     if (flag(args, 'json')) {
       print(`{"verified":false,"header":${toJson(header)},"claims":${toJson(claims)}}`);
@@ -30,6 +32,21 @@ export const decode: Command = {
     return 0;
   },
 };
+
+/** A key says nothing of whose it is. Its digest finds its entry. */
+function describeKey(key: string, asJson: boolean): number {
+  if (!isKeyText(key))
+    throw new CommandFailed(
+      'this begins like an API key, but its form or its checksum is wrong: a character was lost or changed',
+    );
+  const sha256 = keySha256(key);
+  if (asJson) print(JSON.stringify({ verified: false, api_key: true, sha256 }));
+  else
+    print(
+      `an API key; its checksum is right, and it has no claims\nsha256: ${sha256}\nThe entry with this sha256 says whose it is, and so does "sallyport explain".`,
+    );
+  return 0;
+}
 
 function decoded(token: string): { header: JsonObject; claims: JsonObject } {
   try {

@@ -1,3 +1,4 @@
+import { holdsKey } from '../api-keys/key-text.ts';
 import { hash, X509Certificate } from 'node:crypto';
 import type { ImaginedRequest } from '../explain/dry-run.ts';
 import { explain as dryRun } from '../explain/explain.ts';
@@ -127,7 +128,7 @@ function headersOf({ values }: Arguments): string[] {
     const [, name, value] = /^([^:]+):[ \t]*(.*?)[ \t]*$/s.exec(String(line)) ?? [];
     if (name === undefined || value === undefined)
       throw new UsageError(`"${String(line)}" is no header; write -H 'Name: value'`);
-    if (name.trim().toLowerCase() === 'authorization')
+    if (name.trim().toLowerCase() === 'authorization' || holdsKey(value))
       throw new UsageError('a token does not belong on the command line; give it by --token-file F, or -');
     if (name.trim().toLowerCase() === 'dpop')
       throw new UsageError('a proof does not belong on the command line; give it by --dpop-file F, or -');

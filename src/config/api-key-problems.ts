@@ -104,7 +104,7 @@ function headerOf(issuer: unknown): string[] {
   return typeof header === 'string' ? [header] : [];
 }
 
-/** What HTTP or the gateway itself needs, whoever is calling. */
+/** What HTTP or the gateway itself needs. */
 const OF_HTTP =
   /^(?:accept|access-control|grpc|if|sec|x-envoy)(?:-|$)|^(?:allow|age|date|from|link|max-forwards|origin|pragma|prefer|priority|range|referer|server|set-cookie|user-agent|warning|www-authenticate)$/;
 const PLAIN = new HeaderTable([]);

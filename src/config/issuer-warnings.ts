@@ -46,8 +46,12 @@ const sessionWithoutSid: Rule = (name, { backchannel_logout, required_claims, cl
     : [];
 
 /** Where a provider is named, it is an error (provider-problems.ts). */
-const noAudiences: Rule = (name, { audiences, validation, claims, provider }) =>
-  audiences === undefined && validation === undefined && provider === undefined && !limitsAudience(claims)
+const noAudiences: Rule = (name, { audiences, validation, claims, provider, api_keys }) =>
+  api_keys === undefined &&
+  audiences === undefined &&
+  validation === undefined &&
+  provider === undefined &&
+  !limitsAudience(claims)
     ? [
         `issuers.${name}: no audiences: tokens that were issued for other services are accepted; name yours, or where its tokens have no aud, add a rule to claims that only yours satisfy, such as client_id`,
       ]

@@ -5,7 +5,23 @@ import type { Configuration } from './schema.ts';
 
 /** One line for each: what it is, what to do. */
 export function resourceWarnings(configuration: Configuration): string[] {
-  return [...unusedAudiences(configuration), ...strangeHosts(configuration)];
+  return [...unusedAudiences(configuration), ...sharedKeys(configuration), ...strangeHosts(configuration)];
+}
+
+/** An API key is for no audience: it passes wherever its issuer is accepted. */
+function sharedKeys(configuration: Configuration): string[] {
+  const { routes, issuers, listeners } = configuration;
+  return Object.keys(issuers).flatMap((name) => {
+    if (issuers[name]?.api_keys === undefined) return [];
+    const accepting = routes.filter(({ auth }) => acceptedIssuers(auth, configuration).includes(name));
+    const resources = new Set(accepting.map((route) => resourceUrlOf(route, listeners)?.href));
+    const resource = accepting.find((route) => route.resource !== undefined);
+    return resource === undefined || resources.size < 2
+      ? []
+      : [
+          `routes: ${resource.name} has a resource, but API keys of ${name} are for no audience, and pass on other routes too; give this resource an issuer of keys of its own`,
+        ];
+  });
 }
 
 /** Issuers whose tokens pass only where `aud` must hold a resource. */

@@ -1,5 +1,6 @@
 /** What each stage of a dry run saw and decided, in words. */
 import { identityValueText, routeIdentityMap } from '../config/identity-map.ts';
+import { hasKeyPrefix } from '../api-keys/key-text.ts';
 import { accessText, matchText } from '../config/describe-route.ts';
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
@@ -31,6 +32,11 @@ export interface Seen {
   readonly possession: ShownPossession;
   readonly limits: readonly ExplainedLimit[];
   readonly nowMs: number;
+}
+
+function presentedText(presented = '', jwt: JwtText | undefined): string {
+  if (hasKeyPrefix(presented)) return 'an API key';
+  return `${jwt ? 'a JWT' : 'an opaque token'} of ${presented.length} bytes`;
 }
 
 export class StageWords {
@@ -67,7 +73,7 @@ export class StageWords {
       case 'extract_token':
         if (route?.mode === 'none') return 'the route asks for none';
         if (!token && presented === undefined) return 'there is none: anonymous';
-        return `${this.#jwt ? 'a JWT' : 'an opaque token'} of ${presented?.length ?? 0} bytes`;
+        return presentedText(presented, this.#jwt);
       case 'verify_token':
         if (!token) return 'there is nothing to verify';
         return `${assumed ? 'SIGNATURE NOT CHECKED (--online fetches the keys); ' : ''}${verifiedText(token, this.#jwt, nowMs)}`;
@@ -152,7 +158,8 @@ export class StageWords {
     const { loaded, exchange } = this.#seen;
     const names = exchange.route?.issuers ?? [];
     const texts = names.map((name) => {
-      const { issuer, no_iss } = loaded.configuration.issuers[name] ?? {};
+      const { issuer, no_iss, api_keys } = loaded.configuration.issuers[name] ?? {};
+      if (api_keys) return `${name} (API keys)`;
       return `${name} (${issuer ?? (no_iss === true ? 'tokens without iss' : 'opaque tokens')})`;
     });
     return `; the route accepts ${texts.join(', ')}`;

@@ -4,7 +4,7 @@
  */
 import type { TokenBinding } from '../token/token-binding.ts';
 import { compileClaimNames } from '../assembly/compile-claim-names.ts';
-import { isOpaqueIssuer } from '../config/issuer-schema.ts';
+import { isKeyIssuer, isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
 import type { AuthReason } from '../errors.ts';
 import { dateText } from './format-date.ts';
@@ -27,9 +27,10 @@ export function jwtOf(token: string): JwtText | undefined {
 
 /** What was verified. */
 export function verifiedText(token: AuthenticToken, jwt: JwtText | undefined, nowMs: number): string {
-  const { issuerName, subject, clientId, expiresAt } = token;
+  const { issuerName, subject, clientId, expiresAt, claims, hasEnded } = token;
   return [
     `issuer ${issuerName}`,
+    ...(hasEnded ? [`key ${textOf(claims['jti'] ?? null)}`] : []),
     ...(jwt
       ? [`${jwt.algorithm}${jwt.keyId === undefined ? '' : ` by key ${JSON.stringify(jwt.keyId)}`}`]
       : []),
@@ -51,6 +52,8 @@ export function refusedText(
   const claims = jwt?.claims ?? {};
   const shown = (object: JsonObject, name: string): string =>
     object[name] === undefined ? `there is no ${name}` : `${name} is ${textOf(object[name])}`;
+  const ofKeys = keyRefusedText(reason, issuer);
+  if (ofKeys !== undefined) return ofKeys;
   switch (reason) {
     case 'malformed':
       return 'it is no well-formed token';
@@ -89,6 +92,13 @@ export function refusedText(
     default:
       return reason;
   }
+}
+
+/** Undefined for what is told of a key as of any token. */
+function keyRefusedText(reason: AuthReason, issuer: IssuerConfiguration | undefined): string | undefined {
+  if (reason === 'unknown_api_key')
+    return 'no issuer of API keys that the route accepts has a key with this digest';
+  return reason === 'expired' && issuer && isKeyIssuer(issuer) ? 'the key has expired' : undefined;
 }
 
 function claimText(claims: JsonObject, issuer: IssuerConfiguration | undefined): string {

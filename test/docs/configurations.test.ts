@@ -23,12 +23,16 @@ const OTHERS = [
   'httproute.yaml',
   'oauth2-proxy.cfg',
   'oauth2-proxy.yaml',
+  // Keys of clients: written beside the configurations of the page.
+  'keys.yaml',
 ];
 
 type Document = Record<string, unknown>;
 
 /** What a page changes in the configuration before: each top-level key in place of the other. */
-function configurationsOf(page: string): { block: Block; document: Document; isWhole: boolean }[] {
+function configurationsOf(
+  page: string,
+): { page: string; block: Block; document: Document; isWhole: boolean }[] {
   let whole: Document | undefined;
   return blocksOf(page)
     .filter(({ file }) => file === OURS)
@@ -37,7 +41,7 @@ function configurationsOf(page: string): { block: Block; document: Document; isW
       const isWhole = 'routes' in written && 'upstreams' in written;
       if (isWhole) whole = written;
       const document = isWhole ? written : { ...whole, ...written };
-      return { block, document, isWhole };
+      return { page, block, document, isWhole };
     });
 }
 
@@ -81,9 +85,11 @@ function writeNamedFiles(document: Document, folder: string): void {
 t.test('every configuration is valid, and nothing in it is risky', { skip: noOpenssl }, async (t) => {
   const configurations = PAGES.flatMap(configurationsOf);
   t.ok(configurations.length > 12);
-  const checks = configurations.map(async ({ block, document, isWhole }) => {
+  const checks = configurations.map(async ({ page, block, document, isWhole }) => {
     const folder = temporaryFolder(t);
     writeNamedFiles(document, folder);
+    const keys = blocksOf(page).find((each) => each.file === 'keys.yaml');
+    if (keys) writeFileSync(join(folder, 'keys.yaml'), keys.text, { mode: 0o640 });
     const file = join(folder, OURS);
     // As it is written, where it is whole: comments and all.
     writeFileSync(file, isWhole ? block.text : stringify(document), { mode: 0o600 });
