@@ -25,6 +25,13 @@ export const TWO_CREDENTIALS = fixed(
   { reason: 'malformed', challenge: { error: 'invalid_request' } },
 );
 
+export const KEY_IN_QUERY = fixed(
+  400,
+  'invalid_request',
+  'An API key must not stand in the URL. Send it in a header, and replace this one.',
+  { reason: 'malformed', challenge: { error: 'invalid_request' } },
+);
+
 const invalidTokens = new Map<string, GatewayError>();
 /**
  * The token is not valid: 401 `invalid_token` whatever the reason, so that a prober learns nothing;

@@ -22,9 +22,10 @@ const CHECKSUM_DIGITS = 6;
 const CHECKED_CHARACTERS = KEY_PREFIX.length + SECRET_DIGITS;
 export const KEY_CHARACTERS = CHECKED_CHARACTERS + CHECKSUM_DIGITS;
 
-const PATTERN = `${KEY_PREFIX}[0-9A-Za-z]{${SECRET_DIGITS + CHECKSUM_DIGITS}}`;
-const WHOLE = new RegExp(`^${PATTERN}$`);
-const WITHIN = new RegExp(PATTERN);
+/** Source of a regular expression: what may be a key, whatever its checksum. */
+export const KEY_PATTERN = `${KEY_PREFIX}[0-9A-Za-z]{${SECRET_DIGITS + CHECKSUM_DIGITS}}`;
+const WHOLE = new RegExp(`^${KEY_PATTERN}$`);
+const WITHIN = new RegExp(KEY_PATTERN);
 
 /**
  * Makes a new key. It is shown once, to the one who creates it; what is stored is its digest.

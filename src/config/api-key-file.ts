@@ -1,8 +1,8 @@
 /**
  * Reads a file of API keys: either all of it holds, or each problem is reported as `file:line:column: what is wrong; what to do`.
  *
- * YAML takes some 0.2 ms for each entry, during which no request is served. So a list is read entry by entry, and the caller may
- * let requests pass in between. A file in JSON is parsed as a whole, some hundred times as fast.
+ * An entry takes some 0.3 ms in YAML and 0.05 ms in JSON, during which no request is served. So a list is read some entries at a
+ * time, and the caller may let requests pass in between.
  */
 import { parseDocument } from 'yaml';
 import type { ApiKeyEntry } from '../api-keys/api-key.ts';
@@ -20,7 +20,7 @@ interface Item {
   readonly offset: number;
 }
 
-/** So many entries are read at a time: some 10 ms in YAML. */
+/** So many entries are read at a time: some 15 ms in YAML. */
 const AT_A_TIME = 50;
 /** More problems than these are most likely one. */
 const MAX_PROBLEMS = 20;
@@ -44,8 +44,10 @@ export function* readingKeys(
   if (values) {
     // Where an entry stands in the file is only looked for if it has a problem.
     let items: readonly Item[] | undefined;
-    for (const [index, value] of values.entries())
+    for (const [index, value] of values.entries()) {
       reading.take(value, () => (items ??= jsonItems(source))[index] ?? { text: '', offset: 0 });
+      if (index % AT_A_TIME === AT_A_TIME - 1) yield undefined;
+    }
     return reading.finished();
   }
   const items = yamlItems(source);

@@ -3,7 +3,7 @@
  * credentials (in Authorization, in a header for API keys, in the query or in a WebSocket handshake) is refused: a client that is redirected goes
  * on sending them in the open, and its users do not notice. Rule C29.
  */
-import { hasKeyInQuery } from '../api-keys/key-in-query.ts';
+import { hidesKey } from '../api-keys/key-elsewhere.ts';
 import { CREDENTIALS_IN_THE_OPEN } from '../errors.ts';
 import { hasAccessToken } from '../http/access-token-query.ts';
 import { HeaderKind } from '../http/header-names.ts';
@@ -55,7 +55,7 @@ function hasCredentials(head: RequestHead): boolean {
     head.authorization.length > 0 ||
     head.keyFields.length > 0 ||
     hasAccessToken(head.query) ||
-    hasKeyInQuery(head.query) ||
+    hidesKey(head.query) ||
     readProtocols(valuesOf(head, HeaderKind.webSocketProtocol)).tokens.length > 0
   );
 }

@@ -5,9 +5,15 @@
  * Only Authorization authenticates, and where a route allows it the protocols that a WebSocket handshake offers, and the
  * headers that its issuers of API keys name. Cookies and bodies are never examined.
  */
-import { hasKeyInQuery } from '../api-keys/key-in-query.ts';
+import { hidesKey } from '../api-keys/key-elsewhere.ts';
 import { hasKeyPrefix } from '../api-keys/key-text.ts';
-import { INVALID_AUTHORIZATION, invalidToken, MISSING_TOKEN, TWO_CREDENTIALS } from '../auth-errors.ts';
+import {
+  INVALID_AUTHORIZATION,
+  invalidToken,
+  KEY_IN_QUERY,
+  MISSING_TOKEN,
+  TWO_CREDENTIALS,
+} from '../auth-errors.ts';
 import { hasAccessToken } from '../http/access-token-query.ts';
 import type { Scheme } from '../http/challenge.ts';
 import { LastCredentials, TOKEN68, type Credentials } from '../http/credentials.ts';
@@ -47,7 +53,7 @@ const ANONYMOUS = new PresentedToken(undefined, 'Bearer');
  *
  * @param maxBytes longer tokens are refused before anything looks at them
  * @param last credentials of the connection: where these are the same, they need not be read again
- * @throws GatewayError 401 MISSING_TOKEN, `too_large` or `malformed`; 400 INVALID_AUTHORIZATION or TWO_CREDENTIALS
+ * @throws GatewayError 401 MISSING_TOKEN, `too_large` or `malformed`; 400 INVALID_AUTHORIZATION, KEY_IN_QUERY or TWO_CREDENTIALS
  */
 export function extractToken(
   head: RequestHead,
@@ -57,8 +63,10 @@ export function extractToken(
 ): PresentedToken {
   if (route.mode === 'none') return ANONYMOUS;
   // A token in a URL ends up in logs, histories and Referer: refused, so that no client comes to rely on it.
-  if (head.query !== '' && (hasAccessToken(head.query) || hasKeyInQuery(head.query)))
-    throw INVALID_AUTHORIZATION;
+  if (head.query !== '') {
+    if (hasAccessToken(head.query)) throw INVALID_AUTHORIZATION;
+    if (hidesKey(head.query)) throw KEY_IN_QUERY;
+  }
   const all = allCredentials(head, route);
   const key = head.keyFields.length === 0 ? undefined : keyOf(head.keyFields, route.keyHeaders);
   if (key === undefined) return takeToken(all, route, maxBytes, last);

@@ -5,6 +5,7 @@
  * The line is put together here, in pino's format and for the same destination: pino's own way through a nested object with
  * redaction costs as much CPU as all the rest of a request. Rules A5, A6.
  */
+import { withoutKeys } from '../api-keys/key-elsewhere.ts';
 import type { Clock } from '../clock.ts';
 import { fieldValue } from '../http/field-list.ts';
 import type { RequestHead } from '../http/request-head.ts';
@@ -86,7 +87,7 @@ export class AccessLog {
     if (exchange.upstream !== undefined) line += upstreamText(exchange, exchange.upstream);
     line += `,"bytes_in":${exchange.bytesIn},"bytes_out":${exchange.bytesOut},"client_ip":${quoted(exchange.clientIp)}`;
     const agent = head && fieldValue(head.rawHeaders, 'user-agent');
-    if (agent !== undefined) line += `,"user_agent":${quotedUpTo(agent, MAX_AGENT)}`;
+    if (agent !== undefined) line += `,"user_agent":${quotedUpTo(withoutKeys(agent), MAX_AGENT)}`;
     if (decision) line += this.#authText(exchange, decision);
     if (exchange.failure !== undefined) line += `,"error":"${exchange.failure}"`;
     if (exchange.limit !== undefined) line += `,"limit":"${exchange.limit}"`;
@@ -165,7 +166,7 @@ function levelOf({ failure, status }: Exchange): Refusal['level'] {
 /** readHost has let nothing into the authority that would need an escape. */
 function headText({ scheme, authority, path, httpVersion }: RequestHead): string {
   const protocol = PROTOCOLS[httpVersion] ?? 'other';
-  return `,"scheme":"${scheme}","host":"${authority}","path":${quoted(path)},"protocol":"${protocol}"`;
+  return `,"scheme":"${scheme}","host":"${authority}","path":${quoted(withoutKeys(path))},"protocol":"${protocol}"`;
 }
 
 /** The names of the configuration, and what the upstream did. */

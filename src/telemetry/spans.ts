@@ -3,6 +3,7 @@
  * only where the process has loaded an SDK, so that it costs nothing without one. W3C Trace Context;
  * OpenTelemetry's semantic conventions for HTTP.
  */
+import { withoutKeys } from '../api-keys/key-elsewhere.ts';
 import {
   createTraceState,
   ROOT_CONTEXT,
@@ -66,7 +67,7 @@ class SpanPair implements TraceContext {
         'http.response.status_code': status,
         'http.route': route?.name,
         'url.scheme': head?.scheme,
-        'url.path': head?.path,
+        'url.path': head && withoutKeys(head.path),
         'server.address': head?.hostname,
         'client.address': clientIp,
         'network.protocol.version': head?.httpVersion,

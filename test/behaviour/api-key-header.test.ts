@@ -182,6 +182,19 @@ t.test('X2 a key in a query is 400 in every encoding, and is in no log line', as
   t.notMatch(log, two.key.slice(8));
 });
 
+t.test('A5 a key that a client has put into the path or its name is in no log line', async (t) => {
+  const hidden = `%73${one.key.slice(1)}`;
+  for (const path of [`/public/${one.key}/a`, `/public/${hidden}`])
+    t.equal((await send(gateway.url, path, { headers: ['User-Agent', `x ${one.key}`] })).status, 200);
+  const lines = gateway.log.filter(
+    ({ path }) => String(path).includes('API key') || String(path).includes('...'),
+  );
+  t.match(lines, [
+    { path: '/public/sp_live_.../a', user_agent: 'x sp_live_...' },
+    { path: '(an API key)', user_agent: 'x sp_live_...' },
+  ]);
+});
+
 t.test('X2 the same by HTTP/2', async (t) => {
   const session = connect(gateway.url);
   t.teardown(() => session.destroy());
