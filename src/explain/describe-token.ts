@@ -41,7 +41,10 @@ export function verifiedText(token: AuthenticToken, jwt: JwtText | undefined, no
 }
 
 /** Why an authentic token, or one that is none, was refused. */
-export function refusedText(
+export const refusedText: typeof tokenRefusedText = (reason, jwt, issuer, ...more) =>
+  keyRefusedText(reason, issuer) ?? tokenRefusedText(reason, jwt, issuer, ...more);
+
+function tokenRefusedText(
   reason: AuthReason,
   jwt: JwtText | undefined,
   issuer: IssuerConfiguration | undefined,
@@ -52,8 +55,6 @@ export function refusedText(
   const claims = jwt?.claims ?? {};
   const shown = (object: JsonObject, name: string): string =>
     object[name] === undefined ? `there is no ${name}` : `${name} is ${textOf(object[name])}`;
-  const ofKeys = keyRefusedText(reason, issuer);
-  if (ofKeys !== undefined) return ofKeys;
   switch (reason) {
     case 'malformed':
       return 'it is no well-formed token';
