@@ -10,6 +10,7 @@ import { KeyTable } from '../api-keys/key-table.ts';
 import type { Clock } from '../clock.ts';
 import { readingKeys, readKeys } from '../config/api-key-file.ts';
 import { ConfigurationError, errorCode } from '../config/problem.ts';
+import { describeError } from '../telemetry/logger.ts';
 import { contentsOf, FileWatch } from './file-watch.ts';
 
 export interface KeyFileObserver {
@@ -29,6 +30,7 @@ export class KeyFile implements ApiKeySource {
   #table: KeyTable;
   #isUsable = true;
   #isStarted = false;
+  #isStopped = false;
 
   /** @throws ConfigurationError with every problem of the file */
   constructor(issuerName: string, file: string, clock: Clock, observer: KeyFileObserver) {
@@ -62,11 +64,12 @@ export class KeyFile implements ApiKeySource {
 
   /** No route takes its keys from now on: what they have opened ends. */
   stop(): void {
+    this.#isStopped = true;
     this.#watch.close();
     this.#table = new KeyTable();
   }
 
-  /** Requests are served in between. */
+  /** Requests are served in between. Never rejects. */
   async #readAgain(): Promise<void> {
     const contents = contentsOf([this.file]);
     try {
@@ -76,13 +79,14 @@ export class KeyFile implements ApiKeySource {
         await turn();
         step = reading.next();
       }
+      if (this.#isStopped) return;
       this.#use(step.value);
       this.#isUsable = true;
       this.#observer.apiKeysRead(this.issuerName, step.value.length);
     } catch (error) {
-      if (!(error instanceof ConfigurationError)) throw error;
       this.#isUsable = false;
-      this.#observer.apiKeysFailed(this.issuerName, error.problems);
+      const problems = error instanceof ConfigurationError ? error.problems : [describeError(error)];
+      this.#observer.apiKeysFailed(this.issuerName, problems);
     }
     this.#watch.use(contents);
   }

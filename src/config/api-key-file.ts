@@ -14,10 +14,11 @@ import { problemsOf } from './schema-problems.ts';
 import { nearest } from './suggest.ts';
 import { withinForm } from './union-issues.ts';
 
-/** The text of one entry, and where in the file it begins. */
+/** One entry: a list that it is in, where that begins in the file, and which of the list it is. */
 interface Item {
   readonly text: string;
   readonly offset: number;
+  readonly index: number;
 }
 
 /** So many entries are read at a time: some 15 ms in YAML. */
@@ -45,7 +46,7 @@ export function* readingKeys(
     // Where an entry stands in the file is only looked for if it has a problem.
     let items: readonly Item[] | undefined;
     for (const [index, value] of values.entries()) {
-      reading.take(value, () => (items ??= jsonItems(source))[index] ?? { text: '', offset: 0 });
+      reading.take(value, () => (items ??= jsonItems(source))[index] ?? { text: '', offset: 0, index: 0 });
       if (index % AT_A_TIME === AT_A_TIME - 1) yield undefined;
     }
     return reading.finished();
@@ -121,7 +122,13 @@ class KeyReading {
   takeWhole(): void {
     const document = documentOf(this.#source);
     const [error] = document.errors;
-    const value: unknown = error ? undefined : document.toJS();
+    let value: unknown;
+    try {
+      value = error ? undefined : document.toJS();
+    } catch {
+      this.#report(0, 'has an alias of something that is not in this file, or of too much; write it out');
+      return;
+    }
     if (error) this.#report(error.pos[0], `${error.message.split('\n')[0] ?? ''}; correct it, or write JSON`);
     else if (!Array.isArray(value))
       this.#report(
@@ -132,27 +139,23 @@ class KeyReading {
       );
     else
       for (const [index, entry] of (value as unknown[]).entries())
-        this.take(entry, () => ({
-          text: this.#source,
-          offset: offsetOf(document, { path: [index], message: '' }),
-        }));
+        this.take(entry, () => ({ text: this.#source, offset: 0, index }));
   }
 
   /** @param itemOf says where the entry stands, if that is asked */
   take(value: unknown, itemOf: () => Item): void {
     const parsed = apiKeyEntry.safeParse(value, { reportInput: true });
     if (!parsed.success) {
-      const { text, offset } = itemOf();
-      const document = documentOf(text);
+      const item = itemOf();
       for (const problem of parsed.error.issues.flatMap(withinForm).flatMap(keyProblems))
-        this.#report(offset + offsetOf(document, { ...problem, path: [0, ...problem.path] }), problem);
+        this.#report(placeIn(item, problem), problem);
       return;
     }
     const entry = parsed.data;
     this.#refuseTwice(this.#ids, 'id', entry.id, itemOf);
     this.#refuseTwice(this.#digests, 'sha256', entry.sha256, itemOf);
     if (entry.created !== undefined && entry.created > this.#nowSeconds)
-      this.#report(itemOf().offset, `${entry.id}: created is in the future; correct it`);
+      this.#report(placeIn(itemOf()), `${entry.id}: created is in the future; correct it`);
     this.#entries.push(entry);
   }
 
@@ -161,8 +164,8 @@ class KeyReading {
     if (first === undefined) seen.set(value, itemOf);
     else
       this.#report(
-        itemOf().offset,
-        `has the ${key} of the entry in line ${this.#lineOf(first().offset)}; each has its own, so remove one or change it`,
+        placeIn(itemOf()),
+        `has the ${key} of the entry in line ${this.#lineOf(placeIn(first()))}; each has its own, so remove one or change it`,
       );
   }
 
@@ -177,6 +180,11 @@ class KeyReading {
   #lineOf(offset: number): number {
     return this.#source.slice(0, offset).split('\n').length;
   }
+}
+
+/** The offset in the file of an entry, or of a problem in it. */
+function placeIn({ text, offset, index }: Item, problem: Problem = { path: [], message: '' }): number {
+  return offset + offsetOf(documentOf(text), { ...problem, path: [index, ...problem.path] });
 }
 
 function documentOf(text: string) {
@@ -217,7 +225,7 @@ function jsonItems(source: string): Item[] {
       if (depth === 1) begin = index + 1;
     } else if (token === ']' || token === '}') depth--;
     if ((depth === 1 && token === ',') || depth === 0) {
-      items.push({ text: `[${source.slice(begin, index)}]`, offset: begin - 1 });
+      items.push({ text: `[${source.slice(begin, index)}]`, offset: begin - 1, index: 0 });
       begin = index + 1;
     }
   }
@@ -231,5 +239,5 @@ function yamlItems(source: string): Item[] | undefined {
   if (first === undefined) return undefined;
   const before = source.slice(0, first).split('\n');
   if (!before.every((line) => /^(?:\s*|\s*#.*|---\s*)$/.test(line))) return undefined;
-  return starts.map((offset, at) => ({ offset, text: source.slice(offset, starts[at + 1]) }));
+  return starts.map((offset, at) => ({ offset, text: source.slice(offset, starts[at + 1]), index: 0 }));
 }

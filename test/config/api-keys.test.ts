@@ -228,18 +228,20 @@ t.test('each problem of a file has its line and one remedy, in YAML and in JSON'
     `${good}- id: ${id}\n  sha256: ${'a'.repeat(64)}\n  subject: team\n${more}`;
   for (const [text, line] of [
     ['', 'keys.yaml:1:1: the file is empty; write [] where there are no keys'],
+    [other('  expire: 1\n').replace(/^/gm, ' '), 'keys.yaml:7:4: expire: unknown key; did you mean expires?'],
+    ['[*x]', /^keys\.yaml:1:1: has an alias/],
     ['keys: []', /^keys\.yaml:1:1: the file is no list of keys; write \[/],
     [other('  expire: 1\n'), 'keys.yaml:7:3: expire: unknown key; did you mean expires?'],
     [other('  expires: tomorrow\n'), /^keys\.yaml:7:12: expires: must be a date with time and zone/],
     [other('  expires: 2027-01-31\n'), /^keys\.yaml:7:12: .*must be a date with time and zone/],
     [other('  scopes: a\n'), /^keys\.yaml:7:11: scopes: must be a list, and is a text/],
     [other('  claims: { plan: gold, sub: me }\n'), /^keys\.yaml:7:30: claims\.sub: a key may not claim sub/],
-    [other('  created: 1900000000\n'), /^keys\.yaml:4:1: two: created is in the future; correct it/],
+    [other('  created: 1900000000\n'), /^keys\.yaml:4:3: two: created is in the future; correct it/],
     [other('  created: 1790000000\n  expires: 1780000000\n'), /^keys\.yaml:8:12: .*is not after created/],
-    [other('', 'one'), /^keys\.yaml:4:1: has the id of the entry in line 1; each has its own/],
+    [other('', 'one'), /^keys\.yaml:4:3: has the id of the entry in line 1; each has its own/],
     [other('  note: [\n'), /^keys\.yaml:\d+:\d+: .*; correct the YAML here/],
     [other('  note: *x\n'), /^keys\.yaml:4:1: has an alias/],
-    [good + good.replace('one', 'two'), /^keys\.yaml:4:1: has the sha256 of the entry in line 1/],
+    [good + good.replace('one', 'two'), /^keys\.yaml:4:3: has the sha256 of the entry in line 1/],
     [
       good.replace('  subject: team\n', ''),
       /^keys\.yaml:1:3: says not whose key it is; add subject or client/,
