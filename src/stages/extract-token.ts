@@ -68,28 +68,25 @@ export function extractToken(
     if (hidesKey(head.query)) throw KEY_IN_QUERY;
   }
   const all = allCredentials(head, route);
-  const key = head.keyFields.length === 0 ? undefined : keyOf(head.keyFields, route.keyHeaders);
+  const keys = head.keyFields.length === 0 ? NO_KEYS : keysIn(head.keyFields, route.keyHeaders);
+  const [key] = keys;
   if (key === undefined) return takeToken(all, route, maxBytes, last);
-  if (all.length > 0) throw TWO_CREDENTIALS;
+  // A proxy may have joined two fields by a comma, which no key has in it.
+  if (keys.length > 1 || all.length > 0 || key.includes(',')) throw TWO_CREDENTIALS;
+  // Here nothing but a key is a credential. A token of another kind goes to no server from here.
+  if (!hasKeyPrefix(key) || !TOKEN68.test(key)) throw NO_KEY_IN_HEADER;
   return takeToken([`Bearer ${key}`], route, maxBytes, last);
 }
 
+const NO_KEYS: readonly string[] = [];
+
 /**
- * The API key in the headers that the route reads. A proxy may have joined two fields by a comma, which no key has in it.
+ * The values of the headers in which the route reads API keys.
  *
  * @param fields names in lower case and values, in turn
  */
-function keyOf(fields: readonly string[], names: ReadonlySet<string>): string | undefined {
-  let key: string | undefined;
-  for (let index = 0; index < fields.length; index += 2) {
-    if (!names.has(fields[index] ?? '')) continue;
-    const value = fields[index + 1] ?? '';
-    if (key !== undefined || value.includes(',')) throw TWO_CREDENTIALS;
-    // Here nothing but a key is a credential. A token of another kind goes to no server from here.
-    if (!hasKeyPrefix(value) || !TOKEN68.test(value)) throw NO_KEY_IN_HEADER;
-    key = value;
-  }
-  return key;
+function keysIn(fields: readonly string[], names: ReadonlySet<string>): readonly string[] {
+  return fields.filter((_, index) => index % 2 === 1 && names.has(fields[index - 1] ?? ''));
 }
 
 const NO_KEY_IN_HEADER = invalidToken('malformed', undefined, 'the header for API keys holds none');
