@@ -142,6 +142,8 @@ export function tokenStatusSource(
   { client, clock, signers }: TokenStatusParts,
 ): TokenStatusSource | undefined {
   const { introspection, validation } = issuer;
+  // It is called for the first token, which may come at night: what cannot be loaded must show at the start.
+  if (introspection || validation) client.prepare();
   if (introspection) {
     return new IntrospectionClient(
       {

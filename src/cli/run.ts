@@ -8,7 +8,6 @@ import { workerCount } from '../config/worker-count.ts';
 import { Reloader, type Reloadable } from '../assembly/reloader.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { Primary } from '../workers/primary.ts';
 import type { WorkerProcess } from '../workers/worker-link.ts';
 import { CommandFailed, CONFIG_OPTION, configurationOf, print, printError, type Command } from './command.ts';
 import { openLog, type LogOutput } from './log-output.ts';
@@ -78,6 +77,7 @@ async function gatewayOf(loaded: LoadedConfiguration, { log, relay }: LogOutput)
     offerExplanations(instance);
     return instance;
   }
+  const { Primary } = await import('../workers/primary.ts');
   const startProcess = (id: number): WorkerProcess => startWorkerProcess(id, relay);
   const primary = new Primary(loaded, { log, clock: systemClock, count, startProcess });
   offerExplanations(primary.instance);

@@ -2,9 +2,12 @@
  * Connections to Redis: one server, one found through Sentinel, or a cluster. No command hangs, and none waits in a
  * queue for a connection that may never come.
  *
- * The only file that imports the Redis client.
+ * The only file that imports the Redis client. It is loaded when a store is made, so that a gateway without Redis never
+ * loads it.
  */
-import { Cluster, Redis, type RedisOptions as AnyRedisOptions } from 'ioredis';
+import { createRequire } from 'node:module';
+import type * as Client from 'ioredis';
+import type { Cluster, Redis, RedisOptions as AnyRedisOptions } from 'ioredis';
 import type { TlsClient } from '../tls/client-options.ts';
 import {
   BEAT_SCRIPT,
@@ -16,6 +19,10 @@ import {
   REVOKE_SCRIPT,
   UNDO_SCRIPT,
 } from './redis-scripts.ts';
+
+const require = createRequire(import.meta.url);
+/** Loads it, once. */
+export const redisClient = (): typeof Client => require('ioredis') as typeof Client;
 
 /** Replies are mapped as usual: with exactOptionalPropertyTypes, ioredis' type allows no undefined there. */
 type RedisOptions = Omit<AnyRedisOptions, 'replyMapping'>;
@@ -131,6 +138,7 @@ function createClient(location: RedisLocation, options: RedisOptions): Redis | C
     ...(password !== undefined && { password }),
     ...tls,
   };
+  const { Redis, Cluster } = redisClient();
   // What the URL says counts before the login.
   if ('url' in location) return new Redis(location.url, login);
   if ('cluster' in location) {

@@ -5,6 +5,7 @@
 import type { Clock } from '../clock.ts';
 import {
   connectRedis,
+  redisClient,
   type RedisConnection,
   type RedisLocation,
   type ScriptedRedis,
@@ -32,6 +33,8 @@ export class RedisLink {
   constructor(location: RedisLocation, clock: Clock) {
     this.#location = location;
     this.#clock = clock;
+    // What cannot be loaded must show here, and not as a Redis that is away.
+    redisClient();
   }
 
   /**

@@ -1,9 +1,13 @@
 /**
  * A connection to an SQLite file, with its prepared statements. Synchronous.
  *
- * The only file that imports node:sqlite.
+ * The only file that imports node:sqlite: when a file is opened, so that a gateway without one never loads it.
  */
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { createRequire } from 'node:module';
+import type * as Sqlite from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+
+const require = createRequire(import.meta.url);
 
 export class SqliteDatabase {
   readonly #database: DatabaseSync;
@@ -14,6 +18,7 @@ export class SqliteDatabase {
    * @throws Error where the file cannot be opened or is no database
    */
   constructor(file: string, busyMs: number, schema: string) {
+    const { DatabaseSync } = require('node:sqlite') as typeof Sqlite;
     this.#database = new DatabaseSync(file, { timeout: busyMs });
     this.#database.exec(schema);
   }

@@ -1,14 +1,22 @@
 /**
  * Calls to authorization servers, with caps on everything: time, size, redirects, encodings (rules K4, I7).
+ *
+ * The HTTP client is loaded when keys are fetched first, or when a client of introspection is made: both are at the start. A
+ * gateway that calls no server never loads it.
  */
 import { createHash } from 'node:crypto';
-import { Agent, buildConnector, request, type Dispatcher } from 'undici';
+import { createRequire } from 'node:module';
+import type * as Undici from 'undici';
+import type { Agent, buildConnector, Dispatcher } from 'undici';
 import { isLoopback } from '../http/loopback.ts';
 import { mediaTypeOf } from '../http/media-type.ts';
 import type { TlsClient } from '../tls/client-options.ts';
 import { isLeftOut } from './no-proxy.ts';
 import { openTunnel, type Proxy } from './proxy-tunnel.ts';
 import { bearerTokenFor, hasCredentials, isConfigured, type ServerAccess } from './server-access.ts';
+
+const require = createRequire(import.meta.url);
+const httpClient = (): typeof Undici => require('undici') as typeof Undici;
 
 /** Larger than any key set or response about a token. */
 const MAX_RESPONSE_BYTES = 1024 * 1024;
@@ -72,20 +80,21 @@ const PLAIN_ACCESS: ServerAccess = { tls: {}, proxy: undefined, bearerTokenFile:
 /** Pools for all authorization servers that are reached in one way; HTTP/1.1 only, redirects are responses like any other. */
 export class AuthorizationServerClient {
   readonly #access: ServerAccess;
-  /** For origins that the configuration names. */
-  readonly #configured: Agent;
-  /** For all others: without what tells the gateway apart. */
-  readonly #others: Agent;
+  #agents: Agents | undefined;
   /** By a digest of the access. One that nothing uses any more closes its idle connections and goes. */
   readonly #derived = new Map<string, WeakRef<AuthorizationServerClient>>();
 
   constructor(access: ServerAccess = PLAIN_ACCESS) {
-    const { tls, proxy } = access;
     this.#access = access;
-    this.#configured = agentFor(tls, proxy);
-    this.#others = hasCredentials(access)
-      ? agentFor(tls.ca === undefined ? {} : { ca: tls.ca }, proxy)
-      : this.#configured;
+  }
+
+  /** Loads what a call needs, for one that is made later than at the start. */
+  prepare(): void {
+    this.#agentsInUse();
+  }
+
+  #agentsInUse(): Agents {
+    return (this.#agents ??= agentsFor(this.#access));
   }
 
   /** The client for servers that are reached in this way: the same one for the same way, with its connections. */
@@ -135,8 +144,9 @@ export class AuthorizationServerClient {
     readonly signal: AbortSignal;
   }): Promise<AuthorizationServerResponse> {
     const { url, method, headers, body, signal } = asked;
-    const answer = await request(url, {
-      dispatcher: isConfigured(this.#access, url) ? this.#configured : this.#others,
+    const { configured, others } = this.#agentsInUse();
+    const answer = await httpClient().request(url, {
+      dispatcher: isConfigured(this.#access, url) ? configured : others,
       method,
       // Compressed responses are not asked for: a small one could unpack to gigabytes.
       headers: { accept: 'application/json', 'accept-encoding': 'identity', ...headers },
@@ -158,11 +168,27 @@ export class AuthorizationServerClient {
 
   async close(): Promise<void> {
     const derived = [...this.#derived.values()].map((client) => client.deref()?.close());
-    await Promise.all([this.#configured.destroy(), this.#others.destroy(), ...derived]);
+    const { configured, others } = this.#agents ?? {};
+    await Promise.all([configured?.destroy(), others?.destroy(), ...derived]);
   }
 }
 
+interface Agents {
+  /** For origins that the configuration names. */
+  readonly configured: Agent;
+  /** For all others: without what tells the gateway apart. */
+  readonly others: Agent;
+}
+
+function agentsFor(access: ServerAccess): Agents {
+  const { tls, proxy } = access;
+  const configured = agentFor(tls, proxy);
+  if (!hasCredentials(access)) return { configured, others: configured };
+  return { configured, others: agentFor(tls.ca === undefined ? {} : { ca: tls.ca }, proxy) };
+}
+
 function agentFor(tls: TlsClient, proxy: Proxy | undefined): Agent {
+  const { Agent } = httpClient();
   return new Agent({
     connect: connectorFor(tls, proxy),
     // Many times what one client may use by default: calls that hang must not make those of others wait.
@@ -173,7 +199,7 @@ function agentFor(tls: TlsClient, proxy: Proxy | undefined): Agent {
 }
 
 function connectorFor(tls: TlsClient, proxy: Proxy | undefined): buildConnector.connector {
-  const connect = buildConnector({ allowH2: false, ...tls });
+  const connect = httpClient().buildConnector({ allowH2: false, ...tls });
   return (options, callback) => {
     const finish: buildConnector.Callback = (...[error, socket]) => {
       if (error === null) callback(null, socket);
