@@ -15,8 +15,14 @@ if (SUPPORTED.some((version) => version.major === major && minor >= version.mino
   // Ends the process where its exit listeners have run, before Node takes its environment apart: there Node 24 now and then
   // waits for ever, at full load, for a request of a socket that has been closed.
   process.on('exit', () => process.exit());
-  const { main } = await import('./cli/main.ts');
-  process.exitCode = await main(process.argv.slice(2));
+  try {
+    const { main } = await import('./cli/main.ts');
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (error) {
+    // The listener above ends the process before Node would print it.
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = 1;
+  }
 } else {
   process.stderr.write(
     `sallyport: Node ${process.versions.node} is not supported; install Node 24 (24.11 or later) or Node 26\n`,
