@@ -7,7 +7,8 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 COPY packages ./packages
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json ./
+COPY deploy/release/bundle.ts ./deploy/release/
 COPY src ./src
 RUN npm run build
 

@@ -11,7 +11,7 @@ const NEEDED = [
   'config/sallyport.yaml',
   'config/schema.json',
   'dist/main.js',
-  'dist/cli/worker-process.js',
+  'dist/LICENSES.txt',
   'dist/admin/page/index.html',
   'packages/identity/dist/index.js',
   'packages/identity/dist/index.d.ts',

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { PROGRAM } from '../version.ts';
 import type { AdminResponse } from './http-response.ts';
 
 const FILES = [
@@ -73,7 +74,7 @@ const HEADERS = {
 export function pageResponses(): ReadonlyMap<string, AdminResponse> {
   const { resolve } = createRequire(import.meta.url);
   const own = (file: string): AdminResponse =>
-    responseOf(file, readFileSync(new URL(`page/${file}`, import.meta.url), 'utf8'));
+    responseOf(file, readFileSync(new URL(`admin/page/${file}`, PROGRAM), 'utf8'));
   return new Map([
     ['/', own('index.html')],
     ...FILES.map((file): [string, AdminResponse] => [`/page/${file}`, own(file)]),

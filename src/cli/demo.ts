@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { PROGRAM } from '../version.ts';
 import { CommandFailed, flag, type Command } from './command.ts';
 
 export const demo: Command = {
@@ -8,7 +9,7 @@ export const demo: Command = {
   options: { script: { type: 'boolean' } },
   async run(args) {
     // The authorization server is a development dependency, and the package does not carry the demo.
-    const story = new URL('../../demo/story.ts', import.meta.url);
+    const story = new URL('../demo/story.ts', PROGRAM);
     if (!existsSync(story)) {
       throw new CommandFailed(
         'the demo is not part of the installed package; clone the repository and run: npm ci && npm run demo',

@@ -4,10 +4,11 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { configurationJsonSchema } from '../config/schema.ts';
+import { PROGRAM } from '../version.ts';
 import { CommandFailed, print, type Command } from './command.ts';
 import { programText, quoted } from './program-text.ts';
 
-const STARTER = fileURLToPath(new URL('../../config/sallyport.yaml', import.meta.url));
+const STARTER = fileURLToPath(new URL('../config/sallyport.yaml', PROGRAM));
 const FILE = 'sallyport.yaml';
 const SCHEMA = 'schema.json';
 /** So that `git add` takes no secret. */

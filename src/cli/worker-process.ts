@@ -9,8 +9,9 @@ import type { Pipe } from '../workers/channel.ts';
 import type { WorkerProcess } from '../workers/worker-link.ts';
 import { LineSplitter } from './line-splitter.ts';
 import type { LogOutput } from './log-output.ts';
+import { PROGRAM } from '../version.ts';
 
-const MAIN = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url));
+const MAIN = fileURLToPath(new URL(`main${extname(import.meta.url)}`, PROGRAM));
 
 export function startWorkerProcess(id: number, relay: LogOutput['relay']): WorkerProcess {
   const child = fork(MAIN, ['worker', String(id)], {

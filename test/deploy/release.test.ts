@@ -135,7 +135,7 @@ t.test('it says whose it is, and that is not made up', async (t) => {
 t.test('the package has what it needs, and nothing that is not for its users', async (t) => {
   const whole = [
     ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'config/sallyport.yaml'],
-    ...['config/schema.json', 'dist/main.js', 'dist/cli/worker-process.js', 'dist/admin/page/index.html'],
+    ...['config/schema.json', 'dist/main.js', 'dist/LICENSES.txt', 'dist/admin/page/index.html'],
     ...['packages/identity/dist/index.js', 'packages/identity/dist/index.d.ts'],
   ];
   t.strictSame(contentsProblems(whole), []);
