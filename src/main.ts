@@ -3,6 +3,9 @@
  * The command line's entry. Says what to do on an unsupported Node before anything that such a Node could not
  * load is loaded.
  */
+import module from 'node:module';
+import { fileURLToPath } from 'node:url';
+
 const SUPPORTED = [
   { major: 24, minor: 11 },
   { major: 26, minor: 0 },
@@ -15,6 +18,7 @@ if (SUPPORTED.some((version) => version.major === major && minor >= version.mino
   // Ends the process where its exit listeners have run, before Node takes its environment apart: there Node 24 now and then
   // waits for ever, at full load, for a request of a socket that has been closed.
   process.on('exit', () => process.exit());
+  keepCompiled();
   try {
     const { main } = await import('./cli/main.ts');
     process.exitCode = await main(process.argv.slice(2));
@@ -30,4 +34,12 @@ if (SUPPORTED.some((version) => version.major === major && minor >= version.mino
   process.exitCode = 1;
 }
 
-export {};
+/**
+ * Keeps what Node has compiled for the next start: beside the installed program, where only those can write who can change the
+ * program. Where the folder cannot be written, there is no cache, and no word of it. What NODE_COMPILE_CACHE and
+ * NODE_DISABLE_COMPILE_CACHE say counts first.
+ */
+function keepCompiled(): void {
+  const isInstalled = import.meta.url.endsWith('.js');
+  if (isInstalled) module.enableCompileCache(fileURLToPath(new URL('../.compiled', import.meta.url)));
+}

@@ -64,8 +64,22 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 });
+for (const file of readdirSync(OUT))
+  writeFileSync(join(OUT, file), ascii(file, readFileSync(join(OUT, file), 'utf8')));
 writeFileSync(join(OUT, 'LICENSES.txt'), licenses(metafile));
 cpSync('src/admin/page', join(OUT, 'admin/page'), { recursive: true });
+
+/**
+ * One character beyond ASCII, and Node keeps a file with two bytes for each character. esbuild leaves them in comments only.
+ *
+ * @throws Error where one is elsewhere
+ */
+function ascii(file: string, text: string): string {
+  return text.replace(/^.*[^\0-\x7f].*$/gm, (line) => {
+    if (!/^\s*(?:\/\/|\/?\*)/.test(line)) throw new Error(`${file} has more than ASCII in its code: ${line}`);
+    return line.replace(/[^\0-\x7f]/g, '?');
+  });
+}
 
 /** Of the packages whose code is in the bundle: their licences ask for it. */
 function licenses({ inputs }: Metafile): string {

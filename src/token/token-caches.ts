@@ -55,11 +55,12 @@ const WORTH_KEEPING = 1_000;
 
 export class TokenCaches {
   readonly tokens: LRUCache<string, CachedJwt>;
-  readonly introspection: LRUCache<string, CachedResponse>;
   // Apart from the good ones: a flood of bad tokens can push out nothing but bad tokens.
   readonly negatives: LRUCache<string, CachedRefusal>;
-  readonly inactive: LRUCache<string, CachedInactive>;
   readonly lookups: Readonly<Record<CacheName, LookupCount>>;
+  readonly #bounds: CacheBounds;
+  #introspection: LRUCache<string, CachedResponse> | undefined;
+  #inactive: LRUCache<string, CachedInactive> | undefined;
   readonly #seenGood = new FirstSight();
   readonly #seenBad = new FirstSight();
 
@@ -75,13 +76,22 @@ export class TokenCaches {
       maxSize: bounds.tokens.bytes,
       sizeCalculation: ({ sizeBytes }: CachedJwt) => sizeBytes,
     });
-    this.introspection = new LRUCache({
-      max: bounds.introspection.entries,
-      maxSize: bounds.introspection.bytes,
-      sizeCalculation: ({ sizeBytes }: CachedResponse) => sizeBytes,
-    });
     this.negatives = new LRUCache({ max: bounds.negatives.entries });
-    this.inactive = new LRUCache({ max: bounds.negatives.entries });
+    this.#bounds = bounds;
+  }
+
+  /** Made for the first opaque token, like `inactive`: an empty cache takes 24 bytes for each entry that it may have. */
+  get introspection(): LRUCache<string, CachedResponse> {
+    const { entries, bytes } = this.#bounds.introspection;
+    return (this.#introspection ??= new LRUCache({
+      max: entries,
+      maxSize: bytes,
+      sizeCalculation: ({ sizeBytes }) => sizeBytes,
+    }));
+  }
+
+  get inactive(): LRUCache<string, CachedInactive> {
+    return (this.#inactive ??= new LRUCache({ max: this.#bounds.negatives.entries }));
   }
 
   /**
@@ -115,7 +125,9 @@ export class TokenCaches {
   }
 
   entries(cache: CacheName): number {
-    return cache === 'negatives' ? this.negatives.size + this.inactive.size : this[cache].size;
+    if (cache === 'tokens') return this.tokens.size;
+    if (cache === 'introspection') return this.#introspection?.size ?? 0;
+    return this.negatives.size + (this.#inactive?.size ?? 0);
   }
 }
 
