@@ -1,5 +1,5 @@
 /** The installed package: what a start loads, where it keeps what Node has compiled, and how an error looks. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync, type ExecFileSyncOptions } from 'node:child_process';
 import { chmodSync, existsSync, cpSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -14,7 +14,7 @@ const TALKING = { env: { ...ENVIRONMENT, NODE_DEBUG_NATIVE: 'COMPILE_CACHE' } };
 
 /** Packed and installed as users do. @returns its folder */
 function install(folder: string): string {
-  const quiet = { cwd: ROOT, stdio: ['ignore', 'pipe', 'ignore'] } as const;
+  const quiet: ExecFileSyncOptions = { cwd: ROOT, stdio: ['ignore', 'pipe', 'ignore'] };
   const printed = execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], quiet).toString();
   const tarball = printed.trim().split('\n').at(-1) ?? '';
   writeFileSync(join(folder, 'package.json'), '{ "private": true }');
