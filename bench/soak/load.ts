@@ -188,6 +188,7 @@ export class Load {
   /** A session for some requests. It closes after the last: a request that is on its way then would be refused. */
   #http2Session(): ClientHttp2Session {
     if (this.#session && !this.#session.closed && this.#ofSession++ < SESSION_REQUESTS) return this.#session;
+    if (this.#session && this.#streams.get(this.#session) === 0) this.#session.close();
     const session = connect(`http://127.0.0.1:${this.#scene.port}`);
     session.on('error', () => undefined);
     this.#ofSession = 1;

@@ -62,14 +62,15 @@ export class Issuers {
   readonly #logoutEndpoints: LogoutEndpoint[] = [];
 
   /** @throws ConfigurationError where a key file cannot be used */
-  constructor(loaded: LoadedConfiguration, parts: IssuerParts) {
+  constructor(loaded: LoadedConfiguration, { previous, ...parts }: IssuerParts) {
     const problems: string[] = [];
     const { issuers, revocation } = loaded.configuration;
     const claims = revocableClaims(revocation.claims);
     this.#caches = parts.caches;
     this.#clock = parts.clock;
-    this.#keySets = new IssuerKeySets(parts, parts.previous ? parts.previous.#keySets : undefined);
-    this.#keyIssuers = new KeyIssuers(parts, parts.previous ? parts.previous.#keyIssuers : undefined);
+    // The parts live as long as this: with `previous` among them, all issuers and caches of before would, too.
+    this.#keySets = new IssuerKeySets(parts, previous ? previous.#keySets : undefined);
+    this.#keyIssuers = new KeyIssuers(parts, previous ? previous.#keyIssuers : undefined);
     for (const [name, issuer] of Object.entries(issuers)) {
       try {
         if (isKeyIssuer(issuer)) {
