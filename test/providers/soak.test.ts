@@ -9,7 +9,7 @@ t.test(
   'it plays each kind of request, gets what it must, and gives its verdict',
   { timeout: 180_000 },
   async (t) => {
-    const child = spawn(process.execPath, [SOAK, '--minutes', '0.2', '--rate', '100'], {
+    const child = spawn(process.execPath, [SOAK, '--minutes', '0.3', '--rate', '100'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     t.teardown(() => child.kill('SIGTERM'));
