@@ -39,6 +39,11 @@ export class KeysApart implements TokenVerifier {
       : this.#tokens.judge(token, caller, digest);
   }
 
+  /** A key that is stored costs neither cryptography nor a call. */
+  knows(digest: string): boolean {
+    return this.#keys.some(({ source }) => source.find(digest) !== undefined) || this.#tokens.knows(digest);
+  }
+
   #judgeKey(key: string, digest: string): Judgement {
     for (const issuer of this.#keys) {
       const known = issuer.known(digest);
