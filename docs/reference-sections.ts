@@ -3,6 +3,8 @@
  * together are one valid configuration; test/docs.test.ts parses it.
  */
 
+import { RATE_LIMITS } from './reference-limits.ts';
+
 export interface Section {
   readonly title: string;
   /** The keys of the table: these, and all below them that no other section names. */
@@ -269,21 +271,7 @@ routes:
       methods: [GET, PUT]
 `,
   },
-  {
-    title: 'rate_limits',
-    keys: ['rate_limits', 'routes[].rate_limits'],
-    example: `
-rate_limits:
-  - { name: each-address, by: ip, rate: 6000/1m, scope: gateway }
-routes:
-  - name: searches
-    match: { path_prefix: /searches }
-    upstream: orders
-    rate_limits:
-      - { name: searches-of-a-user, by: subject, rate: 100/1m, burst: 20 }
-      - { name: searches-of-a-plan, by: { claim: plan.id }, rate: 5000/h, report_only: true }
-`,
-  },
+  RATE_LIMITS,
   {
     title: 'upstreams',
     keys: ['upstreams', 'dns'],
