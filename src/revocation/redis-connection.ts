@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import type * as Client from 'ioredis';
 import type { Cluster, Redis, RedisOptions as AnyRedisOptions } from 'ioredis';
 import type { TlsClient } from '../tls/client-options.ts';
+import { LEASE_SCRIPT } from './redis-lease-script.ts';
 import {
   BEAT_SCRIPT,
   INVENTORY_SCRIPT,
@@ -59,11 +60,13 @@ interface Scripts {
   ): Promise<[lastId: string, count: number, checksum: string, replicationId: string]>;
   sallyportBeat(key: string, id: string, text: string, keptMs: string): Promise<number>;
   sallyportPut(key: string, text: string, keptMs: string): Promise<number>;
+  /** The number of keys, the keys, and as many texts. */
+  sallyportLease(...args: string[]): Promise<string[]>;
 }
 /** A connection that knows our scripts. */
 export type ScriptedRedis = (Redis | Cluster) & Scripts;
 
-const SCRIPTS: Readonly<Record<keyof Scripts, { readonly lua: string; readonly numberOfKeys: number }>> = {
+const SCRIPTS: Readonly<Record<keyof Scripts, { readonly lua: string; readonly numberOfKeys?: number }>> = {
   sallyportRevoke: ofList(REVOKE_SCRIPT),
   sallyportUndo: ofList(UNDO_SCRIPT),
   sallyportRenew: ofList(RENEW_SCRIPT),
@@ -71,6 +74,7 @@ const SCRIPTS: Readonly<Record<keyof Scripts, { readonly lua: string; readonly n
   sallyportInventory: ofList(INVENTORY_SCRIPT),
   sallyportBeat: { lua: BEAT_SCRIPT, numberOfKeys: 1 },
   sallyportPut: { lua: PUT_SCRIPT, numberOfKeys: 1 },
+  sallyportLease: { lua: LEASE_SCRIPT },
 };
 
 function ofList(lua: string): { lua: string; numberOfKeys: number } {

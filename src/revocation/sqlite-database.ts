@@ -9,6 +9,15 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 
 const require = createRequire(import.meta.url);
 
+// Result codes of SQLite (https://www.sqlite.org/rescode.html); the upper bits are details.
+const [BUSY, LOCKED] = [5, 6];
+
+/** Another process writes: the same may be done a moment later. */
+export function isBusy(error: unknown): boolean {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return false;
+  return [BUSY, LOCKED].includes(error.errcode & 0xff);
+}
+
 export class SqliteDatabase {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();

@@ -1,0 +1,66 @@
+/**
+ * Buckets in the memory of one process: the primary has them for its workers. Bounded: where there is no room, new keys of the same
+ * rate share one bucket. Rule L1.
+ */
+import type { Clock } from '../clock.ts';
+import { BucketTable, KeyBudget } from './bucket-table.ts';
+import { FULL, type Rate } from './gcra.ts';
+import type { LeaseAsk, LeaseReply, LeaseStore } from './lease-store.ts';
+import { settle } from './lease.ts';
+
+export class MemoryLeaseStore implements LeaseStore {
+  readonly #clock: Clock;
+  readonly #budget: KeyBudget;
+  /** By rate: buckets of one rate fill up in the same time. */
+  readonly #tables = new Map<string, BucketTable>();
+
+  /** @param keys how many buckets it may have */
+  constructor(clock: Clock, keys: number) {
+    this.#clock = clock;
+    this.#budget = new KeyBudget(keys);
+  }
+
+  /** How many buckets it has. */
+  get size(): number {
+    return this.#budget.used;
+  }
+
+  resize(keys: number): void {
+    this.#budget.max = keys;
+  }
+
+  async ask(asks: readonly LeaseAsk[]): Promise<readonly LeaseReply[]> {
+    const nowMs = this.#clock.monotonicMs();
+    return asks.map((ask) => this.#settle(ask, nowMs));
+  }
+
+  async close(): Promise<void> {
+    for (const table of this.#tables.values()) this.#budget.leave(table);
+    this.#tables.clear();
+  }
+
+  #settle(ask: LeaseAsk, nowMs: number): LeaseReply {
+    const table = this.#tableOf(ask.rate);
+    const known = table.find(ask.key);
+    const { granted, aheadMs, tatMs } = settle(ask, known?.tatMs ?? FULL, nowMs);
+    if (known) known.tatMs = tatMs;
+    else if (aheadMs > 0 && !table.add(ask.key, tatMs, nowMs)) return this.#share(table, ask, nowMs);
+    return { granted, aheadMs };
+  }
+
+  #share({ overflow }: BucketTable, ask: LeaseAsk, nowMs: number): LeaseReply {
+    const { granted, aheadMs, tatMs } = settle(ask, overflow.tatMs, nowMs);
+    overflow.tatMs = tatMs;
+    return { granted, aheadMs };
+  }
+
+  #tableOf({ emissionMs, burst }: Rate): BucketTable {
+    const name = `${emissionMs} ${burst}`;
+    let table = this.#tables.get(name);
+    if (!table) {
+      table = new BucketTable(this.#budget, burst * emissionMs);
+      this.#tables.set(name, table);
+    }
+    return table;
+  }
+}
