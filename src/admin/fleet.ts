@@ -85,6 +85,7 @@ export class Fleet {
   readonly #stopping = new AbortController();
   #beating: Promise<void> | undefined;
   #label: string | undefined;
+  #processes: number | undefined;
 
   constructor(parts: FleetParts) {
     this.#parts = parts;
@@ -111,6 +112,11 @@ export class Fleet {
     return this.#label ?? labelOf(this.#parts.report());
   }
 
+  /** Processes that serve, of all gateways that live: as many as were last known, this one's own before that. */
+  get processes(): number {
+    return this.#processes ?? this.#parts.report().workers;
+  }
+
   async list(): Promise<FleetList> {
     const own = { id: this.#id, ageMs: 0, report: this.#parts.report() };
     let others: { id: string; ageMs: number; report: GatewayReport }[] = [];
@@ -126,6 +132,8 @@ export class Fleet {
     }
     const members = labelled([own, ...others], this.#id);
     this.#label = members[0]?.label;
+    if (isComplete)
+      this.#processes = members.reduce((sum, { isLive, report }) => sum + (isLive ? report.workers : 0), 0);
     return { members, isComplete };
   }
 

@@ -13,6 +13,7 @@ import { restartProblems } from '../config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
 import { InFlight } from '../handlers/in-flight-limiter.ts';
 import { listenerOptions } from './listener-options.ts';
+import { reportLeases } from './lease-reports.ts';
 import { lastingParts } from './lasting.ts';
 import { Listener } from '../server/listener.ts';
 import { openAddress } from './open-address.ts';
@@ -65,7 +66,7 @@ export class Instance {
     log: Log,
     clock: Clock = systemClock,
     tracing: Tracing = passingTracing,
-    place: Place = alone(loaded, clock),
+    place: Place = alone(loaded, clock, () => this.processes),
   ) {
     const { configuration } = loaded;
     this.#startedAtMs = clock.monotonicMs();
@@ -106,6 +107,13 @@ export class Instance {
       certificates: this.#certificates,
     });
     if (place.serves) reportPropagation(view, metrics, clock);
+    if (place.serves && place.leases?.fleet)
+      reportLeases(place.leases.fleet, {
+        logger: log.logger,
+        metrics,
+        revocation,
+        hasLimits: () => this.policy.limits.some(({ scope }) => scope === 'fleet'),
+      });
     if (!place.administers) return undefined;
     reportRestored(view, log.logger);
     const reports = { logger: log.logger, clock, revocation, policy: () => this.policy };
@@ -118,6 +126,11 @@ export class Instance {
   get addresses(): { readonly listeners: readonly string[]; readonly admin: string } {
     const text = ({ address, port }: AddressInfo): string => `${address}:${port}`;
     return { listeners: this.listeners.map((each) => text(each.address)), admin: text(this.admin.address) };
+  }
+
+  /** How many processes of the fleet serve, as far as is known. */
+  get processes(): number {
+    return this.#lasting.fleet.processes;
   }
 
   /** The one that serves now. */
@@ -266,7 +279,8 @@ export class Instance {
     await this.view.stop();
     forwarder.close();
     const { store, place, client } = this.#lasting;
-    await Promise.all([this.admin.close(), store.close(), place.replay.close(), client.close()]);
+    const closing = [this.admin, store, place.replay, place.leases, client];
+    await Promise.all(closing.map((part) => part?.close()));
   }
 
   /** It is not ready from now on. */

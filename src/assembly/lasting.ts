@@ -26,7 +26,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
   return {
     ...given,
     store,
-    limiters: new OpenLimiters(place.limiterOf),
+    limiters: new OpenLimiters(place.leases?.limiterOf),
     seen: new Seen(metrics, clock),
     streams: new LiveStreams(view, clock, (reason) => {
       metrics.streamsClosed.child(reason).value++;

@@ -15,8 +15,15 @@ import type { Limiters } from '../token/placed-limits.ts';
  * Opens what counts by a limit: in a store that a fleet shares, or for all workers of a gateway.
  *
  * @param local opens what counts in this process alone
+ * @param kind what is counted
+ * @param budget of the memory for its buckets
  */
-export type LimiterFactory = (limit: RateLimit, local: () => Limiter) => Limiter;
+export type LimiterFactory = (
+  limit: RateLimit,
+  local: () => Limiter,
+  kind: CountedKind,
+  budget: KeyBudget,
+) => Limiter;
 
 /** What is counted: each has its own share of memory, so that addresses, which need no token, never take that of callers. */
 export const COUNTED = ['callers', 'addresses'] as const;
@@ -93,9 +100,11 @@ export class OpenLimiters {
   }
 
   #opened(limit: RateLimit, kind: CountedKind): Limiter {
+    const budget = this.#budgets[kind];
+    const local = (): Limiter => new LocalLimiter(limit.rate, budget);
     return held(this.#open, `${kind} ${definitionOf(limit)}`, () => ({
       limit,
-      limiter: this.#factory(limit, () => new LocalLimiter(limit.rate, this.#budgets[kind])),
+      limiter: this.#factory(limit, local, kind, budget),
     })).limiter;
   }
 }

@@ -13,7 +13,8 @@ import type { RevocationMark } from '../revocation/mark.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { SocketHandle } from '../server/shared-sockets.ts';
 import type { KeySetFactory } from './issuer-key-sets.ts';
-import type { LimiterFactory } from './limiters.ts';
+import { openLeaseStore } from './lease-store.ts';
+import { LeasedLimits } from './leased-limits.ts';
 import { openReplayStore } from './replay-store.ts';
 import { openStore } from './revocation-store.ts';
 
@@ -27,8 +28,8 @@ export interface Place {
   readonly marks?: MarkTable;
   /** Undefined: it fetches the keys, and shares them with no other process. */
   readonly keySetOf?: KeySetFactory;
-  /** Opens what counts by limits; undefined: this process counts for itself. */
-  readonly limiterOf?: LimiterFactory;
+  /** Limits that count together with other processes; undefined: this one counts for itself. */
+  readonly leases?: LeasedLimits;
   /** Has it public listeners? */
   readonly serves: boolean;
   /** Has it the admin listener, and tells of what concerns all workers? */
@@ -51,13 +52,18 @@ export interface Overview {
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
-/** @throws ConfigurationError where the revocation store cannot be opened */
-export function alone(loaded: LoadedConfiguration, clock: Clock): Place {
+/**
+ * @param gateways how many processes of the fleet serve, as far as is known
+ * @throws ConfigurationError where the revocation store cannot be opened
+ */
+export function alone(loaded: LoadedConfiguration, clock: Clock, gateways: () => number): Place {
   const replay = new WatchedReplayStore(openReplayStore(loaded, clock), clock);
+  const leases = openLeaseStore(loaded, clock);
   return {
     store: openStore(loaded, clock),
     replay,
     watchedReplay: replay,
+    leases: new LeasedLimits(clock, { fleet: leases && { store: leases, gateways } }),
     serves: true,
     administers: true,
     workers: 1,

@@ -9,6 +9,7 @@ import { maxAheadMs, toldAheadMs } from './lease.ts';
 
 /** What is the same for all keys of a limit. */
 export interface LeaseTerms {
+  readonly kind: string;
   readonly rate: Rate;
   /** Requests that may pass ahead of the store. */
   readonly lease: number;
@@ -73,11 +74,12 @@ export class LeaseAccount {
   }
 
   send(nowMs: number, gateways: number): LeaseAsk {
-    const { rate, lease } = this.terms;
+    const { kind, rate, lease } = this.terms;
     const { key, tatMs } = this.bucket;
     this.#sentShare = this.passedByShare;
     this.passedByShare = false;
     this.#sent = {
+      kind,
       key,
       rate,
       passed: this.debt,

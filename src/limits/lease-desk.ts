@@ -24,6 +24,7 @@ const PROBE_MS = 500;
 const CALM_MS = 5_000;
 
 const PROBE: LeaseAsk = {
+  kind: 'probe',
   key: 'probe',
   rate: { emissionMs: 1, burst: 1 },
   passed: 0,

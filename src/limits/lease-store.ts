@@ -6,6 +6,8 @@ import type { Rate } from './gcra.ts';
 
 /** What a gateway tells and asks of one key. */
 export interface LeaseAsk {
+  /** Keys of one kind take no room of another's: addresses, which need no token, never that of callers. */
+  readonly kind: string;
   /** A digest. */
   readonly key: string;
   readonly rate: Rate;

@@ -16,6 +16,8 @@ import type { RateLimit } from './rate-limit.ts';
 
 export interface LeasedLimiterParts {
   readonly limit: Pick<RateLimit, 'rate' | 'count'>;
+  /** Of its keys: see LeaseAsk. */
+  readonly kind: string;
   readonly budget: KeyBudget;
   readonly desk: LeaseDesk;
   readonly monotonicMs: () => number;
@@ -33,7 +35,7 @@ export class LeasedLimiter implements Limiter {
   constructor(parts: LeasedLimiterParts) {
     const { rate, count } = parts.limit;
     this.#parts = parts;
-    this.#terms = { rate, lease: leaseOf(count, rate.burst) };
+    this.#terms = { kind: parts.kind, rate, lease: leaseOf(count, rate.burst) };
     this.#share = { gateways: 1, rate };
     this.#table = new BucketTable(parts.budget, rate.burst * rate.emissionMs);
   }
@@ -75,13 +77,13 @@ export class LeasedLimiter implements Limiter {
 
   async look(key: string, nowMs: number): Promise<Verdict> {
     const { desk, monotonicMs } = this.#parts;
-    const { rate, lease } = this.#terms;
+    const { kind, rate, lease } = this.#terms;
     const known = this.#table.find(key) ?? { key, tatMs: FULL };
     const debt = this.#accounts.get(key)?.debt ?? 0;
     try {
       const aheadMs = toldAheadMs(rate, known.tatMs - debt * rate.emissionMs - nowMs);
       const limitMs = maxAheadMs(rate, lease, desk.gateways);
-      const reply = await desk.look({ key, rate, passed: 0, wanted: 0, aheadMs, maxAheadMs: limitMs });
+      const reply = await desk.look({ kind, key, rate, passed: 0, wanted: 0, aheadMs, maxAheadMs: limitMs });
       const laterMs = monotonicMs();
       return looked(rate, { key, tatMs: laterMs + reply.aheadMs + debt * rate.emissionMs }, laterMs);
     } catch {

@@ -10,23 +10,21 @@ import { settle } from './lease.ts';
 
 export class MemoryLeaseStore implements LeaseStore {
   readonly #clock: Clock;
-  readonly #budget: KeyBudget;
-  /** By rate: buckets of one rate fill up in the same time. */
+  readonly #keys: () => number;
+  /** By kind. */
+  readonly #budgets = new Map<string, KeyBudget>();
+  /** By kind and rate: buckets of one rate fill up in the same time. */
   readonly #tables = new Map<string, BucketTable>();
 
-  /** @param keys how many buckets it may have */
-  constructor(clock: Clock, keys: number) {
+  /** @param keys how many buckets of each kind it may have */
+  constructor(clock: Clock, keys: () => number) {
     this.#clock = clock;
-    this.#budget = new KeyBudget(keys);
+    this.#keys = keys;
   }
 
   /** How many buckets it has. */
   get size(): number {
-    return this.#budget.used;
-  }
-
-  resize(keys: number): void {
-    this.#budget.max = keys;
+    return [...this.#budgets.values()].reduce((sum, { used }) => sum + used, 0);
   }
 
   async ask(asks: readonly LeaseAsk[]): Promise<readonly LeaseReply[]> {
@@ -35,12 +33,12 @@ export class MemoryLeaseStore implements LeaseStore {
   }
 
   async close(): Promise<void> {
-    for (const table of this.#tables.values()) this.#budget.leave(table);
+    this.#budgets.clear();
     this.#tables.clear();
   }
 
   #settle(ask: LeaseAsk, nowMs: number): LeaseReply {
-    const table = this.#tableOf(ask.rate);
+    const table = this.#tableOf(ask.kind, ask.rate);
     const known = table.find(ask.key);
     const { granted, aheadMs, tatMs } = settle(ask, known?.tatMs ?? FULL, nowMs);
     if (known) known.tatMs = tatMs;
@@ -54,13 +52,21 @@ export class MemoryLeaseStore implements LeaseStore {
     return { granted, aheadMs };
   }
 
-  #tableOf({ emissionMs, burst }: Rate): BucketTable {
-    const name = `${emissionMs} ${burst}`;
+  #tableOf(kind: string, { emissionMs, burst }: Rate): BucketTable {
+    const name = `${kind} ${emissionMs} ${burst}`;
+    const budget = this.#budgetOf(kind);
     let table = this.#tables.get(name);
     if (!table) {
-      table = new BucketTable(this.#budget, burst * emissionMs);
+      table = new BucketTable(budget, burst * emissionMs);
       this.#tables.set(name, table);
     }
     return table;
+  }
+
+  #budgetOf(kind: string): KeyBudget {
+    const budget = this.#budgets.get(kind) ?? new KeyBudget(0);
+    budget.max = this.#keys();
+    this.#budgets.set(kind, budget);
+    return budget;
   }
 }

@@ -1,6 +1,8 @@
 /** What the primary and its workers ask each other. Types only. */
 import type { Found } from '../admin/seen-api.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
+import type { LeaseAsk, LeaseReply } from '../limits/lease-store.ts';
+import type { RateLimit } from '../limits/rate-limit.ts';
 import type { RevocationMark } from '../revocation/mark.ts';
 import type { Inventory, RevocationRequest, Revoked } from '../revocation/revocation-store.ts';
 import type { LimitedCaller } from '../telemetry/limited-callers.ts';
@@ -69,6 +71,14 @@ export interface ProofUse {
 /** Was it the first use of it? Or why that is not known. */
 export type ProofOutcome = boolean | { readonly failed: string; readonly code: string | undefined };
 
+/** What the store of limits has replied, or why it has not. */
+export type LeaseOutcome = (
+  { readonly replies: readonly LeaseReply[] } | { readonly failed: string; readonly code: string | undefined }
+) & {
+  /** How many processes of the fleet count together, as far as is known. */
+  readonly gateways: number;
+};
+
 /** What a worker is asked for. */
 export interface WorkerCalls {
   /** Builds the gateway, and begins to follow the list and the keys. Gives the problems of the configuration. */
@@ -115,6 +125,11 @@ export interface PrimaryCalls {
   readonly merge: Call<readonly RevocationMark[], void>;
   /** Proofs of one turn of a worker. Gives what each came to, in their order. */
   readonly firstUses: Call<readonly ProofUse[], readonly ProofOutcome[]>;
+  /** What a worker tells and asks of limits. */
+  readonly leases: Call<
+    { readonly scope: RateLimit['scope']; readonly asks: readonly LeaseAsk[] },
+    LeaseOutcome
+  >;
   /** What the last fetch of this key set came to, once there was one. */
   readonly keySet: Call<string, KeySetNews>;
   /** Has the set fetched as soon as the cooldown permits. Gives how many fetches have begun; undefined: it is down. */

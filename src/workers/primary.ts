@@ -17,6 +17,7 @@ import type { Log } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { WorkersOverview } from './overview.ts';
 import { SharedKeys } from './shared-keys.ts';
+import { SharedLeases } from './shared-leases.ts';
 import { SharedList } from './shared-list.ts';
 import { SharedReplay } from './shared-replay.ts';
 import { configurationOf } from './shares.ts';
@@ -63,10 +64,16 @@ export class Primary implements Reloadable {
     const keys = new SharedKeys(clock, (told) => all((link) => link.mustDo('keys', told)));
     const watchedReplay = new WatchedReplayStore(openReplayStore(loaded, clock), clock);
     const replay = new SharedReplay(watchedReplay);
+    const leases = SharedLeases.open(
+      loaded,
+      clock,
+      () => this.#loaded.configuration.limits.rate_limit_keys,
+      () => this.#instance.processes,
+    );
     this.#pool = new WorkerPool({
       count,
       startProcess,
-      handlers: { ...list.handlers, ...keys.handlers, ...replay.handlers },
+      handlers: { ...list.handlers, ...keys.handlers, ...replay.handlers, ...leases.handlers },
       configuration: (id) => configurationOf(this.#loaded, id, count, this.#logKey),
       settled: async () => {
         await this.#reloading;
@@ -79,6 +86,7 @@ export class Primary implements Reloadable {
       store: list.store,
       replay: replay.store,
       watchedReplay,
+      leases: leases.limits(clock),
       marks: list.marks,
       keySetOf: keys.keySetOf,
       serves: false,

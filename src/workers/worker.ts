@@ -1,12 +1,16 @@
 /** A worker: serves as the primary tells it to. */
 import { Instance } from '../assembly/instance.ts';
+import { LeasedLimits } from '../assembly/leased-limits.ts';
 import type { Place } from '../assembly/place.ts';
 import type { PreparedReload } from '../assembly/reloader.ts';
 import type { Clock } from '../clock.ts';
 import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
+import { workerCount } from '../config/worker-count.ts';
+import type { RateLimit } from '../limits/rate-limit.ts';
 import type { SocketHandle } from '../server/shared-sockets.ts';
 import { describeError, type Log } from '../telemetry/logger.ts';
 import { offerMetrics, type Tracing } from '../telemetry/trace-context.ts';
+import { AskedLeaseStore } from './asked-lease-store.ts';
 import { AskedReplayStore } from './asked-replay-store.ts';
 import type { PrimaryCalls, UpstreamReport, WorkerCalls, WorkerReport } from './calls.ts';
 import { Channel, type Handlers, type Pipe } from './channel.ts';
@@ -85,7 +89,7 @@ export class Worker {
       this.#instance?.view.apply(marks),
     );
     this.#store = store;
-    const instance = new Instance(loaded, log, clock, tracing, this.#place(store));
+    const instance = new Instance(loaded, log, clock, tracing, this.#place(store, loaded));
     this.#instance = instance;
     await offerMetrics(instance.metrics);
     instance.start().catch((error: unknown) => {
@@ -95,10 +99,11 @@ export class Worker {
     void instance.ready().then(() => this.#primary.call('ready', undefined));
   }
 
-  #place(store: CopiedStore): Place {
+  #place(store: CopiedStore, loaded: LoadedConfiguration): Place {
     return {
       store,
       replay: new AskedReplayStore(this.#primary),
+      leases: askedLeases(this.#primary, this.#parts.clock, loaded),
       serves: true,
       administers: false,
       workers: 1,
@@ -129,6 +134,22 @@ export class Worker {
       upstreams,
     };
   }
+}
+
+/** The primary of a gateway that shares its store with no other has one memory for all. */
+function askedLeases(
+  primary: Channel<PrimaryCalls>,
+  clock: Clock,
+  { configuration }: LoadedConfiguration,
+): LeasedLimits {
+  const workers = workerCount(configuration);
+  let gateways = workers;
+  const storeOf = (scope: RateLimit['scope']): AskedLeaseStore =>
+    new AskedLeaseStore(primary, scope, (known) => (gateways = known));
+  return new LeasedLimits(clock, {
+    fleet: { store: storeOf('fleet'), gateways: () => gateways },
+    gateway: { store: storeOf('gateway'), gateways: () => workers },
+  });
 }
 
 function storeKind({ configuration }: LoadedConfiguration): CopiedStore['kind'] {

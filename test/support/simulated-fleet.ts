@@ -106,6 +106,7 @@ export class SimulatedFleet {
       (desk, at) =>
         new LeasedLimiter({
           limit: { rate, count },
+          kind: 'callers',
           budget: new KeyBudget(1_000),
           desk,
           monotonicMs: () => this.now(at),
@@ -152,7 +153,7 @@ export class SimulatedFleet {
   }
 
   #emptyStore(): MemoryLeaseStore {
-    return new MemoryLeaseStore(this.time.clock(0), 1_000);
+    return new MemoryLeaseStore(this.time.clock(0), () => 1_000);
   }
 
   async #ask(asks: readonly LeaseAsk[]): Promise<readonly LeaseReply[]> {
