@@ -617,6 +617,15 @@ const REVOCATION: Board = {
         queries: { '{{reason}}': sum('reason', rate('sallyport_streams_closed_total')) },
       },
     ],
+    'Limits in the same store': [
+      {
+        title: 'Limits counted alone',
+        asks: 'Which gateways do not reach the store in which the fleet counts requests (1)? Each of them gives its share of every limit.',
+        unit: 'bool',
+        span: 24,
+        queries: { '{{instance}}': gauge('sallyport_rate_limits_counted_alone') },
+      },
+    ],
   },
 };
 

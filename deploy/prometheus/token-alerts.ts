@@ -145,6 +145,16 @@ export const REVOCATION_ALERTS: readonly Alert[] = [
     panel: ['revocation', 'Store'],
   },
   {
+    name: 'SallyportLimitsCountedAlone',
+    severity: 'ticket',
+    // Callers are limited all the same.
+    expr: 'sallyport_rate_limits_counted_alone == 1',
+    for: '2m',
+    summary:
+      '{{ $labels.instance }} does not reach the store in which the fleet counts requests, and gives its share of each limit',
+    panel: ['revocation', 'Limits counted alone'],
+  },
+  {
     name: 'SallyportRevocationSlow',
     severity: 'ticket',
     expr: 'sallyport:revocation_propagation_seconds:p99_10m > 1',
