@@ -4,6 +4,7 @@ import type { CertificateWatch } from './certificate-watch.ts';
 import { exposeConfiguration, exposeConnections } from './connection-metrics.ts';
 import type { Generation, Lasting } from './generation.ts';
 import { exposeGauges } from './instrumentation.ts';
+import { exposeLeases } from './lease-reports.ts';
 import { exposeLimits } from './limit-reports.ts';
 import type { Listener } from '../server/listener.ts';
 
@@ -32,6 +33,11 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     certificateEnds: (set) => certificates.ends(set),
     droppedLogLines: () => log.dropped?.() ?? 0,
   });
+  exposeLeases(
+    metrics,
+    () => place.leases?.fleet,
+    () => generation().policy,
+  );
   exposeLimits(metrics, limiters);
   exposeApiKeys(
     metrics,

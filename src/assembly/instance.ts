@@ -13,11 +13,10 @@ import { restartProblems } from '../config/restart-problems.ts';
 import { Generation, type Lasting } from './generation.ts';
 import { InFlight } from '../handlers/in-flight-limiter.ts';
 import { listenerOptions } from './listener-options.ts';
-import { reportLeases } from './lease-reports.ts';
 import { lastingParts } from './lasting.ts';
 import { Listener } from '../server/listener.ts';
 import { openAddress } from './open-address.ts';
-import { alone, type Place } from './place.ts';
+import { alone, closePlace, type Place } from './place.ts';
 import type { Policy } from '../policy.ts';
 import type { PreparedReload } from './reloader.ts';
 import { exposeAll } from './exposed.ts';
@@ -66,7 +65,7 @@ export class Instance {
     log: Log,
     clock: Clock = systemClock,
     tracing: Tracing = passingTracing,
-    place: Place = alone(loaded, clock, () => this.processes),
+    place: Place = alone(loaded, clock),
   ) {
     const { configuration } = loaded;
     this.#startedAtMs = clock.monotonicMs();
@@ -107,13 +106,6 @@ export class Instance {
       certificates: this.#certificates,
     });
     if (place.serves) reportPropagation(view, metrics, clock);
-    if (place.serves && place.leases?.fleet)
-      reportLeases(place.leases.fleet, {
-        logger: log.logger,
-        metrics,
-        revocation,
-        hasLimits: () => this.policy.limits.some(({ scope }) => scope === 'fleet'),
-      });
     if (!place.administers) return undefined;
     reportRestored(view, log.logger);
     const reports = { logger: log.logger, clock, revocation, policy: () => this.policy };
@@ -126,11 +118,6 @@ export class Instance {
   get addresses(): { readonly listeners: readonly string[]; readonly admin: string } {
     const text = ({ address, port }: AddressInfo): string => `${address}:${port}`;
     return { listeners: this.listeners.map((each) => text(each.address)), admin: text(this.admin.address) };
-  }
-
-  /** How many processes of the fleet serve, as far as is known. */
-  get processes(): number {
-    return this.#lasting.fleet.processes;
   }
 
   /** The one that serves now. */
@@ -278,9 +265,8 @@ export class Instance {
     this.#lasting.seen.stop();
     await this.view.stop();
     forwarder.close();
-    const { store, place, client } = this.#lasting;
-    const closing = [this.admin, store, place.replay, place.leases, client];
-    await Promise.all(closing.map((part) => part?.close()));
+    const { place, client } = this.#lasting;
+    await Promise.all([this.admin.close(), closePlace(place), client.close()]);
   }
 
   /** It is not ready from now on. */

@@ -9,6 +9,7 @@ import { AuthorizationServerClient } from '../token/authorization-server-client.
 import { fleetOf } from './fleet.ts';
 import type { Generation, Lasting } from './generation.ts';
 import { KeyReports } from './key-reports.ts';
+import { reportLeases } from './lease-reports.ts';
 import { OpenLimiters } from './limiters.ts';
 
 type Given = Pick<
@@ -22,11 +23,15 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
   const { store } = place;
   const keepSeconds = (): number => generation().loaded.configuration.revocation.keep / 1000;
   const renewal = new EntryRenewal({ store, view, clock, keepSeconds });
+  const fleet = fleetOf(given, generation);
+  if (place.leases && place.administers) place.leases.processes = () => fleet.processes;
+  if (place.leases?.fleet && place.serves)
+    reportLeases(place.leases.fleet, log.logger, () => generation().loaded.configuration.revocation);
   view.onRefusal = (token, issuedAt) => renewal.refused(token, issuedAt);
   return {
     ...given,
     store,
-    limiters: new OpenLimiters(place.leases?.limiterOf),
+    limiters: new OpenLimiters(place.limiterOf),
     seen: new Seen(metrics, clock),
     streams: new LiveStreams(view, clock, (reason) => {
       metrics.streamsClosed.child(reason).value++;
@@ -46,7 +51,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
       clock,
       logger: log.logger,
     }),
-    fleet: fleetOf(given, generation),
+    fleet,
     keyReports: new KeyReports(metrics, log.logger, clock),
   };
 }

@@ -5,35 +5,41 @@
 import type { Configuration } from '../config/schema.ts';
 import { storeAddress } from '../config/redis-location.ts';
 import type { LeaseDesk } from '../limits/lease-desk.ts';
+import type { Policy } from '../policy.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 
-export interface LeaseReportsParts {
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  /** Of the configuration in place. */
-  readonly revocation: () => Configuration['revocation'];
-  /** Is there a limit of the fleet? */
-  readonly hasLimits: () => boolean;
-}
-
-export function reportLeases(desk: LeaseDesk, parts: LeaseReportsParts): void {
-  const { logger, metrics, revocation, hasLimits } = parts;
+/** @param desk undefined: no store is shared */
+export function exposeLeases(
+  metrics: Metrics,
+  desk: () => LeaseDesk | undefined,
+  policy: () => Policy,
+): void {
   metrics.gauge(
     'sallyport_rate_limits_counted_alone',
-    'Is the store of the limits of the fleet unavailable (1)? Then this gateway gives its share of each. Absent without such limits.',
+    'Is the store in which the fleet counts requests unavailable (1)? Then the gateway gives its share of each limit. Absent without a limit of the fleet, or with a store of its own.',
     [],
     (set) => {
-      if (hasLimits()) set(desk.lostAtMs === undefined ? 0 : 1);
+      const lostAtMs = desk()?.lostAtMs;
+      if (desk() && policy().limits.some(({ scope }) => scope === 'fleet'))
+        set(lostAtMs === undefined ? 0 : 1);
     },
   );
+}
+
+/** @param revocation of the configuration in place */
+export function reportLeases(
+  desk: LeaseDesk,
+  logger: Logger,
+  revocation: () => Configuration['revocation'],
+): void {
   desk.onLost = (error) => {
     const { gateways } = desk;
     logger.error(
       { store: storeAddress(revocation()), error: describeError(error), gateways },
       gateways === 1
         ? 'the store of rate limits is unavailable; this gateway knows no other, and gives the whole of each limit'
-        : `the store of rate limits is unavailable; until it responds this gateway gives 1/${gateways} of each limit of the fleet`,
+        : `the store of rate limits is unavailable; until it responds this process gives 1/${gateways} of each limit of the fleet`,
     );
   };
   desk.onBack = (lostMs) => {

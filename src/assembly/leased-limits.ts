@@ -9,24 +9,26 @@ import { LeasedLimiter } from '../limits/leased-limiter.ts';
 import type { RateLimit } from '../limits/rate-limit.ts';
 import type { LimiterFactory } from './limiters.ts';
 
-export interface SharedStore {
-  readonly store: LeaseStore;
-  /** How many processes count together there, this one too, as far as is known. */
-  readonly gateways: () => number;
-}
-
 type Scope = RateLimit['scope'];
 
 export class LeasedLimits {
+  /** How many processes of the fleet serve, this one too, as far as is known. Set where it is known. */
+  processes: () => number;
   readonly #clock: Clock;
   readonly #desks: Readonly<Partial<Record<Scope, LeaseDesk>>>;
 
-  constructor(clock: Clock, stores: Readonly<Partial<Record<Scope, SharedStore | undefined>>>) {
-    const deskOf = (shared: SharedStore | undefined): LeaseDesk | undefined =>
-      shared && new LeaseDesk({ ...shared, clock });
+  /**
+   * @param stores undefined: the process counts limits of this scope for itself
+   * @param workers processes of this gateway
+   */
+  constructor(clock: Clock, stores: Readonly<Record<Scope, LeaseStore | undefined>>, workers: number) {
     this.#clock = clock;
-    const [fleet, gateway] = [deskOf(stores.fleet), deskOf(stores.gateway)];
-    this.#desks = { ...(fleet && { fleet }), ...(gateway && { gateway }) };
+    this.processes = () => workers;
+    const { fleet, gateway } = stores;
+    this.#desks = {
+      ...(fleet && { fleet: new LeaseDesk({ store: fleet, clock, gateways: () => this.processes() }) }),
+      ...(gateway && { gateway: new LeaseDesk({ store: gateway, clock, gateways: () => workers }) }),
+    };
   }
 
   /** To the store that the fleet shares. */

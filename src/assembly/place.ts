@@ -13,6 +13,7 @@ import type { RevocationMark } from '../revocation/mark.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { SocketHandle } from '../server/shared-sockets.ts';
 import type { KeySetFactory } from './issuer-key-sets.ts';
+import type { LimiterFactory } from './limiters.ts';
 import { openLeaseStore } from './lease-store.ts';
 import { LeasedLimits } from './leased-limits.ts';
 import { openReplayStore } from './replay-store.ts';
@@ -28,7 +29,9 @@ export interface Place {
   readonly marks?: MarkTable;
   /** Undefined: it fetches the keys, and shares them with no other process. */
   readonly keySetOf?: KeySetFactory;
-  /** Limits that count together with other processes; undefined: this one counts for itself. */
+  /** Opens what counts by limits; undefined: this process counts for itself. */
+  readonly limiterOf?: LimiterFactory;
+  /** The same, where limits count together with other processes. */
   readonly leases?: LeasedLimits;
   /** Has it public listeners? */
   readonly serves: boolean;
@@ -52,20 +55,23 @@ export interface Overview {
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
-/**
- * @param gateways how many processes of the fleet serve, as far as is known
- * @throws ConfigurationError where the revocation store cannot be opened
- */
-export function alone(loaded: LoadedConfiguration, clock: Clock, gateways: () => number): Place {
+/** @throws ConfigurationError where the revocation store cannot be opened */
+export function alone(loaded: LoadedConfiguration, clock: Clock): Place {
   const replay = new WatchedReplayStore(openReplayStore(loaded, clock), clock);
-  const leases = openLeaseStore(loaded, clock);
+  const leases = new LeasedLimits(clock, { fleet: openLeaseStore(loaded, clock), gateway: undefined }, 1);
   return {
     store: openStore(loaded, clock),
     replay,
     watchedReplay: replay,
-    leases: new LeasedLimits(clock, { fleet: leases && { store: leases, gateways } }),
+    leases,
+    limiterOf: leases.limiterOf,
     serves: true,
     administers: true,
     workers: 1,
   };
+}
+
+/** Closes the stores. */
+export async function closePlace({ store, replay, leases }: Place): Promise<void> {
+  await Promise.all([store.close(), replay.close(), leases?.close()]);
 }

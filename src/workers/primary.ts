@@ -64,12 +64,7 @@ export class Primary implements Reloadable {
     const keys = new SharedKeys(clock, (told) => all((link) => link.mustDo('keys', told)));
     const watchedReplay = new WatchedReplayStore(openReplayStore(loaded, clock), clock);
     const replay = new SharedReplay(watchedReplay);
-    const leases = SharedLeases.open(
-      loaded,
-      clock,
-      () => this.#loaded.configuration.limits.rate_limit_keys,
-      () => this.#instance.processes,
-    );
+    const leases = SharedLeases.open(() => this.#loaded, clock, count);
     this.#pool = new WorkerPool({
       count,
       startProcess,
@@ -86,7 +81,7 @@ export class Primary implements Reloadable {
       store: list.store,
       replay: replay.store,
       watchedReplay,
-      leases: leases.limits(clock),
+      ...leases.place,
       marks: list.marks,
       keySetOf: keys.keySetOf,
       serves: false,

@@ -4,6 +4,7 @@
  */
 import { LeasedLimits } from '../assembly/leased-limits.ts';
 import { openLeaseStore } from '../assembly/lease-store.ts';
+import type { Place } from '../assembly/place.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { LeaseStore } from '../limits/lease-store.ts';
@@ -12,60 +13,42 @@ import type { RateLimit } from '../limits/rate-limit.ts';
 import type { LeaseOutcome, PrimaryCalls } from './calls.ts';
 import type { Handlers } from './channel.ts';
 
-export interface SharedLeasesParts {
-  /** Undefined: the gateway shares its store with no other. */
-  readonly fleet: LeaseStore | undefined;
-  /** For the workers of this gateway alone. */
-  readonly gateway: LeaseStore;
-  /** How many processes of the fleet count together, as far as is known. */
-  readonly gateways: () => number;
-}
-
 export class SharedLeases {
-  readonly #parts: SharedLeasesParts;
+  /** For the primary itself, which looks how limits stand, and knows how many processes there are. */
+  readonly limits: LeasedLimits;
+  readonly #stores: Readonly<Record<RateLimit['scope'], LeaseStore>>;
 
-  constructor(parts: SharedLeasesParts) {
-    this.#parts = parts;
+  /**
+   * @param fleet undefined: the gateway shares its store with no other
+   * @param gateway for the workers of this gateway alone
+   */
+  constructor(fleet: LeaseStore | undefined, gateway: LeaseStore, clock: Clock, workers: number) {
+    this.#stores = { fleet: fleet ?? gateway, gateway };
+    this.limits = new LeasedLimits(clock, this.#stores, workers);
   }
 
-  /** @param keys how many buckets the memory may have */
-  static open(
-    loaded: LoadedConfiguration,
-    clock: Clock,
-    keys: () => number,
-    gateways: () => number,
-  ): SharedLeases {
-    const gateway = new MemoryLeaseStore(clock, keys);
-    return new SharedLeases({ fleet: openLeaseStore(loaded, clock), gateway, gateways });
+  /** @param loaded the configuration in place */
+  static open(loaded: () => LoadedConfiguration, clock: Clock, workers: number): SharedLeases {
+    const memory = new MemoryLeaseStore(clock, () => loaded().configuration.limits.rate_limit_keys);
+    return new SharedLeases(openLeaseStore(loaded(), clock), memory, clock, workers);
+  }
+
+  get place(): Pick<Place, 'leases' | 'limiterOf'> {
+    return { leases: this.limits, limiterOf: this.limits.limiterOf };
   }
 
   /** What workers may ask. */
   get handlers(): Handlers<Pick<PrimaryCalls, 'leases'>> {
-    return { leases: ({ scope, asks }) => this.#outcomeOf(this.#storeOf(scope).ask(asks)) };
-  }
-
-  /** For the primary itself, which looks how limits stand. */
-  limits(clock: Clock): LeasedLimits {
-    const { gateways } = this.#parts;
-    return new LeasedLimits(clock, {
-      fleet: { store: this.#storeOf('fleet'), gateways },
-      gateway: { store: this.#storeOf('gateway'), gateways },
-    });
+    return { leases: ({ scope, asks }) => this.#outcomeOf(this.#stores[scope].ask(asks)) };
   }
 
   /** A worker must know how many there are above all while the store is lost. */
   async #outcomeOf(replies: ReturnType<LeaseStore['ask']>): Promise<LeaseOutcome> {
-    const { gateways } = this.#parts;
     try {
-      return { replies: await replies, gateways: gateways() };
+      return { replies: await replies, gateways: this.limits.processes() };
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
-      return { failed: message, code, gateways: gateways() };
+      return { failed: message, code, gateways: this.limits.processes() };
     }
-  }
-
-  #storeOf(scope: RateLimit['scope']): LeaseStore {
-    const { fleet, gateway } = this.#parts;
-    return scope === 'fleet' ? (fleet ?? gateway) : gateway;
   }
 }

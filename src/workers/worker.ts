@@ -100,10 +100,12 @@ export class Worker {
   }
 
   #place(store: CopiedStore, loaded: LoadedConfiguration): Place {
+    const leases = askedLeases(this.#primary, this.#parts.clock, loaded);
     return {
       store,
       replay: new AskedReplayStore(this.#primary),
-      leases: askedLeases(this.#primary, this.#parts.clock, loaded),
+      leases,
+      limiterOf: leases.limiterOf,
       serves: true,
       administers: false,
       workers: 1,
@@ -142,14 +144,11 @@ function askedLeases(
   clock: Clock,
   { configuration }: LoadedConfiguration,
 ): LeasedLimits {
-  const workers = workerCount(configuration);
-  let gateways = workers;
   const storeOf = (scope: RateLimit['scope']): AskedLeaseStore =>
-    new AskedLeaseStore(primary, scope, (known) => (gateways = known));
-  return new LeasedLimits(clock, {
-    fleet: { store: storeOf('fleet'), gateways: () => gateways },
-    gateway: { store: storeOf('gateway'), gateways: () => workers },
-  });
+    new AskedLeaseStore(primary, scope, (known) => (leases.processes = () => known));
+  const stores = { fleet: storeOf('fleet'), gateway: storeOf('gateway') };
+  const leases = new LeasedLimits(clock, stores, workerCount(configuration));
+  return leases;
 }
 
 function storeKind({ configuration }: LoadedConfiguration): CopiedStore['kind'] {

@@ -16,7 +16,7 @@ t.test('L2 L4 two gateways hold one limit, also while Redis is away, and say so'
   const configuration = limitedConfiguration(upstream.url, redis.url, LIMIT);
   const gateways = [await startGateway(t, configuration), await startGateway(t, configuration)];
   const urls = gateways.map(({ url }) => url);
-  await until(() => gateways.every(({ instance }) => instance.processes === 2));
+  await until(() => gateways.every(({ instance }) => instance.generation.lasting.fleet.processes === 2));
 
   const first = await flood(t, urls, 600, 0.6);
   const { length: passed } = upstream.seen;
@@ -32,9 +32,11 @@ t.test('L2 L4 two gateways hold one limit, also while Redis is away, and say so'
   t.ok(local <= 100 * alone.seconds + 2 * 10 + 2 * 5, `${local} in ${alone.seconds} s`);
   t.ok(local >= 0.5 * 60, `${local} in ${alone.seconds} s`);
   t.strictSame(Object.keys(others), ['429'], 'none is refused for another cause');
-  for (const { log, metric } of gateways) {
-    t.equal(await metric(ALONE), 1);
-    const line = log.find(({ msg }) => String(msg).startsWith('the store of rate limits is unavailable'));
+  for (const gateway of gateways) {
+    t.equal(await gateway.metric(ALONE), 1);
+    const line = gateway.log.find(({ msg }) =>
+      String(msg).startsWith('the store of rate limits is unavailable'),
+    );
     t.match(line, { level: 'error', store: `127.0.0.1:${redis.port}`, gateways: 2, error: /\S/ });
   }
 

@@ -230,7 +230,7 @@ contract('redis', async (clock, t) => {
 
 contract('two workers of one primary', async (clock) => {
   const gateway = new MemoryLeaseStore(clock, () => 100_000);
-  const shared = new SharedLeases({ fleet: gateway, gateway, gateways: () => 2 });
+  const shared = new SharedLeases(undefined, gateway, clock, 2);
   const worker = (): AskedLeaseStore => {
     const [ours, theirs] = pipes();
     new Channel<unknown>(ours, clock, shared.handlers);
