@@ -29,4 +29,9 @@ export interface ApiKeySource {
   find(digest: string): ApiKeyEntry | undefined;
   /** All of them, expired ones too: for metrics and warnings. */
   readonly entries: Iterable<ApiKeyEntry>;
+  /** False: the store was not heard of for some time, or never, so that a key that is not found may be a good one. */
+  readonly isCurrent: boolean;
 }
+
+/** Of an issuer whose keys are in a store that this process does not look into. */
+export const NOT_AT_HAND: ApiKeySource = { find: () => undefined, entries: [], isCurrent: false };

@@ -10,6 +10,7 @@ import type { ApiKeyEntry, ApiKeySource } from './api-key.ts';
 import { presentedForm } from './key-text.ts';
 
 export class KeyTable implements ApiKeySource {
+  readonly isCurrent = true;
   readonly #byDigest = new Map<string, ApiKeyEntry>();
 
   constructor(entries: Iterable<ApiKeyEntry> = []) {

@@ -2,12 +2,14 @@
  * Parts API keys from tokens, in front of everything that verifies these: what begins like a key is looked up among the keys of
  * the route's issuers, and goes to no authorization server, no validation service and no cache. Rules X1, X2.
  */
-import { invalidToken } from '../auth-errors.ts';
+import { invalidToken, unavailable } from '../auth-errors.ts';
 import { orThrow, whenReady, type MaybePromise } from '../maybe-promise.ts';
 import { presentedDigest } from '../token/token-digest.ts';
 import type { Judgement, TokenCaller, TokenVerifier, Verification } from '../token/token-verifier.ts';
 import type { ApiKeyVerifier } from './api-key-verifier.ts';
 import { hasKeyPrefix, isKeyText } from './key-text.ts';
+
+const STORE_RETRY_AFTER_SECONDS = 1;
 
 const NO_KEY = invalidToken(
   'malformed',
@@ -56,6 +58,9 @@ export class KeysApart implements TokenVerifier {
     }
     const [only, second] = this.#keys;
     if (only === undefined) return NO_ISSUER;
+    // A key that was made while the store was away: 401 would have a client throw a good key away.
+    const unsure = this.#keys.find(({ source }) => !source.isCurrent);
+    if (unsure) return unavailable('keys_unavailable', STORE_RETRY_AFTER_SECONDS, { issuer: unsure.policy.issuerName });
     return invalidToken('unknown_api_key', second === undefined ? only.policy.issuerName : undefined);
   }
 }

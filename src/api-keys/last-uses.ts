@@ -3,13 +3,14 @@
  * written together, so that writes are bounded, however many requests come. It decides nothing, and nothing vouches for it.
  */
 import type { Clock } from '../clock.ts';
-import type { KeyUse } from './api-key-store.ts';
-import { keyName } from './api-key-store.ts';
+import type { JsonObject } from '../token/claims.ts';
+import { keyName, type KeyUse } from './api-key-store.ts';
 
 /** What of a token says which key it is. The same object for each request with the same key. */
 export interface UsedKey {
   readonly issuerName: string;
-  readonly tokenId: string | undefined;
+  /** `jti` is the id of the key. */
+  readonly claims: JsonObject;
 }
 
 export class LastUses {
@@ -59,8 +60,8 @@ export class LastUses {
     this.#noted = new Map();
     const aheadMs = this.#clock.nowMs() - this.#clock.monotonicMs();
     this.add(
-      [...noted].map(([{ issuerName, tokenId = '' }, atMs]) => ({
-        name: keyName(issuerName, tokenId),
+      [...noted].map(([{ issuerName, claims }, atMs]) => ({
+        name: keyName(issuerName, String(claims['jti'])),
         usedAt: Math.floor((atMs + aheadMs) / 1000),
       })),
     );

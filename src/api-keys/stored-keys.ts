@@ -59,7 +59,7 @@ export class StoredKeys implements KeyHolder {
   #wasCurrent = false;
   #isLostTold = false;
   #mustReseal = false;
-  #hasIssuers = false;
+  #issuers: readonly string[] = [];
   #news: NamedText[] = [];
   #syncing: Promise<void> | undefined;
   #telling: Promise<void> = Promise.resolve();
@@ -72,7 +72,7 @@ export class StoredKeys implements KeyHolder {
   /** Another configuration is in place: its issuers whose keys are in the store. */
   use(seals: KeySeals): void {
     for (const issuer of this.book.use(seals)) this.#parts.events.ignored(issuer);
-    this.#hasIssuers = seals.size > 0;
+    this.#issuers = [...seals.keys()];
     this.#mustReseal = true;
     this.#ignored.clear();
     // Of an issuer that was not there before, only the mirror has keys.
@@ -81,6 +81,11 @@ export class StoredKeys implements KeyHolder {
     // The first time there is nothing yet that could be saved.
     if (this.#running) this.#parts.copy.save(() => this.book.texts());
     void this.#tell();
+  }
+
+  /** Those whose keys are in the store. */
+  get issuers(): readonly string[] {
+    return this.#issuers;
   }
 
   source(issuer: string): ApiKeySource {
@@ -152,7 +157,7 @@ export class StoredKeys implements KeyHolder {
     for (const text of await copy.load()) this.#take(text);
     for (; !signal.aborted; await pause(clock, LOOK_MS, signal)) {
       // Without such an issuer the store is left alone.
-      if (this.#hasIssuers) await this.#syncOnce().catch(() => undefined);
+      if (this.#issuers.length > 0) await this.#syncOnce().catch(() => undefined);
     }
   }
 

@@ -11,6 +11,7 @@ import { showProofResults } from './replay-reports.ts';
 import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
 import type { AdminParts } from '../admin/server.ts';
 import { adminAuth } from './admin-sign-in.ts';
+import type { ApiKeys } from './api-keys.ts';
 import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.ts';
 import { resourceEndpoint } from './resource-documents.ts';
 import type { Clock } from '../clock.ts';
@@ -80,6 +81,7 @@ export interface Lasting {
   readonly keyRefresh: KeyRefresh;
   readonly fleet: Fleet;
   readonly keyReports: KeyReports;
+  readonly apiKeys: ApiKeys;
   /** Is the gateway ready, as /readyz has it? */
   readonly isReady: () => boolean;
   readonly place: Place;
@@ -161,13 +163,14 @@ export class Generation {
   }
 
   #issuerParts(previous: Generation | undefined): IssuerParts {
-    const { client, clock, metrics, log, keyReports, place } = this.lasting;
+    const { client, clock, metrics, log, keyReports, place, apiKeys } = this.lasting;
     return {
       client,
       caches: this.caches,
       clock,
       observer: issuerObserver(metrics, log.logger, keyReports, place.administers),
       keySetOf: place.keySetOf,
+      storedKeys: (name) => apiKeys.source(name),
       ...(previous && { previous: previous.issuers }),
     };
   }
@@ -265,6 +268,7 @@ export class Generation {
     const { seen, streams, limiters } = this.lasting;
     seen.use(this.sessionsPolicy);
     limiters.use(this.policy, this.loaded.configuration.limits.rate_limit_keys);
+    this.lasting.apiKeys.use(this.loaded);
     if (before.signer) this.signer?.succeed(before.signer);
     if (before.#proofs) this.#proofs?.succeed(before.#proofs);
     const { claims } = this.loaded.configuration.revocation;

@@ -2,6 +2,7 @@
  * Puts a gateway together from its configuration, and puts another configuration in its place when told to.
  */
 import type { AddressInfo } from 'node:net';
+import type { ApiKeys } from './api-keys.ts';
 import type { Readiness } from '../admin/routes.ts';
 import { AdminServer } from '../admin/server.ts';
 import { CertificateWatch } from './certificate-watch.ts';
@@ -125,6 +126,10 @@ export class Instance {
     return this.#generation;
   }
 
+  get apiKeys(): ApiKeys {
+    return this.#lasting.apiKeys;
+  }
+
   get policy(): Policy {
     return this.#generation.policy;
   }
@@ -140,6 +145,8 @@ export class Instance {
     this.#storeReports?.start();
     if (this.#lasting.place.administers) this.#lasting.fleet.start();
     this.#eventLoopDelay.start();
+    this.#lasting.apiKeys.use(this.#generation.loaded);
+    this.#lasting.apiKeys.start();
     this.#lasting.seen.start(this.#generation.sessionsPolicy);
     this.#keysAsked = this.#generation.start().then(() => (this.#keysPending = false));
     this.#listening = this.#listen();
@@ -263,7 +270,7 @@ export class Instance {
     this.#lasting.refusalLines.flush();
     this.#eventLoopDelay.stop();
     this.#lasting.seen.stop();
-    await this.view.stop();
+    await Promise.all([this.view.stop(), this.#lasting.apiKeys.stop()]);
     forwarder.close();
     const { place, client } = this.#lasting;
     await Promise.all([this.admin.close(), closePlace(place), client.close()]);

@@ -22,6 +22,7 @@ export interface KeyFileObserver {
 }
 
 export class KeyFile implements ApiKeySource {
+  readonly isCurrent = true;
   readonly issuerName: string;
   readonly file: string;
   readonly #clock: Clock;

@@ -6,6 +6,7 @@ import { EntryRenewal } from '../revocation/entry-renewal.ts';
 import { RefusalLines } from '../telemetry/refusal-lines.ts';
 import { Seen } from '../telemetry/seen.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
+import { ApiKeys } from './api-keys.ts';
 import { fleetOf } from './fleet.ts';
 import type { Generation, Lasting } from './generation.ts';
 import { KeyReports } from './key-reports.ts';
@@ -21,6 +22,7 @@ type Given = Pick<
 export function lastingParts(given: Given, generation: () => Generation): Lasting {
   const { place, view, metrics, log, clock } = given;
   const { store } = place;
+  const apiKeys = new ApiKeys({ place, metrics, logger: log.logger, clock });
   const keepSeconds = (): number => generation().loaded.configuration.revocation.keep / 1000;
   const renewal = new EntryRenewal({ store, view, clock, keepSeconds });
   const fleet = fleetOf(given, generation);
@@ -32,7 +34,8 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
     ...given,
     store,
     limiters: new OpenLimiters(place.limiterOf),
-    seen: new Seen(metrics, clock),
+    apiKeys,
+    seen: new Seen(metrics, clock, apiKeys.uses),
     streams: new LiveStreams(view, clock, (reason) => {
       metrics.streamsClosed.child(reason).value++;
     }),

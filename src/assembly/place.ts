@@ -4,6 +4,9 @@
  */
 import type { Readiness } from '../admin/routes.ts';
 import type { LocalSeen } from '../admin/seen-api.ts';
+import type { ApiKeyStore, KeyUse } from '../api-keys/api-key-store.ts';
+import type { CopiedKeys } from '../api-keys/copied-keys.ts';
+import type { KeyEvents } from '../api-keys/stored-keys.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { MarkTable } from '../revocation/mark-table.ts';
@@ -12,6 +15,7 @@ import { WatchedReplayStore } from '../replay/watched-replay-store.ts';
 import type { RevocationMark } from '../revocation/mark.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { SocketHandle } from '../server/shared-sockets.ts';
+import { openApiKeyStore } from './api-keys.ts';
 import type { KeySetFactory } from './issuer-key-sets.ts';
 import type { LimiterFactory } from './limiters.ts';
 import { openLeaseStore } from './lease-store.ts';
@@ -27,6 +31,10 @@ export interface Place {
   readonly watchedReplay?: WatchedReplayStore;
   /** Of the view; undefined: a table of its own. */
   readonly marks?: MarkTable;
+  /** The store of the API keys, or a copy of what the primary has of it. */
+  readonly apiKeys:
+    | { readonly store: ApiKeyStore; readonly told?: KeyEvents['changed'] }
+    | { readonly copied: CopiedKeys; readonly noteUses: (uses: readonly KeyUse[]) => Promise<void> };
   /** Undefined: it fetches the keys, and shares them with no other process. */
   readonly keySetOf?: KeySetFactory;
   /** Opens what counts by limits; undefined: this process counts for itself. */
@@ -65,6 +73,7 @@ export function alone(loaded: LoadedConfiguration, clock: Clock): Place {
     watchedReplay: replay,
     leases,
     limiterOf: leases.limiterOf,
+    apiKeys: { store: openApiKeyStore(loaded, clock) },
     serves: true,
     administers: true,
     workers: 1,

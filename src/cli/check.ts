@@ -1,3 +1,4 @@
+import { NOT_AT_HAND } from '../api-keys/api-key.ts';
 import { readFileSync } from 'node:fs';
 import { apiKeyWarnings } from '../assembly/api-key-metrics.ts';
 import { assertionSigner } from '../assembly/assertion-signer.ts';
@@ -82,6 +83,7 @@ async function examine(args: Arguments): Promise<Findings> {
     client,
     caches: new TokenCaches(loaded.configuration.caches),
     clock: systemClock,
+    storedKeys: () => NOT_AT_HAND,
     observer: {
       ...SILENT_OBSERVER,
       keysSkipped: (name, skipped) => {

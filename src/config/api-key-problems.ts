@@ -17,7 +17,8 @@ const atKey = (path: Path, message: string): Problem => ({ path, atKey: true, me
 
 /** An issuer with `api_keys`. */
 export function keyIssuerProblems(issuer: Raw, path: Path): Problem[] {
-  const { file, store, integrity_key_file: integrity } = rawOf(issuer['api_keys']);
+  const { file, store, integrity_key_file: keyFile, integrity_key: key, cache_dir: folder } = rawOf(issuer['api_keys']);
+  const integrity = keyFile ?? key;
   const where = [...path, 'api_keys'];
   return [
     ...Object.keys(issuer)
@@ -46,14 +47,9 @@ export function keyIssuerProblems(issuer: Raw, path: Path): Problem[] {
           },
         ]
       : []),
-    ...(store === undefined && integrity !== undefined
-      ? [
-          atKey(
-            [...where, 'integrity_key_file'],
-            'has no meaning without store: true; add that, or remove it',
-          ),
-        ]
-      : []),
+    ...Object.entries({ integrity_key_file: keyFile, integrity_key: key, cache_dir: folder })
+      .filter(([, value]) => store === undefined && value !== undefined)
+      .map(([name]) => atKey([...where, name], 'has no meaning without store: true; add that, or remove it')),
   ];
 }
 

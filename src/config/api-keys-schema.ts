@@ -20,10 +20,18 @@ export const apiKeys = z
       .describe(
         'A header that may hold the key, such as X-API-Key, beside "Authorization: Bearer". No upstream ever gets a header of this name, on no route, with "_" or "." for "-" neither.',
       ),
+    cache_dir: text
+      .optional()
+      .describe(
+        'Folder with a copy of the entries of the store (digests, no keys), so that a gateway knows them that starts while the store is unavailable, and gives a store that has lost them its entries back. Only the user of the gateway may write to it (chmod 700). Absent: there is no copy, and a gateway that starts without the store refuses keys with 503 until it is back.',
+      ),
+    integrity_key: text
+      .optional()
+      .describe('The secret of integrity_key_file. Prefer that, which keeps it out of this file.'),
     integrity_key_file: text
       .optional()
       .describe(
-        'File that contains the secret by which the gateways of a fleet know that an entry of the store is their own. Required with store; make it with openssl rand -base64 32, mode 0600, the same on all gateways.',
+        'File that contains the secret by which the gateways of a fleet know that an entry of the store is their own. Required with store; make it with openssl rand -base64 32, mode 0600, the same on all gateways. It may hold several, each in a line of its own: the first signs, all are accepted.',
       ),
   })
   .describe(

@@ -30,8 +30,9 @@ const adminFiles = ({ admin }: Configuration): Candidate[] => [
 ];
 
 const issuerFiles = ({ issuers }: Configuration): Candidate[] =>
-  Object.entries(issuers).flatMap(([name, { hmac_secret_file, introspection, http }]): Candidate[] => [
+  Object.entries(issuers).flatMap(([name, { hmac_secret_file, api_keys, introspection, http }]): Candidate[] => [
     [`issuers.${name}.hmac_secret_file`, hmac_secret_file],
+    [`issuers.${name}.api_keys.integrity_key_file`, api_keys?.integrity_key_file],
     [`issuers.${name}.introspection.client_secret_file`, introspection?.client_secret_file],
     [`issuers.${name}.introspection.key_file`, introspection?.key_file],
     [`issuers.${name}.http.tls.key_file`, http?.tls?.key_file],
@@ -55,8 +56,9 @@ export function hasInlineSecret({ configuration, file }: LoadedConfiguration): b
     dpop.nonces?.secret,
     admin.token,
     ...(admin.tokens ?? []).map(({ token }) => token),
-    ...Object.values(issuers).flatMap(({ hmac_secret, introspection, http }) => [
+    ...Object.values(issuers).flatMap(({ hmac_secret, api_keys, introspection, http }) => [
       hmac_secret,
+      api_keys?.integrity_key,
       introspection?.client_secret,
       introspection?.key,
       http?.tls?.key,

@@ -1,6 +1,7 @@
 /** Secrets and certificates that a configuration names by their files. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { integrityKeyProblem } from './api-key-secrets.ts';
 import { errorCode, type Problem } from './problem.ts';
 import type { Path } from './raw-document.ts';
 import type { Configuration, IssuerConfiguration } from './schema.ts';
@@ -120,11 +121,22 @@ function resolveAdminTokens(admin: Configuration['admin'], files: SecretFiles): 
 
 function resolveIssuer(issuer: IssuerConfiguration, path: Path, files: SecretFiles): void {
   files.resolve(issuer, 'hmac_secret', path);
+  resolveIntegrityKey(issuer.api_keys, [...path, 'api_keys'], files);
   const { introspection } = issuer;
   if (introspection)
     for (const key of ['client_secret', 'key']) files.resolve(introspection, key, [...path, 'introspection']);
   resolveClientTls(issuer.http?.tls, [...path, 'http', 'tls'], files);
   files.check(issuer.http?.bearer_token_file, [...path, 'http', 'bearer_token_file']);
+}
+
+function resolveIntegrityKey(keys: IssuerConfiguration['api_keys'], path: Path, files: SecretFiles): void {
+  if (!keys) return;
+  files.resolve(keys, 'integrity_key', path, true);
+  const { integrity_key: key = '', integrity_key_file: file } = keys;
+  // What is missing or empty has its message already.
+  const message = key === '' ? undefined : integrityKeyProblem(key);
+  if (message !== undefined)
+    files.problems.push({ path: [...path, file === undefined ? 'integrity_key' : 'integrity_key_file'], message });
 }
 
 function resolveStore(store: Configuration['revocation']['store'], files: SecretFiles): void {

@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { isOriginPattern } from '../http/cors.ts';
 import { isLoopback } from '../http/loopback.ts';
 import { shortAdminTokens } from './admin-problems.ts';
+import { apiKeyWarnings } from './api-key-warnings.ts';
 import { claimRuleWarnings } from './claim-rule-warnings.ts';
 import { clientCertificateWarnings } from './client-certificate-checks.ts';
 import { isOpaqueIssuer } from './issuer-schema.ts';
@@ -28,6 +29,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...RULES.flatMap((rule) => rule(loaded.configuration)),
     ...shortAdminTokens(loaded.configuration),
     ...issuerWarnings(loaded.configuration.issuers, issuersForResources(loaded.configuration)),
+    ...apiKeyWarnings(loaded.configuration),
     ...claimRuleWarnings(loaded.configuration),
     ...clientCertificateWarnings(loaded.configuration, isEveryAddress),
     ...routeUpstreamWarnings(loaded.configuration),
@@ -210,8 +212,11 @@ const FILE_RULES: readonly FileRule[] = [
 
 /** Folders that keep key sets, by the key that names them. */
 function keyFolders({ configuration, folder }: LoadedConfiguration): [key: string, folder: string][] {
-  return Object.entries(configuration.issuers).flatMap(([name, { keys }]): [string, string][] =>
-    keys.cache_dir === undefined ? [] : [[`issuers.${name}.keys.cache_dir`, resolve(folder, keys.cache_dir)]],
+  return Object.entries(configuration.issuers).flatMap(([name, { keys, api_keys }]) =>
+    Object.entries({ keys: keys.cache_dir, api_keys: api_keys?.cache_dir }).flatMap(
+      ([section, cacheDir]): [string, string][] =>
+        cacheDir === undefined ? [] : [[`issuers.${name}.${section}.cache_dir`, resolve(folder, cacheDir)]],
+    ),
   );
 }
 

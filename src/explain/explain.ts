@@ -2,6 +2,7 @@
  * A dry run: what would happen to a request, stage by stage, and why. The pipeline is the gateway's own; only what
  * stands around it differs, and what no network can tell without `online`.
  */
+import { NOT_AT_HAND } from '../api-keys/api-key.ts';
 import { assertionSigner } from '../assembly/assertion-signer.ts';
 import { resourceEndpoint } from '../assembly/resource-documents.ts';
 import { systemClock, type Clock } from '../clock.ts';
@@ -116,6 +117,7 @@ function imaginedIssuers(
     clock,
     observer: SILENT_OBSERVER,
     oneLook: true,
+    storedKeys: () => NOT_AT_HAND,
     ...(keys && { fetchKeys: async () => keys }),
   });
 }

@@ -159,6 +159,16 @@ export class Metrics {
     'Revocations and undoings through this gateway, by the admin token or the issuer that asked.',
     ['action', 'by'],
   );
+  readonly apiKeyChanges = this.#counter(
+    'sallyport_api_key_changes_total',
+    'API keys that were created, rotated or revoked through this gateway.',
+    ['issuer', 'action'],
+  );
+  readonly apiKeyEntriesIgnored = this.#counter(
+    'sallyport_api_key_entries_ignored_total',
+    'Entries for API keys found in the store that no gateway of the fleet has made, and that are ignored.',
+    ['issuer'],
+  );
   readonly backchannelLogouts = this.#counter(
     'sallyport_backchannel_logouts_total',
     'Back-channel logouts: accepted, or the reason why they were refused.',

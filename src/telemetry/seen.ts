@@ -1,4 +1,5 @@
 /** What this process has seen, for the admin API: the traffic's history, the latest refusals, recent sessions. */
+import type { LastUses } from '../api-keys/last-uses.ts';
 import type { Clock } from '../clock.ts';
 import type { GatewayError } from '../errors.ts';
 import { TokenMemo } from '../token/token-memo.ts';
@@ -17,10 +18,13 @@ export class Seen {
   readonly sessions: RecentSessions;
   readonly limited: LimitedCallers;
   readonly #clock: Clock;
+  readonly #keys: LastUses | undefined;
   #key = '';
   #subjectHashes = this.#hashesOfSubjects();
 
-  constructor(metrics: Metrics, clock: Clock) {
+  /** @param keys notes when each API key was last used */
+  constructor(metrics: Metrics, clock: Clock, keys?: LastUses) {
+    this.#keys = keys;
     this.#clock = clock;
     this.history = new TrafficHistory(metrics, clock);
     this.sessions = new RecentSessions(clock);
@@ -67,6 +71,7 @@ export class Seen {
    */
   verified(token: AuthenticToken, nowMs: number, address: string): void {
     this.sessions.saw(token, nowMs, address);
+    this.#keys?.note(token, nowMs);
   }
 
   #hashesOfSubjects(): TokenMemo<string | undefined> {

@@ -1,5 +1,7 @@
 /** What the primary and its workers ask each other. Types only. */
 import type { Found } from '../admin/seen-api.ts';
+import type { KeyUse } from '../api-keys/api-key-store.ts';
+import type { ToldKeys } from '../api-keys/copied-keys.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { LeaseAsk, LeaseReply } from '../limits/lease-store.ts';
 import type { RateLimit } from '../limits/rate-limit.ts';
@@ -88,6 +90,8 @@ export interface WorkerCalls {
   /** Marks that refuse tokens from now on. The response says that they do. */
   readonly refuse: Call<readonly RevocationMark[], void>;
   readonly changes: Call<ListChanges, void>;
+  /** API keys of the store that have changed. */
+  readonly apiKeys: Call<ToldKeys, void>;
   readonly keys: Call<{ readonly source: string; readonly news: KeySetNews }, void>;
   /** The first half of a reload. Gives the problems of the configuration. */
   readonly prepare: Call<LoadedConfiguration, readonly string[]>;
@@ -123,6 +127,9 @@ export interface PrimaryCalls {
   readonly renew: Call<{ readonly id: string; readonly lifeSeconds: number }, RevocationMark | undefined>;
   readonly undo: Call<string, RevocationMark | undefined>;
   readonly merge: Call<readonly RevocationMark[], void>;
+  /** All API keys of the store. */
+  readonly allApiKeys: Call<undefined, ToldKeys>;
+  readonly noteKeyUses: Call<readonly KeyUse[], void>;
   /** Proofs of one turn of a worker. Gives what each came to, in their order. */
   readonly firstUses: Call<readonly ProofUse[], readonly ProofOutcome[]>;
   /** What a worker tells and asks of limits. */

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Instance } from '../assembly/instance.ts';
+import { openApiKeyStore } from '../assembly/api-keys.ts';
 import { openAddress } from '../assembly/open-address.ts';
 import type { Reloadable } from '../assembly/reloader.ts';
 import { openReplayStore } from '../assembly/replay-store.ts';
@@ -15,6 +16,8 @@ import { openSharedSockets, type SharedSockets } from '../server/shared-sockets.
 import type { RevocationMark } from '../revocation/mark.ts';
 import type { Log } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { PrimaryCalls } from './calls.ts';
+import type { Handlers } from './channel.ts';
 import { WorkersOverview } from './overview.ts';
 import { SharedKeys } from './shared-keys.ts';
 import { SharedLeases } from './shared-leases.ts';
@@ -68,7 +71,13 @@ export class Primary implements Reloadable {
     this.#pool = new WorkerPool({
       count,
       startProcess,
-      handlers: { ...list.handlers, ...keys.handlers, ...replay.handlers, ...leases.handlers },
+      handlers: {
+        ...list.handlers,
+        ...keys.handlers,
+        ...replay.handlers,
+        ...leases.handlers,
+        ...this.#apiKeyHandlers,
+      },
       configuration: (id) => configurationOf(this.#loaded, id, count, this.#logKey),
       settled: async () => {
         await this.#reloading;
@@ -82,6 +91,10 @@ export class Primary implements Reloadable {
       replay: replay.store,
       watchedReplay,
       ...leases.place,
+      apiKeys: {
+        store: openApiKeyStore(loaded, clock),
+        told: (texts, isCurrent) => all((link) => link.mustDo('apiKeys', { texts, isCurrent })),
+      },
       marks: list.marks,
       keySetOf: keys.keySetOf,
       serves: false,
@@ -94,6 +107,14 @@ export class Primary implements Reloadable {
     });
     overview.current = new WorkersOverview(this.#pool, this.#instance.metrics);
     list.use(this.#instance.view);
+  }
+
+  /** What workers may ask of the API keys. */
+  get #apiKeyHandlers(): Handlers<Pick<PrimaryCalls, 'allApiKeys' | 'noteKeyUses'>> {
+    return {
+      allApiKeys: () => this.#instance.apiKeys.all,
+      noteKeyUses: (uses) => this.#instance.apiKeys.uses.add(uses),
+    };
   }
 
   /** Has the admin listener. */

@@ -67,7 +67,7 @@ export class WorkerLink {
    * Resolves once it has done it, or has ended. One that serves and does not respond is ended: it must not serve by what is
    * in force no more.
    */
-  async mustDo<Name extends 'refuse' | 'keys' | 'commit'>(
+  async mustDo<Name extends 'refuse' | 'keys' | 'apiKeys' | 'commit'>(
     name: Name,
     argument: WorkerCalls[Name]['takes'],
   ): Promise<void> {

@@ -1,4 +1,5 @@
 /** A worker: serves as the primary tells it to. */
+import { CopiedKeys } from '../api-keys/copied-keys.ts';
 import { Instance } from '../assembly/instance.ts';
 import { LeasedLimits } from '../assembly/leased-limits.ts';
 import type { Place } from '../assembly/place.ts';
@@ -33,6 +34,7 @@ export class Worker {
   /** By listener: the socket, once it is there. */
   readonly #sockets = new Map<number, PromiseWithResolvers<SocketHandle>>();
   readonly #drained = Promise.withResolvers<void>();
+  readonly #apiKeys = new CopiedKeys(() => this.#primary.call('allApiKeys', undefined));
   #store: CopiedStore | undefined;
   #instance: Instance | undefined;
   #prepared: PreparedReload | undefined;
@@ -55,6 +57,7 @@ export class Worker {
       },
       refuse: (marks) => this.#instance?.view.apply(marks),
       changes: (changes) => this.#store?.changed(changes),
+      apiKeys: (told) => this.#apiKeys.told(told),
       keys: ({ source, news }) => this.#keySets.get(source)?.take(news),
       prepare: (loaded) =>
         problemsOf(async () => {
@@ -106,6 +109,10 @@ export class Worker {
       replay: new AskedReplayStore(this.#primary),
       leases,
       limiterOf: leases.limiterOf,
+      apiKeys: {
+        copied: this.#apiKeys,
+        noteUses: (uses) => this.#primary.call('noteKeyUses', uses),
+      },
       serves: true,
       administers: false,
       workers: 1,
