@@ -40,6 +40,11 @@ const questionSchema = z.discriminatedUnion('about', [
       ...{ session: text, sessionHash: text, client: text, limit },
     }),
   }),
+  /** Is this state of an API key known, or a later one? */
+  z.object({
+    about: z.literal('api_key'),
+    key: z.object({ issuer: z.string(), id: z.string(), version: z.string() }),
+  }),
   /** Are these marks in force, or newer ones that revoke, too? */
   z.object({
     about: z.literal('marks'),
@@ -55,6 +60,7 @@ export interface Replies {
   /** Null: this gateway remembers none. */
   readonly sessions: { readonly found: readonly SessionReport[]; readonly silent: readonly string[] } | null;
   readonly marks: { readonly inForce: boolean };
+  readonly api_key: { readonly isKnown: boolean };
 }
 
 export type AskedFor<A extends Question['about']> = QuestionAbout<A>;
@@ -87,6 +93,7 @@ const replySchemas = {
   refusals: z.object({ found: z.array(refusal), silent }),
   sessions: z.object({ found: z.array(session), silent }).nullable(),
   marks: z.object({ inForce: z.boolean() }),
+  api_key: z.object({ isKnown: z.boolean() }),
 };
 
 /** Announced: a question, or where it is. */

@@ -13,7 +13,7 @@ const targetText = z
   .min(1, 'must not be empty; give the value that the tokens carry')
   .max(2_048, 'must have at most 2048 characters');
 /** A NumericDate in seconds, or an RFC 3339 date-time. */
-const time = z.union(
+export const time = z.union(
   [
     z.number().min(0).max(253_402_300_799),
     z.iso.datetime({ offset: true }).transform((text) => Date.parse(text) / 1000),

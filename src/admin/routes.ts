@@ -1,4 +1,5 @@
 /** The routes of the admin listener, as one table. docs/reference.md, "Admin listener". */
+import type { ApiKeysApi } from './api-keys-api.ts';
 import { isJson } from '../http/media-type.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import { explainResponse, type Explain } from './explain-api.ts';
@@ -21,6 +22,7 @@ export interface Readiness {
 /** What the handlers respond from. */
 export interface RouteParts {
   readonly revocations: RevocationsApi;
+  readonly apiKeys: ApiKeysApi;
   readonly keys: KeysApi;
   readonly seen: SeenApi;
   readonly fleet: FleetApi;
@@ -65,6 +67,9 @@ export type Route =
   | readonly [Method, Path, needs: Role, body: BodyRule | undefined, Handler<ApiRequest>];
 
 const REVOCATION = /^\/v1\/revocations\/(?!bulk$)([A-Za-z0-9_-]{1,64})$/;
+/** Issuer and id of an API key. */
+const API_KEY = /^\/v1\/api-keys\/([A-Za-z0-9._-]{1,64}\/[A-Za-z0-9._~-]{1,128})$/;
+const API_KEY_ROTATE = /^\/v1\/api-keys\/([A-Za-z0-9._-]{1,64}\/[A-Za-z0-9._~-]{1,128})\/rotate$/;
 const KEYS_REFRESH = /^\/v1\/issuers\/([A-Za-z0-9._-]{1,64})\/keys\/refresh$/;
 /** Larger than any honest one. */
 const MAX_BODY_BYTES = 64 * 1024;
@@ -116,6 +121,13 @@ const limited: Handler<ApiRequest> = ({ seen }, { query }) => seen.limited(query
 const sessions: Handler<ApiRequest> = ({ seen }, { body }) => seen.sessions(body);
 const gateways: Handler<ApiRequest> = ({ fleet }) => fleet.gateways();
 const explain: Handler<ApiRequest> = (parts, { body }) => explainResponse(parts.explain, body);
+const listKeys: Handler<ApiRequest> = ({ apiKeys }, { query }) => apiKeys.list(query);
+const createKey: Handler<ApiRequest> = ({ apiKeys }, { body, caller }) => apiKeys.create(body, caller);
+const showKey: Handler<ApiRequest> = ({ apiKeys }, { name }) => apiKeys.show(name);
+const rotateKey: Handler<ApiRequest> = ({ apiKeys }, { name, body, caller }) =>
+  apiKeys.rotate(name, body, caller);
+const revokeKey: Handler<ApiRequest> = ({ apiKeys }, { name, body, caller }) =>
+  apiKeys.revoke(name, body, caller);
 const refreshKeys: Handler<ApiRequest> = ({ keys }, { name, caller }) => keys.refresh(name, caller);
 
 const ROUTES: readonly Route[] = [
@@ -139,6 +151,11 @@ const ROUTES: readonly Route[] = [
   ['DELETE', REVOCATION, 'revoke', JSON_BODY, undo],
   ['POST', '/v1/revoke', 'revoke', FORM_BODY, revoke],
   ['POST', '/v1/explain', 'revoke', JSON_BODY, explain],
+  ['GET', '/v1/api-keys', 'read', undefined, listKeys],
+  ['POST', '/v1/api-keys', 'operate', JSON_BODY, createKey],
+  ['GET', API_KEY, 'read', undefined, showKey],
+  ['DELETE', API_KEY, 'revoke', JSON_BODY, revokeKey],
+  ['POST', API_KEY_ROTATE, 'operate', JSON_BODY, rotateKey],
   ['POST', KEYS_REFRESH, 'operate', undefined, refreshKeys],
 ];
 

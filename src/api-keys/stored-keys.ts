@@ -107,6 +107,11 @@ export class StoredKeys implements KeyHolder {
     return this.#parts.store.nowMs();
   }
 
+  /** This process's clock, for where the store does not respond. */
+  wallMs(): number {
+    return this.#parts.clock.nowMs();
+  }
+
   start(): void {
     this.#running ??= this.#run();
   }

@@ -7,9 +7,10 @@ import type { RevocationMark } from '../revocation/mark.ts';
 import { compareVersions } from '../revocation/mark.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { VERSION } from '../version.ts';
+import { knowsKey } from './api-keys-api.ts';
 import type { Generation, Lasting } from './generation.ts';
 
-type Given = Pick<Lasting, 'place' | 'view' | 'clock' | 'isReady' | 'log'>;
+type Given = Pick<Lasting, 'place' | 'view' | 'clock' | 'isReady' | 'log' | 'apiKeys'>;
 
 /** @param generation the one that serves now */
 export function fleetOf(given: Given, generation: () => Generation): Fleet {
@@ -48,7 +49,7 @@ function reportOf(
 
 async function respond(
   question: Question,
-  { place, view }: Given,
+  { place, view, apiKeys }: Given,
   { seen }: Generation,
 ): Promise<Replies[Question['about']]> {
   switch (question.about) {
@@ -56,6 +57,8 @@ async function respond(
       return seen.localRefusals(question.query);
     case 'sessions':
       return (await seen.localSessions(question.query)) ?? null;
+    case 'api_key':
+      return { isKnown: await knowsKey(apiKeys, question.key) };
     case 'marks': {
       const marks = marksInForce(view, question.marks);
       if (marks) await place.inForce?.(marks);

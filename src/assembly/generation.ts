@@ -12,6 +12,7 @@ import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
 import type { AdminParts } from '../admin/server.ts';
 import { adminAuth } from './admin-sign-in.ts';
 import type { ApiKeys } from './api-keys.ts';
+import { apiKeysApi } from './api-keys-api.ts';
 import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.ts';
 import { resourceEndpoint } from './resource-documents.ts';
 import type { Clock } from '../clock.ts';
@@ -154,9 +155,11 @@ export class Generation {
       keepSeconds: configuration.revocation.keep / 1000,
       clock,
     });
-    this.#audit = new AuditLog(log.audit, (action, by) => {
-      metrics.revocationChanges.child(action, by).value++;
-    });
+    this.#audit = new AuditLog(
+      log.audit,
+      (action, by) => void metrics.revocationChanges.child(action, by).value++,
+      ({ issuer, action }) => void metrics.apiKeyChanges.child(issuer, action.replace('_api_key', '')).value++,
+    );
     this.#logouts = this.#logoutHandler();
     // Last, since it begins to ask its targets how they are.
     this.forwarder = openForwarder(loaded, lasting, previous?.forwarder);
@@ -218,7 +221,7 @@ export class Generation {
   /** What the admin listener needs of the configuration. */
   get adminParts(): Pick<
     AdminParts,
-    'auth' | 'hosts' | 'revocations' | 'keys' | 'seen' | 'fleet' | 'publicKeys' | 'tls'
+    'auth' | 'hosts' | 'revocations' | 'apiKeys' | 'keys' | 'seen' | 'fleet' | 'publicKeys' | 'tls'
   > {
     const { admin, revocation } = this.loaded.configuration;
     return {
@@ -233,6 +236,7 @@ export class Generation {
         audit: this.#audit,
         confirm: (entries) => confirmed(this.lasting.fleet, entries),
       }),
+      apiKeys: apiKeysApi(this.lasting, this.#revoker, this.#audit),
       keys: new KeysApi({
         issuers: this.loaded.configuration.issuers,
         keySets: this.issuers.remoteKeySets,

@@ -25,7 +25,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
   const apiKeys = new ApiKeys({ place, metrics, logger: log.logger, clock });
   const keepSeconds = (): number => generation().loaded.configuration.revocation.keep / 1000;
   const renewal = new EntryRenewal({ store, view, clock, keepSeconds });
-  const fleet = fleetOf(given, generation);
+  const fleet = fleetOf({ ...given, apiKeys }, generation);
   if (place.leases && place.administers) place.leases.processes = () => fleet.processes;
   if (place.leases?.fleet && place.serves)
     reportLeases(place.leases.fleet, log.logger, () => generation().loaded.configuration.revocation);

@@ -31,14 +31,42 @@ export interface KeysAuditEvent {
   readonly gateways: { readonly done: number; readonly failed: number };
 }
 
+export type ApiKeyAction = 'create_api_key' | 'rotate_api_key' | 'revoke_api_key';
+
+/** An operator has changed a stored API key. It is named by its id; the key itself appears nowhere. */
+export interface ApiKeyAuditEvent {
+  readonly action: ApiKeyAction;
+  readonly by: string;
+  readonly from: string;
+  /** Its configured name. */
+  readonly issuer: string;
+  readonly id: string;
+  /** The id of the key that it takes the place of. */
+  readonly replaces?: string;
+  readonly scopes?: readonly string[];
+  readonly expires_at?: number | null;
+  /** Why it was revoked. */
+  readonly reason?: string;
+}
+
 export class AuditLog {
   readonly #logger: Logger;
   readonly #changed: (action: AuditEvent['action'], source: string) => void;
 
-  /** @param changed is told of each change; `source` is a name of the configuration */
-  constructor(logger: Logger, changed: (action: AuditEvent['action'], source: string) => void) {
+  readonly #apiKeyChanged: (event: ApiKeyAuditEvent) => void;
+
+  /**
+   * @param changed is told of each change; `source` is a name of the configuration
+   * @param apiKeyChanged is told of each change of an API key
+   */
+  constructor(
+    logger: Logger,
+    changed: (action: AuditEvent['action'], source: string) => void,
+    apiKeyChanged: (event: ApiKeyAuditEvent) => void,
+  ) {
     this.#logger = logger;
     this.#changed = changed;
+    this.#apiKeyChanged = apiKeyChanged;
   }
 
   write({ action, by, from, source, entry, changed, undoReason }: AuditEvent): void {
@@ -60,6 +88,11 @@ export class AuditLog {
       },
       'audit',
     );
+  }
+
+  apiKeyChanged(event: ApiKeyAuditEvent): void {
+    this.#apiKeyChanged(event);
+    this.#logger.info({ audit: event }, 'audit');
   }
 
   keysRefreshed(event: KeysAuditEvent): void {
