@@ -20,7 +20,10 @@ export const createSchema = z.strictObject({
   client: text.optional(),
   scopes: z.array(text).max(100).optional(),
   claims: z
-    .record(z.string(), z.json('must be JSON whose numbers a computer holds exactly; give longer ones as texts'))
+    .record(
+      z.string(),
+      z.json('must be JSON whose numbers a computer holds exactly; give longer ones as texts'),
+    )
     .optional(),
   expires: time.optional(),
   note: z.string().max(MAX_REASON_CHARACTERS).optional(),

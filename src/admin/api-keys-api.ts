@@ -87,7 +87,10 @@ export class ApiKeysApi {
     const [issuer, id] = partsOf(name);
     const parsed = body.length === 0 ? { value: {} } : parseBody(rotateSchema, body);
     if ('status' in parsed) return parsed;
-    const { overlap = DEFAULT_OVERLAP_SECONDS, expires }: { overlap?: number | undefined; expires?: number | undefined } = parsed.value;
+    const {
+      overlap = DEFAULT_OVERLAP_SECONDS,
+      expires,
+    }: { overlap?: number | undefined; expires?: number | undefined } = parsed.value;
     const { keys, changes } = this.#at(issuer);
     if (!keys || !changes) return notFound();
     if (expires !== undefined && expires <= (await keys.nowMs()) / 1000) return badRequest(EXPIRED);

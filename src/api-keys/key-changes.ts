@@ -114,7 +114,9 @@ export class KeyChanges {
           : undefined,
       );
       if (ending?.replacedBy !== made.key.entry.id)
-        throw new KeyChangeRefused('another operator has revoked or rotated this key at the same time; list the keys');
+        throw new KeyChangeRefused(
+          'another operator has revoked or rotated this key at the same time; list the keys',
+        );
       return { ...made, before: ending };
     } catch (error) {
       // The new key was not shown yet: it must not stay.
@@ -127,14 +129,21 @@ export class KeyChanges {
 /** It expires after the overlap, or before that where it would anyway. */
 function replaced(key: StoredKey, by: string, overlap: number, nowMs: number): StoredKey {
   const expires = Math.min(key.entry.expires ?? Infinity, Math.floor(nowMs / 1000) + overlap);
-  return { ...key, entry: { ...key.entry, expires }, replacedBy: by, version: nextVersion(key.version, nowMs) };
+  return {
+    ...key,
+    entry: { ...key.entry, expires },
+    replacedBy: by,
+    version: nextVersion(key.version, nowMs),
+  };
 }
 
 function refuseUnfit(key: StoredKey, nowSeconds: number): void {
   const state = stateOf(key, nowSeconds);
   if (state !== 'active') throw new KeyChangeRefused(`this key is ${state}; create a new one`);
   if (key.replacedBy !== undefined)
-    throw new KeyChangeRefused(`this key was rotated before: ${key.replacedBy} has taken its place; rotate that one`);
+    throw new KeyChangeRefused(
+      `this key was rotated before: ${key.replacedBy} has taken its place; rotate that one`,
+    );
 }
 
 function sameLife({ created, expires }: ApiKeyEntry, now: number): number | undefined {

@@ -60,7 +60,8 @@ export class KeysApart implements TokenVerifier {
     if (only === undefined) return NO_ISSUER;
     // A key that was made while the store was away: 401 would have a client throw a good key away.
     const unsure = this.#keys.find(({ source }) => !source.isCurrent);
-    if (unsure) return unavailable('keys_unavailable', STORE_RETRY_AFTER_SECONDS, { issuer: unsure.policy.issuerName });
+    if (unsure)
+      return unavailable('keys_unavailable', STORE_RETRY_AFTER_SECONDS, { issuer: unsure.policy.issuerName });
     return invalidToken('unknown_api_key', second === undefined ? only.policy.issuerName : undefined);
   }
 }

@@ -61,9 +61,13 @@ export class LastUses {
     const aheadMs = this.#clock.nowMs() - this.#clock.monotonicMs();
     this.add(
       [...noted].map(([{ issuerName, claims }, atMs]) => ({
-        name: keyName(issuerName, String(claims['jti'])),
+        name: keyName(issuerName, idIn(claims)),
         usedAt: Math.floor((atMs + aheadMs) / 1000),
       })),
     );
   }
+}
+
+function idIn({ jti }: JsonObject): string {
+  return typeof jti === 'string' ? jti : '';
 }

@@ -29,7 +29,9 @@ export class RedisApiKeyStore implements ApiKeyStore {
   constructor(location: RedisLocation, clock: Clock) {
     this.#link = new RedisLink(location, clock);
     // Braces make a hash tag: all keys share one slot of a cluster, so that one script can use them.
-    const [texts, order, counts, used] = API_KEY_NAMES.map((name) => `{${location.keyPrefix}}:api-keys:${name}`);
+    const [texts, order, counts, used] = API_KEY_NAMES.map(
+      (name) => `{${location.keyPrefix}}:api-keys:${name}`,
+    );
     this.#keys = [texts, order, counts, used].map(String);
     this.#texts = String(texts);
     this.#used = String(used);
@@ -41,9 +43,13 @@ export class RedisApiKeyStore implements ApiKeyStore {
   }
 
   async changes(after: Position | undefined): Promise<Changes> {
-    const [last, count, checksum, readTo, found] = (await this.#run(KEY_CHANGES_SCRIPT, [
-      after ?? '',
-    ])) as [last: string, count: number, checksum: string, readTo: string, found: string[]];
+    const [last, count, checksum, readTo, found] = (await this.#run(KEY_CHANGES_SCRIPT, [after ?? ''])) as [
+      last: string,
+      count: number,
+      checksum: string,
+      readTo: string,
+      found: string[],
+    ];
     if (Number(after ?? 0) > Number(last)) throw new PositionLost('the order ends before the position');
     const position = after === undefined ? last : readTo;
     return {

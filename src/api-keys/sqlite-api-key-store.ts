@@ -114,7 +114,8 @@ export class SqliteApiKeyStore implements ApiKeyStore {
   /** Where the order ends, whether or not the last one is still there. */
   #end(): number {
     return (
-      this.#database.all<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'api_key'")[0]?.seq ?? 0
+      this.#database.all<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'api_key'")[0]?.seq ??
+      0
     );
   }
 

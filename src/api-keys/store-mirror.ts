@@ -30,7 +30,8 @@ export class StoreMirror {
 
   agreesWith(complete: Inventory | 'everything'): boolean {
     return (
-      complete === 'everything' || (complete.count === this.#texts.size && complete.checksum === this.#checksum)
+      complete === 'everything' ||
+      (complete.count === this.#texts.size && complete.checksum === this.#checksum)
     );
   }
 

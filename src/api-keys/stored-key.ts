@@ -33,9 +33,7 @@ export function keySupersedes(a: StoredKey, b: StoredKey): boolean {
   const order = compareVersions(a.version, b.version);
   if (order !== 0) return order > 0;
   const byExpiry = (b.entry.expires ?? Infinity) - (a.entry.expires ?? Infinity);
-  return Number.isNaN(byExpiry) || byExpiry === 0
-    ? JSON.stringify(a) < JSON.stringify(b)
-    : byExpiry > 0;
+  return Number.isNaN(byExpiry) || byExpiry === 0 ? JSON.stringify(a) < JSON.stringify(b) : byExpiry > 0;
 }
 
 /** Can no state of it authenticate any more? Then nothing of it need be kept. */

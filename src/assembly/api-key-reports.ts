@@ -8,7 +8,11 @@ import type { Metrics } from '../telemetry/metrics.ts';
 /** Time enough to make a new key and to hand it over. */
 const EXPIRES_SOON_SECONDS = 14 * 86_400;
 
-export function keyEvents(metrics: Metrics, logger: Logger, told: KeyEvents['changed'] | undefined): KeyEvents {
+export function keyEvents(
+  metrics: Metrics,
+  logger: Logger,
+  told: KeyEvents['changed'] | undefined,
+): KeyEvents {
   return {
     ignored: (issuer) => {
       metrics.apiKeyEntriesIgnored.child(issuer).value++;
@@ -20,7 +24,10 @@ export function keyEvents(metrics: Metrics, logger: Logger, told: KeyEvents['cha
     restored: (entries) =>
       logger.warn({ entries }, 'the store had lost entries for API keys, and was given them back'),
     lost: (error) =>
-      logger.error({ error: describeError(error) }, 'the store of the API keys is unavailable; those that are known stay in use'),
+      logger.error(
+        { error: describeError(error) },
+        'the store of the API keys is unavailable; those that are known stay in use',
+      ),
     found: () => logger.info('the store of the API keys is available again'),
     changed: async (texts, isCurrent) => {
       await told?.(texts, isCurrent);
@@ -74,4 +81,3 @@ export function exposeApiKeys(metrics: Metrics, keys: StoredKeys, clock: Clock):
     },
   );
 }
-

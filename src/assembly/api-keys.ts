@@ -58,7 +58,10 @@ export class ApiKeys {
     this.#copies = new KeyCopyFiles({
       clock,
       failed: (file, problem) =>
-        logger.warn({ file, problem }, 'the copy of the API keys on disk cannot be used; the store is not affected'),
+        logger.warn(
+          { file, problem },
+          'the copy of the API keys on disk cannot be used; the store is not affected',
+        ),
     });
     if ('copied' in place.apiKeys) {
       this.#holder = place.apiKeys.copied;
@@ -93,7 +96,9 @@ export class ApiKeys {
     this.#holder.use(seals);
   }
 
-  start(): void {
+  /** @param loaded is in place first */
+  start(loaded: LoadedConfiguration): void {
+    this.use(loaded);
     this.#holder.start();
     this.#schedule();
   }

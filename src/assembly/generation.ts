@@ -158,7 +158,8 @@ export class Generation {
     this.#audit = new AuditLog(
       log.audit,
       (action, by) => void metrics.revocationChanges.child(action, by).value++,
-      ({ issuer, action }) => void metrics.apiKeyChanges.child(issuer, action.replace('_api_key', '')).value++,
+      ({ issuer, action }) =>
+        void metrics.apiKeyChanges.child(issuer, action.replace('_api_key', '')).value++,
     );
     this.#logouts = this.#logoutHandler();
     // Last, since it begins to ask its targets how they are.

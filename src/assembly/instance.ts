@@ -2,7 +2,6 @@
  * Puts a gateway together from its configuration, and puts another configuration in its place when told to.
  */
 import type { AddressInfo } from 'node:net';
-import type { ApiKeys } from './api-keys.ts';
 import type { Readiness } from '../admin/routes.ts';
 import { AdminServer } from '../admin/server.ts';
 import { CertificateWatch } from './certificate-watch.ts';
@@ -73,8 +72,7 @@ export class Instance {
     this.#keysAwaited = new KeysAwaited(clock);
     this.view = new RevocationView(place.store, clock, place.marks);
     const { metrics, inFlight, view } = this;
-    const isReady = (): boolean => this.readiness.ready;
-    const parts = { place, metrics, inFlight, view, log, clock, tracing, isReady };
+    const parts = { place, metrics, inFlight, view, log, clock, tracing, isReady: () => this.readiness.ready };
     this.#lasting = lastingParts(parts, () => this.#generation);
     const generation = new Generation(loaded, this.#lasting);
     this.#generation = generation;
@@ -126,10 +124,6 @@ export class Instance {
     return this.#generation;
   }
 
-  get apiKeys(): ApiKeys {
-    return this.#lasting.apiKeys;
-  }
-
   get policy(): Policy {
     return this.#generation.policy;
   }
@@ -145,8 +139,7 @@ export class Instance {
     this.#storeReports?.start();
     if (this.#lasting.place.administers) this.#lasting.fleet.start();
     this.#eventLoopDelay.start();
-    this.#lasting.apiKeys.use(this.#generation.loaded);
-    this.#lasting.apiKeys.start();
+    this.#lasting.apiKeys.start(this.#generation.loaded);
     this.#lasting.seen.start(this.#generation.sessionsPolicy);
     this.#keysAsked = this.#generation.start().then(() => (this.#keysPending = false));
     this.#listening = this.#listen();

@@ -189,7 +189,9 @@ async function rotate(args: Arguments, id = ''): Promise<void> {
   ).body as RotatedApiKeyJson;
   if (flag(args, 'json')) return printJson(made);
   printError(`created: ${made.id} of ${made.issuer}; ${expiryText(made)}; ${knownText(made.confirmed)}`);
-  printError(`${made.before.id} works until ${timeText(made.before.expires_at)}: give its client the new key before that`);
+  printError(
+    `${made.before.id} works until ${timeText(made.before.expires_at)}: give its client the new key before that`,
+  );
   printError('the new key is shown once, keep it now:');
   print(made.key);
 }
@@ -201,7 +203,9 @@ async function issuerOf(client: AdminClient, args: Arguments): Promise<string> {
   const { issuers } = (await client.call('GET', '/v1/api-keys?limit=1')).body as ApiKeyListJson;
   const [only, second] = issuers;
   if (only === undefined)
-    throw new CommandFailed('no issuer keeps its keys in the store; set api_keys.store: true for one, or use --offline');
+    throw new CommandFailed(
+      'no issuer keeps its keys in the store; set api_keys.store: true for one, or use --offline',
+    );
   if (second !== undefined) throw new UsageError(`--issuer is missing; it is one of ${issuers.join(', ')}`);
   return only;
 }

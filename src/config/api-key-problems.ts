@@ -17,7 +17,13 @@ const atKey = (path: Path, message: string): Problem => ({ path, atKey: true, me
 
 /** An issuer with `api_keys`. */
 export function keyIssuerProblems(issuer: Raw, path: Path): Problem[] {
-  const { file, store, integrity_key_file: keyFile, integrity_key: key, cache_dir: folder } = rawOf(issuer['api_keys']);
+  const {
+    file,
+    store,
+    integrity_key_file: keyFile,
+    integrity_key: key,
+    cache_dir: folder,
+  } = rawOf(issuer['api_keys']);
   const integrity = keyFile ?? key;
   const where = [...path, 'api_keys'];
   return [

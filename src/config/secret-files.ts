@@ -30,13 +30,15 @@ const adminFiles = ({ admin }: Configuration): Candidate[] => [
 ];
 
 const issuerFiles = ({ issuers }: Configuration): Candidate[] =>
-  Object.entries(issuers).flatMap(([name, { hmac_secret_file, api_keys, introspection, http }]): Candidate[] => [
-    [`issuers.${name}.hmac_secret_file`, hmac_secret_file],
-    [`issuers.${name}.api_keys.integrity_key_file`, api_keys?.integrity_key_file],
-    [`issuers.${name}.introspection.client_secret_file`, introspection?.client_secret_file],
-    [`issuers.${name}.introspection.key_file`, introspection?.key_file],
-    [`issuers.${name}.http.tls.key_file`, http?.tls?.key_file],
-  ]);
+  Object.entries(issuers).flatMap(
+    ([name, { hmac_secret_file, api_keys, introspection, http }]): Candidate[] => [
+      [`issuers.${name}.hmac_secret_file`, hmac_secret_file],
+      [`issuers.${name}.api_keys.integrity_key_file`, api_keys?.integrity_key_file],
+      [`issuers.${name}.introspection.client_secret_file`, introspection?.client_secret_file],
+      [`issuers.${name}.introspection.key_file`, introspection?.key_file],
+      [`issuers.${name}.http.tls.key_file`, http?.tls?.key_file],
+    ],
+  );
 
 const tlsKeyFiles = ({ revocation, admin, listeners, upstreams }: Configuration): Candidate[] => [
   ['revocation.tls.key_file', revocation.tls?.key_file],

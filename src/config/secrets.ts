@@ -136,7 +136,10 @@ function resolveIntegrityKey(keys: IssuerConfiguration['api_keys'], path: Path, 
   // What is missing or empty has its message already.
   const message = key === '' ? undefined : integrityKeyProblem(key);
   if (message !== undefined)
-    files.problems.push({ path: [...path, file === undefined ? 'integrity_key' : 'integrity_key_file'], message });
+    files.problems.push({
+      path: [...path, file === undefined ? 'integrity_key' : 'integrity_key_file'],
+      message,
+    });
 }
 
 function resolveStore(store: Configuration['revocation']['store'], files: SecretFiles): void {

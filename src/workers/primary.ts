@@ -112,8 +112,8 @@ export class Primary implements Reloadable {
   /** What workers may ask of the API keys. */
   get #apiKeyHandlers(): Handlers<Pick<PrimaryCalls, 'allApiKeys' | 'noteKeyUses'>> {
     return {
-      allApiKeys: () => this.#instance.apiKeys.all,
-      noteKeyUses: (uses) => this.#instance.apiKeys.uses.add(uses),
+      allApiKeys: () => this.#instance.generation.lasting.apiKeys.all,
+      noteKeyUses: (uses) => this.#instance.generation.lasting.apiKeys.uses.add(uses),
     };
   }
 

@@ -11,7 +11,15 @@ import { KeySeal } from '../../src/api-keys/signed-keys.ts';
 import { systemClock } from '../../src/clock.ts';
 import { until } from '../support/gateway.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { accepts, INTEGRITY, joinKeys, PARTNERS, rights, sealsOf, type KeyMember } from '../support/stored-keys.ts';
+import {
+  accepts,
+  INTEGRITY,
+  joinKeys,
+  PARTNERS,
+  rights,
+  sealsOf,
+  type KeyMember,
+} from '../support/stored-keys.ts';
 
 const TEXTS = '{sallyport}:api-keys:texts';
 const open = (redis: TestRedis): RedisApiKeyStore =>
@@ -93,7 +101,11 @@ t.test('V6 X3 whatever Redis loses, gateways that run put back, tombstones too',
     }
     const fresh = joinKeys(t, open(redis));
     await until(() => fresh.keys.isCurrent);
-    t.strictSame([accepts(fresh, kept.secret), accepts(fresh, ended.secret)], [true, false], `${name}: a new one`);
+    t.strictSame(
+      [accepts(fresh, kept.secret), accepts(fresh, ended.secret)],
+      [true, false],
+      `${name}: a new one`,
+    );
     await fresh.stop();
   }
   t.ok(a.restored.length + b.restored.length > 0);
@@ -163,15 +175,24 @@ t.test('a rotated key has its rights in a new one, and expires after the overlap
   );
   const known: string[] = [];
   const rotate = (id: string) =>
-    member.changes.rotate(PARTNERS, id, { overlap: 3600, expires: undefined, by: 'bob' }, async ({ entry }) => {
-      known.push(entry.id);
-      t.equal(member.keys.book.get(PARTNERS, 'one')?.replacedBy, undefined, 'nothing ends before all know it');
-    });
+    member.changes.rotate(
+      PARTNERS,
+      id,
+      { overlap: 3600, expires: undefined, by: 'bob' },
+      async ({ entry }) => {
+        known.push(entry.id);
+        t.equal(
+          member.keys.book.get(PARTNERS, 'one')?.replacedBy,
+          undefined,
+          'nothing ends before all know it',
+        );
+      },
+    );
   const second = await rotate('one');
   if (!second) throw new Error('not rotated');
   t.strictSame([accepts(member, first.secret), accepts(member, second.secret)], [true, true]);
   t.not(second.secret, first.secret);
-  const { id, sha256, created, ...rest } = second.key.entry;
+  const { id, sha256: _sha256, created, ...rest } = second.key.entry;
   const { id: _, sha256: __, created: ___, expires: ____, ...given } = first.key.entry;
   t.match(rest, given);
   t.equal((rest.expires ?? 0) - (created ?? 0), expires - (first.key.entry.created ?? 0), 'it lives as long');
@@ -223,7 +244,10 @@ t.test('X1 a copy on disk has digests only, is private, and knows what the store
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const failures: string[] = [];
   const copyIn = (): KeyCopyFiles => {
-    const copy = new KeyCopyFiles({ clock: systemClock, failed: (_, problem) => void failures.push(problem) });
+    const copy = new KeyCopyFiles({
+      clock: systemClock,
+      failed: (_, problem) => void failures.push(problem),
+    });
     copy.use(new Map([[PARTNERS, folder]]));
     return copy;
   };
@@ -251,7 +275,9 @@ t.test('X1 a copy on disk has digests only, is private, and knows what the store
   t.equal(away.keys.isCurrent, false, 'what it does not know may be good');
   await redis.start();
   await writeText(redis, 'ended', old);
-  await until(async () => (await textAt(redis, 'kept')) !== '' && (await textAt(redis, 'ended')).includes('"end"'));
+  await until(
+    async () => (await textAt(redis, 'kept')) !== '' && (await textAt(redis, 'ended')).includes('"end"'),
+  );
   t.equal(away.keys.isCurrent, true);
   await away.stop();
   writeFileSync(file, readFileSync(file, 'utf8').replace('orders:read', 'orders:admin'));
@@ -285,7 +311,10 @@ t.test('10,000 keys: each is found, and a look for changes reads only those', as
   };
   const member = joinKeys(t, store);
   await until(() => member.keys.isCurrent);
-  t.equal([0, 4_999, 9_999].every((index) => accepts(member, `secret ${index}`)), true);
+  t.equal(
+    [0, 4_999, 9_999].every((index) => accepts(member, `secret ${index}`)),
+    true,
+  );
   t.equal(accepts(member, 'secret 10000'), false);
   const { secret } = await member.changes.create(PARTNERS, rights(), 'alice');
   await member.keys.sync();
@@ -293,26 +322,29 @@ t.test('10,000 keys: each is found, and a look for changes reads only those', as
   t.equal(snapshots, 1, 'everything was read once');
 });
 
-t.test('a key that has expired in every state is forgotten, and one that once had no expiry is kept', async (t) => {
-  const store = new MemoryApiKeyStore(systemClock);
-  const seal = new KeySeal([INTEGRITY]);
-  const base = {
-    issuer: PARTNERS,
-    ...{ createdBy: 'alice', end: undefined, replacedBy: undefined, version: { timeMs: 1, counter: 0 } },
-  };
-  const entry = (id: string) => ({
-    id,
-    sha256: keySha256(id),
-    ...{ subject: 's', client: undefined, scopes: [], claims: {}, note: undefined, created: 1, expires: 2 },
-  });
-  await store.replace([
-    { ...seal.seal({ ...base, entry: entry('over'), keptUntil: 2 }), before: undefined },
-    { ...seal.seal({ ...base, entry: entry('rotated'), keptUntil: undefined }), before: undefined },
-  ]);
-  const member = joinKeys(t, store);
-  await until(() => member.keys.isCurrent);
-  t.strictSame([knows(member, 'over'), knows(member, 'rotated')], [false, true]);
-  const names: string[] = [];
-  for await (const batch of store.snapshot()) names.push(...batch.map(({ name }) => name));
-  t.strictSame(names, [`${PARTNERS}/rotated`]);
-});
+t.test(
+  'a key that has expired in every state is forgotten, and one that once had no expiry is kept',
+  async (t) => {
+    const store = new MemoryApiKeyStore(systemClock);
+    const seal = new KeySeal([INTEGRITY]);
+    const base = {
+      issuer: PARTNERS,
+      ...{ createdBy: 'alice', end: undefined, replacedBy: undefined, version: { timeMs: 1, counter: 0 } },
+    };
+    const entry = (id: string) => ({
+      id,
+      sha256: keySha256(id),
+      ...{ subject: 's', client: undefined, scopes: [], claims: {}, note: undefined, created: 1, expires: 2 },
+    });
+    await store.replace([
+      { ...seal.seal({ ...base, entry: entry('over'), keptUntil: 2 }), before: undefined },
+      { ...seal.seal({ ...base, entry: entry('rotated'), keptUntil: undefined }), before: undefined },
+    ]);
+    const member = joinKeys(t, store);
+    await until(() => member.keys.isCurrent);
+    t.strictSame([knows(member, 'over'), knows(member, 'rotated')], [false, true]);
+    const names: string[] = [];
+    for await (const batch of store.snapshot()) names.push(...batch.map(({ name }) => name));
+    t.strictSame(names, [`${PARTNERS}/rotated`]);
+  },
+);

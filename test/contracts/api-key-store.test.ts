@@ -150,7 +150,9 @@ t.test('V6 redis: count and checksum tell what was lost, changed past the script
   const agrees = async (): Promise<boolean> => {
     const { complete } = await store.changes(undefined);
     const texts = await all(store);
-    return typeof complete === 'object' && complete.count === texts.size && complete.checksum === checksumOf(texts);
+    return (
+      typeof complete === 'object' && complete.count === texts.size && complete.checksum === checksumOf(texts)
+    );
   };
   for (let index = 0; index < 20; index++) await put(store, `a/${index}`, `text ${index}`);
   await put(store, 'a/3', 'another', 'text 3');

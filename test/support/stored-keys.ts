@@ -6,7 +6,7 @@ import type { KeySeals } from '../../src/api-keys/key-book.ts';
 import { keySha256, presentedForm } from '../../src/api-keys/key-text.ts';
 import { KeySeal } from '../../src/api-keys/signed-keys.ts';
 import { StoredKeys, type KeyCopy } from '../../src/api-keys/stored-keys.ts';
-import { systemClock, type Clock } from '../../src/clock.ts';
+import { systemClock } from '../../src/clock.ts';
 
 export const PARTNERS = 'partners';
 export const INTEGRITY = 'integrity-key-of-the-tests-0123456789';
@@ -31,7 +31,7 @@ export const sealsOf = (...secrets: readonly string[]): KeySeals =>
 export function joinKeys(
   t: Test,
   store: ApiKeyStore,
-  { seals = sealsOf(), copy = NO_COPY, clock = systemClock as Clock } = {},
+  { seals = sealsOf(), copy = NO_COPY, clock = systemClock } = {},
 ): KeyMember {
   const [ignored, restored, lost, told]: [string[], number[], unknown[], NamedText[][]] = [[], [], [], []];
   const keys = new StoredKeys({
