@@ -602,6 +602,24 @@ const REVOCATION: Board = {
         unit: 'cps',
         queries: { '{{action}} {{by}}': sum('action, by', rate('sallyport_revocation_changes_total')) },
       },
+      {
+        title: 'Changes of API keys',
+        asks: 'How many API keys are created, rotated and revoked?',
+        unit: 'cps',
+        queries: { '{{issuer}} {{action}}': sum('issuer, action', rate('sallyport_api_key_changes_total')) },
+      },
+      {
+        title: 'Forged API keys',
+        asks: 'Does the store have entries for API keys that no gateway has made?',
+        unit: 'cps',
+        queries: { '{{issuer}}': sum('issuer', rate('sallyport_api_key_entries_ignored_total')) },
+      },
+      {
+        title: 'Age of the API keys',
+        asks: 'How long ago did each gateway read the API keys of the store?',
+        unit: 's',
+        queries: { '{{instance}}': gauge('sallyport_api_keys_view_age_seconds') },
+      },
     ],
     Effect: [
       {

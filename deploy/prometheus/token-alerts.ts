@@ -137,6 +137,14 @@ export const REVOCATION_ALERTS: readonly Alert[] = [
     panel: ['revocation', 'Age of the view'],
   },
   {
+    name: 'SallyportApiKeyForged',
+    severity: 'page',
+    expr: 'sum by (job, issuer) (increase(sallyport_api_key_entries_ignored_total[10m])) > 0',
+    summary:
+      'the store has entries for API keys of {{ $labels.issuer }} that no gateway of the fleet has made; they are ignored',
+    panel: ['revocation', 'Forged API keys'],
+  },
+  {
     name: 'SallyportRevocationStoreOut',
     severity: 'page',
     expr: 'sallyport_revocation_store_connected == 0',

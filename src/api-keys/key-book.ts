@@ -102,6 +102,9 @@ export class KeyBook {
     const table = this.#tableOf(issuer);
     return {
       find: (digest) => table.find(digest),
+      get entries() {
+        return table.entries;
+      },
       get isCurrent() {
         return isCurrent();
       },

@@ -248,8 +248,7 @@ t.test('each change has an audit line and a count, without the key', async (t) =
       1,
       action,
     );
-  t.equal(await gateway.metric('sallyport_api_keys{issuer="partners",state="active"}'), 1);
-  t.equal(await gateway.metric('sallyport_api_keys{issuer="partners",state="revoked"}'), 1);
+  t.equal(await gateway.metric('sallyport_api_keys{issuer="partners"}'), 1, 'the new one');
   t.equal(await gateway.metric('sallyport_api_key_entries_ignored_total{issuer="partners"}'), 0);
 });
 
