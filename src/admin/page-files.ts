@@ -12,6 +12,7 @@ const FILES = [
   'icon.svg',
   ...[
     'api',
+    'api-keys',
     'bars',
     'bulk',
     'charts',

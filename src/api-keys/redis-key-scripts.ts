@@ -16,7 +16,7 @@ local function checksum_of(name, text)
   return tonumber(string.sub(redis.sha1hex(name .. '|' .. text), 1, 12), 16)
 end
 local function last_number()
-  local top = redis.call('ZREVRANGE', order, 0, 0, 'WITHSCORES')
+  local top = redis.call('ZREVRANGEBYSCORE', order, '+inf', '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
   return math.max(tonumber(redis.call('HGET', counts, 'number') or '0'), tonumber(top[2] or '0'))
 end
 `;
@@ -87,7 +87,7 @@ return { string.format('%.0f', last), size, redis.call('HGET', counts, 'checksum
 export const NOTE_USES_SCRIPT = `${COMMON}
 for index = 1, #ARGV, 2 do
   local name, at = ARGV[index], tonumber(ARGV[index + 1])
-  if redis.call('HEXISTS', texts, name) == 1 and at > tonumber(redis.call('HGET', used, name) or '0') then
+  if redis.call('HGET', texts, name) and at > tonumber(redis.call('HGET', used, name) or '0') then
     redis.call('HSET', used, name, string.format('%.0f', at))
   end
 end

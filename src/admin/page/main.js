@@ -1,5 +1,6 @@
 /** The admin page: signing in, and looking again every few seconds. */
 import { Api, ApiError, wordsOf } from './api.js';
+import { ApiKeys } from './api-keys.js';
 import { byId, clockText } from './dom.js';
 import { Explain } from './explain.js';
 import { Fleet } from './fleet.js';
@@ -51,6 +52,7 @@ function begin(api, session, status) {
   byId('who').textContent = `${session.name} (${session.role ?? 'no role'}${until})`;
   showRoutes(status);
   beginRevocations(api, session, status);
+  void new ApiKeys(api, session).begin();
   void new Explain(api).begin(status, session);
   const refusals = new Refusals(api);
   refusals.begin(status);
