@@ -31,7 +31,8 @@ interface Payload {
   readonly expires?: number | undefined;
   readonly note?: string | undefined;
   readonly created_by: string;
-  readonly end?: { readonly at: number; readonly by: string; readonly reason?: string | undefined } | undefined;
+  readonly end?:
+    { readonly at: number; readonly by: string; readonly reason?: string | undefined } | undefined;
   readonly replaced_by?: string | undefined;
   readonly kept_until?: number | undefined;
   readonly version: string;

@@ -33,11 +33,12 @@ import type { OpenLimiters } from './limiters.ts';
 import type { ListenerConfiguration } from './listener-options.ts';
 import type { Place } from './place.ts';
 import type { LiveStreams } from '../handlers/live-streams.ts';
-import { LogoutHandler, type LogoutEndpoint, type LogoutObserver } from '../handlers/logout-handler.ts';
+import type { LogoutHandler } from '../handlers/logout-handler.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from '../policy.ts';
 import type { MeasuredConfiguration } from './connection-metrics.ts';
-import { issuerObserver, logoutObserver } from './instrumentation.ts';
+import { issuerObserver } from './instrumentation.ts';
+import { logoutHandler } from './logouts.ts';
 import { proofsOf, type ProofChecker } from './proofs.ts';
 import { openForwarder } from './open-forwarder.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
@@ -161,7 +162,7 @@ export class Generation {
       ({ issuer, action }) =>
         void metrics.apiKeyChanges.child(issuer, action.replace('_api_key', '')).value++,
     );
-    this.#logouts = this.#logoutHandler();
+    this.#logouts = logoutHandler(loaded, lasting, this.issuers, this.#revoker, this.#audit);
     // Last, since it begins to ask its targets how they are.
     this.forwarder = openForwarder(loaded, lasting, previous?.forwarder);
   }
@@ -177,12 +178,6 @@ export class Generation {
       storedKeys: (name) => apiKeys.source(name),
       ...(previous && { previous: previous.issuers }),
     };
-  }
-
-  #logoutHandler(): LogoutHandler {
-    const { logoutEndpoints } = this.issuers;
-    const observer = logouts(this.loaded, this.lasting, logoutEndpoints);
-    return new LogoutHandler(logoutEndpoints, this.#revoker, this.#audit, observer);
   }
 
   /** Who receives the requests of a listener. */
@@ -292,18 +287,4 @@ export class Generation {
     this.issuers.stop(current.issuers);
     this.forwarder.discard(current.forwarder);
   }
-}
-
-/** Counts and logs logouts as this configuration asks. */
-function logouts(
-  { configuration }: LoadedConfiguration,
-  { metrics, log, refusalLines }: Lasting,
-  endpoints: readonly LogoutEndpoint[],
-): LogoutObserver {
-  return logoutObserver(
-    metrics,
-    log.logger,
-    (refusal) => refusalLines.admits(refusal, configuration.log.refusals),
-    endpoints,
-  );
 }

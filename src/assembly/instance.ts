@@ -5,11 +5,11 @@ import type { AddressInfo } from 'node:net';
 import type { Readiness } from '../admin/routes.ts';
 import { AdminServer } from '../admin/server.ts';
 import { CertificateWatch } from './certificate-watch.ts';
-import { droppedClaimProblems, reportUnlistedClaims } from './dropped-claims.ts';
+import { reportUnlistedClaims } from './dropped-claims.ts';
 import { systemClock, type Clock } from '../clock.ts';
-import { ConfigurationError, type LoadedConfiguration } from '../config/load.ts';
+import type { LoadedConfiguration } from '../config/load.ts';
 import type { Configuration } from '../config/schema.ts';
-import { restartProblems } from '../config/restart-problems.ts';
+import { refuseUnfit } from './unfit.ts';
 import { Generation, type Lasting } from './generation.ts';
 import { InFlight } from '../handlers/in-flight-limiter.ts';
 import { listenerOptions } from './listener-options.ts';
@@ -72,7 +72,16 @@ export class Instance {
     this.#keysAwaited = new KeysAwaited(clock);
     this.view = new RevocationView(place.store, clock, place.marks);
     const { metrics, inFlight, view } = this;
-    const parts = { place, metrics, inFlight, view, log, clock, tracing, isReady: () => this.readiness.ready };
+    const parts = {
+      place,
+      metrics,
+      inFlight,
+      view,
+      log,
+      clock,
+      tracing,
+      isReady: () => this.readiness.ready,
+    };
     this.#lasting = lastingParts(parts, () => this.#generation);
     const generation = new Generation(loaded, this.#lasting);
     this.#generation = generation;
@@ -204,7 +213,7 @@ export class Instance {
   async prepare(loaded: LoadedConfiguration): Promise<PreparedReload | undefined> {
     if (this.#draining) return undefined;
     const before = this.#generation;
-    if (this.#lasting.place.administers) await this.#refuseUnfit(before.loaded, loaded);
+    if (this.#lasting.place.administers) await refuseUnfit(this.#lasting.store, before.loaded, loaded);
     const next = new Generation(loaded, this.#lasting, before);
     // Keys and names that are not yet known are asked for first, or have failed once: no request has to wait for them.
     await next.start();
@@ -213,15 +222,6 @@ export class Instance {
       return { discard, commit: () => (this.#isStopping() ? discard() : this.#replace(before, next)) };
     discard();
     return undefined;
-  }
-
-  async #refuseUnfit(before: LoadedConfiguration, after: LoadedConfiguration): Promise<void> {
-    const problems = [
-      ...restartProblems(before.configuration, after.configuration),
-      ...(await droppedClaimProblems(this.#lasting.store, before.configuration, after.configuration)),
-    ];
-    if (problems.length > 0)
-      throw new ConfigurationError(problems.map((problem) => `${after.file}: ${problem}`));
   }
 
   #replace(before: Generation, next: Generation): void {

@@ -51,7 +51,7 @@ export class Primary implements Reloadable {
 
   /** @throws ConfigurationError where keys, the revocation store or other files cannot be used */
   constructor(loaded: LoadedConfiguration, parts: PrimaryParts) {
-    const { log, clock, count, startProcess } = parts;
+    const { log, clock, count } = parts;
     this.#loaded = loaded;
     this.#parts = parts;
     const links = (): readonly WorkerLink[] => this.#pool.links;
@@ -68,22 +68,12 @@ export class Primary implements Reloadable {
     const watchedReplay = new WatchedReplayStore(openReplayStore(loaded, clock), clock);
     const replay = new SharedReplay(watchedReplay);
     const leases = SharedLeases.open(() => this.#loaded, clock, count);
-    this.#pool = new WorkerPool({
-      count,
-      startProcess,
-      handlers: {
-        ...list.handlers,
-        ...keys.handlers,
-        ...replay.handlers,
-        ...leases.handlers,
-        ...this.#apiKeyHandlers,
-      },
-      configuration: (id) => configurationOf(this.#loaded, id, count, this.#logKey),
-      settled: async () => {
-        await this.#reloading;
-      },
-      clock,
-      logger: log.logger,
+    this.#pool = this.#poolOf({
+      ...list.handlers,
+      ...keys.handlers,
+      ...replay.handlers,
+      ...leases.handlers,
+      ...this.#apiKeyHandlers,
     });
     const overview: { current?: WorkersOverview } = {};
     this.#instance = new Instance(loaded, log, clock, undefined, {
@@ -107,6 +97,22 @@ export class Primary implements Reloadable {
     });
     overview.current = new WorkersOverview(this.#pool, this.#instance.metrics);
     list.use(this.#instance.view);
+  }
+
+  /** @param handlers what workers may ask */
+  #poolOf(handlers: Handlers<Omit<PrimaryCalls, 'ready'>>): WorkerPool {
+    const { log, clock, count, startProcess } = this.#parts;
+    return new WorkerPool({
+      count,
+      startProcess,
+      handlers,
+      configuration: (id) => configurationOf(this.#loaded, id, count, this.#logKey),
+      settled: async () => {
+        await this.#reloading;
+      },
+      clock,
+      logger: log.logger,
+    });
   }
 
   /** What workers may ask of the API keys. */
