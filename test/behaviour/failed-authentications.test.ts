@@ -1,5 +1,6 @@
 /** How many refused credentials an address may send. Rule L3. */
 import t from 'tap';
+import { keyFile, keyIssuer, newKey } from '../support/api-keys.ts';
 import type { SendOptions } from '../support/client.ts';
 import { send } from '../support/client.ts';
 import { advance, loginIssuer } from '../support/gateway.ts';
@@ -50,6 +51,19 @@ t.test('a token that a cache knows as good is spared, and so is a request withou
   t.strictSame(
     await statusesOf(gateway, from('192.0.2.1', known), from('192.0.2.1', tokenOf()), from('192.0.2.1')),
     [200, 429, 200],
+  );
+});
+
+t.test('an API key that is stored is spared, at its first request too; a made-up one is not', async (t) => {
+  const { key: stored, entry } = newKey('stored');
+  const issuers = { login: loginIssuer(key), partners: keyIssuer() };
+  const auth = { issuers: ['login', 'partners'] };
+  const { folder } = keyFile(t, [entry]);
+  const gateway = await startLimited(t, [], { ...MORE, issuers }, { auth }, { folder });
+  const asked = [forged(), newKey('other').key, newKey('another').key, stored];
+  t.strictSame(
+    await statusesOf(gateway, ...asked.map((each) => from('192.0.2.1', each))),
+    [401, 401, 429, 200],
   );
 });
 
