@@ -14,7 +14,7 @@ interface Known {
 }
 
 /**
- * What became of a text: it says something new, or what is known already; it is older than what is known; it is not genuine; or it
+ * What a text has changed: it says something new, or what is known already; it is older than what is known; it is not genuine; or it
  * is of an issuer that is not configured here.
  */
 export type Taken = 'new' | 'same' | 'older' | 'forged' | 'foreign';

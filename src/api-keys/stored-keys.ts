@@ -131,7 +131,7 @@ export class StoredKeys implements KeyHolder {
   /**
    * Changes one key. Resolves once the store has it, and all who serve here know it.
    *
-   * @param next what becomes of the key as it is; undefined: it stays
+   * @param next makes the key that is to be stored of the one that is there; undefined: it stays
    * @returns what it is afterwards
    * @throws Error where the store is unavailable
    */

@@ -17,7 +17,7 @@ export const adminAuth = z
       .strictObject({
         read: scope('see the status, the lists, the traffic, and recent refusals and sessions'),
         revoke: scope('also revoke, undo a revocation, and explain a request'),
-        operate: scope('also refresh keys'),
+        operate: scope('also refresh keys, and create and rotate API keys'),
       })
       .refine((scopes) => Object.values(scopes).some((value) => value !== undefined), {
         error: 'gives no role to any token; set at least one of read, revoke and operate',

@@ -159,7 +159,7 @@ t.test('when a key was last used is told by the gateway at once, and written onc
 t.test('what the API refuses changes nothing, and says why', async (t) => {
   const gateway = await startGateway(t, configurationWith('memory:'));
   const wrong: Record<string, object> = {
-    'no issuer': { issuer: 'nobody' },
+    'no issuer': { issuer: 'unknown' },
     'no owner': { subject: undefined },
     'a claim that the gateway decides': { claims: { sub: 'root' } },
     'a scope with a space': { scopes: ['a b'] },

@@ -1,5 +1,6 @@
 /** The dashboards: what is committed is what the code makes, and a real Prometheus has values for every panel. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
 import { temporaryFolder } from '../support/process.ts';
 import t from 'tap';
@@ -8,6 +9,7 @@ import { dashboards } from '../../deploy/grafana/dashboards.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { noPrometheus, startPrometheus } from '../support/prometheus.ts';
+import { INTEGRITY } from '../support/stored-keys.ts';
 import { claimsOf, createKey, ISSUER, mint, nowSeconds } from '../support/tokens.ts';
 import { startDnsServer } from '../support/dns-server.ts';
 import { startServer, startUpstream } from '../support/upstream.ts';
@@ -134,7 +136,7 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
   const upstream = await startUpstream(t);
   const names = await startDnsServer(t);
   const { jwks: _jwks, ...login } = loginIssuer(key);
-  const start = (store: Record<string, unknown> = {}): Promise<TestGateway> =>
+  const start = (store: Record<string, unknown>): Promise<TestGateway> =>
     startGateway(t, {
       issuers: {
         login: {
@@ -142,6 +144,7 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
           jwks_url: keys,
           backchannel_logout: { host: 'login.example.com', path: '/logout', client_ids: ['web'] },
         },
+        keys: { api_keys: { store: true, integrity_key: INTEGRITY } },
         partner: {
           introspection: { url: introspector, client_id: 'a', client_secret: 'b' },
           audiences: ['https://api.example.com'],
@@ -155,7 +158,7 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
           match: { path_prefix: '/orders' },
           public_url: 'https://api.example.com',
           upstream: 'shop',
-          auth: { issuers: ['login', 'partner'], sender_constrained: 'optional' },
+          auth: { issuers: ['login', 'partner', 'keys'], sender_constrained: 'optional' },
           rate_limits: [{ name: 'calls', by: 'subject', rate: '1000/1m' }],
         },
         {
@@ -183,7 +186,9 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
         lost: { targets: ['http://shop.test'] },
       },
     });
-  const gateways = [await start(), await start()];
+  // What a fleet shares is counted and shown only where there is a store for it.
+  const store = { store: `sqlite:${join(temporaryFolder(t), 'list.sqlite')}` };
+  const gateways = [await start(store), await start(store)];
   const prometheus = await startPrometheus(
     t,
     gateways.map(({ adminUrl }) => new URL(adminUrl).host),
@@ -199,6 +204,7 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
       await send(gateway.url, '/orders', { token });
       await send(gateway.url, '/orders', { token: mint(createKey('EdDSA')) });
       await send(gateway.url, '/orders', { token: `opaque-${round}` });
+      await gateway.admin('POST', '/v1/api-keys', { issuer: 'keys', subject: 'program' });
       await send(gateway.url, '/new');
       await send(gateway.url, '/broken');
       await send(gateway.url, '/nowhere');

@@ -162,14 +162,6 @@ export class ApiKeys {
         : []),
     ];
     const owner = [key.subject, key.client === null ? null : `client ${key.client}`];
-    const ends =
-      key.revoked_at === null
-        ? [key.state === 'expired' ? 'expired ' : 'expires ', timeOrNever(key.expires_at, 'never')]
-        : [
-            'revoked ',
-            timeElement(key.revoked_at),
-            ` by ${key.revoked_by}${key.reason === null ? '' : `: ${key.reason}`}`,
-          ];
     return element(
       'li',
       {},
@@ -186,7 +178,7 @@ export class ApiKeys {
         `may ${key.scopes.join(' ') || 'nothing that needs a scope'}; last used `,
         timeOrNever(key.last_used_at, 'not yet'),
         '; ',
-        ...ends,
+        ...endOf(key),
       ),
       element(
         'p',
@@ -235,6 +227,14 @@ export class ApiKeys {
       },
     });
   }
+}
+
+/** @param {Key} key */
+function endOf(key) {
+  if (key.revoked_at === null)
+    return [key.state === 'expired' ? 'expired ' : 'expires ', timeOrNever(key.expires_at, 'never')];
+  const why = key.reason === null ? '' : `: ${key.reason}`;
+  return ['revoked ', timeElement(key.revoked_at), ` by ${key.revoked_by}${why}`];
 }
 
 /** @param {Key} key */
