@@ -171,7 +171,6 @@ export class ApiKeys {
         element('b', {}, key.id),
         ` of ${key.issuer}, for ${owner.filter((part) => part !== null).join(', ')}`,
       ),
-      ...(actions.length > 0 ? [element('span', { class: 'actions' }, ...actions)] : []),
       element(
         'p',
         { class: 'quiet' },
@@ -187,6 +186,7 @@ export class ApiKeys {
         ...(key.created_at === null ? [] : [timeElement(key.created_at)]),
         `${key.note === null ? '' : `: ${key.note}`}${key.replaced_by === null ? '' : `; replaced by ${key.replaced_by}`}`,
       ),
+      ...(actions.length > 0 ? [element('span', { class: 'actions' }, ...actions)] : []),
     );
   }
 
