@@ -30,13 +30,15 @@ export function keyEvents(
   };
 }
 
-export function exposeKeyView(metrics: Metrics, keys: StoredKeys): void {
+/** @param stored undefined where another process follows the store */
+export function exposeKeyView(metrics: Metrics, stored: () => StoredKeys | undefined): void {
   metrics.gauge(
     'sallyport_api_keys_view_age_seconds',
     'Time since the API keys of the store were last known to be complete.',
     [],
     (set) => {
-      if (Number.isFinite(keys.ageMs) && keys.issuers.length > 0) set(keys.ageMs / 1000);
+      const keys = stored();
+      if (keys && Number.isFinite(keys.ageMs) && keys.issuers.length > 0) set(keys.ageMs / 1000);
     },
   );
 }

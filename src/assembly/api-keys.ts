@@ -17,7 +17,7 @@ import type { LoadedConfiguration } from '../config/load.ts';
 import { redisLocation } from '../config/redis-location.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { exposeKeyView, keyEvents } from './api-key-reports.ts';
+import { keyEvents } from './api-key-reports.ts';
 import type { Place } from './place.ts';
 
 /** A use is known to all within a minute, and a gateway writes no more often than that, whatever comes. */
@@ -72,7 +72,6 @@ export class ApiKeys {
     const keys = new StoredKeys({ store, clock, copy: this.#copies, events });
     this.stored = { keys, store };
     this.#holder = keys;
-    exposeKeyView(metrics, keys);
   }
 
   /** The keys of an issuer, as they are at each look-up. */

@@ -1,5 +1,6 @@
 /** Which parts of a gateway its metrics are read from. What a reload replaces is asked for again at each scrape. */
 import { exposeApiKeys } from './api-key-metrics.ts';
+import { exposeKeyView } from './api-key-reports.ts';
 import type { CertificateWatch } from './certificate-watch.ts';
 import { exposeConfiguration, exposeConnections } from './connection-metrics.ts';
 import type { Generation, Lasting } from './generation.ts';
@@ -44,6 +45,7 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     () => generation().issuers,
     () => clock.nowMs(),
   );
+  exposeKeyView(metrics, () => lasting.apiKeys.stored?.keys);
   exposeConnections(metrics, {
     listeners,
     connectionLimit: () => generation().loaded.configuration.limits.connections,
