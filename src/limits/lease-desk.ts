@@ -46,12 +46,14 @@ export class LeaseDesk {
   onBack: (lostMs: number) => void = () => undefined;
   readonly #parts: LeaseDeskParts;
   readonly #open = new Set<LeaseAccount>();
-  #due = new Set<LeaseAccount>();
+  readonly #due = new Set<LeaseAccount>();
   #calls = 0;
   #isAvailable = true;
   /** Of the outage that is told of. */
   #lostAtMs: number | undefined;
   #failedAtMs = -Infinity;
+  /** When the last call was sent that has a response. */
+  #respondedToMs = -Infinity;
   #flushesSoon = false;
   #flushesLater = false;
   #isClosed = false;
@@ -163,7 +165,7 @@ export class LeaseDesk {
     let isPending = true;
     const cancel = clock.after(LOST_MS, () => {
       setImmediate(() => {
-        if (isPending) this.#failed(new Error('the store does not respond'));
+        if (isPending) this.#failed(new Error('the store does not respond'), sentAtMs);
       });
     });
     this.#calls++;
@@ -175,10 +177,10 @@ export class LeaseDesk {
         if (reply) account.replied(reply, nowMs);
         else account.failed();
       }
-      this.#responded();
+      this.#responded(sentAtMs);
     } catch (error) {
       for (const account of accounts) account.failed();
-      this.#failed(error);
+      this.#failed(error, sentAtMs);
     } finally {
       isPending = false;
       cancel();
@@ -199,15 +201,17 @@ export class LeaseDesk {
     account.onSettled();
   }
 
-  #responded(): void {
+  #responded(sentAtMs: number): void {
+    this.#respondedToMs = Math.max(this.#respondedToMs, sentAtMs);
     if (!this.#isAvailable) {
       this.#isAvailable = true;
       this.#flushSoon();
     }
   }
 
-  #failed(error: unknown): void {
-    if (this.#isClosed) return;
+  /** One that was lost on the way says nothing of a store that has responded to a later one. */
+  #failed(error: unknown, sentAtMs: number): void {
+    if (this.#isClosed || sentAtMs < this.#respondedToMs) return;
     const nowMs = this.#parts.clock.monotonicMs();
     this.#failedAtMs = nowMs;
     this.#isAvailable = false;

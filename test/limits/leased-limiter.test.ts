@@ -218,6 +218,19 @@ t.test('L4 a store that swallows what it is asked is lost within half a second',
   t.equal(fleet.desks[0]?.isAvailable, true);
 });
 
+t.test('L4 a call that was lost before the store came back does not make it lost again', async (t) => {
+  const fleet = fleetOf();
+  fleet.state = 'swallows';
+  fleet.send(0, 'a');
+  fleet.time.at(450, () => fleet.send(0, 'b'));
+  fleet.time.at(700, () => (fleet.state = 'responds'));
+  await fleet.time.runUntil(1_300);
+  t.equal(fleet.desks[0]?.isAvailable, true);
+  for (let atMs = 1_300; atMs < 1_700; atMs += 10)
+    fleet.time.at(atMs, () => t.equal(fleet.desks[0]?.isAvailable, true));
+  await fleet.time.runUntil(1_700);
+});
+
 t.test('L2 what another limit has refused is uncounted, also where the store has counted it', async (t) => {
   const fleet = fleetOf(SLOW);
   const [limiter] = fleet.limiters;
