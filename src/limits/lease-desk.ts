@@ -9,7 +9,7 @@ import { RESPONSE_MS, type LeaseAsk, type LeaseReply, type LeaseStore } from './
 import { WAIT_MS } from './lease.ts';
 
 /** What is not urgent waits so long for more to tell with it. */
-const GATHER_MS = 10;
+const GATHER_MS = 25;
 /** Keys that the store is asked about in one call: it does nothing else meanwhile, for about a millisecond. */
 const BATCH_KEYS = 256;
 /** Calls without a response. */
