@@ -15,6 +15,9 @@ export interface LeaseTerms {
   readonly lease: number;
 }
 
+/** The store counts a request when it is told of it: for a bucket that fills up in this time, later is too late. */
+const FAST_MS = 200;
+
 /** Told when it is decided: true: it passes, and is counted in the bucket. Undefined: the store has not decided in time. */
 export type Waiter = (passes: boolean | undefined) => void;
 
@@ -58,9 +61,11 @@ export class LeaseAccount {
     return this.debt !== 0 || this.#waiters.length > 0 || this.passedByShare;
   }
 
-  /** Half of the lease is used: what comes during the way to the store and back needs the other half. */
+  /** Half of the lease is used: what comes during the way to the store and back needs the other half. Or the bucket fills up fast. */
   get isUrgent(): boolean {
-    return this.#waiters.length > 0 || (this.terms.lease > 1 && 2 * this.debt > this.terms.lease);
+    const { rate, lease } = this.terms;
+    const isHalfUsed = lease > 1 && 2 * this.debt > lease;
+    return isHalfUsed || this.#waiters.length > 0 || rate.burst * rate.emissionMs < FAST_MS;
   }
 
   wait(waiter: Waiter): void {
