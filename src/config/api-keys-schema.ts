@@ -23,7 +23,7 @@ export const apiKeys = z
     cache_dir: text
       .optional()
       .describe(
-        'Folder with a copy of the entries of the store (digests, no keys), so that a gateway knows them that starts while the store is unavailable, and gives a store that has lost them its entries back. Only the user of the gateway may write to it (chmod 700). Absent: there is no copy, and a gateway that starts without the store refuses keys with 503 until it is back.',
+        'Folder with a copy of the entries of the store (digests, no keys), which gives a store that has lost them its entries back, and with which a gateway knows them that starts while the store is unavailable, as far as when_stale lets requests pass then. Only the user of the gateway may write to it (chmod 700). Absent: there is no copy; keys live in the store, and in the gateways that run.',
       ),
     integrity_key: text
       .optional()
