@@ -348,3 +348,15 @@ t.test(
     t.strictSame(names, [`${PARTNERS}/rotated`]);
   },
 );
+
+t.test('X3 a store whose clock runs ahead drops no tombstone', async (t) => {
+  const store = new MemoryApiKeyStore(systemClock);
+  const member = joinKeys(t, store);
+  const expires = Math.floor(Date.now() / 1000) + 3600;
+  await member.changes.create(PARTNERS, rights({ id: 'one', expires }), 'alice');
+  await member.changes.revoke(PARTNERS, 'one', 'alice', undefined);
+  store.nowMs = async () => Date.now() + 86_400_000;
+  member.keys.use(sealsOf());
+  await member.keys.sync();
+  t.equal(isRevoked(member, 'one'), true);
+});
