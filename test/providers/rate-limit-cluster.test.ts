@@ -1,28 +1,8 @@
 /** Buckets in a Redis cluster. Rule L2. */
-import t, { type Test } from 'tap';
-import { randomBytes } from 'node:crypto';
-import { systemClock } from '../../src/clock.ts';
-import type { LeaseAsk } from '../../src/limits/lease-store.ts';
-import { RedisLeaseStore } from '../../src/limits/redis-lease-store.ts';
+import t from 'tap';
 import type { RedisLocation } from '../../src/revocation/redis-connection.ts';
+import { ask, newKey, openLeases } from '../support/lease-stores.ts';
 import { startRedisCluster } from '../support/redis-cluster.ts';
-
-function open(t: Test, location: RedisLocation): RedisLeaseStore {
-  const store = new RedisLeaseStore(location, systemClock);
-  t.teardown(() => store.close());
-  return store;
-}
-
-const newKey = (): string => randomBytes(16).toString('base64url');
-const ask = (key: string, wanted: number, rate = { emissionMs: 10_000, burst: 20 }): LeaseAsk => ({
-  kind: 'callers',
-  key,
-  rate,
-  passed: 0,
-  wanted,
-  aheadMs: 0,
-  maxAheadMs: 1e6,
-});
 
 t.test('L2 in a cluster a batch is counted on all nodes, each key whole', async (t) => {
   const nodes = await startRedisCluster(t);
@@ -32,7 +12,7 @@ t.test('L2 in a cluster a batch is counted on all nodes, each key whole', async 
     username: undefined,
     password: undefined,
   };
-  const [one, other] = [open(t, location), open(t, location)];
+  const [one, other] = [openLeases(t, location), openLeases(t, location)];
   const keys = Array.from({ length: 256 }, newKey);
   const first = await one.ask(keys.map((key) => ask(key, 15)));
   const second = await other.ask(keys.toReversed().map((key) => ask(key, 15)));
