@@ -5,7 +5,7 @@
  *
  *    read head          http/request-head.ts          before, in the handler (handlers/base-handler.ts, proxy-handler.ts)
  *    limit in flight    handlers/in-flight-limiter.ts
- *    logout, keys,      handlers/logout-handler.ts, handlers/keys-endpoint.ts,
+ *    logout, keys,      handlers/server-endpoint.ts, handlers/keys-endpoint.ts,
  *    metadata,          handlers/resource-endpoint.ts
  *    preflight          http/cors.ts: they end here
  * 1. match route        stages/match-route.ts

@@ -13,6 +13,7 @@ import type { AdminParts } from '../admin/server.ts';
 import { adminAuth } from './admin-sign-in.ts';
 import type { ApiKeys } from './api-keys.ts';
 import { apiKeysApi } from './api-keys-api.ts';
+import { auditLog } from './audit.ts';
 import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.ts';
 import { resourceEndpoint } from './resource-documents.ts';
 import type { Clock } from '../clock.ts';
@@ -33,12 +34,12 @@ import type { OpenLimiters } from './limiters.ts';
 import type { ListenerConfiguration } from './listener-options.ts';
 import type { Place } from './place.ts';
 import type { LiveStreams } from '../handlers/live-streams.ts';
-import type { LogoutHandler } from '../handlers/logout-handler.ts';
+import type { ServerEndpoint } from '../handlers/server-endpoint.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from '../policy.ts';
 import type { MeasuredConfiguration } from './connection-metrics.ts';
 import { issuerObserver } from './instrumentation.ts';
-import { logoutHandler } from './logouts.ts';
+import { serverEndpoints } from './server-endpoints.ts';
 import { proofsOf, type ProofChecker } from './proofs.ts';
 import { openForwarder } from './open-forwarder.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
@@ -46,7 +47,7 @@ import type { RevocationView } from '../revocation/revocation-view.ts';
 import { Revoker } from '../revocation/revoker.ts';
 import type { Observer } from '../telemetry/observer.ts';
 import { logKey, requestObserver } from './request-observer.ts';
-import { AuditLog } from '../telemetry/audit-log.ts';
+import type { AuditLog } from '../telemetry/audit-log.ts';
 import type { Log } from '../telemetry/logger.ts';
 import type { RefusalLines } from '../telemetry/refusal-lines.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -109,7 +110,7 @@ export class Generation {
   readonly #observer: Observer;
   readonly #revoker: Revoker;
   readonly #audit: AuditLog;
-  readonly #logouts: LogoutHandler;
+  readonly #endpoints: readonly ServerEndpoint[];
 
   /**
    * @param previous whose key sets and targets are kept where they are the same: an authorization server that is down
@@ -118,7 +119,7 @@ export class Generation {
    */
   constructor(loaded: LoadedConfiguration, lasting: Lasting, previous?: Generation) {
     const { configuration } = loaded;
-    const { metrics, log, clock, view, store } = lasting;
+    const { metrics, clock, view, store } = lasting;
     this.loaded = loaded;
     this.identity = { hash: configurationHash(configuration), loadedAtMs: clock.nowMs() };
     this.lasting = lasting;
@@ -156,13 +157,8 @@ export class Generation {
       keepSeconds: configuration.revocation.keep / 1000,
       clock,
     });
-    this.#audit = new AuditLog(
-      log.audit,
-      (action, by) => void metrics.revocationChanges.child(action, by).value++,
-      ({ issuer, action }) =>
-        void metrics.apiKeyChanges.child(issuer, action.replace('_api_key', '')).value++,
-    );
-    this.#logouts = logoutHandler(loaded, lasting, this.issuers, this.#revoker, this.#audit);
+    this.#audit = auditLog(lasting);
+    this.#endpoints = serverEndpoints({ generation: this, revoker: this.#revoker, audit: this.#audit });
     // Last, since it begins to ask its targets how they are.
     this.forwarder = openForwarder(loaded, lasting, previous?.forwarder);
   }
@@ -199,7 +195,7 @@ export class Generation {
         ...shared,
         forwarder: this.forwarder,
         streams,
-        logouts: this.#logouts,
+        endpoints: this.#endpoints,
         keys: keysEndpoint(this.loaded, this.signer),
         resources: this.resources,
       });

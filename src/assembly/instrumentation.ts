@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import { SILENT_OBSERVER, type IssuerObserver } from './issuer-observer.ts';
 import type { KeyFileObserver } from './key-file.ts';
 import type { KeyReports } from './key-reports.ts';
-import type { LogoutObserver } from '../handlers/logout-handler.ts';
+import type { LogoutObserver } from '../handlers/logout-endpoint.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';

@@ -14,12 +14,12 @@ import { unnamedKinds } from './compile-claim-names.ts';
 import { IssuerKeySets, type KeySetParts } from './issuer-key-sets.ts';
 import { KeyIssuers, type KeyIssuerParts } from './key-issuers.ts';
 import type { KeyFile } from './key-file.ts';
-import { jwtPolicy, logoutEndpoint, tenantRule } from './jwt-issuers.ts';
+import { jwtPolicy, logoutReceiver, tenantRule } from './jwt-issuers.ts';
 import type { IssuerObserver } from './issuer-observer.ts';
 import { FOR_GOOD_SECONDS, type RevocableIssuer } from '../revocation/entry-life.ts';
 import type { TokenIdentity } from '../revocation/revoker.ts';
 import type { Policy, Route } from '../policy.ts';
-import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
+import type { LogoutReceiver } from '../handlers/logout-endpoint.ts';
 import { serverAccess } from './server-access.ts';
 import { freshPolicy, tokenStatusSource, opaquePolicy, signersOf } from './opaque-issuers.ts';
 import { audiencesOfResource } from '../token/audience.ts';
@@ -59,7 +59,7 @@ export class Issuers {
   readonly #keyIssuers: KeyIssuers;
   readonly #caches: TokenCaches;
   readonly #revocable: readonly (RevocableIssuer & KnownIssuer)[];
-  readonly #logoutEndpoints: LogoutEndpoint[] = [];
+  readonly #logoutReceivers: LogoutReceiver[] = [];
 
   /** @throws ConfigurationError where a key file cannot be used */
   constructor(loaded: LoadedConfiguration, { previous, ...parts }: IssuerParts) {
@@ -94,8 +94,8 @@ export class Issuers {
           const server = serverVerifier(freshPolicy(name, issuers, claims), source, parts);
           this.#fresh.set(name, { server, audiences: issuer.audiences, claimRules: policy.claimRules });
         }
-        const endpoint = logoutEndpoint(issuer, policy, keys, parts.clock);
-        if (endpoint) this.#logoutEndpoints.push(endpoint);
+        const receiver = logoutReceiver(issuer, policy, keys, parts.clock);
+        if (receiver) this.#logoutReceivers.push(receiver);
       } catch (error) {
         if (error instanceof ConfigurationError) problems.push(...error.problems);
         else
@@ -113,8 +113,8 @@ export class Issuers {
   }
 
   /** Where authorization servers tell of logouts. */
-  get logoutEndpoints(): readonly LogoutEndpoint[] {
-    return this.#logoutEndpoints;
+  get logoutReceivers(): readonly LogoutReceiver[] {
+    return this.#logoutReceivers;
   }
 
   /** Key sets behind a URL, by issuer name. */

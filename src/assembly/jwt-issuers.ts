@@ -1,7 +1,8 @@
 /** Issuers of JWTs: by which policy their tokens are verified, and where they tell of logouts. */
 import type { Clock } from '../clock.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
-import type { LogoutEndpoint } from '../handlers/logout-handler.ts';
+import { LOGOUT_NOT_POSTED } from '../errors.ts';
+import type { LogoutReceiver } from '../handlers/logout-endpoint.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
 import { compileClaimRules } from '../token/claim-rules.ts';
 import { parseClaimPath } from '../token/claims.ts';
@@ -55,14 +56,16 @@ export function tenantRule({
 }
 
 /** Undefined where the configuration names no endpoint for back-channel logout. */
-export function logoutEndpoint(
+export function logoutReceiver(
   { backchannel_logout: logout }: IssuerConfiguration,
   policy: JwtPolicy,
   keys: KeySet,
   clock: Clock,
-): LogoutEndpoint | undefined {
+): LogoutReceiver | undefined {
   if (!logout) return undefined;
   const verifier = new LogoutVerifier({ ...policy, clientIds: logout.client_ids }, keys, clock);
   const { host, path, ends } = logout;
-  return { host, path, ends, issuerName: policy.issuerName, verifier };
+  const { issuerName } = policy;
+  const purpose = `the back-channel logout endpoint of issuer ${issuerName}: the logout_token in the body decides`;
+  return { place: { host, path, issuerName, purpose, notPosted: LOGOUT_NOT_POSTED }, ends, verifier };
 }

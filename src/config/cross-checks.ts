@@ -8,7 +8,8 @@ import { apiKeyProblems } from './api-key-problems.ts';
 import { clientCertHeaderProblems } from './client-certificate-checks.ts';
 import { isNetwork } from '../http/client-address.ts';
 import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
-import { duplicateIssuers, issuerNameProblems, issuerProblems, logoutProblems } from './issuer-problems.ts';
+import { endpointProblems } from './endpoint-places.ts';
+import { duplicateIssuers, issuerNameProblems, issuerProblems } from './issuer-problems.ts';
 import { grpcDialectProblems, protocolProblems } from './listener-protocols.ts';
 import type { Problem } from './problem.ts';
 import { providerProblems } from './provider-problems.ts';
@@ -38,7 +39,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ...duplicateIssuers(issuers),
     ...issuerNameProblems(issuers),
     ...sharedTenants(issuers),
-    ...logoutProblems(issuers, routes),
+    ...endpointProblems(raw, routes),
     ...routes.flatMap((route, index) => routeProblems(raw, rawOf(route), ['routes', index])),
     ...duplicateNames(routes),
     ...tiedRoutes(routes),

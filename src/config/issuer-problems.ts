@@ -4,15 +4,12 @@ import { algorithmProblems } from './algorithm-problems.ts';
 import { keyIssuerProblems, keyPrefixProblems } from './api-key-problems.ts';
 import { claimRuleProblems } from './claim-rule-problems.ts';
 import { besideKeysProblems } from './fresh-problems.ts';
-import { normalHost } from './host-scalars.ts';
 import { introspectionProblems } from './introspection-problems.ts';
 import { issuerHttpProblems } from './issuer-http-problems.ts';
 import { isKeyIssuer, isOpaqueIssuer, OPAQUE_SOURCES } from './issuer-schema.ts';
 import { KEY_SET_SOURCES, KEY_SOURCES, SECRET_SOURCES } from './key-sources.ts';
 import type { Problem } from './problem.ts';
-import { listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
-import { prefixText } from './route-problems.ts';
-import { literalProblems } from './template-problems.ts';
+import { listOf, rawOf, type Path, type Raw } from './raw-document.ts';
 import { tenantProblems } from './tenant-problems.ts';
 
 /** Beside the sources of keys. */
@@ -40,7 +37,6 @@ export function issuerProblems(issuer: Raw, path: Path): Problem[] {
     ...kindProblems(issuer, path),
     ...logoutNameProblems(issuer, path),
     ...claimRuleProblems(issuer['claims'], undefined, [...path, 'claims']),
-    ...literalProblems(rawOf(issuer['backchannel_logout'])['path'], [...path, 'backchannel_logout', 'path']),
     ...issuerHttpProblems(issuer, path),
     ...tenantProblems(issuer, path),
   ];
@@ -241,32 +237,4 @@ export function issuerNameProblems(issuers: Raw): Problem[] {
       ? [{ path, message: `is the name of issuers.${issuer} too; give that one another name` }]
       : [];
   });
-}
-
-/** A logout endpoint stands before all routes: it must not hide one, nor another endpoint. */
-export function logoutProblems(issuers: Raw, routes: readonly unknown[]): Problem[] {
-  const seen = new Map<string, string>();
-  return Object.entries(issuers).flatMap(([name, issuer]) => {
-    const { host: hostText, path } = rawOf(rawOf(issuer)['backchannel_logout']);
-    if (typeof hostText !== 'string' || typeof path !== 'string') return [];
-    const host = normalHost(hostText);
-    const where = ['issuers', name, 'backchannel_logout'];
-    const other = seen.get(`${host}${path}`);
-    seen.set(`${host}${path}`, name);
-    if (other !== undefined)
-      return [{ path: where, message: `is the same place as that of issuers.${other}; change one` }];
-    const hidden = routes.map(rawOf).find((route) => isHidden(rawOf(route['match']), host, path));
-    return hidden
-      ? [{ path: where, message: `hides the route "${textOf(hidden['name'])}"; choose another path` }]
-      : [];
-  });
-}
-
-/** Does everything that the route matches on this host go to the endpoint? */
-export function isHidden(match: Raw, host: string, path: string): boolean {
-  const hosts = stringsOf(match['hosts']).map(normalHost);
-  const serves =
-    hosts.length === 0 ||
-    hosts.some((name) => name === host || (name.startsWith('*.') && host.endsWith(name.slice(1))));
-  return serves && (match['path'] === path || (path !== '/' && prefixText(match['path_prefix']) === path));
 }

@@ -2,7 +2,7 @@
 import { hasOneReading } from '../http/path-policy.ts';
 import { plainestOf } from '../http/path-readings.ts';
 import { normalHost } from './host-scalars.ts';
-import { isHidden } from './issuer-problems.ts';
+import { endpointPlaces, isHidden } from './endpoint-places.ts';
 import type { Problem } from './problem.ts';
 import { listOf, rawOf, textOf, type Raw } from './raw-document.ts';
 import { literalProblems } from './template-problems.ts';
@@ -38,19 +38,16 @@ function hiddenProblems(raw: Raw, host: string, path: string): Problem[] {
   const hidden = listOf(raw['routes'])
     .map(rawOf)
     .find((route) => isHidden(plainMatch(rawOf(route['match'])), host, path));
-  const logout = Object.entries(rawOf(raw['issuers'])).find(([, issuer]) => {
-    const place = rawOf(rawOf(issuer)['backchannel_logout']);
-    return normalHost(textOf(place['host'])) === host && place['path'] === path;
-  });
+  const endpoint = endpointPlaces(raw).find((place) => place.host === host && place.path === path);
   return [
     ...(hidden
       ? [{ path: WHERE, message: `hides the route "${textOf(hidden['name'])}"; choose another path` }]
       : []),
-    ...(logout
+    ...(endpoint
       ? [
           {
             path: WHERE,
-            message: `is the same place as issuers.${logout[0]}.backchannel_logout; choose another path`,
+            message: `is the same place as ${endpoint.key.join('.')}; choose another path`,
           },
         ]
       : []),

@@ -3,6 +3,7 @@ import { isLoopback } from '../http/loopback.ts';
 import { isMetadataPath, metadataPathOf } from '../http/metadata-url.ts';
 import { plainestOf } from '../http/path-readings.ts';
 import { readPublicUrl, type PublicUrl } from '../http/public-url.ts';
+import { endpointPlaces } from './endpoint-places.ts';
 import { isAcceptedByName } from './accepted-by-name.ts';
 import type { Problem } from './problem.ts';
 import { isRaw, listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
@@ -212,10 +213,7 @@ function hiddenProblems(raw: Raw): Problem[] {
       ['identity', 'assertion', 'publish'],
       rawOf(rawOf(rawOf(raw['identity'])['assertion'])['publish'])['path'],
     ],
-    ...Object.entries(rawOf(raw['issuers'])).map(([name, issuer]): [Path, unknown] => [
-      ['issuers', name, 'backchannel_logout'],
-      rawOf(rawOf(issuer)['backchannel_logout'])['path'],
-    ]),
+    ...endpointPlaces(raw).map(({ key, path }): [Path, unknown] => [key, path]),
   ];
   const matches = listOf(raw['routes']).flatMap((route, index) =>
     ['path', 'path_prefix'].map((key): [Path, unknown] => [

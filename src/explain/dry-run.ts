@@ -1,7 +1,7 @@
 /** One imagined request, led through the gateway's own pipeline, and what each stage did with it. */
 import { type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
-import { BAD_PATH, GatewayError, MALFORMED_REQUEST, LOGOUT_NOT_POSTED, NO_ROUTE } from '../errors.ts';
+import { BAD_PATH, GatewayError, MALFORMED_REQUEST, NO_ROUTE } from '../errors.ts';
 import type { Gateway, RequestContext } from '../gateway.ts';
 import { clientAddress, normalAddress } from '../http/client-address.ts';
 import { forwardedForChain } from '../http/forwarded-headers.ts';
@@ -16,7 +16,7 @@ import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
 import { asksForKeys } from '../handlers/keys-endpoint.ts';
 import type { ResourceEndpoint } from '../handlers/resource-endpoint.ts';
 import { hasMetadataReading } from '../http/metadata-url.ts';
-import { logoutEndpointOf, type LogoutEndpoint } from '../handlers/logout-handler.ts';
+import { isAt, type EndpointPlace } from '../handlers/server-endpoint.ts';
 import { orThrow } from '../maybe-promise.ts';
 import { type Policy } from '../policy.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
@@ -29,9 +29,9 @@ import type { DryLimits, ExplainedLimit } from './describe-limits.ts';
 import type { DryProofs } from './dry-proofs.ts';
 import {
   decided,
+  endpointExplanation,
   keysExplanation,
   KEYS_PATH_TEXT,
-  logoutExplanation,
   metadataExplanation,
   METADATA_PATH_TEXT,
   preflightExplanation,
@@ -84,7 +84,7 @@ export interface DryRunParts {
   readonly loaded: LoadedConfiguration;
   readonly policy: Policy;
   readonly gateway: Gateway;
-  readonly logoutEndpoints: readonly LogoutEndpoint[];
+  readonly endpoints: readonly EndpointPlace[];
   readonly resources: ResourceEndpoint | undefined;
   readonly observer: RecordingObserver;
   readonly revocations: KnownRevocations;
@@ -106,7 +106,7 @@ export class DryRun {
   }
 
   async explain(request: ImaginedRequest): Promise<Explanation> {
-    const { loaded, gateway, observer, logoutEndpoints, resources } = this.#parts;
+    const { loaded, gateway, observer, endpoints, resources } = this.#parts;
     const peer = normalAddress(request.peer);
     const connection: ClientEnd = { peer, peerIsTrusted: this.#parts.policy.trustedPeers.has(peer) };
     const exchange = observer.begin(request.method, peer, newRequestId());
@@ -115,10 +115,10 @@ export class DryRun {
     let error: GatewayError | undefined;
     try {
       const head = this.#readHead(request, exchange, connection);
-      const endpoint = logoutEndpointOf(logoutEndpoints, head);
+      const endpoint = endpoints.find((place) => isAt(place, head));
       if (endpoint) {
-        if (request.method !== 'POST') throw LOGOUT_NOT_POSTED;
-        return logoutExplanation(exchange, endpoint.issuerName);
+        if (request.method !== 'POST') throw endpoint.notPosted;
+        return endpointExplanation(exchange, endpoint);
       }
       if (asksForKeys(loaded.configuration.identity.assertion?.publish, head))
         return keysExplanation(exchange);

@@ -4,6 +4,7 @@
  * a request. Rule A5.
  */
 import type { Instance } from '../assembly/instance.ts';
+import { endpointPlaces } from '../assembly/server-endpoints.ts';
 import { Gateway } from '../gateway.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { TokenCaches } from '../token/token-caches.ts';
@@ -62,7 +63,7 @@ async function explainRunning(
     loaded,
     policy,
     gateway,
-    logoutEndpoints: issuers.logoutEndpoints,
+    endpoints: endpointPlaces(issuers),
     resources,
     observer,
     revocations,

@@ -5,6 +5,7 @@
 import { NOT_AT_HAND } from '../api-keys/api-key.ts';
 import { assertionSigner } from '../assembly/assertion-signer.ts';
 import { resourceEndpoint } from '../assembly/resource-documents.ts';
+import { endpointPlaces } from '../assembly/server-endpoints.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { Gateway } from '../gateway.ts';
@@ -83,13 +84,12 @@ export async function explain(
       // No dice: where chance decides, the explanation has the shares.
       random: () => 0,
     });
-    const { logoutEndpoints } = issuers;
     const resources = resourceEndpoint(configuration, undefined, clock);
     const parts = {
       ...shared,
       loaded,
       gateway,
-      logoutEndpoints,
+      endpoints: endpointPlaces(issuers),
       resources,
       revocations,
       limits,

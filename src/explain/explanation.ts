@@ -2,6 +2,7 @@
 import type { AuthReason, GatewayError } from '../errors.ts';
 import { fieldPairs } from '../http/field-list.ts';
 import type { AskedMetadata } from '../handlers/resource-endpoint.ts';
+import type { EndpointPlace } from '../handlers/server-endpoint.ts';
 import type { Route } from '../policy.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import type { Choice } from './describe-choice.ts';
@@ -84,10 +85,9 @@ export function preflightExplanation(exchange: Exchange, headers: readonly strin
   };
 }
 
-/** A logout is decided by the token in its body, which a dry run does not have. */
-export function logoutExplanation(exchange: Exchange, issuerName: string): Explanation {
-  const text = `the back-channel logout endpoint of issuer ${issuerName}: the logout_token in the body decides`;
-  return { ...withoutToken(exchange, text), decision: 'allow', issuer: issuerName };
+/** What is sent to such an endpoint is decided by its body, which a dry run does not have. */
+export function endpointExplanation(exchange: Exchange, { issuerName, purpose }: EndpointPlace): Explanation {
+  return { ...withoutToken(exchange, purpose), decision: 'allow', issuer: issuerName };
 }
 
 /** Why a path is refused that is not exactly that of the keys. */

@@ -12,20 +12,21 @@ import type { ResponseHeaders } from '../http/response-head.ts';
 import { asksForKeys, keysEndpointResponse, type KeysEndpoint } from './keys-endpoint.ts';
 import { metadataResponse, type ResourceEndpoint } from './resource-endpoint.ts';
 import type { LiveStream, LiveStreams } from './live-streams.ts';
-import type { LogoutEndpoint, LogoutHandler } from './logout-handler.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import { whenReady } from '../maybe-promise.ts';
 import { ResponseWriter, type ResponseHooks } from './response-writer.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Forwarder } from '../upstream/forwarder.ts';
+import { isAt, type ServerEndpoint } from './server-endpoint.ts';
 import { commonSite, BaseHandler, type HandlerSite, type HandlerParts } from './base-handler.ts';
 import type { OpenTunnel } from '../server/request-handler.ts';
 
 interface ProxyParts extends HandlerParts {
   readonly forwarder: Forwarder;
   readonly streams: LiveStreams;
-  readonly logouts: LogoutHandler;
+  /** What authorization servers call. */
+  readonly endpoints: readonly ServerEndpoint[];
   /** Undefined where the public keys of assertions are not published. */
   readonly keys: KeysEndpoint | undefined;
   /** Undefined where there is no protected resource. */
@@ -64,9 +65,9 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
       const { gateway } = this.site;
       const proxies = this.connection.peerIsTrusted ? gateway.policy.trustedPeers : undefined;
       const head = this.readHead(this.rawHead(openTunnel !== undefined), proxies);
-      const endpoint = this.site.logouts.endpointOf(head);
+      const endpoint = this.site.endpoints.find(({ place }) => isAt(place, head));
       if (endpoint) {
-        void this.#receiveLogout(endpoint, head);
+        void this.#receive(endpoint, head);
         return;
       }
       if (this.#servesKeys(head) || this.#servesMetadata(head)) return;
@@ -183,15 +184,14 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
     return true;
   }
 
-  async #receiveLogout(endpoint: LogoutEndpoint, head: RequestHead): Promise<void> {
+  async #receive(endpoint: ServerEndpoint, head: RequestHead): Promise<void> {
     if (head.expectsContinue) this.response.writeContinue();
     try {
-      await this.site.logouts.receive(endpoint, this.request, this.clientIp);
+      const { status, headers, body } = await endpoint.receive(this.request, this.clientIp);
+      this.respond(status, headers, body);
     } catch (error) {
       this.fail(error);
-      return;
     }
-    this.respond(200, ['cache-control', 'no-store']);
   }
 
   /** The response has ended, or the client has gone. */

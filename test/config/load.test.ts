@@ -518,7 +518,7 @@ t.test('a logout endpoint hides no route, and is a place of its own', async (t) 
   t.match(problemsOf(route('path: /logout')), [/backchannel_logout: hides the route "a"/]);
   t.match(problemsOf(route('path_prefix: /logout/, hosts: ["*.example.com"]')), [/hides the route "a"/]);
   t.match(problemsOf(`${minimal}issuers: { ${login('l', '/x')}, ${login('m', '/x')} }`), [
-    /is the same place as that of issuers.l/,
+    /is the same place as issuers.l.backchannel_logout/,
   ]);
 });
 

@@ -2,7 +2,6 @@
  * Receives OpenID Connect back-channel logouts on the public listeners: a POST with a logout token, which revokes a
  * session, a subject or both. docs/revocation.md, "Logouts".
  */
-import { addAbortSignal } from 'node:stream';
 import type { ClientRequest } from '../server/exchange.ts';
 import {
   BODY_TOO_LARGE,
@@ -15,19 +14,21 @@ import {
 } from '../errors.ts';
 import { fieldValues } from '../http/field-list.ts';
 import { mediaTypeOf } from '../http/media-type.ts';
-import type { RequestHead } from '../http/request-head.ts';
-import { readBody } from '../server/read-body.ts';
 import { RevocationRefused, type Revoker } from '../revocation/revoker.ts';
 import type { TargetKind } from '../revocation/revocation-target.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
 import { LogoutRefused, type LogoutRefusalReason } from '../token/logout-refusal.ts';
 import type { Logout, LogoutVerifier } from '../token/logout-verifier.ts';
+import {
+  endpointBody,
+  type EndpointPlace,
+  type EndpointResponse,
+  type ServerEndpoint,
+} from './server-endpoint.ts';
 
-export interface LogoutEndpoint {
-  /** Lower-case, without port. */
-  readonly host: string;
-  readonly path: string;
-  readonly issuerName: string;
+/** Where one issuer tells of logouts. */
+export interface LogoutReceiver {
+  readonly place: EndpointPlace;
   /** What a logout that names a session and a subject revokes. */
   readonly ends: 'session' | 'subject' | 'both';
   readonly verifier: LogoutVerifier;
@@ -39,42 +40,21 @@ export interface LogoutObserver {
   refused(issuer: string, reason: LogoutRefusalReason, from: string): void;
 }
 
-type Addressed = Pick<RequestHead, 'hostname' | 'path'>;
-
-/** Undefined for a request that is not for a configured host and path. */
-export function logoutEndpointOf(
-  endpoints: readonly LogoutEndpoint[],
-  head: Addressed,
-): LogoutEndpoint | undefined {
-  if (endpoints.length === 0) return undefined;
-  return endpoints.find(({ host, path }) => path === head.path && host === head.hostname);
-}
-
 const MAX_BODY_BYTES = 16 * 1024;
-/** How long a logout token may take to arrive. */
-const BODY_TIMEOUT_MS = 10_000;
 
-export class LogoutHandler {
-  readonly #endpoints: readonly LogoutEndpoint[];
+export class LogoutEndpoint implements ServerEndpoint {
+  readonly place: EndpointPlace;
+  readonly #receiver: LogoutReceiver;
   readonly #revoker: Revoker;
   readonly #audit: AuditLog;
   readonly #observer: LogoutObserver;
 
-  constructor(
-    endpoints: readonly LogoutEndpoint[],
-    revoker: Revoker,
-    audit: AuditLog,
-    observer: LogoutObserver,
-  ) {
-    this.#endpoints = endpoints;
+  constructor(receiver: LogoutReceiver, revoker: Revoker, audit: AuditLog, observer: LogoutObserver) {
+    this.place = receiver.place;
+    this.#receiver = receiver;
     this.#revoker = revoker;
     this.#audit = audit;
     this.#observer = observer;
-  }
-
-  /** As logoutEndpointOf. */
-  endpointOf(head: Addressed): LogoutEndpoint | undefined {
-    return logoutEndpointOf(this.#endpoints, head);
   }
 
   /**
@@ -82,14 +62,16 @@ export class LogoutHandler {
    *
    * @throws GatewayError 400, 405, 408, 413; 503 where keys or the store are unavailable
    */
-  async receive(endpoint: LogoutEndpoint, request: ClientRequest, from: string): Promise<void> {
-    const { issuerName } = endpoint;
+  async receive(request: ClientRequest, from: string): Promise<EndpointResponse> {
+    const { issuerName } = this.place;
+    const { verifier } = this.#receiver;
     try {
       const token = await tokenOf(request);
-      const logout = await endpoint.verifier.verify(token, { clientIp: from });
-      await this.#end(endpoint, logout, from);
-      endpoint.verifier.spend(logout);
+      const logout = await verifier.verify(token, { clientIp: from });
+      await this.#end(logout, from);
+      verifier.spend(logout);
       this.#observer.accepted(issuerName);
+      return { status: 200, headers: ['cache-control', 'no-store'], body: '' };
     } catch (error) {
       const [refusal, reason] = refusalOf(error);
       if (reason !== undefined) this.#observer.refused(issuerName, reason, from);
@@ -98,9 +80,9 @@ export class LogoutHandler {
   }
 
   /** Writes one entry, or two. Where the store fails half-way, the server tries again, and the first is there already. */
-  async #end({ issuerName, ends }: LogoutEndpoint, logout: Logout, from: string): Promise<void> {
-    const by = `backchannel-logout:${issuerName}`;
-    for (const [kind, value] of targetsOf(logout, ends)) {
+  async #end(logout: Logout, from: string): Promise<void> {
+    const by = `backchannel-logout:${this.place.issuerName}`;
+    for (const [kind, value] of targetsOf(logout, this.#receiver.ends)) {
       const outcome = await this.#revoker.revoke({
         target: { issuer: logout.issuer, kind, value },
         issuedBefore: kind === 'session' ? undefined : logout.issuedAt,
@@ -116,7 +98,7 @@ export class LogoutHandler {
 /** What to revoke: as configured where the token names both, else what it names. */
 function targetsOf(
   { session, subject }: Logout,
-  ends: LogoutEndpoint['ends'],
+  ends: LogoutReceiver['ends'],
 ): (readonly [kind: TargetKind, value: string])[] {
   const sessions = session === undefined ? [] : [['session', session] as const];
   const subjects = subject === undefined ? [] : [['subject', subject] as const];
@@ -129,7 +111,7 @@ async function tokenOf(request: ClientRequest): Promise<string> {
   if (request.method !== 'POST') throw LOGOUT_NOT_POSTED;
   const mediaType = mediaTypeOf(fieldValues(request.rawHeaders, 'content-type'));
   if (mediaType !== 'application/x-www-form-urlencoded') throw new LogoutRefused('not_a_form');
-  const body = await bodyOf(request);
+  const body = await endpointBody(request, MAX_BODY_BYTES);
   const [token, second] = new URLSearchParams(body.toString('utf8')).getAll('logout_token');
   if (token === undefined || second !== undefined) throw new LogoutRefused('no_single_token');
   return token;
@@ -148,17 +130,4 @@ function refusalOf(error: unknown): [error: GatewayError, reason: LogoutRefusalR
   if (error instanceof RevocationRefused) return [INVALID_LOGOUT_TOKEN, 'from_the_future'];
   if (!(error instanceof GatewayError)) return [REVOCATION_NOT_STORED, 'store_unavailable'];
   return [error, error.reason === 'keys_unavailable' ? 'keys_unavailable' : REASONS.get(error)];
-}
-
-/** @throws GatewayError 400 where it is incomplete, 408 where it takes too long, 413 */
-async function bodyOf(request: ClientRequest): Promise<Buffer> {
-  const timeout = AbortSignal.timeout(BODY_TIMEOUT_MS);
-  let body: Buffer | undefined;
-  try {
-    body = await readBody(addAbortSignal(timeout, request.body), MAX_BODY_BYTES);
-  } catch {
-    throw timeout.aborted ? REQUEST_TIMEOUT : MALFORMED_REQUEST;
-  }
-  if (body === undefined) throw BODY_TOO_LARGE;
-  return body;
 }
