@@ -15,6 +15,7 @@ export class CopiedKeys implements KeyHolder {
   readonly #book = new KeyBook();
   readonly #ask: () => Promise<ToldKeys>;
   #isCurrent = false;
+  #asked: Promise<void> = Promise.resolve();
 
   /** @param ask for all that the primary has */
   constructor(ask: () => Promise<ToldKeys>) {
@@ -28,11 +29,15 @@ export class CopiedKeys implements KeyHolder {
   use(seals: KeySeals): void {
     this.#book.use(seals);
     // The keys of an issuer that is new here were told before, and passed over.
-    void this.#copy();
+    this.#asked = this.#copy();
   }
 
   start(): void {
     // use() has asked.
+  }
+
+  get asked(): Promise<void> {
+    return this.#asked;
   }
 
   async stop(): Promise<void> {

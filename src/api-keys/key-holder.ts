@@ -7,5 +7,7 @@ export interface KeyHolder {
   /** Another configuration is in place: its issuers whose keys are in the store. */
   use(seals: KeySeals): void;
   start(): void;
+  /** Resolves when its keys were asked for once after the start, whether they came or not. */
+  readonly asked: Promise<void>;
   stop(): Promise<void>;
 }

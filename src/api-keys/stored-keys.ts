@@ -11,6 +11,7 @@ import { PositionLost, type Position } from '../revocation/revocation-store.ts';
 import type { ApiKeySource } from './api-key.ts';
 import { keyName, type ApiKeyStore, type NamedText, type Replacement } from './api-key-store.ts';
 import { issuerOf, KeyBook, type KeySeals } from './key-book.ts';
+import type { KeyEvents } from './key-events.ts';
 import type { KeyHolder } from './key-holder.ts';
 import { StoreMirror } from './store-mirror.ts';
 import { isOver, type StoredKey } from './stored-key.ts';
@@ -26,17 +27,6 @@ const CHANGE_TRIES = 5;
 export interface KeyCopy {
   load(): Promise<readonly NamedText[]>;
   save(texts: () => Iterable<NamedText>): void;
-}
-
-export interface KeyEvents {
-  /** An entry of this issuer in the store is not genuine, and is ignored. Once for each. */
-  ignored(issuer: string): void;
-  /** The store had lost so many entries, or had them in an older state, and has them again. */
-  restored(entries: number): void;
-  lost(error: unknown): void;
-  found(): void;
-  /** Resolves when all who serve know these. An empty text: it is dropped. */
-  changed(texts: readonly NamedText[], isCurrent: boolean): Promise<void>;
 }
 
 export interface StoredKeysParts {
@@ -64,6 +54,8 @@ export class StoredKeys implements KeyHolder {
   #syncing: Promise<void> | undefined;
   #telling: Promise<void> = Promise.resolve();
   #running: Promise<void> | undefined;
+  readonly #firstLook = Promise.withResolvers<void>();
+  readonly asked = this.#firstLook.promise;
 
   constructor(parts: StoredKeysParts) {
     this.#parts = parts;
@@ -118,6 +110,7 @@ export class StoredKeys implements KeyHolder {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#firstLook.resolve();
     await this.#running;
   }
 
@@ -163,6 +156,7 @@ export class StoredKeys implements KeyHolder {
     for (; !signal.aborted; await pause(clock, LOOK_MS, signal)) {
       // Without such an issuer the store is left alone.
       if (this.#issuers.length > 0) await this.#syncOnce().catch(() => undefined);
+      this.#firstLook.resolve();
     }
   }
 

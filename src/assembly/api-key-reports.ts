@@ -1,5 +1,6 @@
 /** What happens to the stored API keys, in metrics and in the log. */
-import type { KeyEvents, StoredKeys } from '../api-keys/stored-keys.ts';
+import type { KeyEvents } from '../api-keys/key-events.ts';
+import type { StoredKeys } from '../api-keys/stored-keys.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 

@@ -95,6 +95,11 @@ export class ApiKeys {
     this.#holder.use(seals);
   }
 
+  /** Resolves when the stored keys were asked for once: until then a good key is not known. */
+  get asked(): Promise<void> {
+    return this.#holder.asked;
+  }
+
   /** @param loaded is in place first */
   start(loaded: LoadedConfiguration): void {
     this.use(loaded);

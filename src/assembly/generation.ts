@@ -241,9 +241,9 @@ export class Generation {
     };
   }
 
-  /** Settles when its keys and the names of its targets were asked for once. */
+  /** Settles when its keys, the stored ones too, and the names of its targets were asked for once. */
   async start(): Promise<void> {
-    await Promise.all([this.issuers.start(), this.forwarder.resolved()]);
+    await Promise.all([this.issuers.start(), this.forwarder.resolved(), this.lasting.apiKeys.asked]);
   }
 
   /** What this gateway has seen. */

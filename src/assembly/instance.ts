@@ -48,7 +48,7 @@ export class Instance {
   #generation: Generation;
   /** One reload after the other. */
   #reloading: Promise<unknown> = Promise.resolve();
-  /** Keys of issuers, or names of targets, that have not yet been asked for once. */
+  /** Keys of issuers, stored API keys, or names of targets, that have not yet been asked for once. */
   #keysPending = true;
   /** Settles when they were. */
   #keysAsked: Promise<unknown> = Promise.resolve();

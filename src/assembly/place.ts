@@ -6,7 +6,7 @@ import type { Readiness } from '../admin/routes.ts';
 import type { LocalSeen } from '../admin/seen-api.ts';
 import type { ApiKeyStore, KeyUse } from '../api-keys/api-key-store.ts';
 import type { CopiedKeys } from '../api-keys/copied-keys.ts';
-import type { KeyEvents } from '../api-keys/stored-keys.ts';
+import type { KeyEvents } from '../api-keys/key-events.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { MarkTable } from '../revocation/mark-table.ts';

@@ -60,6 +60,31 @@ t.test('X3 a key made, or revoked, on one gateway is so on the others', async (t
   });
 });
 
+t.test('keys count as asked for once the store has responded, or the wait has ended', async (t) => {
+  const held = Promise.withResolvers<void>();
+  class HeldStore extends MemoryApiKeyStore {
+    override async changes(position: string | undefined): ReturnType<MemoryApiKeyStore['changes']> {
+      await held.promise;
+      return super.changes(position);
+    }
+  }
+  const { keys } = joinKeys(t, new HeldStore(systemClock));
+  let asked = 0;
+  void keys.asked.then(() => asked++);
+  await new Promise(setImmediate);
+  t.equal(asked, 0);
+  held.resolve();
+  await keys.asked;
+  t.equal(keys.isCurrent, true);
+
+  class LostStore extends MemoryApiKeyStore {
+    override changes(): never {
+      throw new Error('away');
+    }
+  }
+  await joinKeys(t, new LostStore(systemClock)).keys.asked;
+});
+
 t.test('X1 the store holds digests only', async (t) => {
   const { redis, a } = await two(t);
   const { secret } = await a.changes.create(PARTNERS, rights({ note: 'for billing' }), 'alice');

@@ -11,6 +11,7 @@ import { SqliteApiKeyStore } from '../../src/api-keys/sqlite-api-key-store.ts';
 import { systemClock } from '../../src/clock.ts';
 import { PositionLost } from '../../src/revocation/revocation-store.ts';
 import { startRedis } from '../support/redis.ts';
+import { startRedisCluster } from '../support/redis-cluster.ts';
 
 interface Opened {
   readonly store: ApiKeyStore;
@@ -135,6 +136,17 @@ contract('redis', async (t) => {
   const redis = await startRedis(t, { persistent: false });
   const open = (): RedisApiKeyStore =>
     new RedisApiKeyStore({ url: redis.url, keyPrefix: 'sallyport' }, systemClock);
+  return { store: open(), second: open() };
+});
+
+contract('redis cluster', async (t) => {
+  const nodes = await startRedisCluster(t);
+  const cluster = nodes.map(({ port }) => `127.0.0.1:${port}`);
+  const open = (): RedisApiKeyStore =>
+    new RedisApiKeyStore(
+      { cluster, keyPrefix: 'sallyport', username: undefined, password: undefined },
+      systemClock,
+    );
   return { store: open(), second: open() };
 });
 
