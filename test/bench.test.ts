@@ -92,3 +92,19 @@ t.test('the command lists what there is, and refuses a name that there is not', 
   t.equal(again.status, 0);
   t.match(again.text, /HAProxy jwt_verify \(1\.2\.3\) +50\.0 µs/);
 });
+
+t.test('each step of the line is measured by itself', async (t) => {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [new URL('../bench/stages.ts', import.meta.url).pathname, ...['--json', '--rounds', '1', '--ms', '0.1']],
+    { encoding: 'utf8' },
+  );
+  t.equal(status, 0, stderr);
+  const figures = JSON.parse(stdout) as { step: string; ns: number }[];
+  t.ok(figures.every(({ ns }) => ns > 0));
+  for (const step of ['read head', 'verify token, known', 'check revocation, empty list', 'rewrite headers'])
+    t.ok(
+      figures.some((figure) => figure.step === step),
+      step,
+    );
+});
