@@ -19,21 +19,6 @@ const STAGE_SECONDS = [
 const EVENT_LOOP_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 const PROPAGATION_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30];
 
-const KNOWN_METHODS: ReadonlySet<string> = new Set([
-  'GET',
-  'HEAD',
-  'POST',
-  'PUT',
-  'PATCH',
-  'DELETE',
-  'OPTIONS',
-]);
-
-/** A method as a label: the usual ones, and `other`. */
-export function methodLabel(method: string): string {
-  return KNOWN_METHODS.has(method) ? method : 'other';
-}
-
 /** Process metrics whose names Prometheus' conventions do not allow. Others tell the same. */
 const ILL_NAMED = [
   'nodejs_active_handles_total',

@@ -8,7 +8,8 @@ import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { VerifiedToken } from '../stages/verify-token.ts';
 import { Exchange, type AuthDecision } from './exchange.ts';
 import type { CounterChild, HistogramChild } from './metric-children.ts';
-import { methodLabel, type Metrics } from './metrics.ts';
+import { methodLabel } from './method-label.ts';
+import type { Metrics } from './metrics.ts';
 import type { Seen } from './seen.ts';
 import { passingTracing, type TraceContext, type Tracing } from './trace-context.ts';
 
