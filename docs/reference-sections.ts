@@ -4,6 +4,7 @@
  */
 
 import { RATE_LIMITS } from './reference-limits.ts';
+import { PROOF } from './reference-proof.ts';
 
 export interface Section {
   readonly title: string;
@@ -190,6 +191,7 @@ identity:
     publish: { host: api.example.com } # its public keys, for services
 `,
   },
+  PROOF,
 ];
 
 const TRAFFIC: readonly Section[] = [

@@ -33,6 +33,8 @@ export interface RouteParts {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   /** Returns the JWK Set of the assertion keys; undefined where none are configured. */
   readonly publicKeys: (() => object) | undefined;
+  /** The JWK Set of receipts and checkpoints; undefined where none are signed. */
+  readonly proofKeys: object | undefined;
 }
 
 export interface OpenRequest {
@@ -100,6 +102,11 @@ const publicKeys: Handler<OpenRequest> = (parts) =>
     ? adminProblem(404, 'not_found', 'no assertion keys are configured')
     : { status: 200, headers: { 'cache-control': 'max-age=60' }, body: parts.publicKeys() };
 
+const proofKeys: Handler<OpenRequest> = ({ proofKeys: keys }) =>
+  keys === undefined
+    ? adminProblem(404, 'not_found', 'no key of proofs is configured')
+    : { status: 200, headers: { 'cache-control': 'max-age=60' }, body: keys };
+
 /** Who is signed in, so that a page shows what it may do. */
 const session: Handler<ApiRequest> = (_, { caller }) => ({
   status: 200,
@@ -135,6 +142,7 @@ const ROUTES: readonly Route[] = [
   ['GET', '/readyz', 'open', undefined, readyz],
   ['GET', '/metrics', 'open', undefined, metrics],
   ['GET', '/.well-known/sallyport/jwks.json', 'open', undefined, publicKeys],
+  ['GET', '/.well-known/sallyport/proof-jwks.json', 'open', undefined, proofKeys],
   ...[...pageResponses()].map(([path, file]): Route => ['GET', path, 'host', undefined, () => file]),
   ['GET', '/v1/session', 'read', undefined, session],
   ['GET', '/v1/status', 'read', undefined, status],

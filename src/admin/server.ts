@@ -25,6 +25,9 @@ export interface AdminParts extends RouteParts {
   readonly logger: Logger;
 }
 
+/** Those that another configuration replaces. */
+export type ConfiguredParts = Omit<AdminParts, 'explain' | 'readiness' | 'status' | 'metrics' | 'logger'>;
+
 const TIMEOUTS = { requestTimeout: 10_000, headersTimeout: 5_000 };
 
 const COMMON_HEADERS = {

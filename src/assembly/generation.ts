@@ -9,12 +9,13 @@ import { RevocationsApi } from '../admin/revocations-api.ts';
 import { confirmed } from '../admin/confirmation.ts';
 import { showProofResults } from './replay-reports.ts';
 import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
-import type { AdminParts } from '../admin/server.ts';
+import type { ConfiguredParts } from '../admin/server.ts';
 import { adminAuth } from './admin-sign-in.ts';
 import type { ApiKeys } from './api-keys.ts';
 import { apiKeysApi } from './api-keys-api.ts';
 import { auditLog } from './audit.ts';
 import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.ts';
+import { proofSigner } from './proof-signer.ts';
 import { resourceEndpoint } from './resource-documents.ts';
 import type { Clock } from '../clock.ts';
 import { configurationHash } from '../config/configuration-hash.ts';
@@ -55,6 +56,7 @@ import type { SessionsPolicy } from '../telemetry/recent-sessions.ts';
 import type { Seen } from '../telemetry/seen.ts';
 import type { Tracing } from '../telemetry/trace-context.ts';
 import type { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
+import type { ProofSigner } from '../identity/proof-jws.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import type { Limiters } from '../token/placed-limits.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
@@ -101,6 +103,8 @@ export class Generation {
   readonly identity: MeasuredConfiguration;
   readonly lasting: Lasting;
   readonly signer: JwtAssertionSigner | undefined;
+  /** Signs receipts and checkpoints. */
+  readonly proof: ProofSigner | undefined;
   /** Undefined where there is no protected resource. */
   readonly resources: ResourceEndpoint | undefined;
   readonly limiters: Limiters;
@@ -129,6 +133,7 @@ export class Generation {
     this.caches = new TokenCaches(configuration.caches, previous?.caches.lookups);
     this.issuers = new Issuers(loaded, this.#issuerParts(previous));
     this.signer = assertionSigner(loaded, clock);
+    this.proof = proofSigner(loaded, this.signer?.publicKeys.keys);
     this.resources = resourceEndpoint(configuration, this.signer, clock);
     this.#observer = requestObserver(loaded, lasting);
     this.#proofs = proofsOf(configuration, {
@@ -211,10 +216,7 @@ export class Generation {
   }
 
   /** What the admin listener needs of the configuration. */
-  get adminParts(): Pick<
-    AdminParts,
-    'auth' | 'hosts' | 'revocations' | 'apiKeys' | 'keys' | 'seen' | 'fleet' | 'publicKeys' | 'tls'
-  > {
+  get adminParts(): ConfiguredParts {
     const { admin, revocation } = this.loaded.configuration;
     return {
       auth: adminAuth(this),
@@ -238,6 +240,7 @@ export class Generation {
       seen: new SeenApi({ fleet: this.lasting.fleet, seen: this.seen }),
       fleet: new FleetApi(this.lasting.fleet, this.lasting.store.kind),
       publicKeys: publicKeysOf(this.signer),
+      proofKeys: this.proof?.publicKeys,
     };
   }
 

@@ -2,6 +2,7 @@ import { NOT_AT_HAND } from '../api-keys/api-key.ts';
 import { readFileSync } from 'node:fs';
 import { apiKeyWarnings } from '../assembly/api-key-metrics.ts';
 import { assertionSigner } from '../assembly/assertion-signer.ts';
+import { proofSigner } from '../assembly/proof-signer.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { systemClock } from '../clock.ts';
 import { expandedConfiguration, type ExpandedConfiguration } from '../config/expanded-text.ts';
@@ -76,8 +77,8 @@ interface Findings {
 async function examine(args: Arguments): Promise<Findings> {
   const loaded = configurationOf(args);
   const client = new AuthorizationServerClient();
-  // The issuers and the signer read their key files and secrets, so they are built as `run` builds them.
-  assertionSigner(loaded, systemClock);
+  // The issuers and the signers read their key files and secrets, so they are built as `run` builds them.
+  proofSigner(loaded, assertionSigner(loaded, systemClock)?.publicKeys.keys);
   const leftOut: string[] = [];
   const issuers = new Issuers(loaded, {
     client,

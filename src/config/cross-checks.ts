@@ -12,6 +12,7 @@ import { endpointProblems } from './endpoint-places.ts';
 import { duplicateIssuers, issuerNameProblems, issuerProblems } from './issuer-problems.ts';
 import { grpcDialectProblems, protocolProblems } from './listener-protocols.ts';
 import type { Problem } from './problem.ts';
+import { proofProblems } from './proof-problems.ts';
 import { providerProblems } from './provider-problems.ts';
 import { isRaw, listOf, rawOf, textOf, type Path, type Raw } from './raw-document.ts';
 import { possessionProblems } from './possession-problems.ts';
@@ -69,6 +70,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ...networkProblems(raw),
     ...portProblems(raw),
     ...workerProblems(raw),
+    ...proofProblems(raw),
   ];
 }
 

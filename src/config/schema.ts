@@ -7,6 +7,7 @@ import { dns } from './dns-schema.ts';
 import { dpop } from './dpop-schema.ts';
 import { identity } from './identity-schema.ts';
 import { issuer } from './issuer-schema.ts';
+import { proof } from './proof-schema.ts';
 import { admin, listener } from './listener-schema.ts';
 import { failedAuthentications, rateLimits } from './rate-limit-schema.ts';
 import { revocation } from './revocation-schema.ts';
@@ -230,6 +231,7 @@ export const configurationSchema = z.strictObject({
       'Writes one JSON line for each request to standard output. Set it to false if metrics are enough.',
     ),
   log: log.prefault({}),
+  proof: proof.optional(),
   log_key: text
     .optional()
     .describe(

@@ -14,6 +14,7 @@ export function secretFiles({ configuration, folder }: LoadedConfiguration): [ke
     ...issuerFiles(configuration),
     ...redisSecrets(configuration).map(({ file }): Candidate => ['revocation.store', file]),
     ['identity.assertion.key_file', configuration.identity.assertion?.key_file],
+    ['proof.key_file', configuration.proof?.key_file],
     ...tlsKeyFiles(configuration),
   ];
   return candidates.flatMap(([key, file]) => (file === undefined ? [] : [[key, resolve(folder, file)]]));

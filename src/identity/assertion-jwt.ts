@@ -2,13 +2,12 @@
  * Signs the gateway's assertions about callers (RFC 7519, RFC 8037, RFC 7518 section 3.4). Their `typ` is their
  * own, and the verifiers here refuse it: an assertion is never an access token.
  */
-import { createPrivateKey, createPublicKey, randomUUID, sign, type KeyObject } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { JsonObject, JsonValue } from '../token/claims.ts';
-import { keyThumbprint } from '../token/key-thumbprint.ts';
-import { toJson } from '../token/strict-json.ts';
 import { scopesText } from './identity-value.ts';
 import { PublishedKeys } from './published-keys.ts';
+import { jwsHeader, signingKeyOfJwk, signJws, type PublicJwks, type SigningKey } from './signing-key.ts';
 import { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 
@@ -21,12 +20,6 @@ export interface AssertionPolicy {
   readonly claims: readonly string[];
   /** It signs metadata of protected resources, too. */
   readonly signsMetadata: boolean;
-}
-
-interface SigningKey {
-  readonly key: KeyObject;
-  readonly algorithm: 'EdDSA' | 'ES256';
-  readonly publicJwk: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -72,7 +65,7 @@ export class JwtAssertionSigner {
    */
   constructor(policy: AssertionPolicy, jwks: unknown, clock: Clock) {
     const members = (jwks as { keys?: unknown } | null)?.keys ?? [jwks];
-    const keys = Array.isArray(members) ? members.map(importSigningKey) : [];
+    const keys = Array.isArray(members) ? members.map(signingKeyOfJwk) : [];
     const [first] = keys;
     if (!first) throw new TypeError('it holds no key');
     if (new Set(keys.map(({ publicJwk }) => publicJwk['kid'])).size < keys.length)
@@ -84,14 +77,12 @@ export class JwtAssertionSigner {
       Math.max(policy.lifetimeSeconds, policy.signsMetadata ? METADATA_LIFETIME_SECONDS : 0) * 1000,
     );
     this.#clock = clock;
-    const { algorithm, publicJwk } = first;
-    const header = (typ: string): string => encode({ typ, alg: algorithm, kid: String(publicJwk['kid']) });
-    this.#encodedHeader = header('sallyport-identity+jwt');
-    this.#encodedMetadataHeader = header('oauth-protected-resource+jwt');
+    this.#encodedHeader = jwsHeader('sallyport-identity+jwt', first);
+    this.#encodedMetadataHeader = jwsHeader('oauth-protected-resource+jwt', first);
   }
 
   /** The JWK Set (RFC 7517 section 5) that upstreams verify with: it changes when a key that was taken out has expired. */
-  get publicKeys(): object {
+  get publicKeys(): PublicJwks {
     return this.#published.at(this.#clock.nowMs());
   }
 
@@ -115,14 +106,15 @@ export class JwtAssertionSigner {
         return value === undefined || value === null ? [] : [[name, value]];
       }),
     );
-    const jwt = this.#signed(this.#encodedHeader, {
+    const asserted = {
       ...repeated,
       iss: issuer,
       aud: audience,
       iat: issuedAt,
       exp: expiresAt,
       jti: randomUUID(),
-    });
+    };
+    const jwt = signJws(this.#encodedHeader, asserted, this.#signingKey);
     this.#published.signed(expiresAt * 1000);
     return {
       headers: [header, jwt],
@@ -138,50 +130,8 @@ export class JwtAssertionSigner {
   signMetadata(resource: string, metadata: JsonObject): SignedMetadata {
     const issuedAt = Math.floor(this.#clock.nowMs() / 1000);
     const expiresAt = issuedAt + METADATA_LIFETIME_SECONDS;
-    const jwt = this.#signed(this.#encodedMetadataHeader, {
-      ...metadata,
-      iss: resource,
-      iat: issuedAt,
-      exp: expiresAt,
-    });
+    const signed = { ...metadata, iss: resource, iat: issuedAt, exp: expiresAt };
+    const jwt = signJws(this.#encodedMetadataHeader, signed, this.#signingKey);
     return { jwt, renewAtMs: (issuedAt + METADATA_LIFETIME_SECONDS / 2) * 1000 };
   }
-
-  #signed(encodedHeader: string, claims: JsonObject): string {
-    const content = `${encodedHeader}.${encode(claims)}`;
-    const { key, algorithm } = this.#signingKey;
-    const signature = sign(algorithm === 'EdDSA' ? null : 'sha256', Buffer.from(content), {
-      key,
-      dsaEncoding: 'ieee-p1363',
-    });
-    return `${content}.${signature.toString('base64url')}`;
-  }
-}
-
-function importSigningKey(jwk: unknown): SigningKey {
-  const { kty, crv, kid } = (jwk ?? {}) as Record<string, unknown>;
-  const algorithm =
-    kty === 'OKP' && crv === 'Ed25519' ? 'EdDSA' : kty === 'EC' && crv === 'P-256' ? 'ES256' : undefined;
-  if (algorithm === undefined) throw new TypeError('a key is neither Ed25519 nor P-256');
-  let key: KeyObject;
-  try {
-    key = createPrivateKey({ key: jwk as Record<string, unknown>, format: 'jwk' });
-  } catch {
-    throw new TypeError('a key is no private JWK');
-  }
-  const publicJwk = createPublicKey(key).export({ format: 'jwk' });
-  return {
-    key,
-    algorithm,
-    publicJwk: {
-      ...publicJwk,
-      alg: algorithm,
-      use: 'sig',
-      kid: typeof kid === 'string' ? kid : keyThumbprint(publicJwk),
-    },
-  };
-}
-
-function encode(value: JsonObject): string {
-  return Buffer.from(toJson(value), 'utf8').toString('base64url');
 }

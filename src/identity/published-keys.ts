@@ -2,8 +2,7 @@
  * The public keys of assertions as services get them (RFC 7517 section 5): those that are configured, and each key that a
  * reload took out until the last assertion that it has signed expires. Pure.
  */
-
-type PublicJwk = Readonly<Record<string, unknown>>;
+import type { PublicJwk, PublicJwks } from './signing-key.ts';
 
 interface PublishedKey {
   readonly jwk: PublicJwk;
@@ -33,7 +32,7 @@ export class PublishedKeys {
   }
 
   /** The JWK Set that services verify with at this time. */
-  at(nowMs: number): { readonly keys: readonly PublicJwk[] } {
+  at(nowMs: number): PublicJwks {
     const retired = this.#retired.filter(({ lastExpiryMs }) => lastExpiryMs > nowMs);
     return { keys: [...this.#own, ...retired].map(({ jwk }) => jwk) };
   }

@@ -1,0 +1,32 @@
+/** What is wrong with `proof`, as far as the configuration itself shows it. Pure. */
+import type { Problem } from './problem.ts';
+import { listOf, rawOf, type Raw } from './raw-document.ts';
+
+export function proofProblems(raw: Raw): Problem[] {
+  const proof = rawOf(raw['proof']);
+  const { key_file: file } = proof;
+  if (typeof file !== 'string') return [];
+  const asserting = rawOf(rawOf(raw['identity'])['assertion'])['key_file'];
+  const repeated = listOf(proof['previous_keys']).findIndex(
+    (previous) => rawOf(previous)['public_key_file'] === file,
+  );
+  return [
+    ...(file === asserting
+      ? [
+          {
+            path: ['proof', 'key_file'],
+            message:
+              'is the key of identity.assertion too; make a key of its own (openssl genpkey -algorithm ed25519 -out FILE)',
+          },
+        ]
+      : []),
+    ...(repeated < 0
+      ? []
+      : [
+          {
+            path: ['proof', 'previous_keys', repeated, 'public_key_file'],
+            message: 'is key_file too; name the public key that signed before, or remove it',
+          },
+        ]),
+  ];
+}
