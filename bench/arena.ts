@@ -132,7 +132,7 @@ export class Arena {
     await listening(port, () => {
       if (child.exitCode !== null) throw new Error(`${contestant.name} has ended at its start: ${printed}`);
     });
-    await routed(port);
+    if (!contestant.onlyHttp2) await routed(port);
     return { contestant, port, adminPort, pid: child.pid ?? 0, stop: () => end(child) };
   }
 

@@ -8,6 +8,7 @@ export const NAMES = {
   logging: 'Sallyport, access log',
   accepted: 'Sallyport, accepted token',
   floor: 'Floor: node:http and the upstream client',
+  grpcFloor: 'Floor: node:http2 on both sides',
   haproxy: 'HAProxy jwt_verify',
   envoy: 'Envoy jwt_authn',
   envoyCache: 'Envoy jwt_authn, JWT cache',

@@ -55,11 +55,28 @@ const envoy: Contestant = {
   },
 };
 
+const floor: Contestant = {
+  name: NAMES.grpcFloor,
+  version: () => process.version.slice(1),
+  kinds: ['known'],
+  blindTo: undefined,
+  onlyHttp2: true,
+  warmsUp: true,
+  start: ({ port, upstreamPort }) => ({
+    command: [
+      process.execPath,
+      new URL('./peers/grpc-floor.ts', import.meta.url).pathname,
+      ...[String(port), String(upstreamPort)],
+    ],
+  }),
+};
+
 /** Of h2load: connections, and streams of each. */
 const GRPC = ['-c8', '-m10', '-H', 'content-type: application/grpc', '-H', 'te: trailers'];
 const LOADS: readonly { contestant: Contestant; title: string; load: readonly string[] }[] = [
   { contestant: gateway, title: 'a unary call of gRPC', load: GRPC },
   { contestant: envoy, title: 'a unary call of gRPC', load: GRPC },
+  { contestant: floor, title: 'a unary call of gRPC', load: GRPC },
   { contestant: gateway, title: 'the same as HTTP/2, 8 connections', load: ['-c8', '-m10'] },
   { contestant: gateway, title: 'the same as HTTP/2, 80 connections', load: ['-c80', '-m1'] },
   { contestant: gateway, title: 'the same as HTTP/1.1, 80 connections', load: ['-c80', '--h1'] },
@@ -95,11 +112,11 @@ export async function measureGrpc(
 
 async function startAll(arena: Arena, wallet: Wallet): Promise<readonly Entry[]> {
   const started = new Map<Contestant, { running: Running; version: string }>();
-  for (const contestant of [gateway, envoy]) {
+  for (const contestant of [gateway, envoy, floor]) {
     const version = foundVersion(contestant);
     if (version === undefined) continue;
     const running = await arena.start(contestant, 'known', wallet);
-    await check(arena, running, 'known', wallet);
+    if (!contestant.onlyHttp2) await check(arena, running, 'known', wallet);
     started.set(contestant, { running, version });
   }
   return LOADS.flatMap(({ contestant, title, load }) => {
@@ -131,12 +148,25 @@ async function measure(
 }
 
 function rowsOf(entries: readonly Entry[]): readonly Row[] {
-  const base = entries.find(({ name }) => name.startsWith(NAMES.envoyCache));
+  const cpuOf = (wanted: string): number | undefined => {
+    const found = entries.find(({ name }) => name.startsWith(wanted));
+    return found && median(found.cpu);
+  };
+  const base = cpuOf(NAMES.envoyCache);
+  const floorCpu = cpuOf(NAMES.grpcFloor);
   return entries.map(({ name, title, cpu }, index): Row => {
-    const value = base && median(cpu) / median(base.cpu);
+    const value = base && median(cpu) / base;
     const goals =
-      index === 0 && value !== undefined
-        ? [goal({ base: NAMES.envoyCache, atMost: MOST, wish: false, value, floor: undefined })]
+      index === 0 && base !== undefined && value !== undefined
+        ? [
+            goal({
+              base: NAMES.envoyCache,
+              atMost: MOST,
+              wish: false,
+              value,
+              floor: floorCpu && floorCpu / base,
+            }),
+          ]
         : [];
     return {
       section: 'CPU a call of gRPC, token seen before, RS256',

@@ -33,6 +33,8 @@ export interface Contestant {
   readonly plays?: KindName;
   /** What it does not see by its nature; undefined: it authenticates nothing. */
   readonly blindTo: readonly Defect[] | undefined;
+  /** It speaks no HTTP/1.1: nothing can be asked of it before the load. */
+  readonly onlyHttp2?: true;
   /** It compiles what it runs, and is slow at first. */
   readonly warmsUp: boolean;
   /** Writes its configuration into the folder. */
