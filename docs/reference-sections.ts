@@ -165,6 +165,17 @@ issuers:
 `,
   },
   {
+    title: 'issuers: global_token_revocation',
+    keys: ['issuers.NAME.global_token_revocation'],
+    example: `
+issuers:
+  login:
+    global_token_revocation:
+      url: https://api.example.com/global-token-revocation
+      callers: [0oa7universallogout]
+`,
+  },
+  {
     title: 'revocation',
     keys: ['revocation'],
     example: `

@@ -150,6 +150,32 @@ export const IDENTITY_TOO_LARGE = fixed(
   { reason: 'identity_too_large' },
 );
 
+/** Global token revocation (draft-parecki-oauth-global-token-revocation-05 section 3.4.2). They decide about no request: they have no reason. */
+export const NO_REVOCATION_CREDENTIALS = fixed(
+  401,
+  'missing_token',
+  'Global token revocation requires a JWT of the issuer, sent once, as "Authorization: Bearer JWT".',
+  { challenge: {} },
+);
+export const INVALID_REVOCATION_CREDENTIALS = fixed(
+  401,
+  'invalid_token',
+  'The JWT is not valid for global token revocation.',
+  { challenge: { error: 'invalid_token' } },
+);
+export const REVOCATION_FORBIDDEN = fixed(
+  403,
+  'caller_not_allowed',
+  'The caller may not revoke tokens, or not those of this subject.',
+);
+export const INVALID_GLOBAL_REVOCATION = fixed(
+  400,
+  'invalid_request',
+  'The body must be JSON with sub_id, in a format that this endpoint takes.',
+);
+/** No token of the issuer names such a thing. */
+export const NOT_REVOCABLE = fixed(422, 'not_revocable', 'Tokens of this issuer cannot be revoked by that.');
+
 type OutageReason =
   'keys_unavailable' | 'introspection_unavailable' | 'revocation_unavailable' | 'replay_unavailable';
 /**

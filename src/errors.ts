@@ -148,6 +148,12 @@ export const METHOD_REFUSED = fixed(405, 'method_not_allowed', 'The gateway does
 export const LOGOUT_NOT_POSTED = fixed(405, 'method_not_allowed', 'Back-channel logout requires POST.', {
   headers: ['allow', 'POST'],
 });
+export const GLOBAL_REVOCATION_NOT_POSTED = fixed(
+  405,
+  'method_not_allowed',
+  'Global token revocation requires POST.',
+  { headers: ['allow', 'POST'] },
+);
 export const KEYS_NOT_READ = fixed(405, 'method_not_allowed', 'The public keys are read with GET or HEAD.', {
   headers: ['allow', 'GET, HEAD'],
 });

@@ -597,6 +597,14 @@ const REVOCATION: Board = {
         },
       },
       {
+        title: 'Global token revocations',
+        asks: 'How many requests to end all tokens of a user come, and with which result?',
+        unit: 'cps',
+        queries: {
+          '{{issuer}} {{result}}': sum('issuer, result', rate('sallyport_global_revocations_total')),
+        },
+      },
+      {
         title: 'Changes, by whom',
         asks: 'Who revokes, and who undoes?',
         unit: 'cps',

@@ -117,7 +117,7 @@ export class Instance {
     if (!place.administers) return undefined;
     reportRestored(view, log.logger);
     const reports = { logger: log.logger, clock, revocation, policy: () => this.policy };
-    if (place.watchedReplay) reportReplay(place.watchedReplay, reports);
+    if (place.watchedReplay) reportReplay(place.watchedReplay, reports, () => this.#generation.issuers);
     reportUnlistedClaims(store, view, log.logger, () => revocation().claims);
     return new StoreReports({ view, ...reports });
   }

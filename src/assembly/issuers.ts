@@ -19,6 +19,8 @@ import type { IssuerObserver } from './issuer-observer.ts';
 import { FOR_GOOD_SECONDS, type RevocableIssuer } from '../revocation/entry-life.ts';
 import type { TokenIdentity } from '../revocation/revoker.ts';
 import type { Policy, Route } from '../policy.ts';
+import { globalRevocationReceiver } from './global-revocations.ts';
+import type { GlobalRevocationReceiver } from '../handlers/global-revocation-endpoint.ts';
 import type { LogoutReceiver } from '../handlers/logout-endpoint.ts';
 import { serverAccess } from './server-access.ts';
 import { freshPolicy, tokenStatusSource, opaquePolicy, signersOf } from './opaque-issuers.ts';
@@ -60,6 +62,7 @@ export class Issuers {
   readonly #caches: TokenCaches;
   readonly #revocable: readonly (RevocableIssuer & KnownIssuer)[];
   readonly #logoutReceivers: LogoutReceiver[] = [];
+  readonly #revocationReceivers: readonly GlobalRevocationReceiver[];
 
   /** @throws ConfigurationError where a key file cannot be used */
   constructor(loaded: LoadedConfiguration, { previous, ...parts }: IssuerParts) {
@@ -105,6 +108,11 @@ export class Issuers {
       }
     }
     if (problems.length > 0) throw new ConfigurationError(problems);
+    this.#revocationReceivers = [...this.#jwt].flatMap(
+      ([name, verifier]) =>
+        globalRevocationReceiver(issuers[name] as IssuerConfiguration, verifier, this.#jwt, parts.clock) ??
+        [],
+    );
     this.#revocable = Object.entries(issuers).map(([name, issuer]) => revocableIssuer(name, issuer));
   }
 
@@ -115,6 +123,11 @@ export class Issuers {
   /** Where authorization servers tell of logouts. */
   get logoutReceivers(): readonly LogoutReceiver[] {
     return this.#logoutReceivers;
+  }
+
+  /** Where they ask for global token revocations. */
+  get revocationReceivers(): readonly GlobalRevocationReceiver[] {
+    return this.#revocationReceivers;
   }
 
   /** Key sets behind a URL, by issuer name. */

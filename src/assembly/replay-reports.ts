@@ -9,6 +9,7 @@ import type { Policy } from '../policy.ts';
 import type { ReplayOutage, WatchedReplayStore } from '../replay/watched-replay-store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
+import type { Issuers } from './issuers.ts';
 import { PROOF_RESULTS } from './proofs.ts';
 import { namesText, routesWithProofs } from './unserved-routes.ts';
 
@@ -26,13 +27,18 @@ export interface ReplayReportsParts {
   readonly policy: () => Policy;
 }
 
-export function reportReplay(store: WatchedReplayStore, parts: ReplayReportsParts): void {
+/** @param issuers of the configuration in place */
+export function reportReplay(
+  store: WatchedReplayStore,
+  parts: ReplayReportsParts,
+  issuers: () => Pick<Issuers, 'revocationReceivers'>,
+): void {
   const { logger, clock, revocation, policy } = parts;
   const address = (): string => storeAddress(revocation());
   store.onLost = (outage, error) => {
     logger.error(
       { store: address(), error: describeError(error) },
-      `the memory of used proofs is ${outageWord(outage)}; ${consequence(policy())}`,
+      `the memory of used proofs is ${outageWord(outage)}; ${consequence(policy(), issuers())}`,
     );
   };
   store.onBack = ({ sinceMs }) => {
@@ -52,10 +58,11 @@ export function outageWord({ isFull }: ReplayOutage): string {
   return isFull ? 'full' : 'unavailable';
 }
 
-function consequence(policy: Policy): string {
+function consequence(policy: Policy, { revocationReceivers }: Pick<Issuers, 'revocationReceivers'>): string {
   const [refusing, passing] = (['deny', 'allow'] as const).map((rule) => routesWithProofs(rule, policy));
   return [
     ...(refusing?.length ? [`requests with a proof get 503 on ${namesText(refusing)}`] : []),
     ...(passing?.length ? [`a proof that was used before passes on ${namesText(passing)}`] : []),
+    ...(revocationReceivers.length > 0 ? ['global token revocations get 503'] : []),
   ].join(', and ');
 }

@@ -1,9 +1,11 @@
 /** The endpoints on the public listeners that authorization servers call, and what is counted and logged of them. */
+import { GlobalRevocationEndpoint } from '../handlers/global-revocation-endpoint.ts';
 import { LogoutEndpoint } from '../handlers/logout-endpoint.ts';
 import type { EndpointPlace, ServerEndpoint } from '../handlers/server-endpoint.ts';
 import type { Revoker } from '../revocation/revoker.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
 import type { Generation } from './generation.ts';
+import { globalRevocationObserver } from './global-revocations.ts';
 import { logoutObserver } from './instrumentation.ts';
 import type { Issuers } from './issuers.ts';
 
@@ -14,12 +16,12 @@ export interface EndpointParts {
 }
 
 export function serverEndpoints(parts: EndpointParts): readonly ServerEndpoint[] {
-  return logoutEndpoints(parts);
+  return [...logoutEndpoints(parts), ...globalRevocationEndpoints(parts)];
 }
 
 /** Where they are: what `explain` needs of them. */
-export function endpointPlaces({ logoutReceivers }: Issuers): readonly EndpointPlace[] {
-  return logoutReceivers.map(({ place }) => place);
+export function endpointPlaces({ logoutReceivers, revocationReceivers }: Issuers): readonly EndpointPlace[] {
+  return [...logoutReceivers, ...revocationReceivers].map(({ place }) => place);
 }
 
 function logoutEndpoints({ generation, revoker, audit }: EndpointParts): LogoutEndpoint[] {
@@ -34,4 +36,23 @@ function logoutEndpoints({ generation, revoker, audit }: EndpointParts): LogoutE
     logoutReceivers.map(({ place }) => place),
   );
   return logoutReceivers.map((receiver) => new LogoutEndpoint(receiver, revoker, audit, observer));
+}
+
+function globalRevocationEndpoints({
+  generation,
+  revoker,
+  audit,
+}: EndpointParts): GlobalRevocationEndpoint[] {
+  const { loaded, lasting, issuers } = generation;
+  const { metrics, log, refusalLines, place } = lasting;
+  const { refusals } = loaded.configuration.log;
+  const { revocationReceivers } = issuers;
+  const observer = globalRevocationObserver(
+    metrics,
+    log.logger,
+    (refusal) => refusalLines.admits(refusal, refusals),
+    revocationReceivers.map((receiver) => receiver.place),
+  );
+  const parts = { revoker, replay: place.replay, audit, observer };
+  return revocationReceivers.map((receiver) => new GlobalRevocationEndpoint(receiver, parts));
 }

@@ -9,6 +9,7 @@ import { clientCertHeaderProblems } from './client-certificate-checks.ts';
 import { isNetwork } from '../http/client-address.ts';
 import { claimPathProblems, identityCollisions, identityProblems } from './identity-problems.ts';
 import { endpointProblems } from './endpoint-places.ts';
+import { globalRevocationProblems } from './global-revocation-problems.ts';
 import { duplicateIssuers, issuerNameProblems, issuerProblems } from './issuer-problems.ts';
 import { grpcDialectProblems, protocolProblems } from './listener-protocols.ts';
 import type { Problem } from './problem.ts';
@@ -41,6 +42,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ...issuerNameProblems(issuers),
     ...sharedTenants(issuers),
     ...endpointProblems(raw, routes),
+    ...globalRevocationProblems(raw),
     ...routes.flatMap((route, index) => routeProblems(raw, rawOf(route), ['routes', index])),
     ...duplicateNames(routes),
     ...tiedRoutes(routes),

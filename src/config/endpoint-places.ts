@@ -1,4 +1,5 @@
 /** Where authorization servers call the gateway on its public listeners. These places stand before all routes. Pure. */
+import { placeOfUrl } from './global-revocation-schema.ts';
 import { normalHost } from './host-scalars.ts';
 import type { Problem } from './problem.ts';
 import { rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
@@ -8,6 +9,8 @@ import { literalProblems } from './template-problems.ts';
 /** One place, and the key of the configuration that names it. */
 export interface NamedPlace {
   readonly key: Path;
+  /** The key that has the path. */
+  readonly pathKey: Path;
   /** As it is compared with that of a request. */
   readonly host: string;
   readonly path: string;
@@ -15,21 +18,32 @@ export interface NamedPlace {
 
 /** Those that have a host and a path; the shape of the others is wrong, which is told elsewhere. */
 export function endpointPlaces(raw: Raw): NamedPlace[] {
-  return Object.entries(rawOf(raw['issuers'])).flatMap(([name, issuer]) =>
-    placeAt(['issuers', name, 'backchannel_logout'], rawOf(rawOf(issuer)['backchannel_logout'])),
-  );
+  return Object.entries(rawOf(raw['issuers'])).flatMap(([name, issuer]) => [
+    ...placeAt(['issuers', name, 'backchannel_logout'], rawOf(rawOf(issuer)['backchannel_logout'])),
+    ...placeBehind(
+      ['issuers', name, 'global_token_revocation'],
+      rawOf(rawOf(issuer)['global_token_revocation']),
+    ),
+  ]);
 }
 
 function placeAt(key: Path, { host, path }: Raw): NamedPlace[] {
-  return typeof host === 'string' && typeof path === 'string' ? [{ key, host: normalHost(host), path }] : [];
+  return typeof host === 'string' && typeof path === 'string'
+    ? [{ key, pathKey: [...key, 'path'], host: normalHost(host), path }]
+    : [];
+}
+
+function placeBehind(key: Path, { url }: Raw): NamedPlace[] {
+  const place = typeof url === 'string' ? placeOfUrl(url) : undefined;
+  return place ? [{ key, pathKey: [...key, 'url'], ...place }] : [];
 }
 
 /** An endpoint must not hide a route, nor another endpoint. */
 export function endpointProblems(raw: Raw, routes: readonly unknown[]): Problem[] {
   const seen = new Map<string, NamedPlace>();
   return endpointPlaces(raw).flatMap((place) => {
-    const { key, host, path } = place;
-    const odd = literalProblems(path, [...key, 'path']);
+    const { key, pathKey, host, path } = place;
+    const odd = literalProblems(path, pathKey);
     const other = seen.get(`${host}${path}`);
     seen.set(`${host}${path}`, place);
     if (other)

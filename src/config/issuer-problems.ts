@@ -21,6 +21,7 @@ const JWT_ONLY = [
   'max_lifetime',
   'keys',
   'backchannel_logout',
+  'global_token_revocation',
 ] as const;
 
 /** Of those, what is for signed introspection responses, too. */
@@ -98,6 +99,7 @@ function withoutIssProblems(issuer: Raw, path: Path): Problem[] {
     issuer: 'and no_iss exclude each other; keep one',
     discovery: 'starts from issuer, which there is none of with no_iss; use jwks_url',
     backchannel_logout: 'has no meaning with no_iss: a logout token always has an iss; remove one of them',
+    global_token_revocation: 'has no meaning with no_iss: its JWTs always have an iss; remove one of them',
   };
   return Object.entries(reasons).flatMap(([key, message]) =>
     issuer[key] === undefined ? [] : [atKey([...path, key], message)],

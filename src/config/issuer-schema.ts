@@ -5,6 +5,7 @@ import { TOKEN_TYPES } from '../token/token-kind.ts';
 import { apiKeys } from './api-keys-schema.ts';
 import { claimNames } from './claim-names-schema.ts';
 import { issuerClaimRules } from './claim-rule-schema.ts';
+import { globalRevocation } from './global-revocation-schema.ts';
 import { hostName } from './host-scalars.ts';
 import { introspectionAuthentication } from './introspection-auth-schema.ts';
 import { issuerHttp } from './issuer-http-schema.ts';
@@ -214,6 +215,7 @@ export const issuer = z
       .describe(
         'Endpoint on the public listeners where this issuer reports logouts (OpenID Connect Back-Channel Logout 1.0). A logout revokes what ends says.',
       ),
+    global_token_revocation: globalRevocation.optional(),
     audiences: z
       .array(text)
       .min(1)

@@ -210,10 +210,10 @@ function hiddenProblems(raw: Raw): Problem[] {
   const isTaken = (path: unknown): boolean => typeof path === 'string' && isMetadataPath(plainestOf(path));
   const ownPlaces: [Path, unknown][] = [
     [
-      ['identity', 'assertion', 'publish'],
+      ['identity', 'assertion', 'publish', 'path'],
       rawOf(rawOf(rawOf(raw['identity'])['assertion'])['publish'])['path'],
     ],
-    ...endpointPlaces(raw).map(({ key, path }): [Path, unknown] => [key, path]),
+    ...endpointPlaces(raw).map(({ pathKey, path }): [Path, unknown] => [pathKey, path]),
   ];
   const matches = listOf(raw['routes']).flatMap((route, index) =>
     ['path', 'path_prefix'].map((key): [Path, unknown] => [
@@ -221,7 +221,7 @@ function hiddenProblems(raw: Raw): Problem[] {
       rawOf(rawOf(route)['match'])[key],
     ]),
   );
-  return [...matches, ...ownPlaces.map(([path, value]): [Path, unknown] => [[...path, 'path'], value])]
+  return [...matches, ...ownPlaces]
     .filter(([, value]) => isTaken(value))
     .map(([path]) => ({
       path,

@@ -6,6 +6,8 @@ import { createHash } from 'node:crypto';
 
 /** Proofs of DPoP. Other things that may be used once get a word of their own. */
 export const DPOP = 'dpop';
+/** JWTs by which an authorization server asks for a global token revocation. */
+export const GLOBAL_REVOCATION = 'global-revocation';
 
 /** As many are remembered in memory, unless configured otherwise. Some 180 bytes each. */
 export const DEFAULT_ENTRIES = 1_000_000;

@@ -159,6 +159,11 @@ export class Metrics {
     'Back-channel logouts: accepted, or the reason why they were refused.',
     ['issuer', 'result'],
   );
+  readonly globalRevocations = this.#counter(
+    'sallyport_global_revocations_total',
+    'Global token revocations: accepted, or the reason why they were refused.',
+    ['issuer', 'result'],
+  );
   readonly propagationSeconds = this.#histogram(
     'sallyport_revocation_propagation_seconds',
     'Time from a revocation in the store to its effect in this gateway, by both clocks.',

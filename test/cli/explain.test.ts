@@ -221,22 +221,33 @@ t.test('the gateway responds to a preflight request', async (t) => {
   t.match(out, /access-control-allow-origin: https:\/\/app\.example\.com/);
 });
 
-t.test('a back-channel logout is for its endpoint, and for no route', async (t) => {
-  const scene = await setUp(t);
-  const file = join(scene.folder, 'logout.json');
-  const key = createKey();
-  const backchannel_logout = { host: 'gw.test', path: '/logout', client_ids: ['app'] };
-  const issuers = { login: { ...loginIssuer(key), backchannel_logout } };
-  const routes = [{ name: 'a', match: { path_prefix: '/a' }, upstream: 'u' }];
-  writeFileSync(file, JSON.stringify({ ...scene.document, issuers, routes }));
-  const explained = (method: string): Promise<{ code: number | null; out: string }> =>
-    sallyport(['explain', method, 'https://gw.test/logout', '-c', file]);
-  t.match(await explained('POST'), {
-    code: 0,
-    out: /ok +match_route +the back-channel logout endpoint of issuer login: the logout_token/,
-  });
-  t.match(await explained('GET'), { code: 3, out: /The client gets 405 method_not_allowed[^]*allow: POST/ });
-});
+t.test(
+  'a back-channel logout and a global token revocation are for their endpoints, and for no route',
+  async (t) => {
+    const scene = await setUp(t);
+    const file = join(scene.folder, 'logout.json');
+    const key = createKey();
+    const backchannel_logout = { host: 'gw.test', path: '/logout', client_ids: ['app'] };
+    const global_token_revocation = { url: 'https://gw.test/revoke', callers: ['okta'] };
+    const issuers = { login: { ...loginIssuer(key), backchannel_logout, global_token_revocation } };
+    const routes = [{ name: 'a', match: { path_prefix: '/a' }, upstream: 'u' }];
+    writeFileSync(file, JSON.stringify({ ...scene.document, issuers, routes }));
+    const explained = (method: string): Promise<{ code: number | null; out: string }> =>
+      sallyport(['explain', method, 'https://gw.test/logout', '-c', file]);
+    t.match(await explained('POST'), {
+      code: 0,
+      out: /ok +match_route +the back-channel logout endpoint of issuer login: the logout_token/,
+    });
+    t.match(await explained('GET'), {
+      code: 3,
+      out: /The client gets 405 method_not_allowed[^]*allow: POST/,
+    });
+    t.match(await sallyport(['explain', 'POST', 'https://gw.test/revoke', '-c', file]), {
+      code: 0,
+      out: /ok +match_route +the global token revocation endpoint of issuer login: the JWT/,
+    });
+  },
+);
 
 t.test('a report-only route passes, and tells what it would have refused', async (t) => {
   const scene = await setUp(t);

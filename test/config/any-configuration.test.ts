@@ -43,6 +43,7 @@ const whole = {
       required_claims: ['sub'],
       claims: { client_id: { equals: ['app', '*'] } },
       backchannel_logout: { host: 'gw.test', path: '/logout', client_ids: ['app'] },
+      global_token_revocation: { url: 'https://gw.test/revoke', callers: ['okta'], email_claim: 'sub' },
     },
     staff: {
       provider: 'keycloak',

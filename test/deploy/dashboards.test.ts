@@ -143,6 +143,7 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
           ...login,
           jwks_url: keys,
           backchannel_logout: { host: 'login.example.com', path: '/logout', client_ids: ['web'] },
+          global_token_revocation: { url: 'https://login.example.com/revoke', callers: ['okta'] },
         },
         keys: { api_keys: { store: true, integrity_key: INTEGRITY } },
         partner: {
