@@ -24,12 +24,12 @@ const EFFECTS: Readonly<Record<TargetKind, Effect>> = {
     also_end: 'The session, at the authorization server, so that its refresh tokens end, too.',
   },
   subject: {
-    ends: 'Every token of this subject whose login (auth_time, else iat) was up to issued_before. A later login works.',
+    ends: 'Every token of this subject, and every token with which it acts for another (act), whose login (auth_time, else iat) was up to issued_before. A later login works.',
     also_end:
       'The SSO sessions of this subject, at the authorization server. A user who logs in again within the same SSO session keeps its auth_time and stays out, until that session is ended there or this entry is undone. Where tokens carry no auth_time, end the refresh tokens: the tokens that they bring are issued later, and pass.',
   },
   client: {
-    ends: 'Every token of this client that was issued (iat) up to issued_before. Later ones pass.',
+    ends: 'Every token of this client, and every token through it (act), that was issued (iat) up to issued_before. Later ones pass.',
     also_end: CUTOFF_NEEDS,
   },
   claim: {

@@ -261,6 +261,7 @@ function revocableIssuer(name: string, issuer: IssuerConfiguration): RevocableIs
     template: tenantRule(issuer)?.template,
     maxLifetimeSeconds: isOpaqueIssuer(issuer) ? undefined : issuer.max_lifetime / 1000,
     clockSkewSeconds: issuer.clock_skew / 1000,
+    namesActors: true,
     unnamed: unnamedKinds(issuer.claim_names),
   };
 }

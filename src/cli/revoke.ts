@@ -23,6 +23,8 @@ sallyport revoke --issuer I (--token-id J | --subject S | --session S | --client
 
       --token-file F           file that holds the token; - is standard input
       --issuer I               the exact iss, or the configured name of the issuer
+      --subject S              also ends the tokens with which it acts for others (act)
+      --client C               also ends the tokens through it, such as an agent that acts for users (act)
       --issued-before TIME     the cutoff of a subject, client or claim (default: now): 2026-01-31T12:00:00Z, or
                                seconds since 1970
       --allow-unknown-issuer   takes an iss that is not configured, as an issuer of opaque tokens may give them any

@@ -9,6 +9,7 @@ import { HEADERS_TOO_LARGE, type AuthReason, type GatewayError } from '../errors
 import { failingChecks } from './failing-checks.ts';
 import { dateText } from './format-date.ts';
 import type { RevocationEntry } from '../revocation/revocation-store.ts';
+import { idOfKey } from '../revocation/revocation-target.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { JwtText } from '../token/lexical-gate.ts';
@@ -190,9 +191,15 @@ export class StageWords {
   }
 
   #revokedText(): string {
-    const { entries, nowMs } = this.#seen;
+    const { entries, nowMs, exchange } = this.#seen;
+    const ofActors = new Set(exchange.token?.revocable.actorKeys.map(idOfKey));
     const texts = entries.map(({ id, target, issuedBefore, createdBy, reason }) => {
-      const what = target === undefined ? 'an entry that was restored' : `its ${target.kind}`;
+      const what =
+        target === undefined
+          ? 'an entry that was restored'
+          : ofActors.has(id)
+            ? `through ${target.value} in act`
+            : `its ${target.kind}`;
       const until = issuedBefore === null ? '' : `, issued up to ${dateText(issuedBefore, nowMs)}`;
       return `${what}${until}, by ${createdBy}${reason === null ? '' : `: ${reason}`} (entry ${id})`;
     });

@@ -20,6 +20,8 @@ export interface RevocableIssuer {
   /** Undefined: its tokens may live for ever. */
   readonly maxLifetimeSeconds: number | undefined;
   readonly clockSkewSeconds: number;
+  /** May its tokens name actors of other issuers (`act`)? Absent: they name none. */
+  readonly namesActors?: boolean;
   /** What none of its tokens names: entries of these kinds would end nothing. */
   readonly unnamed: ReadonlySet<TargetKind>;
 }
@@ -29,6 +31,16 @@ export function issuersBehind(issuers: readonly RevocableIssuer[], iss: string):
   return issuers.filter(
     ({ issuer, template }) => issuer === undefined || issuer === iss || template?.tenantOf(iss) !== undefined,
   );
+}
+
+/** The issuers whose tokens an entry of this kind can match: an actor may be named in a token of another issuer, too. */
+export function issuersMatched(
+  kind: TargetKind,
+  behind: readonly RevocableIssuer[],
+  issuers: readonly RevocableIssuer[],
+): readonly RevocableIssuer[] {
+  if (kind !== 'subject' && kind !== 'client') return behind;
+  return issuers.filter((issuer) => issuer.namesActors === true || behind.includes(issuer));
 }
 
 /** The widest tolerance among them, in seconds. */

@@ -69,6 +69,14 @@ function wordsOf(bytes: Buffer): TargetKey {
   return words;
 }
 
+/** A party that acts for the subject of a token. Entries for it end the token, too. */
+export interface RevocableActor {
+  /** Under which it is known; undefined: under that of the token. */
+  readonly issuer: string | undefined;
+  readonly subject: string | undefined;
+  readonly clients: readonly string[];
+}
+
 /** What of a token can be revoked. */
 export interface RevocableFacts {
   readonly issuer: string;
@@ -79,6 +87,8 @@ export interface RevocableFacts {
   readonly subjects: readonly string[];
   readonly sessions: readonly string[];
   readonly clients: readonly string[];
+  /** Who acts for its subject; absent: its chain of actors is empty. */
+  readonly actors?: readonly RevocableActor[];
   /** The configured claims (`revocation.claims`) that the token has: path and text; one pair for each element of an array. */
   readonly claims: readonly (readonly [path: string, text: string])[];
   /** `auth_time` in seconds, where it says when the user logged in. */
@@ -88,6 +98,7 @@ export interface RevocableFacts {
 }
 
 const NO_TOKENS: readonly RevocableToken[] = [];
+const NO_ACTORS: readonly RevocableActor[] = [];
 
 /** A token as the revocation list knows it. Its keys are worked out when they are first needed, and once. */
 export class RevocableToken {
@@ -127,6 +138,7 @@ export class RevocableToken {
   get subjectKeys(): readonly TargetKey[] {
     return (this.#subjects ??= [
       ...this.#facts.subjects.flatMap((subject) => this.#keysOf('subject', subject)),
+      ...this.#actors.flatMap(({ issuer, subject }) => this.#keysOf('subject', subject, issuer)),
       ...this.#alsoKnownAs.flatMap(({ subjectKeys: subjects }) => subjects),
     ]);
   }
@@ -136,9 +148,21 @@ export class RevocableToken {
     const { clients, claims } = this.#facts;
     return (this.#cutoffs ??= [
       ...clients.flatMap((client) => this.#keysOf('client', client)),
+      ...this.#actors.flatMap((actor) => this.#clientKeysOf(actor)),
       ...claims.flatMap(([path, text]) => this.#keysOf('claim', claimTargetValue(path, text))),
       ...this.#alsoKnownAs.flatMap(({ clientAndClaimKeys: cutoffs }) => cutoffs),
     ]);
+  }
+
+  /** Of those, the keys of entries that name an actor of its chain. */
+  get actorKeys(): readonly TargetKey[] {
+    return [
+      ...this.#actors.flatMap((actor) => [
+        ...this.#keysOf('subject', actor.subject, actor.issuer),
+        ...this.#clientKeysOf(actor),
+      ]),
+      ...this.#alsoKnownAs.flatMap(({ actorKeys: actors }) => actors),
+    ];
   }
 
   /** Keys of every entry that can revoke it. */
@@ -177,11 +201,18 @@ export class RevocableToken {
     return (this.#digest ??= this.#facts.digest());
   }
 
+  get #actors(): readonly RevocableActor[] {
+    return this.#facts.actors ?? NO_ACTORS;
+  }
+
+  /** A service that acts is a client; whether it is called so, or by its `sub`, differs from server to server. */
+  #clientKeysOf({ issuer, subject, clients }: RevocableActor): TargetKey[] {
+    return [...new Set([subject, ...clients])].flatMap((client) => this.#keysOf('client', client, issuer));
+  }
+
   /** None for an empty value: it names nothing (rule V16). */
-  #keysOf(kind: TargetKind, value: string | undefined): TargetKey[] {
-    return value === undefined || value === ''
-      ? []
-      : [wordsOf(targetDigest({ issuer: this.#facts.issuer, kind, value }))];
+  #keysOf(kind: TargetKind, value: string | undefined, issuer = this.#facts.issuer): TargetKey[] {
+    return value === undefined || value === '' ? [] : [wordsOf(targetDigest({ issuer, kind, value }))];
   }
 }
 

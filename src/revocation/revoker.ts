@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
-import { issuersBehind, lifeOf, skewOf, type RevocableIssuer } from './entry-life.ts';
+import { issuersBehind, issuersMatched, lifeOf, skewOf, type RevocableIssuer } from './entry-life.ts';
 import { isForGood, targetId, type RevocationTarget } from './revocation-target.ts';
 import type { RevocationMark } from './mark.ts';
 import type { RevocationEntry, RevocationStore } from './revocation-store.ts';
@@ -123,7 +123,7 @@ export class Revoker {
     target: RevocationTarget;
     issuedBefore: number | undefined;
   }): Promise<RevocationOutcome> {
-    const { store, keepSeconds } = this.#parts;
+    const { store, keepSeconds, issuers } = this.#parts;
     const behind = this.#issuersOf(target);
     const nowSeconds = Math.floor((await store.nowMs()) / 1000);
     const cutoff = issuedBefore === undefined ? nowSeconds : Math.floor(issuedBefore);
@@ -134,7 +134,7 @@ export class Revoker {
       id: targetId(target),
       target,
       issuedBefore: isForGood(target.kind) ? null : cutoff,
-      expiresAt: from + lifeOf(target.kind, behind, keepSeconds),
+      expiresAt: from + lifeOf(target.kind, issuersMatched(target.kind, behind, issuers), keepSeconds),
       createdBy,
       reason,
     });

@@ -2,7 +2,8 @@
  * Makes an AuthenticToken of claims that an issuer has vouched for. Pure.
  */
 import { invalidToken } from '../auth-errors.ts';
-import { RevocableToken, type RevocableFacts } from '../revocation/revocation-target.ts';
+import { RevocableToken, type RevocableActor, type RevocableFacts } from '../revocation/revocation-target.ts';
+import { actorsOf } from './actors.ts';
 import { callerFacts, revocableNames, type ClaimNames, type RevocableNames } from './claim-names.ts';
 import { claimAt, numberOf, parseClaimPath, textClaim, type ClaimPath, type JsonObject } from './claims.ts';
 import { claimTexts } from './claim-texts.ts';
@@ -52,11 +53,12 @@ function loginOf(claims: JsonObject): number | undefined {
 }
 
 /**
- * @throws GatewayError 401 `claim` where a claim by which tokens are revoked is too long to be looked through; `binding` where it
- *         is bound to something that cannot be checked
+ * @throws GatewayError 401 `claim` where a claim by which tokens are revoked is too long to be looked through, or it is unclear who acts
+ *         for its subject; `binding` where it is bound to something that cannot be checked
  */
 export function authenticToken(facts: TokenFacts): AuthenticToken {
   const { issuerName, issuer, claims, ownClaims, clockSkewSeconds, futureIatSeconds } = facts;
+  refuseUnclearActors(facts);
   return {
     issuerName,
     issuer,
@@ -74,6 +76,17 @@ export function authenticToken(facts: TokenFacts): AuthenticToken {
     hasEnded: facts.hasEnded,
     kept: new Map(),
   };
+}
+
+/** Here, once for a token, although nothing may be revoked yet: an entry of later must find every actor. */
+function refuseUnclearActors({ issuerName, claims, ownClaims }: TokenFacts): void {
+  for (const reading of [claims, ownClaims]) {
+    if (reading?.['act'] === undefined) continue;
+    const actors = actorsOf(reading);
+    if (actors === 'too_long')
+      throw invalidToken('claim', issuerName, 'its act names more actors than the gateway looks at (8)');
+    if (actors === 'unclear') throw invalidToken('claim', issuerName, 'it is unclear whom its act names');
+  }
 }
 
 /** A response may leave out what a JWT itself says (RFC 7662 section 2.2): both count. */
@@ -138,6 +151,11 @@ class ClaimedFacts implements RevocableFacts {
 
   get clients(): readonly string[] {
     return this.#names.clients;
+  }
+
+  get actors(): readonly RevocableActor[] {
+    const actors = actorsOf(this.#claims);
+    return typeof actors === 'string' ? [] : actors;
   }
 
   get loggedInAt(): number | undefined {

@@ -37,7 +37,7 @@ const KINDS = [
     field: 'subject',
     title: 'Everything of a person',
     label: 'Subject (sub)',
-    hint: 'All tokens of this person whose login was until now. The next login works; end the SSO session, too.',
+    hint: 'All tokens of this person whose login was until now, also those with which they act for others. The next login works; end the SSO session, too.',
     cutoff: true,
   },
   {
@@ -56,9 +56,9 @@ const KINDS = [
   },
   {
     field: 'client',
-    title: 'Everything of an application',
+    title: 'Everything of an application, or through an agent',
     label: 'Client id (client_id)',
-    hint: 'All tokens of this application that were issued until now. End its refresh tokens, too.',
+    hint: 'All tokens of this application that were issued until now, and those with which it acts for users (act). End its refresh tokens, too.',
     cutoff: true,
   },
 ];
