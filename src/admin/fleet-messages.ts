@@ -76,6 +76,7 @@ const refusal = z.object({
     subjectHash: optional,
     missingScope: optional,
     detail: optional,
+    revocationId: optional,
   },
   clientIp: z.string(),
 });

@@ -3,6 +3,9 @@
  * subject is looked for by POST, so that it is in no URL and no log. Rule A5.
  */
 import { z } from 'zod';
+import type { Clock } from '../clock.ts';
+import { causeText } from '../revocation/cause.ts';
+import type { Causes } from '../revocation/causes.ts';
 import type { Refusal, RefusalQuery } from '../telemetry/refusal-ring.ts';
 import { RING_ENTRIES } from '../telemetry/refusal-ring.ts';
 import type { LimitedCaller } from '../telemetry/limited-callers.ts';
@@ -36,6 +39,8 @@ export interface LocalSeen {
 export interface SeenApiParts {
   readonly fleet: Fleet;
   readonly seen: LocalSeen;
+  readonly causes: Pick<Causes, 'soon'>;
+  readonly clock: Clock;
 }
 
 const DEFAULT_LIMIT = 100;
@@ -102,13 +107,28 @@ export class SeenApi {
         reply.found.map((refusal) => ({ gateway: label, refusal })),
       ),
     ].sort((one, other) => other.refusal.timeMs - one.refusal.timeMs);
+    const shown = found.slice(0, limit);
+    const causes = await this.#causesOf(shown.map(({ refusal }) => refusal));
     return {
       status: 200,
       body: {
         gateways: askedJson(asked, own.silent, ({ silent }) => silent),
-        refusals: found.slice(0, limit).map(({ gateway, refusal }) => refusalJson(gateway, refusal)),
+        refusals: shown.map(({ gateway, refusal }) => refusalJson(gateway, refusal, causes)),
       },
     };
+  }
+
+  /** Why tokens were revoked, in words, by the id of the entry: of the entries that are still there, and are soon known. */
+  async #causesOf(refusals: readonly Refusal[]): Promise<ReadonlyMap<string, string>> {
+    const { causes, clock } = this.#parts;
+    const ids = new Set(refusals.flatMap(({ revocationId }) => revocationId ?? []));
+    const texts = await Promise.all(
+      [...ids].map(async (id): Promise<[string, string][]> => {
+        const cause = await causes.soon(id);
+        return cause ? [[id, causeText(cause, clock.nowMs())]] : [];
+      }),
+    );
+    return new Map(texts.flat());
   }
 
   /** GET /v1/limited */
@@ -194,7 +214,8 @@ function limitedJson({ clientId, subjectHash, clientIp, lastMs, issuer, ...calle
 }
 
 /** Times are seconds since 1970; what is not known is null. */
-function refusalJson(gateway: string, refusal: Refusal): object {
+function refusalJson(gateway: string, refusal: Refusal, causes: ReadonlyMap<string, string>): object {
+  const { revocationId: id } = refusal;
   return {
     time: refusal.timeMs / 1_000,
     gateway,
@@ -208,6 +229,7 @@ function refusalJson(gateway: string, refusal: Refusal): object {
     sub_hash: refusal.subjectHash ?? null,
     missing_scope: refusal.missingScope ?? null,
     detail: refusal.detail ?? null,
+    revocation: id === undefined ? null : { id, cause: causes.get(id) ?? null },
     client_ip: refusal.clientIp,
   };
 }

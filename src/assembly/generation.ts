@@ -43,6 +43,7 @@ import { issuerObserver } from './instrumentation.ts';
 import { serverEndpoints } from './server-endpoints.ts';
 import { proofsOf, type ProofChecker } from './proofs.ts';
 import { openForwarder } from './open-forwarder.ts';
+import type { Causes } from '../revocation/causes.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { Revoker } from '../revocation/revoker.ts';
@@ -79,6 +80,7 @@ export interface Lasting {
   readonly inFlight: InFlight;
   readonly log: Log;
   readonly refusalLines: RefusalLines;
+  readonly causes: Causes;
   readonly clock: Clock;
   /** For the hashes in the log, where none is configured. */
   readonly randomLogKey: string;
@@ -237,7 +239,12 @@ export class Generation {
         refresh: this.lasting.keyRefresh,
         audit: this.#audit,
       }),
-      seen: new SeenApi({ fleet: this.lasting.fleet, seen: this.seen }),
+      seen: new SeenApi({
+        fleet: this.lasting.fleet,
+        seen: this.seen,
+        causes: this.lasting.causes,
+        clock: this.lasting.clock,
+      }),
       fleet: new FleetApi(this.lasting.fleet, this.lasting.store.kind),
       publicKeys: publicKeysOf(this.signer),
       proofKeys: this.proof?.publicKeys,

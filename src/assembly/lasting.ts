@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { KeyRefresh } from '../admin/key-refresh.ts';
 import { LiveStreams } from '../handlers/live-streams.ts';
+import { Causes } from '../revocation/causes.ts';
 import { EntryRenewal } from '../revocation/entry-renewal.ts';
 import { RefusalLines } from '../telemetry/refusal-lines.ts';
 import { Seen } from '../telemetry/seen.ts';
@@ -29,13 +30,15 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
   if (place.leases && place.administers) place.leases.processes = () => fleet.processes;
   if (place.leases?.fleet && place.serves)
     reportLeases(place.leases.fleet, log.logger, () => generation().loaded.configuration.revocation);
+  const causes = new Causes({ store, view, clock });
   view.onRefusal = (token, issuedAt) => renewal.refused(token, issuedAt);
   return {
     ...given,
     store,
     limiters: new OpenLimiters(place.limiterOf),
     apiKeys,
-    seen: new Seen(metrics, clock, apiKeys.uses),
+    causes,
+    seen: new Seen(metrics, clock, apiKeys.uses, causes),
     streams: new LiveStreams(view, clock, (reason) => {
       metrics.streamsClosed.child(reason).value++;
     }),
@@ -57,4 +60,11 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
     fleet,
     keyReports: new KeyReports(metrics, log.logger, clock),
   };
+}
+
+/** No request is served any more: what is kept back for a moment is told now. */
+export function flushLasting({ refusalLines, causes, seen }: Lasting): void {
+  causes.stop();
+  refusalLines.flush();
+  seen.stop();
 }

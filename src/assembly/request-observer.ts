@@ -8,7 +8,7 @@ import { RefusalReports } from './refusal-reports.ts';
 /** Counts and logs requests as this configuration asks. */
 export function requestObserver(loaded: LoadedConfiguration, lasting: Lasting): Observer {
   const { configuration } = loaded;
-  const { metrics, log, refusalLines, clock, tracing, seen } = lasting;
+  const { metrics, log, refusalLines, clock, tracing, seen, causes } = lasting;
   const accessLog = new AccessLog({
     write: log.write,
     key: logKey(loaded, lasting),
@@ -16,6 +16,7 @@ export function requestObserver(loaded: LoadedConfiguration, lasting: Lasting): 
     refusals: refusalLines,
     refusalsASecond: configuration.log.refusals,
     sample: configuration.log.sample,
+    causes,
   });
   const refusals = new RefusalReports(log.logger, clock);
   return new Observer(

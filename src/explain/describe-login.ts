@@ -4,7 +4,7 @@ import { loginFault, loginTime, type LoginFault, type StepUpRule } from '../toke
 import { toJson } from '../token/strict-json.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import { textOf } from './describe-token.ts';
-import { durationText } from './format-date.ts';
+import { durationText } from '../clock.ts';
 
 /** Of a login that is recent and strong enough. */
 export function goodLoginTexts(

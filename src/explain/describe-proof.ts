@@ -9,7 +9,8 @@ import { isJsonObject, numberOf, stringClaim, type JsonObject, type JsonValue } 
 import { keyThumbprint } from '../token/key-thumbprint.ts';
 import { presentedDigest } from '../token/token-digest.ts';
 import { jwtOf, textOf } from './describe-token.ts';
-import { dateText, durationText } from './format-date.ts';
+import { durationText } from '../clock.ts';
+import { dateText } from './format-date.ts';
 
 /** What a proof is held against. */
 export interface ProofTerms {

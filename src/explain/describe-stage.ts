@@ -8,6 +8,7 @@ import type { LoadedConfiguration } from '../config/load.ts';
 import { HEADERS_TOO_LARGE, type AuthReason, type GatewayError } from '../errors.ts';
 import { failingChecks } from './failing-checks.ts';
 import { dateText } from './format-date.ts';
+import { causeOf, causeText } from '../revocation/cause.ts';
 import type { RevocationEntry } from '../revocation/revocation-store.ts';
 import { idOfKey } from '../revocation/revocation-target.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
@@ -193,16 +194,12 @@ export class StageWords {
   #revokedText(): string {
     const { entries, nowMs, exchange } = this.#seen;
     const ofActors = new Set(exchange.token?.revocable.actorKeys.map(idOfKey));
-    const texts = entries.map(({ id, target, issuedBefore, createdBy, reason }) => {
-      const what =
-        target === undefined
-          ? 'an entry that was restored'
-          : ofActors.has(id)
-            ? `through ${target.value} in act`
-            : `its ${target.kind}`;
-      const until = issuedBefore === null ? '' : `, issued up to ${dateText(issuedBefore, nowMs)}`;
-      return `${what}${until}, by ${createdBy}${reason === null ? '' : `: ${reason}`} (entry ${id})`;
+    const texts = entries.map((entry) => {
+      const { id, target, issuedBefore } = entry;
+      const through = target !== undefined && ofActors.has(id) ? `through ${target.value} in act: ` : '';
+      const until = issuedBefore === null ? '' : `; issued up to ${dateText(issuedBefore, nowMs)}`;
+      return `${through}${causeText(causeOf(entry), nowMs)} (entry ${id}${until})`;
     });
-    return `revoked: ${texts.join('; ')}`;
+    return `refused: ${texts.length === 0 ? 'it is revoked; the store does not say why' : texts.join('; ')}`;
   }
 }

@@ -1,4 +1,5 @@
 /** Dates for people. Pure. */
+import { durationText } from '../clock.ts';
 
 /** The largest time that a Date can hold, in seconds. */
 const MAX_DATE_SECONDS = 8.64e12;
@@ -8,11 +9,4 @@ export function dateText(seconds: number, nowMs: number): string {
   if (Math.abs(seconds) > MAX_DATE_SECONDS) return String(seconds);
   const agoSeconds = Math.round(nowMs / 1000 - seconds);
   return `${new Date(seconds * 1000).toISOString()} (${durationText(Math.abs(agoSeconds))} ${agoSeconds >= 0 ? 'ago' : 'from now'})`;
-}
-
-/** How long, roughly. */
-export function durationText(seconds: number): string {
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} days`;
 }

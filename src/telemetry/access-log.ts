@@ -9,6 +9,8 @@ import { withoutKeys } from '../api-keys/key-elsewhere.ts';
 import type { Clock } from '../clock.ts';
 import { fieldValue } from '../http/field-list.ts';
 import type { RequestHead } from '../http/request-head.ts';
+import type { Cause } from '../revocation/cause.ts';
+import type { Causes } from '../revocation/causes.ts';
 import type { TokenBinding } from '../token/token-binding.ts';
 import { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
@@ -18,6 +20,7 @@ import { millisecondsText, quoted, quotedUpTo } from './log-text.ts';
 import { missingScope } from './missing-scope.ts';
 import { namedByToken } from './named-by-token.ts';
 import type { Refusal, RefusalLines } from './refusal-lines.ts';
+import { refusingEntryText } from './refusing-entry.ts';
 
 /** Longest parts of a line that clients choose, in characters; the path is bounded by `limits.uri_bytes`. */
 const MAX_METHOD = 32;
@@ -38,9 +41,14 @@ export interface AccessLogOptions {
   readonly refusalsASecond: number;
   /** Which share of the successful requests is written: 0 to 1. */
   readonly sample: number;
+  /** Says why a token is revoked. */
+  readonly causes?: RefusalCauses;
   /** From 0 to 1, as Math.random. */
   readonly random?: () => number;
 }
+
+/** What the log asks of Causes (revocation/causes.ts). */
+export type RefusalCauses = Pick<Causes, 'refusingId' | 'soon'>;
 
 export class AccessLog {
   readonly #write: (line: string) => void;
@@ -50,6 +58,7 @@ export class AccessLog {
   readonly #refusalsASecond: number;
   readonly #sample: number;
   readonly #random: () => number;
+  readonly #causes: RefusalCauses | undefined;
   /** Says that a line stands for others as well; empty where every request has its own. */
   readonly #sampleText: string;
   readonly #tokenTexts = new TokenMemo((token) => this.#aboutToken(token));
@@ -57,7 +66,7 @@ export class AccessLog {
   #timeText = '';
 
   constructor(options: AccessLogOptions) {
-    const { write, key, clock, refusals, refusalsASecond, sample, random = Math.random } = options;
+    const { write, key, clock, refusals, refusalsASecond, sample, causes, random = Math.random } = options;
     this.#write = write;
     this.#key = key;
     this.#clock = clock;
@@ -65,6 +74,7 @@ export class AccessLog {
     this.#refusalsASecond = refusalsASecond;
     this.#sample = sample;
     this.#random = random;
+    this.#causes = causes;
     this.#sampleText = sample < 1 ? `,"sample":${sample}` : '';
   }
 
@@ -93,7 +103,24 @@ export class AccessLog {
     if (exchange.limit !== undefined) line += `,"limit":"${exchange.limit}"`;
     if (exchange.overLimits.length > 0) line += `,"over_limits":${JSON.stringify(exchange.overLimits)}`;
     if (exchange.failureCause !== undefined) line += `,"cause":${quoted(exchange.failureCause)}`;
-    this.#write(`${line}${sampleText},"msg":"request"}\n`);
+    const refusing = this.#refusingId(exchange);
+    if (refusing === undefined) this.#write(`${line}${sampleText},"msg":"request"}\n`);
+    else this.#writeWithCause(line, refusing);
+  }
+
+  /** The entry that refuses the token, where it is revoked; a stream that ended with its token has no decision of that kind. */
+  #refusingId({ decision, failure, token }: Exchange): string | undefined {
+    if (!token || (decision?.reason !== 'revoked' && failure !== 'token_revoked')) return undefined;
+    return this.#causes?.refusingId(token.revocable, token.issuedAt);
+  }
+
+  /** The response has been sent: only the line waits, for a moment. */
+  #writeWithCause(line: string, id: string): void {
+    const write = (cause: Cause | undefined): void =>
+      this.#write(`${line}${refusingEntryText(id, cause, this.#clock.nowMs())},"msg":"request"}\n`);
+    const cause = this.#causes?.soon(id);
+    if (cause instanceof Promise) void cause.then(write);
+    else write(cause);
   }
 
   #time(): string {

@@ -29,6 +29,8 @@ export interface Refusal {
   readonly missingScope: string | undefined;
   /** Which check failed, in fixed text, where the reason has more than one. */
   readonly detail: string | undefined;
+  /** The entry of the revocation list that refuses the token. */
+  readonly revocationId?: string | undefined;
   readonly clientIp: string;
 }
 
@@ -60,10 +62,15 @@ export class RefusalRing {
   readonly #others = new Ring<Refusal>();
 
   /**
-   * @param subjectHash of the token's subject, where the token is verified
+   * @param about of the token, where it is verified
    * @param timeMs since 1970
    */
-  add(exchange: Exchange, error: GatewayError, subjectHash: string | undefined, timeMs: number): void {
+  add(
+    exchange: Exchange,
+    error: GatewayError,
+    { subjectHash, revocationId }: Pick<Refusal, 'subjectHash' | 'revocationId'>,
+    timeMs: number,
+  ): void {
     const { token, requestId, routeName: route, issuerName: issuer, clientIp } = exchange;
     const { status, code, reason, detail } = error;
     const ring = token && status < FIRST_SERVER_ERROR ? this.#known : this.#others;
@@ -80,6 +87,7 @@ export class RefusalRing {
       missingScope:
         token && reason === 'insufficient_scope' ? missingScope(error.challenge?.scope, token) : undefined,
       detail,
+      revocationId,
       clientIp,
     });
   }

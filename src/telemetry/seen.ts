@@ -2,6 +2,7 @@
 import type { LastUses } from '../api-keys/last-uses.ts';
 import type { Clock } from '../clock.ts';
 import type { GatewayError } from '../errors.ts';
+import type { Causes } from '../revocation/causes.ts';
 import { TokenMemo } from '../token/token-memo.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import type { Exchange } from './exchange.ts';
@@ -19,11 +20,16 @@ export class Seen {
   readonly limited: LimitedCallers;
   readonly #clock: Clock;
   readonly #keys: LastUses | undefined;
+  readonly #causes: Pick<Causes, 'refusingId'> | undefined;
   #key = '';
   #subjectHashes = this.#hashesOfSubjects();
 
-  /** @param keys notes when each API key was last used */
-  constructor(metrics: Metrics, clock: Clock, keys?: LastUses) {
+  /**
+   * @param keys notes when each API key was last used
+   * @param causes knows which entry refuses a token
+   */
+  constructor(metrics: Metrics, clock: Clock, keys?: LastUses, causes?: Pick<Causes, 'refusingId'>) {
+    this.#causes = causes;
     this.#keys = keys;
     this.#clock = clock;
     this.history = new TrafficHistory(metrics, clock);
@@ -53,7 +59,11 @@ export class Seen {
   refused(exchange: Exchange, error: GatewayError): void {
     const { token } = exchange;
     const subjectHash = token && this.#subjectHashes.of(token);
-    this.refusals.add(exchange, error, subjectHash, this.#clock.nowMs());
+    const revocationId =
+      token && error.reason === 'revoked'
+        ? this.#causes?.refusingId(token.revocable, token.issuedAt)
+        : undefined;
+    this.refusals.add(exchange, error, { subjectHash, revocationId }, this.#clock.nowMs());
   }
 
   /** A request has met a limit: it was refused (enforced), or would have been. */

@@ -6,7 +6,12 @@ import type { LoadedConfiguration } from '../config/load.ts';
 import type { LeaseAsk, LeaseReply } from '../limits/lease-store.ts';
 import type { RateLimit } from '../limits/rate-limit.ts';
 import type { RevocationMark } from '../revocation/mark.ts';
-import type { Inventory, RevocationRequest, Revoked } from '../revocation/revocation-store.ts';
+import type {
+  Inventory,
+  RevocationEntry,
+  RevocationRequest,
+  Revoked,
+} from '../revocation/revocation-store.ts';
 import type { LimitedCaller } from '../telemetry/limited-callers.ts';
 import type { MetricsSnapshot } from '../telemetry/metric-snapshots.ts';
 import type { SessionQuery, SessionReport } from '../telemetry/recent-sessions.ts';
@@ -127,6 +132,7 @@ export interface PrimaryCalls {
   readonly renew: Call<{ readonly id: string; readonly lifeSeconds: number }, RevocationMark | undefined>;
   readonly undo: Call<string, RevocationMark | undefined>;
   readonly merge: Call<readonly RevocationMark[], void>;
+  readonly find: Call<string, RevocationEntry | undefined>;
   /** All API keys of the store. */
   readonly allApiKeys: Call<undefined, ToldKeys>;
   readonly noteKeyUses: Call<readonly KeyUse[], void>;

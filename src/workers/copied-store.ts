@@ -19,6 +19,8 @@ import type { Channel } from './channel.ts';
 
 /** How often a worker compares itself with the primary. */
 const COMPARE_MS = 500;
+/** The store of the primary has its own limit. */
+const FIND_TIMEOUT_MS = 5_000;
 
 export class CopiedStore implements RevocationStore {
   readonly kind: RevocationStore['kind'];
@@ -112,9 +114,10 @@ export class CopiedStore implements RevocationStore {
     }
   }
 
-  /** The admin listener is the primary's. */
-  find(): Promise<RevocationEntry | undefined> {
-    return Promise.reject(new TypeError('a worker shows no entries'));
+  /** The admin listener is the primary's; a worker asks why it refuses a token. */
+  async find(id: string): Promise<RevocationEntry | undefined> {
+    // What is undefined is null behind the channel.
+    return (await this.#primary.call('find', id, FIND_TIMEOUT_MS)) ?? undefined;
   }
 
   list(): Promise<Page> {

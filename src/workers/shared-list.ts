@@ -22,7 +22,7 @@ export interface ListFollowers {
 
 export type ListCalls = Pick<
   PrimaryCalls,
-  'position' | 'page' | 'compare' | 'nowMs' | 'revoke' | 'renew' | 'undo' | 'merge'
+  'position' | 'page' | 'compare' | 'nowMs' | 'revoke' | 'renew' | 'undo' | 'merge' | 'find'
 >;
 
 export class SharedList {
@@ -82,6 +82,7 @@ export class SharedList {
       renew: ({ id, lifeSeconds }) => this.#publish(store.renew(id, lifeSeconds)),
       undo: (id) => this.#publish(store.undo(id)),
       merge: (marks) => store.merge(marks),
+      find: (id) => store.find(id),
     };
   }
 

@@ -115,6 +115,7 @@ t.test('a refusal is found by the id of its request, with what support needs to 
       sub_hash: logHash(LOG_KEY, 'alice'),
       missing_scope: 'write',
       detail: null,
+      revocation: null,
       client_ip: '127.0.0.1',
     },
   ]);

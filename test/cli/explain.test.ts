@@ -106,7 +106,7 @@ t.test('--online fetches keys, asks about opaque tokens, reads the revocation li
   t.equal(revoked.code, 3);
   t.match(
     revoked.out,
-    /REFUSED +check_revocation +revoked: its subject, issued up to .*, by admin: phone lost/,
+    /REFUSED +check_revocation +refused: subject revoked by operator admin \(phone lost\), \d+ s ago \(entry .*; issued up to .*\)/,
   );
   t.match(await scene.explain(['GET', 'http://a/partners'], 'opaque'), { code: 1, out: /add --online/ });
   const partner = await scene.explain(['GET', 'http://a/partners', '--online', '--json'], 'opaque');

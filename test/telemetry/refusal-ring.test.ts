@@ -14,7 +14,7 @@ function refuse(ring: RefusalRing, id: string, error: GatewayError, timeMs: numb
   const exchange = new Exchange('GET', '203.0.113.9', id, clock);
   exchange.issuerName = error.issuer;
   if (claims) exchange.token = verifiedToken(claims);
-  ring.add(exchange, error, claims && 'hash', timeMs);
+  ring.add(exchange, error, { subjectHash: claims && 'hash' }, timeMs);
 }
 
 t.test('the latest come first, found by id, route and reason', async (t) => {

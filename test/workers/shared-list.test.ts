@@ -106,3 +106,20 @@ t.test('V8: a worker is no fresher than the primary, even where it has just copi
   await until(() => view.ageMs < 5_000 && next.ageMs < 5_000 && primary.ageMs < 5_000);
   t.pass('and fresh again once the store is back');
 });
+
+t.test('a worker finds out why it refuses a token', async (t) => {
+  const clock = new ManualClock();
+  const store = new MemoryStore(clock);
+  const list = new SharedList(store, { refuse: async () => undefined, changed: () => undefined });
+  const [ours, theirs] = pipes();
+  new Channel<WorkerCalls>(ours, clock, list.handlers);
+  const copy = new CopiedStore(
+    'memory',
+    new Channel<PrimaryCalls>(theirs, clock, {}),
+    clock,
+    () => undefined,
+  );
+  const { entry } = await store.revoke(revocationOf('a'));
+  t.strictSame(await copy.find(entry.id), entry);
+  t.equal(await copy.find(revocationOf('b').id), undefined);
+});

@@ -9,7 +9,7 @@ const SHOWN = 20;
  * @typedef {{
  *   time: number, gateway: string, request_id: string, route: string, status: number, reason: string | null, code: string,
  *   issuer: string | null, client_id: string | null, sub_hash: string | null, missing_scope: string | null, detail: string | null,
- *   client_ip: string,
+ *   revocation: { id: string, cause: string | null } | null, client_ip: string,
  * }} Refusal
  */
 
@@ -111,6 +111,7 @@ function item(refusal) {
       reasonText(reason, code),
       refusal.missing_scope ? ` It lacks: ${refusal.missing_scope}.` : '',
       refusal.detail ? ` In detail: ${refusal.detail}.` : '',
+      refusal.revocation ? ` Cause: ${causeText(refusal.revocation)}.` : '',
     ),
     element('p', { class: 'quiet' }, who.join(', ')),
     element(
@@ -121,4 +122,9 @@ function item(refusal) {
       element('code', {}, request_id),
     ),
   );
+}
+
+/** @param {{ id: string, cause: string | null }} revocation */
+function causeText({ id, cause }) {
+  return cause ?? `the entry ${id} of the list`;
 }
