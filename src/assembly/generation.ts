@@ -15,6 +15,7 @@ import type { ApiKeys } from './api-keys.ts';
 import { apiKeysApi } from './api-keys-api.ts';
 import { auditLog } from './audit.ts';
 import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.ts';
+import type { Checkpoints } from './checkpoints.ts';
 import { proofSigner } from './proof-signer.ts';
 import { resourceEndpoint } from './resource-documents.ts';
 import type { Clock } from '../clock.ts';
@@ -87,6 +88,8 @@ export interface Lasting {
   readonly tracing: Tracing;
   readonly keyRefresh: KeyRefresh;
   readonly fleet: Fleet;
+  /** Of the audit log. */
+  readonly checkpoints: Checkpoints;
   readonly keyReports: KeyReports;
   readonly apiKeys: ApiKeys;
   /** Is the gateway ready, as /readyz has it? */
@@ -275,6 +278,7 @@ export class Generation {
     seen.use(this.sessionsPolicy);
     limiters.use(this.policy, this.loaded.configuration.limits.rate_limit_keys);
     this.lasting.apiKeys.use(this.loaded);
+    this.lasting.checkpoints.use(this);
     if (before.signer) this.signer?.succeed(before.signer);
     if (before.#proofs) this.#proofs?.succeed(before.#proofs);
     const { claims } = this.loaded.configuration.revocation;

@@ -13,10 +13,10 @@ import { refuseUnfit } from './unfit.ts';
 import { Generation, type Lasting } from './generation.ts';
 import { InFlight } from '../handlers/in-flight-limiter.ts';
 import { listenerOptions } from './listener-options.ts';
-import { flushLasting, lastingParts } from './lasting.ts';
+import { closeLasting, flushLasting, lastingParts, startLasting } from './lasting.ts';
 import { Listener } from '../server/listener.ts';
 import { openAddress } from './open-address.ts';
-import { alone, closePlace, type Place } from './place.ts';
+import { alone, type Place } from './place.ts';
 import type { Policy } from '../policy.ts';
 import type { PreparedReload } from './reloader.ts';
 import { exposeAll } from './exposed.ts';
@@ -146,10 +146,8 @@ export class Instance {
   async start(): Promise<boolean> {
     this.view.start();
     this.#storeReports?.start();
-    if (this.#lasting.place.administers) this.#lasting.fleet.start();
     this.#eventLoopDelay.start();
-    this.#lasting.apiKeys.start(this.#generation.loaded);
-    this.#lasting.seen.start(this.#generation.sessionsPolicy);
+    startLasting(this.#lasting, this.#generation);
     this.#keysAsked = this.#generation.start().then(() => (this.#keysPending = false));
     this.#listening = this.#listen();
     await this.#listening;
@@ -264,8 +262,8 @@ export class Instance {
     this.#eventLoopDelay.stop();
     await Promise.all([this.view.stop(), this.#lasting.apiKeys.stop()]);
     forwarder.close();
-    const { place, client } = this.#lasting;
-    await Promise.all([this.admin.close(), closePlace(place), client.close()]);
+    await this.admin.close();
+    await closeLasting(this.#lasting);
   }
 
   /** It is not ready from now on. */

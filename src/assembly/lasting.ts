@@ -8,11 +8,13 @@ import { RefusalLines } from '../telemetry/refusal-lines.ts';
 import { Seen } from '../telemetry/seen.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { ApiKeys } from './api-keys.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { fleetOf } from './fleet.ts';
 import type { Generation, Lasting } from './generation.ts';
 import { KeyReports } from './key-reports.ts';
 import { reportLeases } from './lease-reports.ts';
 import { OpenLimiters } from './limiters.ts';
+import { closePlace } from './place.ts';
 
 type Given = Pick<
   Lasting,
@@ -58,6 +60,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
       logger: log.logger,
     }),
     fleet,
+    checkpoints: new Checkpoints(log, clock),
     keyReports: new KeyReports(metrics, log.logger, clock),
   };
 }
@@ -67,4 +70,20 @@ export function flushLasting({ refusalLines, causes, seen }: Lasting): void {
   causes.stop();
   refusalLines.flush();
   seen.stop();
+}
+
+/** @param generation the first one that serves */
+export function startLasting(lasting: Lasting, generation: Generation): void {
+  const { place, fleet, apiKeys, seen, checkpoints } = lasting;
+  if (place.administers) fleet.start();
+  apiKeys.start(generation.loaded);
+  seen.start(generation.sessionsPolicy);
+  checkpoints.use(generation);
+}
+
+/** Nothing is served any more, by the admin listener neither. */
+export async function closeLasting({ place, client, checkpoints }: Lasting): Promise<void> {
+  await Promise.all([closePlace(place), client.close()]);
+  // Last, so that no audit line comes after the end of the chain.
+  checkpoints.close();
 }

@@ -74,7 +74,9 @@ function relayTo(destination: Destination, bytes: Buffer): void {
 
 async function prettyDestination(writer: LogWriter): Promise<Destination> {
   const { prettyFactory } = await import('pino-pretty');
-  const pretty = prettyFactory({ colorize: !process.env['NO_COLOR'], singleLine: true });
+  const colorize = !process.env['NO_COLOR'];
+  // The chain is for `audit verify`, which reads JSON.
+  const pretty = prettyFactory({ colorize, singleLine: true, ignore: 'chain' });
   const write = (text: string, kind?: LineKind): void => {
     for (const line of text.match(/.*\n/g) ?? []) writer.write(asciiJson(pretty(line)), kind);
     writer.flush();

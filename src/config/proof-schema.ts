@@ -1,6 +1,6 @@
 /** The shape of `proof` in the configuration file: the key of what the gateway signs about its own deeds. Pure. */
 import { z } from 'zod';
-import { text } from './scalars.ts';
+import { positiveDuration, text } from './scalars.ts';
 
 /** As readers of a JWS accept it. */
 const keyId = z
@@ -25,6 +25,11 @@ export const proof = z
       .prefault([])
       .describe(
         'Keys that have signed before. They stay published, so that what they have signed can be verified; keep them as long as you keep that.',
+      ),
+    checkpoint_every: positiveDuration
+      .prefault('1m')
+      .describe(
+        'How long after an audit line the log gets a signed checkpoint, which covers all lines before it. Lines after the last checkpoint can be changed without a trace. Lower it where a minute is too long.',
       ),
   })
   .describe(

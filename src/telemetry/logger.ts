@@ -3,6 +3,7 @@
  * subjects never enter it; pino's redaction stands behind that as a second net. Rules A5, A6.
  */
 import { pino, type Logger } from 'pino';
+import { AuditChain } from './audit-chain.ts';
 import { asciiJson } from './log-text.ts';
 
 export type { Logger } from 'pino';
@@ -22,6 +23,8 @@ export interface LogDestination {
 export interface Log {
   readonly logger: Logger;
   readonly audit: Logger;
+  /** Of the audit lines. */
+  readonly chain: AuditChain;
   /** The line of one request, with its line end. */
   readonly write: (line: string) => void;
   /** How many lines were dropped because they could not be written. Absent: no line is ever dropped. */
@@ -35,14 +38,20 @@ const REDACTED = ['token', 'authorization', 'headers', 'client_secret'].flatMap(
 ]);
 
 export function createLog(destination: LogDestination): Log {
+  const chain = new AuditChain();
   return {
-    logger: loggerFor(destination, 'event'),
-    audit: loggerFor(destination, 'audit'),
+    logger: loggerOf((line) => destination.write(line, 'event')),
+    audit: loggerOf((line) => {
+      destination.write(chain.link(line), 'audit');
+      chain.linked?.();
+    }),
+    chain,
     write: (line) => destination.write(line, 'request'),
   };
 }
 
-function loggerFor(destination: LogDestination, kind: LineKind): Logger {
+/** @param write takes lines of JSON with their line ends, ASCII */
+function loggerOf(write: (line: string) => void): Logger {
   return pino(
     {
       base: null,
@@ -51,7 +60,7 @@ function loggerFor(destination: LogDestination, kind: LineKind): Logger {
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: REDACTED, censor: '[redacted]' },
     },
-    { write: (line) => destination.write(asciiJson(line), kind) },
+    { write: (line) => write(asciiJson(line)) },
   );
 }
 

@@ -54,7 +54,7 @@ t.test('the public keys of proofs are on the admin listener; a reload brings ano
   writeFileSync(join(folder, 'proof.pem'), secretPem(now), { mode: 0o600 });
   const previous = [{ public_key_file: 'old.pub.pem' }];
   const { configuration: before } = gateway.loaded;
-  const next = { key_file: 'proof.pem', key_id: 'second', previous_keys: previous };
+  const next = { key_file: 'proof.pem', key_id: 'second', previous_keys: previous, checkpoint_every: 60_000 };
   await gateway.instance.reload({ ...gateway.loaded, configuration: { ...before, proof: next } });
   const { set: after } = await keysOf(gateway);
   t.equal(after.keys.length, 2);
