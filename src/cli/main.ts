@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   unrevoke: async () => (await import('./unrevoke.ts')).unrevoke,
   'api-keys': async () => (await import('./api-keys.ts')).apiKeys,
   keys: async () => (await import('./keys.ts')).keys,
+  audit: async () => (await import('./audit.ts')).audit,
   routes: async () => (await import('./routes.ts')).routes,
   hash: async () => (await import('./hash.ts')).hash,
   healthcheck: async () => (await import('./healthcheck.ts')).healthcheck,

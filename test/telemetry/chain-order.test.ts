@@ -1,0 +1,39 @@
+/** The order of the lines of one chain: what is missing, late, repeated, or put in the place of another. */
+import t from 'tap';
+import { ChainOrder } from '../../src/telemetry/chain-order.ts';
+
+/** @param lines `seq`, or `seq:own hash` or `seq:own hash:prev`; by default line 3 has the hash h3 and follows h2 */
+function faultsOf(...lines: readonly string[]): string[] {
+  const faults: string[] = [];
+  const order = new ChainOrder('h0', (kind, line) => void faults.push(`${kind} ${line}`));
+  for (const [index, text] of lines.entries()) {
+    const [seq = '', hash = `h${seq}`, prev = `h${Number(seq) - 1}`] = text.split(':');
+    order.add({ id: 'c', seq: Number(seq), prev, hash }, [hash], index + 1, index === 0);
+  }
+  order.end();
+  return faults;
+}
+
+t.test('each fault is told once, at its line', (t) => {
+  for (const [lines, faults] of [
+    ['1 2 3', ''],
+    ['5 6 7', ''],
+    ['1 2 4', 'missing 3'],
+    ['1 4 7', 'missing 2,missing 3'],
+    ['1 3 2 4', 'out_of_order 3'],
+    ['1 4 2 3 5', 'out_of_order 3'],
+    ['1 3 2 6 5 4', 'out_of_order 3,out_of_order 5'],
+    ['1 5 3', 'out_of_order 3,missing 2,missing 2'],
+    ['6 5 7', 'out_of_order 2'],
+    ['7 5 8', 'out_of_order 2,missing 1'],
+    ['1 2 2 3', 'repeated 3'],
+    ['1 2:x 3', 'not_linked 3'],
+    ['1:h1:other 2', 'not_linked 1'],
+    // A line that comes late must fit its place, at either side of it.
+    ['1 3 2:x 4', 'not_linked 2,out_of_order 3'],
+    ['1 3 2:h2:x 4', 'not_linked 3,out_of_order 3'],
+    ['6 5:x 7', 'not_linked 1,out_of_order 2'],
+  ] as const)
+    t.strictSame(faultsOf(...lines.split(' ')).join(), faults, lines);
+  t.end();
+});
