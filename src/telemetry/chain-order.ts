@@ -14,9 +14,9 @@ interface Gap {
   readonly before: readonly string[];
   /** The hash that the last of them must have. */
   readonly after: string;
-  /** Where the line after them stands. */
+  /** Where the line that follows them stands. */
   readonly line: number;
-  /** Of the line before them. */
+  /** The same of the line before them. */
   readonly priorLine: number;
 }
 
@@ -35,6 +35,7 @@ export class ChainOrder {
   readonly #tell: Tell;
   /** Lines before the first one of the file are no fault: they may be in an earlier file. */
   #begin: Gap | undefined;
+  /** In their order. */
   readonly #gaps: Gap[] = [];
   #disorder: Disorder | undefined;
   #last: { readonly seq: number; readonly hashes: readonly string[]; readonly line: number };
@@ -89,16 +90,27 @@ export class ChainOrder {
   }
 
   #addLate(seq: number, prev: string, hashes: readonly string[], line: number): void {
-    const isIn = ({ from, to }: Gap): boolean => seq >= from && seq <= to;
-    const at = this.#gaps.findIndex(isIn);
-    const gap = this.#gaps[at] ?? (this.#begin && isIn(this.#begin) ? this.#begin : undefined);
-    if (!gap) return this.#tell('repeated', line, `seq ${seq} stands here once more`);
-    const [earlier, later] = this.#split(gap, seq, prev, hashes, line);
-    if (gap === this.#begin) this.#begin = earlier;
-    else this.#gaps.splice(at, 1, ...(earlier.from <= earlier.to ? [earlier] : []));
-    if (later.from <= later.to) this.#gaps.push(later);
+    const isBegin = this.#begin !== undefined && seq <= this.#begin.to;
+    const at = isBegin ? 0 : this.#gapAt(seq);
+    const gap = isBegin ? this.#begin : this.#gaps[at];
+    if (!gap || seq < gap.from) return this.#tell('repeated', line, `seq ${seq} stands here once more`);
+    const parts = this.#split(gap, seq, prev, hashes, line);
+    if (isBegin) [this.#begin] = parts;
+    const rest = (isBegin ? parts.slice(1) : parts).filter(({ from, to }) => from <= to);
+    this.#gaps.splice(at, isBegin ? 0 : 1, ...rest);
     if (this.#disorder) this.#disorder.count++;
     else this.#disorder = { line, seq, behind: this.#last.seq, count: 1 };
+  }
+
+  /** The place of the first gap that ends at this line or after it. */
+  #gapAt(seq: number): number {
+    let [low, high] = [0, this.#gaps.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#gaps[middle]?.to ?? 0) < seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   /** What is still not there once this line is: before it, and after it. */
@@ -107,7 +119,7 @@ export class ChainOrder {
     if (seq === from && !before.includes(prev)) this.#notLinked(seq, line, gap.priorLine);
     if (seq === to && !hashes.includes(after)) this.#notLinked(seq + 1, gap.line, line);
     return [
-      { ...gap, to: seq - 1, after: prev },
+      { ...gap, to: seq - 1, after: prev, line },
       { ...gap, from: seq + 1, before: hashes, priorLine: line },
     ];
   }

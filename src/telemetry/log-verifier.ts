@@ -90,6 +90,8 @@ interface Chain {
   closedAtSeq: number | undefined;
 }
 
+/** As RFC 3339 has it; longer texts are not of the gateway. */
+const MAX_TIME_CHARACTERS = 40;
 /** A damaged file has no end of faults: more are counted. */
 const MAX_FAULTS = 1_000;
 
@@ -281,5 +283,5 @@ function linkOf(value: JsonValue | undefined): ChainLink | undefined {
 }
 
 function timeOf({ time }: JsonObject): string | null {
-  return typeof time === 'string' ? time : null;
+  return typeof time === 'string' && time.length <= MAX_TIME_CHARACTERS ? time : null;
 }
