@@ -5,7 +5,11 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { send } from '../support/client.ts';
+import { proofKeys, ProofSigner } from '../../src/identity/proof-jws.ts';
+import { signingKeyOfPem } from '../../src/identity/signing-key.ts';
+import { LogVerifier } from '../../src/telemetry/log-verifier.ts';
 import { VERSION } from '../../src/version.ts';
+import { proofPem } from '../support/audit-log.ts';
 import { ADMIN_TOKEN, loginIssuer, startGateway, until } from '../support/gateway.ts';
 import { sallyportProcess, startGatewayProcess, temporaryFolder } from '../support/process.ts';
 import { freePort, startRedis } from '../support/redis.ts';
@@ -97,8 +101,12 @@ t.test('V7, K5: two workers are one gateway', async (t) => {
   const keys = [key];
   const server = await startKeys(t, keys);
   const folder = temporaryFolder(t);
+  const pem = proofPem();
+  const proof = new ProofSigner(signingKeyOfPem(pem));
+  writeFileSync(join(folder, 'proof.pem'), pem, { mode: 0o600 });
   const configuration = {
     workers: 2,
+    proof: { key_file: 'proof.pem' },
     issuers: { login: { ...loginIssuer(), jwks: undefined, jwks_url: server.url } },
     routes,
     upstreams: { u: { targets: [upstream.url] } },
@@ -240,6 +248,21 @@ t.test('V7, K5: two workers are one gateway', async (t) => {
       [],
     );
   });
+
+  await t.test(
+    'each process has a chain of audit lines of its own, which it closes unless it is killed',
+    async (t) => {
+      const verifier = new LogVerifier({ keys: proofKeys(proof.publicKeys) });
+      for (const line of gateway.output().split('\n')) verifier.add(line);
+      const { faults, chains } = verifier.end();
+      t.strictSame(faults, []);
+      t.strictSame(chains.map(({ closed }) => closed).toSorted(), [false, true, true, true]);
+      t.ok(
+        chains.some(({ lines }) => lines > 2),
+        'the primary has those of the admin API',
+      );
+    },
+  );
 });
 
 t.test('V5, V7: revocations of two workers over SQLite, by the gateway and by another one', async (t) => {
