@@ -9,7 +9,7 @@ import { checkpointClaims, flattened } from '../telemetry/checkpoint.ts';
 import type { Log } from '../telemetry/logger.ts';
 import { VERSION } from '../version.ts';
 
-/** As many lines make one, however fast they come: what a thief of the machine can still change stays little. */
+/** As many lines make one, however fast they come: what an attacker can still change stays little. */
 const MAX_LINES = 1_000;
 
 /** A configuration in place. */
@@ -37,18 +37,17 @@ export class Checkpoints {
   use(signing: Signing): void {
     const before = this.#signing?.proof;
     const { proof } = signing;
-    const isAnother = before?.keyId !== proof?.keyId;
-    if (before && isAnother) {
+    const isSame = before ? before.isSameAs(proof) : proof === undefined;
+    if (before && !isSame) {
       if (this.#unsigned > 0) this.#write();
-      const isPublished = proof?.publicKeys.keys.some(({ kid }) => kid === before.keyId) === true;
-      if (!isPublished)
+      if (!proof?.publishesKeyOf(before))
         this.#log.logger.warn(
           { kid: before.keyId },
           'the key that signed proofs until now is published no longer; add it to proof.previous_keys',
         );
     }
     this.#signing = signing;
-    if (proof && isAnother) this.#write();
+    if (proof && !isSame) this.#write();
   }
 
   /** The process stops in good order: the chain is closed. What comes later is a chain of its own. */

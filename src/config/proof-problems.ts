@@ -1,6 +1,10 @@
-/** What is wrong with `proof`, as far as the configuration itself shows it. Pure. */
+/** What is wrong or risky with `proof`, as far as the configuration itself shows it. Pure. */
 import type { Problem } from './problem.ts';
 import { listOf, rawOf, type Raw } from './raw-document.ts';
+import type { Configuration } from './schema.ts';
+
+/** So long an attacker has for what the log says of the attack. */
+const LONG_MS = 60 * 60_000;
 
 export function proofProblems(raw: Raw): Problem[] {
   const proof = rawOf(raw['proof']);
@@ -29,4 +33,12 @@ export function proofProblems(raw: Raw): Problem[] {
           },
         ]),
   ];
+}
+
+export function proofWarnings({ proof }: Configuration): string[] {
+  return proof && proof.checkpoint_every > LONG_MS
+    ? [
+        'proof.checkpoint_every: audit lines of more than an hour can be changed without a trace; lower it, to 1m for example',
+      ]
+    : [];
 }

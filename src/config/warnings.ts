@@ -14,6 +14,7 @@ import { issuerWarnings } from './issuer-warnings.ts';
 import { offeredOverTls } from './listener-protocols.ts';
 import type { LoadedConfiguration } from './load.ts';
 import { possessionWarnings } from './possession-warnings.ts';
+import { proofWarnings } from './proof-problems.ts';
 import { rateLimitWarnings } from './rate-limit-warnings.ts';
 import { issuersForResources, resourceWarnings } from './resource-warnings.ts';
 import { routeUpstreamWarnings } from './route-upstream-warnings.ts';
@@ -38,6 +39,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...possessionWarnings(loaded.configuration),
     ...resourceWarnings(loaded.configuration),
     ...rateLimitWarnings(loaded.configuration),
+    ...proofWarnings(loaded.configuration),
     ...unusedIntrospection(loaded.configuration),
     ...FILE_RULES.flatMap((rule) => rule(loaded)),
   ];

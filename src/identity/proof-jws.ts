@@ -4,6 +4,7 @@
  * token. They do not expire: a key that signs no longer stays published. Pure.
  */
 import type { JsonObject } from '../token/claims.ts';
+import { keyThumbprint } from '../token/key-thumbprint.ts';
 import { readJwt, type JwtText } from '../token/lexical-gate.ts';
 import { verifySignature } from '../token/jws-signature.ts';
 import { importKey, type VerificationKey } from '../token/verification-key.ts';
@@ -33,10 +34,24 @@ export class ProofSigner {
     return String(this.#key.publicJwk['kid']);
   }
 
+  /** Does it sign with the same key, under the same `kid`? */
+  isSameAs(other: ProofSigner | undefined): boolean {
+    return other !== undefined && isSameKey(this.#key.publicJwk, other.#key.publicJwk);
+  }
+
+  /** Can what another one has signed be verified with the keys of this one? */
+  publishesKeyOf(other: ProofSigner): boolean {
+    return this.publicKeys.keys.some((key) => isSameKey(key, other.#key.publicJwk));
+  }
+
   /** A JWS in its compact form. */
   sign(typ: ProofType, claims: JsonObject): string {
     return signJws(jwsHeader(typ, this.#key), claims, this.#key);
   }
+}
+
+function isSameKey(a: PublicJwk, b: PublicJwk): boolean {
+  return a['kid'] === b['kid'] && keyThumbprint(a) === keyThumbprint(b);
 }
 
 /** Why a text is no proof of the type that was asked for. */

@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { proofKeys } from '../../src/identity/proof-jws.ts';
+import { proofKeys, ProofSigner } from '../../src/identity/proof-jws.ts';
+import { signingKeyOfPem } from '../../src/identity/signing-key.ts';
 import { LogVerifier, type LogReport } from '../../src/telemetry/log-verifier.ts';
 import { auditedProcess, newSigner, proofPem } from '../support/audit-log.ts';
 import { sallyport } from '../support/command.ts';
@@ -138,6 +139,20 @@ t.test('a thousand lines get a checkpoint at once; a line after the end is of an
       { lines: 1, closed: false },
     ],
   });
+  t.end();
+});
+
+t.test('another key under the same kid is another key', (t) => {
+  const lines: string[] = [];
+  const [first, second] = [proofPem(), proofPem()].map((pem) => new ProofSigner(signingKeyOfPem(pem, 'k')));
+  const process = auditedProcess(lines, first);
+  process.use(second);
+  t.equal(lines.filter((line) => line.includes('"jws"')).length, 2, 'both have signed');
+  t.equal(lines.filter((line) => line.includes('published no longer')).length, 1);
+  process.use(undefined);
+  process.use(second);
+  t.equal(lines.filter((line) => line.includes('"jws"')).length, 3);
+  t.match(verify(lines.join('\n')), { ok: true, chains: [{ checkpoints: 3 }] });
   t.end();
 });
 

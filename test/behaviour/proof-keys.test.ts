@@ -124,6 +124,11 @@ t.test('check names each key that cannot be used, and a key that every user can 
     [{}, {}, /proof\.key_file/],
   ] as const)
     t.match(await check(proof, more), { code: 1, out: said });
+  t.notMatch((await check({ key_file: 'proof.pem', checkpoint_every: '1h' })).out, /checkpoint_every/);
+  t.match(
+    (await check({ key_file: 'proof.pem', checkpoint_every: '2h' })).out,
+    /warning: proof\.checkpoint_every: .*without a trace; lower it/,
+  );
   chmodSync(join(folder, 'proof.pem'), 0o644);
   t.match(
     (await check({ key_file: 'proof.pem' })).out,
