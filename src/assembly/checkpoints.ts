@@ -5,12 +5,9 @@
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { ProofSigner } from '../identity/proof-jws.ts';
-import { checkpointClaims, flattened } from '../telemetry/checkpoint.ts';
+import { checkpointClaims, flattened, MAX_UNSIGNED_LINES } from '../telemetry/checkpoint.ts';
 import type { Log } from '../telemetry/logger.ts';
 import { VERSION } from '../version.ts';
-
-/** As many lines make one, however fast they come: what an attacker can still change stays little. */
-const MAX_LINES = 1_000;
 
 /** A configuration in place. */
 interface Signing {
@@ -65,12 +62,14 @@ export class Checkpoints {
     return this.#log.chain.head.seq - this.#lastSeq;
   }
 
+  get #everyMs(): number {
+    return this.#signing?.loaded.configuration.proof?.checkpoint_every ?? 0;
+  }
+
   #linked(): void {
     if (this.#isWriting || !this.#signing?.proof) return;
-    if (this.#unsigned >= MAX_LINES) return this.#write();
-    this.#cancel ??= this.#clock.after(this.#signing.loaded.configuration.proof?.checkpoint_every ?? 0, () =>
-      this.#write(),
-    );
+    if (this.#unsigned >= MAX_UNSIGNED_LINES) return this.#write();
+    this.#cancel ??= this.#clock.after(this.#everyMs, () => this.#write());
   }
 
   #write(closed = false): void {
@@ -81,7 +80,8 @@ export class Checkpoints {
     const { chain, audit } = this.#log;
     const gateway = loaded.configuration.name;
     const at = Math.floor(this.#clock.nowMs() / 1000);
-    const claims = checkpointClaims({ ...chain.head, closed, gateway, version: VERSION, at });
+    const every = this.#everyMs / 1000;
+    const claims = checkpointClaims({ ...chain.head, closed, gateway, version: VERSION, at, every });
     this.#isWriting = true;
     audit.info(
       { audit: { action: 'checkpoint', closed, jws: flattened(proof.sign('audit-checkpoint+jwt', claims)) } },

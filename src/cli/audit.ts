@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { proofKeys } from '../identity/proof-jws.ts';
 import { KeptCheckpoints } from '../telemetry/kept-checkpoints.ts';
-import { LogVerifier, type ChainReport, type LogReport } from '../telemetry/log-verifier.ts';
+import type { ChainReport, LogReport } from '../telemetry/log-report.ts';
+import { LogVerifier } from '../telemetry/log-verifier.ts';
 import { describeError } from '../telemetry/logger.ts';
 import type { VerificationKey } from '../token/verification-key.ts';
 import {
@@ -134,7 +135,8 @@ function chainLines(chain: ChainReport, signatures: boolean): string[] {
 
 function coverText(chain: ChainReport, signatures: boolean): string {
   const { checkpoints, covered_seq: covered, uncovered_lines: tail } = chain;
-  if (checkpoints === 0) return 'no checkpoint: a program that can write the file can have made all of these lines';
+  if (checkpoints === 0)
+    return 'no checkpoint: a program that can write the file can have made all of these lines';
   const verified = signatures ? 'signatures good' : 'signatures NOT VERIFIED (give --keys)';
   const after = tail === 0 ? 'no line' : counted(tail, 'line');
   return `${counted(checkpoints, 'checkpoint')}, ${verified}: covered up to seq ${covered}, ${after} after the last one`;

@@ -9,6 +9,9 @@ import type { ChainHead } from './audit-chain.ts';
 
 const TYP = 'audit-checkpoint+jwt';
 
+/** As many lines make one, however fast they come: what an attacker can still change stays little. */
+export const MAX_UNSIGNED_LINES = 1_000;
+
 export interface Checkpoint extends ChainHead {
   /** The chain ends with it: the process stopped in good order. */
   readonly closed: boolean;
@@ -17,21 +20,24 @@ export interface Checkpoint extends ChainHead {
   readonly version: string;
   /** In seconds since 1970. */
   readonly at: number;
+  /** After so many seconds, at most, a line that follows gets the next one. */
+  readonly every: number;
 }
 
 /** As claims of a JWT (RFC 7519). */
-export function checkpointClaims({ id, seq, hash, closed, gateway, version, at }: Checkpoint): JsonObject {
-  return { iss: gateway, iat: at, chain: id, seq, hash, closed, version };
+export function checkpointClaims({ id, gateway, at, ...more }: Checkpoint): JsonObject {
+  return { iss: gateway, iat: at, chain: id, ...more };
 }
 
 /** @returns undefined where the claims are not those of a checkpoint */
 function checkpointOf(claims: JsonObject): Checkpoint | undefined {
-  const { iss: gateway, iat: at, chain: id, seq, hash, closed, version } = claims;
+  const { iss: gateway, iat: at, chain: id, seq, hash, closed, version, every } = claims;
   const fits =
     [gateway, id, hash, version].every((text) => typeof text === 'string') &&
     [at, seq].every((number) => Number.isSafeInteger(number)) &&
-    typeof closed === 'boolean';
-  return fits ? ({ id, seq, hash, closed, gateway, version, at } as unknown as Checkpoint) : undefined;
+    typeof closed === 'boolean' &&
+    typeof every === 'number';
+  return fits ? ({ id, seq, hash, closed, gateway, version, at, every } as unknown as Checkpoint) : undefined;
 }
 
 /** A JWS as an object (RFC 7515 section 7.2.2): what takes tokens out of logs looks for the compact form. */

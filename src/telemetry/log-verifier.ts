@@ -6,66 +6,10 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../token/claims.t
 import { parseStrictJson } from '../token/strict-json.ts';
 import type { VerificationKey } from '../token/verification-key.ts';
 import { hashOf, type ChainLink } from './audit-chain.ts';
-import { ChainOrder, type OrderFault } from './chain-order.ts';
-import { readCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { ChainOrder } from './chain-order.ts';
+import { MAX_UNSIGNED_LINES, readCheckpoint, type Checkpoint } from './checkpoint.ts';
 import type { KeptCheckpoints } from './kept-checkpoints.ts';
-
-export type FaultKind =
-  | OrderFault
-  | 'not_json'
-  | 'no_chain'
-  | 'changed'
-  | 'bad_checkpoint'
-  | 'unknown_key'
-  | 'bad_signature'
-  | 'contradicts'
-  | 'after_end'
-  | 'not_proven'
-  | 'no_beginning'
-  | 'no_end';
-
-export interface Fault {
-  /** The number of the line in the file, from 1; 0: none. */
-  readonly line: number;
-  readonly kind: FaultKind;
-  readonly chain: string | null;
-  /** What is wrong, for people. */
-  readonly message: string;
-}
-
-/** What is known of one chain. */
-export interface ChainReport {
-  readonly chain: string;
-  /** What its checkpoints call the gateway; null where none does. */
-  readonly gateway: string | null;
-  readonly version: string | null;
-  readonly lines: number;
-  readonly first_seq: number;
-  readonly last_seq: number;
-  /** As the lines have it; null where they have none. */
-  readonly first_time: string | null;
-  readonly last_time: string | null;
-  /** Those without a fault. Their signatures were verified where keys are given. */
-  readonly checkpoints: number;
-  /** The last line that such a checkpoint covers; 0: none. */
-  readonly covered_seq: number;
-  /** Lines after the last such checkpoint: an attacker who can write the file can have changed them. */
-  readonly uncovered_lines: number;
-  /** The process stopped in good order, and this is all it wrote. */
-  readonly closed: boolean;
-}
-
-export interface LogReport {
-  readonly ok: boolean;
-  readonly lines: number;
-  readonly audit_lines: number;
-  /** Were signatures verified? */
-  readonly signatures: boolean;
-  readonly chains: readonly ChainReport[];
-  readonly faults: readonly Fault[];
-  /** There are more than are told. */
-  readonly more_faults: number;
-}
+import type { ChainReport, Fault, FaultKind, LogReport } from './log-report.ts';
 
 interface Options {
   /** That checkpoints are verified with; undefined: they are not. */
@@ -85,6 +29,8 @@ interface Chain {
   lastTime: string | null;
   lastLine: number;
   checkpoints: number;
+  /** The time of the first line after the last checkpoint. */
+  tailTime: string | null;
   /** The line of the last good checkpoint, and what it says. */
   last: { readonly seq: number; readonly says: Checkpoint } | undefined;
   closedAtSeq: number | undefined;
@@ -92,6 +38,8 @@ interface Chain {
 
 /** As RFC 3339 has it; longer texts are not of the gateway. */
 const MAX_TIME_CHARACTERS = 40;
+/** A machine that was busy or asleep signs later. */
+const PAUSE_MS = 60_000;
 /** A damaged file has no end of faults: more are counted. */
 const MAX_FAULTS = 1_000;
 
@@ -175,6 +123,7 @@ export class LogVerifier {
     chain.lines++;
     if (link.seq === chain.order.lastSeq) {
       chain.lastTime = timeOf(line);
+      if (link.seq - 1 === chain.last?.seq) chain.tailTime = chain.lastTime;
       chain.lastLine = number;
     }
     if (chain.closedAtSeq !== undefined && link.seq > chain.closedAtSeq)
@@ -200,6 +149,7 @@ export class LogVerifier {
       lastTime: null,
       lastLine: this.#lines,
       checkpoints: 0,
+      tailTime: null,
       last: undefined,
       closedAtSeq: undefined,
     };
@@ -219,8 +169,18 @@ export class LogVerifier {
     if (says.closed) chain.closedAtSeq = seq;
   }
 
-  #endChain({ id, order, firstLine, lastLine, last, closedAtSeq }: Chain): void {
+  #endChain(chain: Chain): void {
+    const { id, order, firstLine, lastLine, last, closedAtSeq } = chain;
     order.end();
+    if (isOverdue(chain)) {
+      const what = `seq ${(last?.seq ?? 0) + 1} to ${order.lastSeq} have no checkpoint, though one was due`;
+      this.#tell(
+        'overdue',
+        id,
+        `${what}: it was removed, these lines are not the gateway's, or it signs no more`,
+        lastLine,
+      );
+    }
     if (this.#keys && !last)
       this.#tell('not_proven', id, 'this chain has no checkpoint: nothing proves its lines', firstLine);
     if (!this.#whole) return;
@@ -270,6 +230,14 @@ function reportOf({
     uncovered_lines: order.lastSeq - (last?.seq ?? order.firstSeq - 1),
     closed: closedAtSeq !== undefined,
   };
+}
+
+/** Are there more lines after the last checkpoint, or over a longer time, than the gateway lets pass without the next one? */
+function isOverdue({ order, last, tailTime, lastTime }: Chain): boolean {
+  if (!last || order.lastSeq === last.seq) return false;
+  const spanMs = Date.parse(lastTime ?? '') - Date.parse(tailTime ?? '');
+  const isLong = !(spanMs <= 2 * last.says.every * 1000 + PAUSE_MS);
+  return isLong || order.lastSeq - last.seq > MAX_UNSIGNED_LINES;
 }
 
 function linkOf(value: JsonValue | undefined): ChainLink | undefined {

@@ -2,7 +2,8 @@
 import t from 'tap';
 import { proofKeys } from '../../src/identity/proof-jws.ts';
 import { KeptCheckpoints } from '../../src/telemetry/kept-checkpoints.ts';
-import { LogVerifier, type LogReport } from '../../src/telemetry/log-verifier.ts';
+import type { LogReport } from '../../src/telemetry/log-report.ts';
+import { LogVerifier } from '../../src/telemetry/log-verifier.ts';
 import { auditedProcess, chainedAgain, newSigner, parsed } from '../support/audit-log.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
@@ -199,6 +200,28 @@ t.test('lines that were replaced with hashes of their own contradict the next ch
   const appended = { ...parsed(more[0] ?? ''), chain: { id: end.id, seq: end.seq + 1, prev: end.hash } };
   const after = chainedAgain([lines.at(-1) ?? '', JSON.stringify(appended)]).slice(1);
   t.strictSame(kindsOf(verify([...lines, ...after])), ['after_end']);
+  t.end();
+});
+
+t.test('a tail that is longer than the gateway lets it become is a fault', (t) => {
+  const lines: string[] = [];
+  const process = auditedProcess(lines, signer);
+  for (let at = 0; at < 4; at++) process.audit();
+  const later = (text: string, minutes: number): string => {
+    const line = parsed(text);
+    const time = new Date(Date.parse(String(line['time'])) + minutes * 60_000).toISOString();
+    return JSON.stringify({ ...line, time });
+  };
+  const spread = (minutes: number): string[] =>
+    chainedAgain(lines.map((text, at) => later(text, at === 0 ? -300 : at * minutes)));
+  t.strictSame(verify(spread(0.9)).faults, [], 'a minute, and some time for a machine that was busy');
+  t.match(verify(spread(2)).faults, [{ line: 5, kind: 'overdue', message: /seq 2 to 5/ }]);
+  const timeless = chainedAgain(lines.map((text) => text.replace(/"time":"[^"]*"/, '"time":"then"')));
+  t.strictSame(kindsOf(verify(timeless)), ['overdue']);
+  const [last = ''] = lines.slice(-1);
+  const many = chainedAgain([...lines, ...Array.from({ length: 997 }, () => last)]);
+  t.strictSame(kindsOf(verify(many)), ['overdue']);
+  t.strictSame(verify(many.slice(0, -1)).faults, []);
   t.end();
 });
 
