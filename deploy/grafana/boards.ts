@@ -45,6 +45,8 @@ const chosen = (metric: string, more = ''): string =>
 
 const rate = (metric: string, more = ''): string =>
   `rate(${metric}{${chosen(metric, more)}}[$__rate_interval])`;
+/** Of what happens once a minute or so. */
+const lately = (metric: string, more = ''): string => `increase(${metric}{${chosen(metric, more)}}[15m])`;
 /** How many in the chosen time. */
 const count = (metric: string, more = ''): string => `increase(${metric}{${chosen(metric, more)}}[$__range])`;
 const sum = (by: string, expression: string): string =>
@@ -64,6 +66,8 @@ const part = (by: string, of: string, all: string): string =>
   `(${sum(by, of)} or 0 * ${sum(by, all)}) / ${sum(by, all)}`;
 
 const REQUESTS = 'sallyport_http_requests_total';
+const CANARIES = 'sallyport_revocation_canaries_total';
+const REFUSE_SECONDS = 'sallyport_revocation_time_to_refuse_seconds';
 const SECONDS = 'sallyport_http_request_duration_seconds';
 const DECISIONS = 'sallyport_auth_decisions_total';
 const UPSTREAM_SECONDS = 'sallyport_upstream_request_duration_seconds';
@@ -650,6 +654,39 @@ const REVOCATION: Board = {
         unit: 'bool',
         span: 24,
         queries: { '{{instance}}': gauge('sallyport_rate_limits_counted_alone') },
+      },
+    ],
+    Proof: [
+      {
+        title: 'Canaries refused within a second',
+        asks: 'Does each gateway refuse what was just revoked? 19 of 20 canaries within a second is the objective.',
+        unit: 'percentunit',
+        badBelow: 0.95,
+        queries: {
+          '{{gateway}}': `${sum('gateway', lately(`${REFUSE_SECONDS}_bucket`, WITHIN_A_SECOND))} / ${sum('gateway', lately(CANARIES, 'result=~"refused|missed"'))}`,
+        },
+      },
+      {
+        title: 'Time to refuse',
+        asks: 'How long does each gateway take from the revocation of a canary to its first refusal, 19 of 20 times?',
+        unit: 's',
+        queries: {
+          '{{gateway}}': `histogram_quantile(0.95, ${sum('gateway, le', lately(`${REFUSE_SECONDS}_bucket`))})`,
+        },
+      },
+      {
+        title: 'Canaries that were not refused',
+        asks: 'Which gateway has let a revoked canary pass (missed), or could not tell (unknown)?',
+        unit: 'short',
+        queries: {
+          '{{gateway}} {{result}}': sum('gateway, result', lately(CANARIES, 'result!="refused"')),
+        },
+      },
+      {
+        title: 'Age of the last canary',
+        asks: 'How old is the last proof of each gateway?',
+        unit: 's',
+        queries: { '{{instance}}': gauge('sallyport_revocation_canary_age_seconds') },
       },
     ],
   },

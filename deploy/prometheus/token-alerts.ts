@@ -207,4 +207,30 @@ and ${allowed('')} > 0.5 * ${allowed(' offset 1d')}`,
       '{{ $labels.issuer }} has sent no back-channel logout for 3 hours; its tokens pass as they did yesterday',
     panel: ['revocation', 'Logouts'],
   },
+  {
+    name: 'SallyportRevocationNotRefused',
+    severity: 'page',
+    expr: 'sum by (job, gateway) (increase(sallyport_revocation_canaries_total{result="missed"}[15m])) > 0',
+    summary: '{{ $labels.gateway }} did not refuse a canary that was revoked: revoked tokens may pass there',
+    panel: ['revocation', 'Canaries that were not refused'],
+  },
+  {
+    name: 'SallyportRevocationRefusedLate',
+    severity: 'ticket',
+    expr: `1 - sum by (job, gateway) (increase(sallyport_revocation_time_to_refuse_seconds_bucket{le=~"1(\\\\.0)?"}[1h]))
+  / sum by (job, gateway) (increase(sallyport_revocation_canaries_total{result=~"refused|missed"}[1h])) > 0.05`,
+    for: '10m',
+    summary:
+      '{{ $labels.gateway }} refuses {{ $value | humanizePercentage }} of what is revoked later than after a second',
+    panel: ['revocation', 'Canaries refused within a second'],
+  },
+  {
+    name: 'SallyportRevocationUnproven',
+    severity: 'ticket',
+    expr: 'sallyport_revocation_canary_age_seconds > 900',
+    for: '1m',
+    summary:
+      '{{ $labels.instance }} has refused no canary for {{ $value | humanizeDuration }}: nothing shows that revocations take effect there',
+    panel: ['revocation', 'Age of the last canary'],
+  },
 ];

@@ -1,28 +1,48 @@
 /** GET /v1/gateways: the gateways that share the revocation store. docs/reference.md, "Admin listener". */
+import type { Clock } from '../clock.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { Fleet, FleetMember } from './fleet.ts';
 import type { AdminResponse } from './http-response.ts';
+import { latestCanary } from './latest-canary.ts';
+
+export interface FleetApiParts {
+  readonly fleet: Fleet;
+  readonly store: Pick<RevocationStore, 'kind'>;
+  readonly clock: Clock;
+  /** How often this gateway takes its turn to make a canary; undefined: never. */
+  readonly canaryEveryMs: number | undefined;
+}
 
 export class FleetApi {
-  readonly #fleet: Fleet;
-  readonly #store: RevocationStore['kind'];
+  readonly #parts: FleetApiParts;
 
-  constructor(fleet: Fleet, store: RevocationStore['kind']) {
-    this.#fleet = fleet;
-    this.#store = store;
+  constructor(parts: FleetApiParts) {
+    this.#parts = parts;
   }
 
   async gateways(): Promise<AdminResponse> {
-    const { members, isComplete } = await this.#fleet.list();
+    const { fleet, store, clock, canaryEveryMs } = this.#parts;
+    const { members, isComplete } = await fleet.list();
+    const canaries = members.map(({ label, report: { canary, started_at: startedAt } }) => ({
+      ...{ label, startedAt, canary },
+    }));
     return {
       status: 200,
-      body: { store: this.#store, complete: isComplete, gateways: members.map(memberJson) },
+      body: {
+        store: store.kind,
+        complete: isComplete,
+        canary: {
+          every_seconds: canaryEveryMs === undefined ? null : canaryEveryMs / 1_000,
+          last: latestCanary(canaries, clock.nowMs() / 1_000),
+        },
+        gateways: members.map(memberJson),
+      },
     };
   }
 }
 
 function memberJson({ label, id, isThis, isLive, ageMs, report }: FleetMember): object {
-  const { name, ...rest } = report;
+  const { name, canary = null, ...rest } = report;
   return {
     name: label,
     id,
@@ -31,5 +51,10 @@ function memberJson({ label, id, isThis, isLive, ageMs, report }: FleetMember): 
     heartbeat_age_seconds: ageMs / 1_000,
     configured_name: name,
     ...rest,
+    canary: canary && {
+      state: canary.state,
+      refused_after_seconds: canary.refused_after_seconds,
+      made_at: canary.made_at,
+    },
   };
 }

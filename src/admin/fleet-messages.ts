@@ -6,6 +6,20 @@ import { z } from 'zod';
 import type { SessionReport } from '../telemetry/recent-sessions.ts';
 import type { Refusal } from '../telemetry/refusal-ring.ts';
 
+/** The last canary that a gateway has heard of, and how it ended there. Times in seconds; made_at since 1970. */
+const canaryReport = z.object({
+  id: z.string(),
+  /** The label of the gateway that made it. */
+  made_by: z.string(),
+  /** By the store's clock. */
+  made_at: z.number(),
+  /** `missed`: the store has it, and this gateway does not refuse it. `unknown`: nothing could be told. */
+  state: z.enum(['waiting', 'refused', 'missed', 'unknown']),
+  refused_after_seconds: z.number().nullable(),
+  error_seconds: z.number().nullable(),
+});
+export type CanaryReport = z.output<typeof canaryReport>;
+
 /** What a gateway says of itself. Times in seconds; started_at since 1970. */
 const reportSchema = z.object({
   /** The configured name, which all of one tier share. */
@@ -22,8 +36,19 @@ const reportSchema = z.object({
   /** Where the log of the store is read to. */
   view_position: z.string().nullable(),
   config_hash: z.string(),
+  /** Null before one was heard of; absent from an older version. */
+  canary: canaryReport.nullable().optional().catch(undefined),
 });
 export type GatewayReport = z.output<typeof reportSchema>;
+
+/** A canary that is about to be revoked. */
+const heardCanary = z.object({
+  digest: z.string(),
+  by: z.string(),
+  /** By the store's clock, since 1970. */
+  atMs: z.number(),
+});
+export type HeardCanary = z.output<typeof heardCanary>;
 
 const text = z.string().optional();
 const limit = z.number().int();
@@ -50,6 +75,8 @@ const questionSchema = z.discriminatedUnion('about', [
     about: z.literal('marks'),
     marks: z.array(z.object({ id: z.string(), timeMs: z.number(), counter: z.number() })),
   }),
+  /** Look out for this canary. */
+  z.object({ about: z.literal('canary'), canary: heardCanary }),
 ]);
 export type Question = z.output<typeof questionSchema>;
 type QuestionAbout<A extends Question['about']> = Extract<Question, { about: A }>;
@@ -61,6 +88,7 @@ export interface Replies {
   readonly sessions: { readonly found: readonly SessionReport[]; readonly silent: readonly string[] } | null;
   readonly marks: { readonly inForce: boolean };
   readonly api_key: { readonly isKnown: boolean };
+  readonly canary: { readonly looksOut: boolean };
 }
 
 export type AskedFor<A extends Question['about']> = QuestionAbout<A>;
@@ -95,6 +123,7 @@ const replySchemas = {
   sessions: z.object({ found: z.array(session), silent }).nullable(),
   marks: z.object({ inForce: z.boolean() }),
   api_key: z.object({ isKnown: z.boolean() }),
+  canary: z.object({ looksOut: z.boolean() }),
 };
 
 /** Announced: a question, or where it is. */

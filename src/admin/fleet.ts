@@ -24,7 +24,7 @@ import {
 } from './fleet-messages.ts';
 
 const BEAT_MS = 5_000;
-/** How soon others learn that a gateway is ready, or is not any more. */
+/** How soon others learn that a gateway is ready or is not any more, and whether it refuses a canary. */
 const LOOK_MS = 250;
 /** Three heartbeats: later than that a gateway is cut off from the store, or gone. */
 const LIVE_MS = 15_000;
@@ -36,6 +36,8 @@ const FIRST_POLL_MS = 5;
 const POLL_MS = 25;
 /** A longer question is not put into the log. */
 const MAX_ANNOUNCED_CHARACTERS = 1_000;
+/** Questions that name no person. */
+const NAMELESS: ReadonlySet<Question['about']> = new Set(['marks', 'canary']);
 
 /** What this gateway says to a question. */
 export type Responder = <A extends Question['about']>(question: AskedFor<A>) => Promise<Replies[A]>;
@@ -45,6 +47,8 @@ export interface FleetParts {
   readonly view: RevocationView;
   readonly report: () => GatewayReport;
   readonly respond: Responder;
+  /** What it does as one of the fleet, until the signal is aborted. */
+  readonly task?: (signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -83,7 +87,7 @@ export class Fleet {
   readonly #board: FleetBoard | undefined;
   readonly #id = randomUUID();
   readonly #stopping = new AbortController();
-  #beating: Promise<void> | undefined;
+  #beating: Promise<unknown> | undefined;
   #label: string | undefined;
   #processes: number | undefined;
 
@@ -95,7 +99,7 @@ export class Fleet {
 
   /** Begins to say that it lives. */
   start(): void {
-    this.#beating ??= this.#beat();
+    this.#beating ??= Promise.all([this.#beat(), this.#parts.task?.(this.#stopping.signal)]);
   }
 
   /** Takes its heartbeat down. */
@@ -187,7 +191,7 @@ export class Fleet {
   /** What may name a person lies in a box of some seconds, not in the log. */
   async #announce(id: string, question: Question): Promise<void> {
     const text = JSON.stringify(question);
-    const isAnnounced = question.about === 'marks' && text.length <= MAX_ANNOUNCED_CHARACTERS;
+    const isAnnounced = NAMELESS.has(question.about) && text.length <= MAX_ANNOUNCED_CHARACTERS;
     if (!isAnnounced) await this.#board?.put(questionBox(id), text);
     const asking = { fleet: 'ask', id, from: this.#id, ...(isAnnounced && { question }) };
     await this.#parts.store.announce(JSON.stringify(asking));
@@ -212,12 +216,13 @@ export class Fleet {
     const { signal } = this.#stopping;
     const { clock } = this.#parts;
     let isTold = false;
-    let said: { readonly ready: boolean; readonly atMs: number } | undefined;
+    let said: { readonly news: string; readonly atMs: number } | undefined;
     for (; !signal.aborted; await pause(clock, LOOK_MS, signal)) {
       const report = this.#parts.report();
       const nowMs = clock.monotonicMs();
-      if (said?.ready === report.ready && nowMs - said.atMs < BEAT_MS) continue;
-      said = { ready: report.ready, atMs: nowMs };
+      const news = `${report.ready} ${report.canary?.id} ${report.canary?.state}`;
+      if (said?.news === news && nowMs - said.atMs < BEAT_MS) continue;
+      said = { news, atMs: nowMs };
       try {
         await this.#board?.beat(this.#id, JSON.stringify(report));
         await this.list();

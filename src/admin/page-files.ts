@@ -15,6 +15,7 @@ const FILES = [
     'api-keys',
     'bars',
     'bulk',
+    'canary',
     'charts',
     'chosen-token',
     'confirm',

@@ -3,7 +3,8 @@
  * here, page by page. A search that meets few matches stops after SCANNED_ENTRIES, with a cursor to go on from.
  */
 import { pageOf } from '../revocation/list-cursor.ts';
-import type { Page, RevocationEntry, RevocationStore } from '../revocation/revocation-store.ts';
+import type { Page, RevocationEntry } from '../revocation/revocation-store.ts';
+import type { ListedEntries } from './listed-entries.ts';
 
 /** Members that are undefined match all. */
 export interface EntryQuery {
@@ -23,7 +24,7 @@ const SCANNED_ENTRIES = 5_000;
 const BATCH_ENTRIES = 500;
 
 /** @throws RangeError where the cursor is none */
-export async function searchEntries(store: RevocationStore, query: EntryQuery): Promise<Page> {
+export async function searchEntries(store: Pick<ListedEntries, 'list'>, query: EntryQuery): Promise<Page> {
   const { limit, subject } = query;
   const isFiltered = [query.session, query.client, query.reason, query.by].some((text) => text !== undefined);
   const size = isFiltered ? BATCH_ENTRIES : limit;

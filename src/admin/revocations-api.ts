@@ -8,13 +8,13 @@ import {
   type RevocationOutcome,
   type Revoker,
 } from '../revocation/revoker.ts';
-import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { AuditEvent, AuditLog } from '../telemetry/audit-log.ts';
 import { unpresentableText } from '../token/token-text.ts';
 import type { Caller } from './caller.ts';
 import type { Confirm } from './confirmation.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import { badRequest, parseBody } from './json-body.ts';
+import type { ListedEntries } from './listed-entries.ts';
 import {
   commandOf,
   MAX_REASON_CHARACTERS,
@@ -34,7 +34,7 @@ const undoSchema = z.strictObject({ reason: z.string().max(MAX_REASON_CHARACTERS
 
 export interface RevocationsApiParts extends CommandParts {
   readonly revoker: Revoker;
-  readonly store: RevocationStore;
+  readonly store: ListedEntries;
   readonly audit: AuditLog;
   readonly confirm: Confirm;
 }

@@ -1,6 +1,7 @@
 /** The revocation list as comma-separated values (RFC 4180): GET /v1/revocations.csv. */
-import type { RevocationEntry, RevocationStore } from '../revocation/revocation-store.ts';
+import type { RevocationEntry } from '../revocation/revocation-store.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
+import type { ListedEntries } from './listed-entries.ts';
 import { searchEntries, type EntryQuery } from './revocation-search.ts';
 
 const PAGE_ENTRIES = 1_000;
@@ -20,7 +21,7 @@ const HEADER = [
 ];
 
 export async function revocationsCsv(
-  store: RevocationStore,
+  store: Pick<ListedEntries, 'list'>,
   filter: Omit<EntryQuery, 'limit' | 'cursor'>,
 ): Promise<AdminResponse> {
   const rows: string[] = [csvRow(HEADER)];

@@ -1,6 +1,8 @@
 /** Which parts of a gateway its metrics are read from. What a reload replaces is asked for again at each scrape. */
 import { exposeApiKeys } from './api-key-metrics.ts';
 import { exposeKeyView } from './api-key-reports.ts';
+import { canaryEveryMs } from './canary.ts';
+import { exposeCanaries } from './canary-metrics.ts';
 import type { CertificateWatch } from './certificate-watch.ts';
 import { exposeConfiguration, exposeConnections } from './connection-metrics.ts';
 import type { Generation, Lasting } from './generation.ts';
@@ -23,6 +25,7 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
   exposeGauges(metrics, {
     caches: () => generation().caches,
     view,
+    canaries: lasting.canaries,
     maxViewAgeMs: () => generation().policy.maxViewAgeMs,
     // The process that fetches the keys knows their age.
     keyIssuers: () => (place.administers ? generation().issuers.remoteKeySets.keys() : []),
@@ -50,6 +53,12 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     listeners,
     connectionLimit: () => generation().loaded.configuration.limits.connections,
     upstreams: () => generation().forwarder.connections(),
+  });
+  exposeCanaries(metrics, {
+    watch: place?.administers ? lasting.canaryWatch : undefined,
+    name: () => generation().policy.name,
+    isOn: () => canaryEveryMs(generation().loaded) !== undefined,
+    clock,
   });
   exposeConfiguration(metrics, () => generation().identity);
 }

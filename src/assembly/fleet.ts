@@ -8,15 +8,16 @@ import { compareVersions } from '../revocation/mark.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { VERSION } from '../version.ts';
 import { knowsKey } from './api-keys-api.ts';
+import { canaryTurnsOf } from './canary.ts';
 import type { Generation, Lasting } from './generation.ts';
 
-type Given = Pick<Lasting, 'place' | 'view' | 'clock' | 'isReady' | 'log' | 'apiKeys'>;
+type Given = Pick<Lasting, 'place' | 'view' | 'clock' | 'isReady' | 'log' | 'apiKeys' | 'canaryWatch'>;
 
 /** @param generation the one that serves now */
 export function fleetOf(given: Given, generation: () => Generation): Fleet {
   const { place, view, clock, log } = given;
   const startedAt = Math.round(clock.nowMs() / 1_000);
-  return new Fleet({
+  const fleet: Fleet = new Fleet({
     store: place.store,
     view,
     clock,
@@ -24,11 +25,13 @@ export function fleetOf(given: Given, generation: () => Generation): Fleet {
     report: () => reportOf(given, generation(), startedAt),
     respond: <A extends Question['about']>(question: AskedFor<A>) =>
       respond(question, given, generation()) as Promise<Replies[A]>,
+    task: (signal) => canaryTurnsOf({ ...given, fleet }, generation).run(signal),
   });
+  return fleet;
 }
 
 function reportOf(
-  { place, view, isReady }: Given,
+  { place, view, isReady, canaryWatch }: Given,
   { policy, identity }: Generation,
   startedAt: number,
 ): GatewayReport {
@@ -44,12 +47,13 @@ function reportOf(
     view_age_seconds: Number.isFinite(view.ageMs) ? view.ageMs / 1_000 : null,
     view_position: view.position ?? null,
     config_hash: identity.hash,
+    canary: canaryWatch.last ?? null,
   };
 }
 
 async function respond(
   question: Question,
-  { place, view, apiKeys }: Given,
+  { place, view, apiKeys, canaryWatch }: Given,
   { seen }: Generation,
 ): Promise<Replies[Question['about']]> {
   switch (question.about) {
@@ -59,6 +63,9 @@ async function respond(
       return (await seen.localSessions(question.query)) ?? null;
     case 'api_key':
       return { isKnown: await knowsKey(apiKeys, question.key) };
+    case 'canary':
+      void canaryWatch.heard(question.canary);
+      return { looksOut: true };
     case 'marks': {
       const marks = marksInForce(view, question.marks);
       if (marks) await place.inForce?.(marks);

@@ -2,11 +2,13 @@
  * All objects that are built from one configuration. A reload builds a new generation; requests in flight finish on the old
  * one.
  */
+import type { CanaryWatch } from '../admin/canary-watch.ts';
 import type { Fleet } from '../admin/fleet.ts';
 import { KeysApi } from '../admin/keys-api.ts';
 import { FleetApi } from '../admin/fleet-api.ts';
 import { RevocationsApi } from '../admin/revocations-api.ts';
 import { confirmed } from '../admin/confirmation.ts';
+import { listedEntries } from '../admin/listed-entries.ts';
 import { showProofResults } from './replay-reports.ts';
 import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
 import type { ConfiguredParts } from '../admin/server.ts';
@@ -17,6 +19,7 @@ import { auditLog } from './audit.ts';
 import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { proofSigner } from './proof-signer.ts';
+import { canaryEveryMs } from './canary.ts';
 import { resourceEndpoint } from './resource-documents.ts';
 import type { Clock } from '../clock.ts';
 import { configurationHash } from '../config/configuration-hash.ts';
@@ -45,6 +48,7 @@ import { serverEndpoints } from './server-endpoints.ts';
 import { proofsOf, type ProofChecker } from './proofs.ts';
 import { openForwarder } from './open-forwarder.ts';
 import type { Causes } from '../revocation/causes.ts';
+import type { Canaries } from '../revocation/canaries.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { Revoker } from '../revocation/revoker.ts';
@@ -90,6 +94,8 @@ export interface Lasting {
   readonly fleet: Fleet;
   /** Of the audit log. */
   readonly checkpoints: Checkpoints;
+  readonly canaries: Canaries;
+  readonly canaryWatch: CanaryWatch;
   readonly keyReports: KeyReports;
   readonly apiKeys: ApiKeys;
   /** Is the gateway ready, as /readyz has it? */
@@ -117,7 +123,7 @@ export class Generation {
   readonly #gateway: Gateway;
   readonly #limiter: InFlightLimiter;
   readonly #observer: Observer;
-  readonly #revoker: Revoker;
+  readonly revoker: Revoker;
   readonly #audit: AuditLog;
   readonly #endpoints: readonly ServerEndpoint[];
 
@@ -159,7 +165,7 @@ export class Generation {
       clock,
     });
     this.#limiter = new InFlightLimiter(lasting.inFlight, this.policy.inFlight);
-    this.#revoker = new Revoker({
+    this.revoker = new Revoker({
       store,
       view,
       issuers: this.issuers.revocable,
@@ -168,7 +174,7 @@ export class Generation {
       clock,
     });
     this.#audit = auditLog(lasting);
-    this.#endpoints = serverEndpoints({ generation: this, revoker: this.#revoker, audit: this.#audit });
+    this.#endpoints = serverEndpoints({ generation: this, revoker: this.revoker, audit: this.#audit });
     // Last, since it begins to ask its targets how they are.
     this.forwarder = openForwarder(loaded, lasting, previous?.forwarder);
   }
@@ -228,14 +234,14 @@ export class Generation {
       hosts: admin.hosts,
       tls: admin.tls && listenerTls(admin.tls),
       revocations: new RevocationsApi({
-        revoker: this.#revoker,
-        store: this.lasting.store,
+        revoker: this.revoker,
+        store: listedEntries(this.lasting.store, this.lasting.canaries),
         claims: revocation.claims,
         mayHaveBars: this.policy.routes.some(({ mayHaveBars }) => mayHaveBars),
         audit: this.#audit,
         confirm: (entries) => confirmed(this.lasting.fleet, entries),
       }),
-      apiKeys: apiKeysApi(this.lasting, this.#revoker, this.#audit),
+      apiKeys: apiKeysApi(this.lasting, this.revoker, this.#audit),
       keys: new KeysApi({
         issuers: this.loaded.configuration.issuers,
         keySets: this.issuers.remoteKeySets,
@@ -248,7 +254,7 @@ export class Generation {
         causes: this.lasting.causes,
         clock: this.lasting.clock,
       }),
-      fleet: new FleetApi(this.lasting.fleet, this.lasting.store.kind),
+      fleet: new FleetApi({ ...this.lasting, canaryEveryMs: canaryEveryMs(this.loaded) }),
       publicKeys: publicKeysOf(this.signer),
       proofKeys: this.proof?.publicKeys,
     };

@@ -5,6 +5,7 @@ import { SILENT_OBSERVER, type IssuerObserver } from './issuer-observer.ts';
 import type { KeyFileObserver } from './key-file.ts';
 import type { KeyReports } from './key-reports.ts';
 import type { LogoutObserver } from '../handlers/logout-endpoint.ts';
+import type { Canaries } from '../revocation/canaries.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -73,6 +74,7 @@ export function logoutObserver(
 interface Measured {
   readonly caches: () => TokenCaches;
   readonly view: RevocationView;
+  readonly canaries: Pick<Canaries, 'inForce'>;
   readonly maxViewAgeMs: () => number;
   /** Issuers whose keys are fetched. */
   readonly keyIssuers: () => Iterable<string>;
@@ -184,9 +186,9 @@ function exposeKeys(metrics: Metrics, { keyIssuers, keySuccessAtMs, nowMs }: Mea
   );
 }
 
-function exposeView(metrics: Metrics, { view, maxViewAgeMs }: Measured): void {
+function exposeView(metrics: Metrics, { view, canaries, maxViewAgeMs }: Measured): void {
   metrics.gauge('sallyport_revocation_entries', 'Revocations in force in the local view.', [], (set) =>
-    set(view.size),
+    set(view.size - canaries.inForce),
   );
   metrics.gauge(
     'sallyport_revocation_view_age_seconds',

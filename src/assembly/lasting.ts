@@ -3,12 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { KeyRefresh } from '../admin/key-refresh.ts';
 import { LiveStreams } from '../handlers/live-streams.ts';
 import { Causes } from '../revocation/causes.ts';
+import { Canaries } from '../revocation/canaries.ts';
 import { EntryRenewal } from '../revocation/entry-renewal.ts';
 import { RefusalLines } from '../telemetry/refusal-lines.ts';
 import { Seen } from '../telemetry/seen.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { ApiKeys } from './api-keys.ts';
 import { Checkpoints } from './checkpoints.ts';
+import { canaryWatchOf } from './canary.ts';
 import { fleetOf } from './fleet.ts';
 import type { Generation, Lasting } from './generation.ts';
 import { KeyReports } from './key-reports.ts';
@@ -28,7 +30,9 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
   const apiKeys = new ApiKeys({ place, metrics, logger: log.logger, clock });
   const keepSeconds = (): number => generation().loaded.configuration.revocation.keep / 1000;
   const renewal = new EntryRenewal({ store, view, clock, keepSeconds });
-  const fleet = fleetOf({ ...given, apiKeys }, generation);
+  const canaries = new Canaries({ store, view, clock });
+  const watch = { canaries, canaryWatch: canaryWatchOf(canaries, place, clock) };
+  const fleet = fleetOf({ ...given, ...watch, apiKeys }, generation);
   if (place.leases && place.administers) place.leases.processes = () => fleet.processes;
   if (place.leases?.fleet && place.serves)
     reportLeases(place.leases.fleet, log.logger, () => generation().loaded.configuration.revocation);
@@ -61,6 +65,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
     }),
     fleet,
     checkpoints: new Checkpoints(log, clock),
+    ...watch,
     keyReports: new KeyReports(metrics, log.logger, clock),
   };
 }

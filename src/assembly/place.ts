@@ -9,6 +9,7 @@ import type { CopiedKeys } from '../api-keys/copied-keys.ts';
 import type { KeyEvents } from '../api-keys/key-events.ts';
 import type { Clock } from '../clock.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
+import type { CanaryRefusal } from '../revocation/canaries.ts';
 import type { MarkTable } from '../revocation/mark-table.ts';
 import type { ReplayStore } from '../replay/replay-store.ts';
 import { WatchedReplayStore } from '../replay/watched-replay-store.ts';
@@ -51,6 +52,11 @@ export interface Place {
   readonly workers: number;
   /** Resolves once these marks refuse in all of them; absent: they do where they are in the view. */
   readonly inForce?: (marks: readonly RevocationMark[]) => Promise<void>;
+  /**
+   * Looks for a canary in all processes that serve: when each first refused it, undefined for one that did not. Absent: this
+   * process serves alone.
+   */
+  readonly lookOut?: (digest: string) => Promise<readonly (CanaryRefusal | undefined)[]>;
   /** What the admin listener says, where that is more than this process knows. */
   readonly overview?: Overview | undefined;
 }

@@ -59,7 +59,7 @@ function usedProofs({ policy }: Generation, { place, clock }: Lasting): object |
 
 export function statusJson({ generation, lasting, uptimeMs, ready, certificates }: StatusParts): object {
   const { loaded, policy, issuers, forwarder } = generation;
-  const { clock, keyReports, view, store } = lasting;
+  const { canaries, clock, keyReports, view, store } = lasting;
   const seconds = (ms: number): number | null => (Number.isFinite(ms) ? Math.round(ms) / 1000 : null);
   return {
     name: policy.name,
@@ -93,7 +93,7 @@ export function statusJson({ generation, lasting, uptimeMs, ready, certificates 
     })),
     certificates,
     revocation: {
-      entries: view.size,
+      entries: view.size - canaries.inForce,
       view_age_seconds: seconds(view.ageMs),
       max_view_age_seconds: seconds(policy.maxViewAgeMs),
       claims: loaded.configuration.revocation.claims,

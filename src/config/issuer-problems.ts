@@ -1,5 +1,6 @@
 /** What is wrong with issuers beyond their shape: keys that exclude each other, weak secrets, endpoints in the way. Pure. */
 import { isLoopback } from '../http/loopback.ts';
+import { CANARY_ISSUER } from '../revocation/canary.ts';
 import { algorithmProblems } from './algorithm-problems.ts';
 import { keyIssuerProblems, keyPrefixProblems } from './api-key-problems.ts';
 import { claimRuleProblems } from './claim-rule-problems.ts';
@@ -233,6 +234,8 @@ export function issuerNameProblems(issuers: Raw): Problem[] {
   return Object.entries(issuers).flatMap(([name, value]) => {
     const { issuer } = rawOf(value);
     const path = ['issuers', name, 'issuer'];
+    if (issuer === CANARY_ISSUER)
+      return [{ path, message: 'is reserved for canaries of the revocation list; write the exact iss' }];
     if (issuer === '*')
       return [{ path, message: 'must not be *, which stands for every issuer; write the exact iss' }];
     return typeof issuer === 'string' && issuer !== name && Object.hasOwn(issuers, issuer)

@@ -1,6 +1,6 @@
 /** The shape of `revocation` in the configuration file. Pure. */
 import { z } from 'zod';
-import { count, positiveDuration, text, whenStale } from './scalars.ts';
+import { count, duration, positiveDuration, text, whenStale } from './scalars.ts';
 import { tlsClient } from './tls-schema.ts';
 
 const nodes = z
@@ -61,6 +61,29 @@ const store = z.union(
   'must be memory:, sqlite:FILE, redis[s]://[user:pass@]host:port/db, { url: redis[s]://host:port/db }, { sentinels: [host:port], name } or { cluster: [host:port] }',
 );
 
+const MIN_CANARY_MS = 10_000;
+/** A proof that is older is not worth much, and alerts could not rely on it. */
+const MAX_CANARY_MS = 300_000;
+
+const canary = z
+  .strictObject({
+    every: z
+      .union(
+        [
+          z.literal('off'),
+          duration.refine((ms) => ms >= MIN_CANARY_MS && ms <= MAX_CANARY_MS, 'must be 10s to 5m, or off'),
+        ],
+        'must be 10s to 5m, or off',
+      )
+      .prefault('1m')
+      .describe(
+        'How often the gateways that share the store make a canary, taking turns. off: this gateway makes none; it still refuses those of others, and says so.',
+      ),
+  })
+  .describe(
+    'An entry that ends nothing but itself: every gateway shows how soon it refuses what is revoked (sallyport_revocation_time_to_refuse_seconds, GET /v1/gateways).',
+  );
+
 export const revocation = z
   .strictObject({
     store: store
@@ -93,6 +116,7 @@ export const revocation = z
       .describe(
         'How long an entry is kept if the expiry of its tokens is not known. It must not be shorter than the longest lifetime of a token.',
       ),
+    canary: canary.prefault({}),
     claims: z
       .array(text)
       .prefault([])

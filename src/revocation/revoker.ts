@@ -4,6 +4,7 @@
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import { issuersBehind, issuersMatched, lifeOf, skewOf, type RevocableIssuer } from './entry-life.ts';
+import { CANARY_ISSUER, CANARY_LIFE_SECONDS, CANARY_MAKER, canaryTarget } from './canary.ts';
 import { isForGood, targetId, type RevocationTarget } from './revocation-target.ts';
 import type { RevocationMark } from './mark.ts';
 import type { RevocationEntry, RevocationStore } from './revocation-store.ts';
@@ -67,9 +68,23 @@ export class Revoker {
 
   /** What a command would revoke, without revoking it. A token is verified for that, as it would be. */
   async targetOf(command: RevokeCommand): Promise<RevocationTarget> {
-    if ('token' in command) return (await this.#parts.identify(command.token, command.issuerName)).target;
+    if ('token' in command) return (await this.#identify(command)).target;
     this.#issuersOf(command.target);
     return command.target;
+  }
+
+  /** Resolves once the store has the entry of this canary, which takes the way of every other. */
+  async revokeCanary(digest: string): Promise<void> {
+    const nowSeconds = Math.floor((await this.#parts.store.nowMs()) / 1000);
+    const target = canaryTarget(digest);
+    await this.#store({
+      id: targetId(target),
+      target,
+      issuedBefore: null,
+      expiresAt: nowSeconds + CANARY_LIFE_SECONDS,
+      createdBy: CANARY_MAKER,
+      reason: null,
+    });
   }
 
   async undo(id: string): Promise<RevocationMark | undefined> {
@@ -93,7 +108,7 @@ export class Revoker {
     command: RevokeCommand & { token: string; issuerName: string | undefined },
   ): Promise<RevocationOutcome> {
     const { store, clock, keepSeconds } = this.#parts;
-    const { target, endsAt } = await this.#parts.identify(command.token, command.issuerName);
+    const { target, endsAt } = await this.#identify(command);
     const nowSeconds = Math.floor((await store.nowMs()) / 1000);
     const expiresAt = endsAt === undefined ? nowSeconds + keepSeconds : Math.ceil(endsAt);
     const request = {
@@ -140,12 +155,25 @@ export class Revoker {
     });
   }
 
+  async #identify({
+    token,
+    issuerName,
+  }: {
+    readonly token: string;
+    readonly issuerName: string | undefined;
+  }): Promise<TokenIdentity> {
+    const identity = await this.#parts.identify(token, issuerName);
+    refuseReserved(identity.target.issuer);
+    return identity;
+  }
+
   /**
    * The issuers whose tokens the target can match.
    *
    * @throws RevocationRefused where none of their tokens names such a thing: the entry would end nothing (rule V13)
    */
   #issuersOf({ issuer, kind }: RevocationTarget): readonly RevocableIssuer[] {
+    refuseReserved(issuer);
     const behind = issuersBehind(this.#parts.issuers, issuer);
     // Beside an issuer whose `iss` this is, those whose tokens may have any do not decide what its tokens name.
     const owners = behind.filter((each) => each.issuer !== undefined || each.template !== undefined);
@@ -164,6 +192,12 @@ export class Revoker {
     this.#parts.view.apply([entry]);
     return { kind: created ? 'created' : 'repeated', entry, changed };
   }
+}
+
+/** The entries under this name are not shown: what is revoked for people must not be among them. */
+function refuseReserved(issuer: string): void {
+  if (issuer === CANARY_ISSUER)
+    throw new RevocationRefused(`the issuer ${CANARY_ISSUER} is reserved: no token has it`);
 }
 
 /** Was the token itself at fault, rather than an authority that could not be asked? */

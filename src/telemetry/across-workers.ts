@@ -34,6 +34,8 @@ const GAUGES: Readonly<Record<string, AcrossWorkers>> = {
   sallyport_revocation_view_age_seconds: 'max',
   sallyport_revocation_max_view_age_seconds: 'max',
   sallyport_revocation_store_connected: 'min',
+  // The primary tells it, of all its workers.
+  sallyport_revocation_canary_age_seconds: 'max',
   sallyport_api_keys_view_age_seconds: 'max',
   sallyport_rate_limit_keys: 'sum',
   sallyport_rate_limits_counted_alone: 'max',

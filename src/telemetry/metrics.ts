@@ -267,7 +267,7 @@ export class Metrics {
   }
 
   #counter(name: string, help: string, labelNames: readonly string[]): HeldCounter {
-    return this.#register(new HeldCounter(name, help, labelNames));
+    return this.register(new HeldCounter(name, help, labelNames));
   }
 
   #histogram(
@@ -276,10 +276,11 @@ export class Metrics {
     labelNames: readonly string[],
     bounds: readonly number[],
   ): HeldHistogram {
-    return this.#register(new HeldHistogram(name, help, labelNames, bounds));
+    return this.register(new HeldHistogram(name, help, labelNames, bounds));
   }
 
-  #register<T extends RegistrableMetric>(metric: T): T {
+  /** Adds a metric that is kept elsewhere. */
+  register<T extends RegistrableMetric>(metric: T): T {
     // The registry asks of a metric only what RegistrableMetric has, but its types ask for its own classes.
     this.registry.registerMetric(metric as unknown as Metric);
     return metric;

@@ -5,6 +5,7 @@ import type { ToldKeys } from '../api-keys/copied-keys.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import type { LeaseAsk, LeaseReply } from '../limits/lease-store.ts';
 import type { RateLimit } from '../limits/rate-limit.ts';
+import type { CanaryRefusal } from '../revocation/canaries.ts';
 import type { RevocationMark } from '../revocation/mark.ts';
 import type {
   Inventory,
@@ -95,6 +96,8 @@ export interface WorkerCalls {
   /** Marks that refuse tokens from now on. The response says that they do. */
   readonly refuse: Call<readonly RevocationMark[], void>;
   readonly changes: Call<ListChanges, void>;
+  /** Looks out for this canary: responds when it refuses it, or does not. */
+  readonly canary: Call<string, CanaryRefusal | undefined>;
   /** API keys of the store that have changed. */
   readonly apiKeys: Call<ToldKeys, void>;
   readonly keys: Call<{ readonly source: string; readonly news: KeySetNews }, void>;

@@ -19,6 +19,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { PrimaryCalls } from './calls.ts';
 import type { Handlers } from './channel.ts';
 import { WorkersOverview } from './overview.ts';
+import { lookOut } from './look-out.ts';
 import { SharedKeys } from './shared-keys.ts';
 import { SharedLeases } from './shared-leases.ts';
 import { SharedList } from './shared-list.ts';
@@ -91,6 +92,7 @@ export class Primary implements Reloadable {
       administers: true,
       workers: count,
       inForce: refuse,
+      lookOut: (digest) => lookOut(links(), digest),
       get overview() {
         return overview.current;
       },

@@ -57,6 +57,7 @@ export class Worker {
       },
       refuse: (marks) => this.#instance?.view.apply(marks),
       changes: (changes) => this.#store?.changed(changes),
+      canary: (digest) => this.#instance?.generation.lasting.canaries.watch(digest),
       apiKeys: (told) => this.#apiKeys.told(told),
       keys: ({ source, news }) => this.#keySets.get(source)?.take(news),
       prepare: (loaded) =>

@@ -1,6 +1,6 @@
 /** What the tiles of the admin page say, and when they turn. In a browser: test/behaviour/admin-page.test.ts. */
 import t from 'tap';
-import { sharesOf, tilesOf } from '../support/admin-tiles.ts';
+import { canaryTile, sharesOf, tilesOf } from '../support/admin-tiles.ts';
 
 t.test('a route is judged by what was refused, failed and slow within five minutes', async (t) => {
   const rows: [counts: [requests: number, refused: number, failed: number, slow: number], verdict: string][] =
@@ -57,4 +57,44 @@ t.test('keys that could not be fetched for half an hour are old, as for the aler
   t.equal(tileOf({ keys_available: true, keys_age_seconds: 1_800 }), 'Keys of login: good There');
   t.equal(tileOf({ keys_available: true, keys_age_seconds: 1_801 }), 'Keys of login: warn Old');
   t.equal(tileOf({ keys_available: false, keys_age_seconds: null }), 'Keys of login: bad Missing');
+});
+
+t.test('V7 the last canary: how many gateways refuse it, and as of when', async (t) => {
+  const [madeAt, every] = [1_800_000_000, 60];
+  const told = (last: object | null, afterSeconds: number, report: object = {}): string => {
+    const made = last && {
+      ...{
+        made_by: 'edge@a',
+        made_at: madeAt,
+        gateways: 5,
+        refuse: 5,
+        slowest_seconds: 0.012,
+        error_seconds: 0.001,
+      },
+      ...{ waiting: [], missed: [], silent: [], unknown: [] },
+      ...last,
+    };
+    const shown = canaryTile(
+      { complete: true, canary: { every_seconds: every, last: made }, ...report },
+      madeAt + afterSeconds,
+    );
+    return shown
+      ? `${shown.asOf === undefined ? shown.tile.level : 'old'}: ${shown.tile.state}; ${shown.tile.more}`
+      : 'none';
+  };
+  const all = 'revoked 14 s ago by edge@a, the slowest after 12 ms (± 1 ms)';
+  t.equal(told({}, 14), `good: 5 of 5 gateways refuse it; ${all}`);
+  t.equal(told({ refuse: 3, waiting: ['b', 'c'] }, 14), `good: 3 of 5 gateways refuse it so far; ${all}`);
+  t.equal(told({ refuse: 4, missed: ['b'] }, 14), `bad: 4 of 5 gateways refuse it; ${all}, passes at b`);
+  t.equal(
+    told({ refuse: 4, silent: ['b'] }, 14),
+    `warn: 4 of 5 gateways refuse it; ${all}, nothing heard from b`,
+  );
+  t.equal(told({ refuse: 4, unknown: ['b'] }, 14), `warn: 4 of 5 gateways refuse it; ${all}, not known at b`);
+  t.match(told({}, 180), /^good/);
+  t.match(told({}, 181), /^old/, 'three turns were missed');
+  t.match(told({}, 14, { complete: false }), /^old/, 'others are not known');
+  t.equal(told(null, 0), 'good: None yet; every 60 s a gateway revokes an entry of its own');
+  t.equal(told(null, 0, { canary: { every_seconds: null, last: null } }), 'none', 'it is off');
+  t.equal(told(null, 0, { canary: undefined }), 'none', 'an older gateway');
 });

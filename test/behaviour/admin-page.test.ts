@@ -368,6 +368,8 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
       '(all 3 gateways)',
     ]);
 
+    t.strictSame(await tileOf('Canary'), ['tile good', '✓ 3 of 3 gateways refuse it']);
+
     api['/v1/status'] = { ...real, ready: false };
     api['/v1/history'] = historyOf({ orders: [100, 100, 0] });
     api['/v1/gateways'] = fleetReport(a, gatewayOf('host-b', { ready: false }), c);
@@ -382,6 +384,7 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
       ['Gateway', 'Not ready'],
       ['Route orders', 'All are refused'],
       ['edge@host-b', 'Not ready'],
+      ['Canary', '3 of 3 gateways refuse it'],
     ] as const)
       t.match(await tileOf(title), ['tile old', new RegExp(`^\\? ${state}, as of \\d\\d:\\d\\d:\\d\\d$`)]);
     await page.unroute('**/v1/status');
@@ -397,6 +400,7 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
       ['tile old', /^\? Ready, as of /],
       'as it was when it was last seen',
     );
+    t.match(await tileOf('Canary'), ['tile old', /^\? 1 of 1 gateway refuses it, as of /]);
     t.strictSame(
       await page.locator('#gateways-part .fleet-scope').innerText(),
       '(this gateway; others are not known)',

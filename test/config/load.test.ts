@@ -45,7 +45,10 @@ t.test('only routes and upstreams are required; the rest has the documented defa
       negatives: { entries: 10_000 },
       introspection: { entries: 50_000 },
     },
-    revocation: { store: 'memory:', max_view_age: 30_000, when_stale: 'deny', keep: 2_592_000_000 },
+    revocation: {
+      ...{ store: 'memory:', max_view_age: 30_000, when_stale: 'deny', keep: 2_592_000_000 },
+      canary: { every: 60_000 },
+    },
     identity: {
       headers: {
         'X-User-Id': '$subject',
@@ -102,6 +105,18 @@ upstreams:
 
 const invalid: Record<string, [string, RegExp]> = {
   'not YAML': ['a: [', /f\.yaml:\d+:\d+: /],
+  'canaries too often': [
+    `revocation: { canary: { every: 9s } }\n${minimal}`,
+    /f\.yaml:1:33: .*10s to 5m, or off$/,
+  ],
+  'canaries too seldom': [
+    `revocation: { canary: { every: 301s } }\n${minimal}`,
+    /f\.yaml:1:33: .*10s to 5m, or off$/,
+  ],
+  'an issuer under the name of canaries': [
+    `issuers: { a: { issuer: 'sallyport:canary', hmac_secret_file: x } }\n${minimal}`,
+    /f\.yaml:1:25: issuers\.a\.issuer: is reserved for canaries/,
+  ],
   'a duplicate key': [`name: a\nname: b\n${minimal}`, /f\.yaml:2:1/],
   'no mapping': ['- a', /sallyport init/],
   'a wildcard without quotes': [

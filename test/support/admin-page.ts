@@ -86,7 +86,22 @@ export function gatewayOf(host: string, changes: object = {}): object {
 
 /** @param gateways this one first */
 export function fleetReport(...gateways: readonly object[]): object {
-  return { store: 'redis', complete: true, gateways };
+  return {
+    store: 'redis',
+    complete: true,
+    canary: { every_seconds: 60, last: canaryOf(gateways.length) },
+    gateways,
+  };
+}
+
+/** All of them refuse it. */
+export function canaryOf(gateways: number, changes: object = {}): object {
+  return {
+    ...{ made_by: 'edge@host-a', made_at: NOW - 14, gateways, refuse: gateways },
+    ...{ slowest_seconds: 0.012, error_seconds: 0.0015 },
+    ...{ waiting: [], missed: [], silent: [], unknown: [] },
+    ...changes,
+  };
 }
 
 const HOSTS = ['host-a', 'host-b', 'host-c'];

@@ -21,6 +21,12 @@ const page = new URL('../../src/admin/page/', import.meta.url).href;
 export const { tilesOf } = (await import(`${page}health.js`)) as {
   readonly tilesOf: (status: unknown) => Tile[];
 };
+export const { canaryTile } = (await import(`${page}canary.js`)) as {
+  readonly canaryTile: (
+    report: object,
+    nowSeconds: number,
+  ) => { readonly tile: Tile & { readonly more: string }; readonly asOf?: string } | undefined;
+};
 export const { sharesOf } = (await import(`${page}history.js`)) as {
   readonly sharesOf: (history: History) => Share[];
 };

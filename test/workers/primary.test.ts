@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { systemClock } from '../../src/clock.ts';
 import type { LoadedConfiguration } from '../../src/config/load.ts';
+import { canaryId, newCanary } from '../../src/revocation/canary.ts';
 import { SqliteStore } from '../../src/revocation/sqlite-store.ts';
 import { createLog } from '../../src/telemetry/logger.ts';
 import type { PrimaryCalls } from '../../src/workers/calls.ts';
@@ -32,7 +33,18 @@ interface Played {
   hasEnded: boolean;
 }
 
-const CALLS = ['begin', 'listen', 'refuse', 'changes', 'keys', 'prepare', 'commit', 'discard', 'drain'];
+const CALLS = [
+  'begin',
+  'listen',
+  'refuse',
+  'changes',
+  'canary',
+  'keys',
+  'prepare',
+  'commit',
+  'discard',
+  'drain',
+];
 const REPLIES: Record<string, () => unknown> = {
   begin: () => [],
   prepare: () => [],
@@ -150,6 +162,47 @@ t.test('V7 another gateway is told that this one refuses once all workers do', a
   await until(async () => (await other.board.read('replies-q', 0)).length === 1);
   const [reply = ''] = await other.board.read('replies-q', 0);
   t.match(JSON.parse(reply), { from: /./, reply: { inForce: true } });
+});
+
+t.test('V7 a canary is refused once all workers refuse it, and missed where one does not', async (t) => {
+  const scene = await start(t);
+  const { primary, worker } = scene;
+  const { canaryWatch, canaries } = primary.instance.generation.lasting;
+  const heard = async (digest: string, atMs: number): Promise<unknown> => {
+    let last: unknown;
+    void canaryWatch.heard({ digest, by: 'this', atMs }).then(() => (last = canaryWatch.last));
+    await passUntil(scene, () => last !== undefined);
+    return last;
+  };
+  const samples = async (name: string): Promise<unknown[]> => {
+    const all = await primary.metrics.samples();
+    return all.filter((sample) => sample.name === name && sample.value > 0).map(({ labels }) => labels);
+  };
+  for (const id of [1, 2]) worker(id).replies['canary'] = () => ({ afterMs: 10 * id, errorMs: id });
+  const first = newCanary();
+  t.match(await heard(first, 2), { state: 'refused', refused_after_seconds: 0.02, error_seconds: 0.002 });
+  t.ok(canaries.has(canaryId(first)), 'the primary knows which entry that is');
+  const gateway = `sallyport@${hostname()}`;
+  const seconds = 'sallyport_revocation_time_to_refuse_seconds';
+  t.strictSame(await samples(`${seconds}_count`), [{ gateway }]);
+
+  worker(2).replies['canary'] = () => undefined;
+  t.match(await heard(newCanary(), 1), { state: 'refused' }, 'the latest one stands');
+  const missed = newCanary();
+  await primary.instance.generation.revoker.revokeCanary(missed);
+  await canaryWatch.heard({ digest: missed, by: 'this', atMs: 3 });
+  t.match(canaryWatch.last, { state: 'missed', refused_after_seconds: null });
+  await canaryWatch.heard({ digest: newCanary(), by: 'this', atMs: 4 });
+  t.match(canaryWatch.last, { state: 'unknown' }, 'the store never got it');
+  t.strictSame(await samples('sallyport_revocation_canaries_total'), [
+    { gateway, result: 'refused' },
+    { gateway, result: 'missed' },
+    { gateway, result: 'unknown' },
+  ]);
+
+  worker(2).end();
+  await canaryWatch.heard({ digest: newCanary(), by: 'this', atMs: 5 });
+  t.match(canaryWatch.last, { state: 'refused' }, 'one that has ended serves nothing');
 });
 
 t.test('a worker that ends again and again is replaced later each time', async (t) => {

@@ -1,4 +1,5 @@
 /** The part "Gateways" of the page: it remembers since when a gateway differs, and what was last known of the others. */
+import { canaryTile } from './canary.js';
 import { byId, clockText } from './dom.js';
 import { fleetTile, gatewayTiles, hasOtherConfiguration } from './gateways.js';
 import { lowerFirst, tile } from './health.js';
@@ -17,6 +18,7 @@ export class Fleet {
   #known = { tiles: /** @type {Tile[]} */ ([]), atSeconds: 0 };
   /** What is shown: the tile of all, and of each. */
   #shown = /** @type {Tile[]} */ ([]);
+  #canary = /** @type {import('./canary.js').CanaryTile | undefined} */ (undefined);
   /** By id of the gateway and both hashes: when the page first saw them differ. */
   #differs = /** @type {Map<string, number>} */ (new Map());
   /** The label of this gateway, where it is not the only one. */
@@ -52,14 +54,35 @@ export class Fleet {
     });
     if (complete) this.#known = { tiles, atSeconds: nowSeconds };
     this.#shown = [fleetTile(report, tiles), ...tiles];
+    this.#canary = canaryTile(report, nowSeconds);
     this.#draw();
     showScope(complete ? scopeText(gateways.length) : 'this gateway; others are not known');
-    return complete ? findingsOf(tiles.slice(1)) : [{ level: 'bad', words: 'gateways: others not known' }];
+    return complete
+      ? [...findingsOf(tiles.slice(1)), ...this.#canaryFinding]
+      : [{ level: 'bad', words: 'gateways: others not known' }];
   }
 
   /** @param {string} asOf when this gateway was last heard: it is gone */
   showOld(asOf) {
-    byId('gateways').replaceChildren(...this.#shown.map((content) => tile(content, asOf)));
+    const [all, ...each] = this.#shown;
+    if (all === undefined) return;
+    byId('gateways').replaceChildren(
+      tile(all, asOf),
+      ...this.#canaryItem(asOf),
+      ...each.map((content) => tile(content, asOf)),
+    );
+  }
+
+  /** @param {string} [asOf] */
+  #canaryItem(asOf) {
+    return this.#canary ? [tile(this.#canary.tile, this.#canary.asOf ?? asOf)] : [];
+  }
+
+  /** @returns {Finding[]} */
+  get #canaryFinding() {
+    if (!this.#canary || this.#canary.asOf !== undefined) return [];
+    const { level, state } = this.#canary.tile;
+    return level === 'good' ? [] : [{ level, words: `the last canary: ${state}` }];
   }
 
   /** The others that cannot be seen now are shown as they were. */
@@ -75,7 +98,7 @@ export class Fleet {
       ...ordered.map((content) => tile(content)),
       ...(isCutOff ? gone.map((content) => tile(content, clockText(this.#known.atSeconds))) : []),
     ];
-    byId('gateways').replaceChildren(tile(all), ...items.slice(0, MOST_TILES));
+    byId('gateways').replaceChildren(tile(all), ...this.#canaryItem(), ...items.slice(0, MOST_TILES));
     const left = items.length - MOST_TILES;
     byId('gateways-rest').textContent = left > 0 ? `${left} more gateways are not shown.` : '';
   }

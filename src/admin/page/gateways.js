@@ -6,7 +6,10 @@ import { durationText } from './dom.js';
  *   name: string, id: string, configured_name: string, this: boolean, live: boolean, ready: boolean, version: string,
  *   workers: number, started_at: number, heartbeat_age_seconds: number, view_age_seconds: number | null, config_hash: string,
  * }} Gateway name: its label, such as `edge@host-a`
- * @typedef {{ store: 'memory' | 'sqlite' | 'redis', complete: boolean, gateways: Gateway[] }} FleetReport this one first
+ * @typedef {{
+ *   store: 'memory' | 'sqlite' | 'redis', complete: boolean, gateways: Gateway[],
+ *   canary?: { every_seconds: number | null, last: import('../canary-json.ts').CanaryJson | null },
+ * }} FleetReport this one first
  * @typedef {{
  *   nowSeconds: number, maxViewAgeSeconds: number, differsSince: (gateway: Gateway) => number | undefined,
  * }} Moment differsSince: when a configuration other than this gateway's was first seen
