@@ -25,14 +25,16 @@ export interface EntryJson {
   readonly reason: string | null;
 }
 
-/** Which gateways of the fleet refuse by it. */
+/** Which gateways of the fleet have it in force: refuse by it, or do not any more where it was undone. */
 export interface ConfirmedJson {
   /** That share the store, this one among them. */
   readonly gateways: number;
   readonly refuse: number;
   /** When the last of them said so, from when the store had it. */
   readonly slowest_ms: number;
-  /** Those that did not say so within two seconds. */
+  /** Their names, as GET /v1/gateways has them. */
+  readonly by: readonly string[];
+  /** Those that did not say so in time: two seconds with `confirm`, five with `wait`. */
   readonly unconfirmed: readonly string[];
 }
 
@@ -40,6 +42,8 @@ export interface ConfirmedJson {
 export interface RevokedJson extends EntryJson, Effect {
   /** Where it was asked for. */
   readonly confirmed?: ConfirmedJson;
+  /** Where `proof` is configured: what was revoked, signed (RFC 7515). */
+  readonly receipt?: string;
   /** True: the token has expired already, and nothing was stored. */
   readonly expired?: boolean;
 }

@@ -70,10 +70,15 @@ const questionSchema = z.discriminatedUnion('about', [
     about: z.literal('api_key'),
     key: z.object({ issuer: z.string(), id: z.string(), version: z.string() }),
   }),
-  /** Are these marks in force, or newer ones that revoke, too? */
+  /** Are these marks in force, or newer ones that revoke, too? Of one that was undone: or any newer one. */
   z.object({
     about: z.literal('marks'),
-    marks: z.array(z.object({ id: z.string(), timeMs: z.number(), counter: z.number() })),
+    marks: z.array(
+      z.object({
+        ...{ id: z.string(), timeMs: z.number(), counter: z.number() },
+        undone: z.boolean().optional(),
+      }),
+    ),
   }),
   /** Look out for this canary. */
   z.object({ about: z.literal('canary'), canary: heardCanary }),

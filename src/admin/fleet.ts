@@ -141,11 +141,14 @@ export class Fleet {
     return { members, isComplete };
   }
 
-  /** Asks all others, and waits until those that live have replied, at most REPLY_MS. */
-  async ask<A extends Question['about']>(question: AskedFor<A>): Promise<Asked<Replies[A]>> {
+  /** Asks all others, and waits until those that live have replied, at most so long. */
+  async ask<A extends Question['about']>(
+    question: AskedFor<A>,
+    waitMs = REPLY_MS,
+  ): Promise<Asked<Replies[A]>> {
     const { members, isComplete } = await this.list();
     const others = members.filter(({ isThis }) => !isThis);
-    const replies = await this.#replies<A>(question, others);
+    const replies = await this.#replies<A>(question, others, waitMs);
     const self = members[0]?.label ?? '';
     return {
       self,
@@ -162,6 +165,7 @@ export class Fleet {
   async #replies<A extends Question['about']>(
     question: AskedFor<A>,
     others: readonly FleetMember[],
+    waitMs: number,
   ): Promise<Map<string, { readonly afterMs: number; readonly reply: Replies[A] }>> {
     const { clock } = this.#parts;
     const replies = new Map<string, { afterMs: number; reply: Replies[A] }>();
@@ -179,7 +183,7 @@ export class Fleet {
           if (known !== undefined && !replies.has(from)) replies.set(from, { afterMs, reply: known });
         }
         const isWaiting = others.some((other) => other.isLive && !replies.has(other.id));
-        if (!isWaiting || afterMs >= REPLY_MS || this.#stopping.signal.aborted) break;
+        if (!isWaiting || afterMs >= waitMs || this.#stopping.signal.aborted) break;
         await pause(clock, polls < FIRST_POLLS ? FIRST_POLL_MS : POLL_MS, this.#stopping.signal);
       }
     } catch {

@@ -37,6 +37,8 @@ export const revocationSchema = z.strictObject({
   dry_run: z.boolean().optional(),
   /** Says which gateways refuse by it. */
   confirm: z.boolean().optional(),
+  /** The same, once all that live do. */
+  wait: z.literal('fleet').optional(),
 });
 export type RevocationBody = z.output<typeof revocationSchema>;
 

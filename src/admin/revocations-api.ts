@@ -11,9 +11,10 @@ import {
 import type { AuditEvent, AuditLog } from '../telemetry/audit-log.ts';
 import { unpresentableText } from '../token/token-text.ts';
 import type { Caller } from './caller.ts';
-import type { Confirm } from './confirmation.ts';
+import type { Hold } from './confirmation.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import { badRequest, parseBody } from './json-body.ts';
+import type { Change, Proofs } from './receipts.ts';
 import type { ListedEntries } from './listed-entries.ts';
 import {
   commandOf,
@@ -36,7 +37,8 @@ export interface RevocationsApiParts extends CommandParts {
   readonly revoker: Revoker;
   readonly store: ListedEntries;
   readonly audit: AuditLog;
-  readonly confirm: Confirm;
+  /** What an answer has beside the entries, once they are in force here. */
+  readonly proofs: (changes: readonly Change[], hold: Hold) => Promise<Proofs>;
 }
 
 export class RevocationsApi {
@@ -47,39 +49,33 @@ export class RevocationsApi {
   }
 
   /** POST /v1/revocations */
-  async create(body: Buffer, caller: Caller): Promise<AdminResponse> {
+  async create(body: Buffer, caller: Caller, query: URLSearchParams): Promise<AdminResponse> {
     const parsed = parseBody(revocationSchema, body);
     if ('status' in parsed) return parsed;
-    const { confirm = false, dry_run = false } = parsed.value;
-    if (confirm && dry_run) return badRequest('confirm has no meaning with dry_run: nothing is revoked');
+    const { dry_run = false } = parsed.value;
+    const hold = holdOf(query, parsed.value);
+    if (typeof hold === 'object') return hold;
     const one = await this.#revokeOne(parsed.value, caller, dry_run);
     if ('refused' in one) return badRequest(one.refused);
     if ('preview' in one) return { status: 200, body: one.preview };
     const { outcome } = one;
     const status = outcome.kind === 'created' ? 201 : 200;
-    const revoked = outcomeJson(outcome);
-    return confirm && outcome.kind !== 'expired'
-      ? { status, body: { ...revoked, confirmed: await this.#parts.confirm([outcome.entry]) } }
-      : { status, body: revoked };
+    const proofs = outcome.kind === 'expired' ? {} : await this.#parts.proofs([outcome.entry], hold);
+    return { status, body: { ...outcomeJson(outcome), ...proofs } };
   }
 
   /** POST /v1/revocations/bulk */
-  async bulk(body: Buffer, caller: Caller): Promise<AdminResponse> {
+  async bulk(body: Buffer, caller: Caller, query: URLSearchParams): Promise<AdminResponse> {
     const parsed = parseBody(bulkSchema, body);
     if ('status' in parsed) return parsed;
-    const { revocations, confirm, dry_run } = parsed.value;
-    if (confirm && dry_run) return badRequest('confirm has no meaning with dry_run: nothing is revoked');
+    const { revocations, dry_run } = parsed.value;
+    const hold = holdOf(query, parsed.value);
+    if (typeof hold === 'object') return hold;
     const all = await eachInOrder(revocations, (one) => this.#revokeOne(one, caller, dry_run));
     const entries = all.flatMap((one) =>
       'outcome' in one && 'version' in one.outcome.entry ? [one.outcome.entry] : [],
     );
-    return {
-      status: 200,
-      body: {
-        ...bulkJson(all),
-        ...(confirm && { confirmed: await this.#parts.confirm(entries) }),
-      },
-    };
+    return { status: 200, body: { ...bulkJson(all), ...(await this.#parts.proofs(entries, hold)) } };
   }
 
   /** @throws Error where the store is unavailable */
@@ -100,8 +96,13 @@ export class RevocationsApi {
     }
   }
 
-  /** POST /v1/revoke, RFC 7009: 200 also for a token that is unknown or invalid; 400 for what no request can carry. */
-  async revokeForm(body: Buffer, caller: Caller): Promise<AdminResponse> {
+  /**
+   * POST /v1/revoke, RFC 7009: 200 also for a token that is unknown or invalid; 400 for what no request can carry. The client
+   * ignores the content of a 200 (section 2.2): only one that asks to wait gets any.
+   */
+  async revokeForm(body: Buffer, caller: Caller, query: URLSearchParams): Promise<AdminResponse> {
+    const hold = holdOf(query, {});
+    if (typeof hold === 'object') return hold;
     const tokens = new URLSearchParams(body.toString('utf8')).getAll('token');
     const [token] = tokens;
     if (token === undefined || token === '' || tokens.length > 1) {
@@ -115,7 +116,10 @@ export class RevocationsApi {
       return { status: 400, body: { error: 'invalid_request', error_description: fault } };
     try {
       const command = { token, issuerName: undefined, reason: null, createdBy: caller.name };
-      this.#audit(await this.#parts.revoker.revoke(command), caller);
+      const outcome = await this.#parts.revoker.revoke(command);
+      this.#audit(outcome, caller);
+      if (hold !== 'none' && outcome.kind !== 'expired')
+        return { status: 200, body: await this.#parts.proofs([outcome.entry], hold) };
     } catch (error) {
       if (!isTokenFault(error)) throw error;
     }
@@ -151,12 +155,15 @@ export class RevocationsApi {
     return entry ? { status: 200, body: entryJson(entry) } : notFound();
   }
 
-  /** DELETE /v1/revocations/ID; a body, where there is one, says why. */
-  async undo(id: string, body: Buffer, caller: Caller): Promise<AdminResponse> {
+  /** DELETE /v1/revocations/ID; a body, where there is one, says why. 204, and 200 where there is something to say. */
+  async undo(id: string, body: Buffer, caller: Caller, query: URLSearchParams): Promise<AdminResponse> {
+    const hold = holdOf(query, {});
+    if (typeof hold === 'object') return hold;
     const why = body.length === 0 ? { value: {} } : parseBody(undoSchema, body);
     if ('status' in why) return why;
     const entry = await this.#parts.store.find(id);
-    if (!entry || !(await this.#parts.revoker.undo(id))) return notFound();
+    const tombstone = entry && (await this.#parts.revoker.undo(id));
+    if (!tombstone) return notFound();
     this.#parts.audit.write({
       action: 'undo',
       ...auditCaller(caller),
@@ -164,7 +171,9 @@ export class RevocationsApi {
       changed: true,
       undoReason: why.value.reason,
     });
-    return { status: 204 };
+    if (hold === 'none') return { status: 204 };
+    const proofs = await this.#parts.proofs([{ ...tombstone, target: entry.target }], hold);
+    return { status: 200, body: { id, undone: true, ...proofs } };
   }
 
   #audit(outcome: RevocationOutcome, caller: Caller): void {
@@ -179,6 +188,23 @@ export class RevocationsApi {
 
 function auditCaller({ name, address, source }: Caller): Pick<AuditEvent, 'by' | 'from' | 'source'> {
   return { by: name, from: address, source };
+}
+
+/** How the answer is held: what the query and the body say together. */
+function holdOf(
+  query: URLSearchParams,
+  body: {
+    readonly confirm?: boolean | undefined;
+    readonly wait?: 'fleet' | undefined;
+    readonly dry_run?: boolean | undefined;
+  },
+): Hold | AdminResponse {
+  const wait = query.get('wait') ?? body.wait;
+  if (wait !== undefined && wait !== 'fleet') return badRequest('wait must be fleet');
+  const hold = wait ?? (body.confirm === true ? 'confirm' : 'none');
+  return hold !== 'none' && body.dry_run === true
+    ? badRequest(`${hold === 'fleet' ? 'wait' : 'confirm'} has no meaning with dry_run: nothing is revoked`)
+    : hold;
 }
 
 /** What a list is narrowed to. */

@@ -10,7 +10,7 @@ const MAX_REVOCATIONS = 1_000;
 /** At the store at the same time. */
 const CONCURRENT = 16;
 
-const { confirm: _confirm, dry_run: _dryRun, ...members } = revocationSchema.shape;
+const { confirm: _confirm, wait: _wait, dry_run: _dryRun, ...members } = revocationSchema.shape;
 
 const memberSchema = z.strictObject(members);
 
@@ -25,6 +25,7 @@ export const bulkSchema = z.strictObject({
     ),
   dry_run: z.boolean().default(false),
   confirm: z.boolean().default(false),
+  wait: z.literal('fleet').optional(),
 });
 
 /** The result of one request to revoke. */

@@ -114,14 +114,16 @@ const session: Handler<ApiRequest> = (_, { caller }) => ({
 });
 const status: Handler<ApiRequest> = async (parts) => ({ status: 200, body: await parts.status() });
 const list: Handler<ApiRequest> = ({ revocations }, { query }) => revocations.list(query);
-const create: Handler<ApiRequest> = ({ revocations }, { body, caller }) => revocations.create(body, caller);
+const create: Handler<ApiRequest> = ({ revocations }, { body, caller, query }) =>
+  revocations.create(body, caller, query);
 const show: Handler<ApiRequest> = ({ revocations }, { name }) => revocations.show(name);
 const csv: Handler<ApiRequest> = ({ revocations }, { query }) => revocations.csv(query);
-const bulk: Handler<ApiRequest> = ({ revocations }, { body, caller }) => revocations.bulk(body, caller);
-const undo: Handler<ApiRequest> = ({ revocations }, { name, body, caller }) =>
-  revocations.undo(name, body, caller);
-const revoke: Handler<ApiRequest> = ({ revocations }, { body, caller }) =>
-  revocations.revokeForm(body, caller);
+const bulk: Handler<ApiRequest> = ({ revocations }, { body, caller, query }) =>
+  revocations.bulk(body, caller, query);
+const undo: Handler<ApiRequest> = ({ revocations }, { name, body, caller, query }) =>
+  revocations.undo(name, body, caller, query);
+const revoke: Handler<ApiRequest> = ({ revocations }, { body, caller, query }) =>
+  revocations.revokeForm(body, caller, query);
 const history: Handler<ApiRequest> = ({ seen }) => seen.history();
 const refusals: Handler<ApiRequest> = ({ seen }, { query }) => seen.refusals(query);
 const limited: Handler<ApiRequest> = ({ seen }, { query }) => seen.limited(query);

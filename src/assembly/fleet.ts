@@ -74,14 +74,15 @@ async function respond(
   }
 }
 
-/** The marks that refuse here; undefined where one of those that were asked for does not. */
+/** The marks that are in force here; undefined where one of those that were asked for is not. */
 function marksInForce(
   view: RevocationView,
   asked: AskedFor<'marks'>['marks'],
 ): readonly RevocationMark[] | undefined {
-  const marks = asked.flatMap(({ id, ...version }) => {
+  const marks = asked.flatMap(({ id, undone = false, ...version }) => {
     const mark = view.mark(id);
-    return mark?.revoked === true && compareVersions(mark.version, version) >= 0 ? [mark] : [];
+    const isInForce = mark && (undone || mark.revoked) && compareVersions(mark.version, version) >= 0;
+    return isInForce ? [mark] : [];
   });
   return marks.length === asked.length ? marks : undefined;
 }

@@ -7,7 +7,6 @@ import type { Fleet } from '../admin/fleet.ts';
 import { KeysApi } from '../admin/keys-api.ts';
 import { FleetApi } from '../admin/fleet-api.ts';
 import { RevocationsApi } from '../admin/revocations-api.ts';
-import { confirmed } from '../admin/confirmation.ts';
 import { listedEntries } from '../admin/listed-entries.ts';
 import { showProofResults } from './replay-reports.ts';
 import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
@@ -19,6 +18,7 @@ import { auditLog } from './audit.ts';
 import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { proofSigner } from './proof-signer.ts';
+import { changeProofs } from './receipts.ts';
 import { canaryEveryMs } from './canary.ts';
 import { resourceEndpoint } from './resource-documents.ts';
 import type { Clock } from '../clock.ts';
@@ -239,7 +239,7 @@ export class Generation {
         claims: revocation.claims,
         mayHaveBars: this.policy.routes.some(({ mayHaveBars }) => mayHaveBars),
         audit: this.#audit,
-        confirm: (entries) => confirmed(this.lasting.fleet, entries),
+        proofs: changeProofs(this),
       }),
       apiKeys: apiKeysApi(this.lasting, this.revoker, this.#audit),
       keys: new KeysApi({

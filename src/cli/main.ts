@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   revoke: async () => (await import('./revoke.ts')).revoke,
   revocations: async () => (await import('./revocations.ts')).revocations,
   unrevoke: async () => (await import('./unrevoke.ts')).unrevoke,
+  receipt: async () => (await import('./receipt.ts')).receipt,
   'api-keys': async () => (await import('./api-keys.ts')).apiKeys,
   keys: async () => (await import('./keys.ts')).keys,
   audit: async () => (await import('./audit.ts')).audit,

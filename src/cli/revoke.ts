@@ -1,4 +1,5 @@
 import { ADMIN_OPTIONS, ADMIN_USAGE, AdminClient, targetText, timeText } from './admin-client.ts';
+import { PROOF_OPTIONS, PROOF_USAGE, tellProofs, waitQuery } from './answer-proofs.ts';
 import { programText, quoted } from './program-text.ts';
 import type { PreviewJson, RevokedJson } from '../admin/entry-json.ts';
 import {
@@ -30,10 +31,11 @@ sallyport revoke --issuer I (--token-id J | --subject S | --session S | --client
       --allow-unknown-issuer   takes an iss that is not configured, as an issuer of opaque tokens may give them any
       --reason TEXT            why; shown with the entry and in the audit line
       --dry-run                says what would be revoked, and revokes nothing
-      --json                   prints the entry as JSON${ADMIN_USAGE}`,
+      --json                   prints the entry as JSON${PROOF_USAGE}${ADMIN_USAGE}`,
   options: {
     ...ADMIN_OPTIONS,
     ...JSON_OPTION,
+    ...PROOF_OPTIONS,
     'token-file': { type: 'string' },
     issuer: { type: 'string' },
     'token-id': { type: 'string' },
@@ -49,11 +51,12 @@ sallyport revoke --issuer I (--token-id J | --subject S | --session S | --client
   positionals: { min: 0, max: 1 },
   async run(args) {
     const request = requestBody(args);
-    const { status, body } = await new AdminClient(args).call('POST', '/v1/revocations', request);
+    const path = `/v1/revocations${waitQuery(args)}`;
+    const { status, body } = await new AdminClient(args).call('POST', path, request);
     const reply = body as RevokedJson | PreviewJson;
     if (flag(args, 'json')) {
       printJson(reply);
-      return 0;
+      return 'dry_run' in reply || reply.expired === true ? 0 : tellProofs(args, reply, 'refuse it');
     }
     if ('dry_run' in reply) print(`would revoke ${targetText(reply)} as ${reply.id}; nothing was changed`);
     else if (reply.expired === true) {
@@ -65,7 +68,7 @@ sallyport revoke --issuer I (--token-id J | --subject S | --session S | --client
       print(`until ${timeText(reply.expires_at)}; undo with: ${undoText(args, reply.id)}`);
     }
     print(`ends: ${reply.ends}\nend also: ${reply.also_end}`);
-    return 0;
+    return 'dry_run' in reply ? 0 : tellProofs(args, reply, 'refuse it');
   },
 };
 

@@ -10,6 +10,7 @@ import { loginIssuer, startGateway, until, type TestGateway } from '../support/g
 import { ManualClock } from '../support/manual-clock.ts';
 import { reloaded } from '../support/moving-targets.ts';
 import { temporaryFolder } from '../support/process.ts';
+import { WholeClock } from '../support/whole-clock.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
 import { startUpstream } from '../support/upstream.ts';
 
@@ -23,13 +24,6 @@ const configurationOf = (name: string, store: string, canary: object = {}) => ({
   upstreams: { u: { targets: [upstream.url] } },
   revocation: { store, canary },
 });
-
-/** SQLite takes whole milliseconds, as hosts give them. */
-class WholeClock extends ManualClock {
-  override nowMs(): number {
-    return Math.floor(super.nowMs());
-  }
-}
 
 interface Told {
   readonly canary: { readonly every_seconds: number | null; readonly last: CanaryJson | null };

@@ -107,11 +107,11 @@ const invalid: Record<string, [string, RegExp]> = {
   'not YAML': ['a: [', /f\.yaml:\d+:\d+: /],
   'canaries too often': [
     `revocation: { canary: { every: 9s } }\n${minimal}`,
-    /f\.yaml:1:33: .*10s to 5m, or off$/,
+    /f\.yaml:1:32: .*10s to 5m, or off; change it$/,
   ],
   'canaries too seldom': [
     `revocation: { canary: { every: 301s } }\n${minimal}`,
-    /f\.yaml:1:33: .*10s to 5m, or off$/,
+    /f\.yaml:1:32: .*10s to 5m, or off; change it$/,
   ],
   'an issuer under the name of canaries': [
     `issuers: { a: { issuer: 'sallyport:canary', hmac_secret_file: x } }\n${minimal}`,
