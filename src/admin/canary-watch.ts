@@ -12,6 +12,9 @@ import { compareCanaries } from './latest-canary.ts';
 /** How it ended for this gateway. */
 export const CANARY_RESULTS = ['refused', 'missed', 'unknown'] as const;
 
+/** Two that are heard of within this time may have been made at once: the same one stands at every gateway. */
+const TOGETHER_MS = 5_000;
+
 export interface CanaryWatchParts {
   readonly store: Pick<RevocationStore, 'find'>;
   /** When each process of this gateway that serves first refused it; undefined for one that did not. */
@@ -43,20 +46,18 @@ export class CanaryWatch {
   /** Begins to look it up. Resolves when it is known how that ends. */
   async heard({ digest, by, atMs }: HeardCanary): Promise<void> {
     if (!isCanaryDigest(digest)) return;
-    this.#heardAtMs = this.#parts.clock.monotonicMs();
+    const heardAtMs = this.#parts.clock.monotonicMs();
+    const areTogether = heardAtMs - this.#heardAtMs < TOGETHER_MS;
+    this.#heardAtMs = heardAtMs;
     const waiting: CanaryReport = {
       ...{ id: canaryId(digest), made_by: by, made_at: atMs / 1_000, state: 'waiting' },
       ...{ refused_after_seconds: null, error_seconds: null },
     };
-    this.#note(waiting);
+    // Whatever the clock of the store did, the next one is later.
+    if (!areTogether || !this.#last || compareCanaries(waiting, this.#last) > 0) this.#last = waiting;
     const ended = { ...waiting, ...(await this.#outcome(digest)) };
-    this.#note(ended);
+    if (this.#last.id === ended.id) this.#last = ended;
     this.onEnd?.(ended);
-  }
-
-  /** Two may be made at the same time: the same one stands at every gateway. */
-  #note(report: CanaryReport): void {
-    if (!this.#last || compareCanaries(report, this.#last) >= 0) this.#last = report;
   }
 
   async #outcome(digest: string): Promise<Partial<CanaryReport>> {
