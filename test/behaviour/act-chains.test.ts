@@ -95,7 +95,7 @@ t.test('V14 an entry for a subject ends the tokens with which it acts for others
     [401, 401, 401],
   );
   t.equal(await statusOf(gateway, asClient), 200, 'a client of that name is no subject');
-  t.equal(await statusOf(gateway, actedBy({ sub: 'admin' }, { iat: now + 2 })), 200);
+  t.equal(await statusOf(gateway, actedBy({ sub: 'admin' }, { iat: nowSeconds() + 2 })), 200);
 });
 
 t.test('more than 8 actors, or one that cannot be read, is 401', async (t) => {
@@ -169,8 +169,8 @@ t.test('V10 a running stream ends with its agent', async (t) => {
 
 t.test('explain names the actor', async (t) => {
   const gateway = await startGateway(t, configuration());
-  const id = await revoke(gateway, { client: 'agent-1', reason: 'prompt injection' });
   const body = { method: 'GET', url: 'http://api.example.com/', token: actedBy(chain(2)) };
+  const id = await revoke(gateway, { client: 'agent-1', reason: 'prompt injection' });
   const explained = (await (await gateway.admin('POST', '/v1/explain', body)).json()) as Explanation;
   const { detail } = explained.stages.find(({ stage }) => stage === 'check_revocation') ?? {};
   t.match(detail, /through agent-1 in act/);

@@ -156,7 +156,7 @@ t.test('what is no JWT for this endpoint is 401, and revokes nothing', async (t)
     'exp that is no number': [jwt({ exp: 'soon' }), 'bad_date'],
     'iat that is no number': [jwt({ iat: null }), 'bad_date'],
     expired: [jwt({ exp: now - 60 }), 'expired'],
-    'exp more than 5 minutes ahead': [jwt({ exp: now + 320 }), 'lives_too_long'],
+    'exp more than 5 minutes ahead': [jwt({ exp: now + 1_000 }), 'lives_too_long'],
     'nbf ahead': [jwt({ nbf: now + 100 }), 'not_yet_valid'],
     'iat ahead': [jwt({ iat: now + 100 }), 'not_yet_valid'],
     'another spelling': [`${jwt()}=`, 'malformed'],
@@ -306,13 +306,15 @@ t.test('another issuer signs where the configuration says so, and ends subjects 
     },
   });
   const byOrg = (): string => `Bearer ${jwt({ iss: ORG }, {}, org)}`;
-  const status = async (sub: string): Promise<number> =>
-    (await send(gateway.url, '/', { token: mint(key, claimsOf({ sub })) })).status;
+  const tokens = ['alice', 'bob', 'carol'].map((sub) => mint(key, claimsOf({ sub })));
   t.equal((await post(gateway, issSub())).status, 401, 'a JWT of the issuer itself');
   t.equal((await post(gateway, issSub('alice', ORG), byOrg())).status, 204);
   t.equal((await post(gateway, issSub('bob', ISSUER), byOrg())).status, 204);
   t.equal((await post(gateway, issSub('carol', 'https://third.example'), byOrg())).status, 403);
-  t.strictSame([await status('alice'), await status('bob'), await status('carol')], [401, 401, 200]);
+  const statuses = await Promise.all(
+    tokens.map(async (token) => (await send(gateway.url, '/', { token })).status),
+  );
+  t.strictSame(statuses, [401, 401, 200]);
   const audit = gateway.log.findLast(({ msg }) => msg === 'audit');
   t.match(audit, { audit: { issuer: ISSUER } });
   const seen = upstream.seen.length;

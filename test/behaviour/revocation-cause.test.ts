@@ -117,9 +117,9 @@ t.test('the line of what is refused for another reason has none', async (t) => {
 t.test('a store that is silent delays the line for a moment, and no response', async (t) => {
   const { options, clock, asked } = heldBack();
   const gateway = await startGateway(t, configuration(), options);
+  const token = mint(key, claimsOf({ sub: 'alice' }));
   const id = await revoke(gateway, { subject: 'alice' });
   const lines = (): Record<string, unknown>[] => gateway.log.filter(({ msg }) => msg === 'request');
-  const token = mint(key, claimsOf({ sub: 'alice' }));
   for (let sent = 0; sent < 5; sent++) t.equal((await send(gateway.url, '/', { token })).status, 401);
   t.equal(asked(), 1, 'the store is asked once');
   await until(() => {
@@ -132,8 +132,9 @@ t.test('a store that is silent delays the line for a moment, and no response', a
 t.test('lines that wait are written when the gateway stops', async (t) => {
   const { options, asked } = heldBack();
   const gateway = await startGateway(t, configuration(), options);
+  const token = mint(key, claimsOf({ sub: 'alice' }));
   await revoke(gateway, { subject: 'alice' });
-  t.equal((await send(gateway.url, '/', { token: mint(key, claimsOf({ sub: 'alice' })) })).status, 401);
+  t.equal((await send(gateway.url, '/', { token })).status, 401);
   await until(() => asked() === 1);
   await gateway.stop();
   t.equal(gateway.log.filter(({ msg }) => msg === 'request').length, 1);
