@@ -34,7 +34,7 @@ realm: api.example.com
 workers: auto
 trusted_proxies: [10.0.0.0/8]
 readiness: { require_keys: 60s }
-log: { sample: 0.1, refusals: 20 }
+log: { sample: 0.1, refusals: 20, facts: true }
 log_key_file: log-key
 `,
   },

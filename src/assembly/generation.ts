@@ -146,7 +146,7 @@ export class Generation {
     this.signer = assertionSigner(loaded, clock);
     this.proof = proofSigner(loaded, this.signer?.publicKeys.keys);
     this.resources = resourceEndpoint(configuration, this.signer, clock);
-    this.#observer = requestObserver(loaded, lasting);
+    this.#observer = requestObserver(loaded, this.policy, lasting);
     this.#proofs = proofsOf(configuration, {
       replay: lasting.place.replay,
       clock,

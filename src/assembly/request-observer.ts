@@ -1,12 +1,14 @@
 /** Who counts, logs and remembers requests. */
 import type { LoadedConfiguration } from '../config/load.ts';
+import type { Policy } from '../policy.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
 import { Observer } from '../telemetry/observer.ts';
+import { RuleFacts } from '../telemetry/rule-facts.ts';
 import type { Lasting } from './generation.ts';
 import { RefusalReports } from './refusal-reports.ts';
 
 /** Counts and logs requests as this configuration asks. */
-export function requestObserver(loaded: LoadedConfiguration, lasting: Lasting): Observer {
+export function requestObserver(loaded: LoadedConfiguration, { routes }: Policy, lasting: Lasting): Observer {
   const { configuration } = loaded;
   const { metrics, log, refusalLines, clock, tracing, seen, causes } = lasting;
   const accessLog = new AccessLog({
@@ -17,6 +19,7 @@ export function requestObserver(loaded: LoadedConfiguration, lasting: Lasting): 
     refusalsASecond: configuration.log.refusals,
     sample: configuration.log.sample,
     causes,
+    facts: configuration.log.facts ? new RuleFacts(routes) : undefined,
   });
   const refusals = new RefusalReports(log.logger, clock);
   return new Observer(

@@ -145,8 +145,14 @@ const log = z
       .describe(
         'How many refused requests of each reason and route are written in a second; one line a second says how many more there were. 0: all. It keeps a flood of bad tokens from filling the log. Raise it if you need the line of every refusal.',
       ),
+    facts: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        'Adds to the line of a request which of the scopes that any route asks for its token has, and which claim and login rules of any route hold for it: the results, never the value of a claim. Set it for some time before you change rules, so that sallyport check --replay can decide the logged requests under the new ones. A line grows by the names of these scopes and 15 bytes for each rule, at most 4 KiB.',
+      ),
   })
-  .describe('Which requests get a line in the log.');
+  .describe('Which requests get a line in the log, and what it says of rules.');
 
 const readiness = z
   .strictObject({

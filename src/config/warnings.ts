@@ -13,6 +13,7 @@ import { isOpaqueIssuer } from './issuer-schema.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
 import { offeredOverTls } from './listener-protocols.ts';
 import type { LoadedConfiguration } from './load.ts';
+import { logFactsWarnings } from './log-facts-warnings.ts';
 import { possessionWarnings } from './possession-warnings.ts';
 import { proofWarnings } from './proof-problems.ts';
 import { rateLimitWarnings } from './rate-limit-warnings.ts';
@@ -40,6 +41,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...resourceWarnings(loaded.configuration),
     ...rateLimitWarnings(loaded.configuration),
     ...proofWarnings(loaded.configuration),
+    ...logFactsWarnings(loaded.configuration),
     ...unusedIntrospection(loaded.configuration),
     ...FILE_RULES.flatMap((rule) => rule(loaded)),
   ];

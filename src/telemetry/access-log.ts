@@ -21,6 +21,7 @@ import { missingScope } from './missing-scope.ts';
 import { namedByToken } from './named-by-token.ts';
 import type { Refusal, RefusalLines } from './refusal-lines.ts';
 import { refusingEntryText } from './refusing-entry.ts';
+import type { RuleFacts } from './rule-facts.ts';
 
 /** Longest parts of a line that clients choose, in characters; the path is bounded by `limits.uri_bytes`. */
 const MAX_METHOD = 32;
@@ -43,6 +44,8 @@ export interface AccessLogOptions {
   readonly sample: number;
   /** Says why a token is revoked. */
   readonly causes?: RefusalCauses;
+  /** What each line says about rules; undefined: nothing. */
+  readonly facts?: RuleFacts | undefined;
   /** From 0 to 1, as Math.random. */
   readonly random?: () => number;
 }
@@ -57,6 +60,7 @@ export class AccessLog {
   readonly #refusals: RefusalLines;
   readonly #refusalsASecond: number;
   readonly #sample: number;
+  readonly #facts: RuleFacts | undefined;
   readonly #random: () => number;
   readonly #causes: RefusalCauses | undefined;
   /** Says that a line stands for others as well; empty where every request has its own. */
@@ -66,13 +70,15 @@ export class AccessLog {
   #timeText = '';
 
   constructor(options: AccessLogOptions) {
-    const { write, key, clock, refusals, refusalsASecond, sample, causes, random = Math.random } = options;
+    const { write, key, clock, refusals, refusalsASecond, sample } = options;
+    const { causes, facts, random = Math.random } = options;
     this.#write = write;
     this.#key = key;
     this.#clock = clock;
     this.#refusals = refusals;
     this.#refusalsASecond = refusalsASecond;
     this.#sample = sample;
+    this.#facts = facts;
     this.#random = random;
     this.#causes = causes;
     this.#sampleText = sample < 1 ? `,"sample":${sample}` : '';
@@ -99,6 +105,7 @@ export class AccessLog {
     const agent = head && fieldValue(head.rawHeaders, 'user-agent');
     if (agent !== undefined) line += `,"user_agent":${quotedUpTo(withoutKeys(agent), MAX_AGENT)}`;
     if (decision) line += this.#authText(exchange, decision);
+    if (this.#facts && head) line += this.#factsText(this.#facts, exchange, head);
     if (exchange.failure !== undefined) line += `,"error":"${exchange.failure}"`;
     if (exchange.limit !== undefined) line += `,"limit":"${exchange.limit}"`;
     if (exchange.overLimits.length > 0) line += `,"over_limits":${JSON.stringify(exchange.overLimits)}`;
@@ -121,6 +128,12 @@ export class AccessLog {
     const cause = this.#causes?.soon(id);
     if (cause instanceof Promise) void cause.then(write);
     else write(cause);
+  }
+
+  /** As of the time when the request came: a login grows old meanwhile. */
+  #factsText(facts: RuleFacts, { token, durationMs }: Exchange, head: RequestHead): string {
+    const text = facts.text(token, head, (this.#clock.nowMs() - durationMs) / 1_000);
+    return text === '' ? '' : `,${text}`;
   }
 
   #time(): string {
