@@ -36,7 +36,7 @@ const room = (file: string): string => file.split('/')[0] ?? '';
 const FLOORS = [
   ['main.ts'],
   ['cli'],
-  ['explain'],
+  ['explain', 'rehearsal'],
   ['workers'],
   ['assembly'],
   ['admin', 'handlers'],

@@ -24,30 +24,46 @@ import {
   print,
   printError,
   printJson,
+  text,
+  UsageError,
   type Arguments,
   type Command,
 } from './command.ts';
 import { probe } from './probe.ts';
+import { replay, replayJson, replayText, type Replayed } from './replay.ts';
+
+/** The log holds requests that would get something else. */
+const WOULD_CHANGE = 3;
 
 export const check: Command = {
   name: 'check',
   summary: 'checks the configuration: every problem with its place and its remedy, and what is risky',
-  usage: `[-c FILE] [--online] [--strict] [--expand] [--json]
+  usage: `[FILE] [-c FILE] [--online] [--strict] [--expand] [--replay LOG [--before FILE]] [--json]
 
-  -c, --config FILE   the configuration (default: sallyport.yaml)
+  FILE, -c FILE       the configuration (default: sallyport.yaml)
       --online        also tries key sets, introspection, validation, upstreams and the revocation store
-      --strict        warnings fail too
+      --strict        warnings fail too, and with --replay requests that are not decidable
       --expand        prints the configuration with what each provider stands for, and nothing else on standard
                       output; secrets are left out
-      --json          prints { ok, problems, warnings, notes, online }, and expanded with --expand`,
+      --replay LOG    decides each request of a gateway's log again under the configuration, and prints what would change;
+                      - is standard input. Nothing is asked, and no token is needed
+      --before FILE   the configuration that the log was written under: more is decidable with it
+      --json          prints { ok, problems, warnings, notes, online }, expanded with --expand, replay with --replay
+
+Exit code: 0 it is valid, 1 it is not, or the log cannot be read; with --replay also 3: something would change, or with
+--strict is not decidable.`,
   options: {
     ...CONFIG_OPTION,
     ...JSON_OPTION,
     online: { type: 'boolean' },
     strict: { type: 'boolean' },
     expand: { type: 'boolean' },
+    replay: { type: 'string' },
+    before: { type: 'string' },
   },
-  async run(args) {
+  positionals: { min: 0, max: 1 },
+  async run(given) {
+    const args = withFile(given);
     let findings: Findings;
     try {
       findings = await examine(args);
@@ -55,11 +71,46 @@ export const check: Command = {
       if (!flag(args, 'json') || !(error instanceof ConfigurationError)) throw error;
       findings = { ok: false, problems: error.problems, warnings: [], notes: [], online: [] };
     }
-    if (flag(args, 'json')) printJson({ ...findings, expanded: findings.expanded?.document });
+    const replayed = findings.ok ? await replayOf(args) : undefined;
+    if (flag(args, 'json'))
+      printJson({
+        ...findings,
+        expanded: findings.expanded?.document,
+        replay: replayed && replayJson(replayed),
+      });
     else tell(findings, configurationFile(args));
-    return findings.ok ? 0 : 1;
+    if (!findings.ok) return 1;
+    if (!replayed) return 0;
+    if (!flag(args, 'json')) print(replayText(replayed));
+    const { changes } = replayed;
+    return changes.hasChanges || (flag(args, 'strict') && changes.undecided.size > 0) ? WOULD_CHANGE : 0;
   },
 };
+
+/**
+ * The file that stands without a flag is that of -c.
+ *
+ * @throws UsageError
+ */
+function withFile(args: Arguments): Arguments {
+  const [file] = args.positionals;
+  if (text(args, 'before') !== undefined && text(args, 'replay') === undefined)
+    throw new UsageError(
+      '--before says which configuration a log was written under; give the log with --replay',
+    );
+  if (flag(args, 'expand') && text(args, 'replay') !== undefined)
+    throw new UsageError('--expand prints a configuration and nothing else; leave it or --replay out');
+  if (file === undefined) return args;
+  if (text(args, 'config') !== undefined)
+    throw new UsageError('the configuration is named twice; leave -c or the other name out');
+  return { ...args, values: { ...args.values, config: file } };
+}
+
+/** @throws ConfigurationError, CommandFailed */
+async function replayOf(args: Arguments): Promise<Replayed | undefined> {
+  const log = text(args, 'replay');
+  return log === undefined ? undefined : replay(configurationOf(args), log, text(args, 'before'));
+}
 
 interface Findings {
   readonly ok: boolean;
