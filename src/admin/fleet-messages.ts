@@ -5,6 +5,8 @@
 import { z } from 'zod';
 import type { SessionReport } from '../telemetry/recent-sessions.ts';
 import type { Refusal } from '../telemetry/refusal-ring.ts';
+import type { ReportedCaller } from '../telemetry/reported-callers.ts';
+import { AUTH_REASONS } from '../errors.ts';
 
 /** The last canary that a gateway has heard of, and how it ended there. Times in seconds; made_at since 1970. */
 const canaryReport = z.object({
@@ -65,6 +67,8 @@ const questionSchema = z.discriminatedUnion('about', [
       ...{ session: text, sessionHash: text, client: text, limit },
     }),
   }),
+  /** Whom would routes that only report have refused? */
+  z.object({ about: z.literal('reported'), limit }),
   /** Is this state of an API key known, or a later one? */
   z.object({
     about: z.literal('api_key'),
@@ -91,6 +95,7 @@ export interface Replies {
   readonly refusals: { readonly found: readonly Refusal[]; readonly silent: readonly string[] };
   /** Null: this gateway remembers none. */
   readonly sessions: { readonly found: readonly SessionReport[]; readonly silent: readonly string[] } | null;
+  readonly reported: { readonly found: readonly ReportedCaller[]; readonly silent: readonly string[] };
   readonly marks: { readonly inForce: boolean };
   readonly api_key: { readonly isKnown: boolean };
   readonly canary: { readonly looksOut: boolean };
@@ -123,9 +128,14 @@ const session = z.object({
   ...{ first_seen: z.number(), last_seen: z.number(), requests_last_hour: z.number() },
   addresses: z.array(z.string()).optional(),
 });
+const reported = z.object({
+  ...{ route: z.string(), reason: z.enum(AUTH_REASONS), issuer: optional, clientId: optional },
+  ...{ lack: z.string(), requests: z.number(), lastMs: z.number() },
+});
 const replySchemas = {
   refusals: z.object({ found: z.array(refusal), silent }),
   sessions: z.object({ found: z.array(session), silent }).nullable(),
+  reported: z.object({ found: z.array(reported), silent }),
   marks: z.object({ inForce: z.boolean() }),
   api_key: z.object({ isKnown: z.boolean() }),
   canary: z.object({ looksOut: z.boolean() }),

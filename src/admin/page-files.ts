@@ -32,6 +32,7 @@ const FILES = [
     'metrics',
     'reasons',
     'refusals',
+    'reported',
     'revocation-labels',
     'revocation-list',
     'revoke-form',

@@ -127,6 +127,7 @@ const revoke: Handler<ApiRequest> = ({ revocations }, { body, caller, query }) =
 const history: Handler<ApiRequest> = ({ seen }) => seen.history();
 const refusals: Handler<ApiRequest> = ({ seen }, { query }) => seen.refusals(query);
 const limited: Handler<ApiRequest> = ({ seen }, { query }) => seen.limited(query);
+const reportOnly: Handler<ApiRequest> = ({ seen }, { query }) => seen.reported(query);
 const sessions: Handler<ApiRequest> = ({ seen }, { body }) => seen.sessions(body);
 const gateways: Handler<ApiRequest> = ({ fleet }) => fleet.gateways();
 const explain: Handler<ApiRequest> = (parts, { body }) => explainResponse(parts.explain, body);
@@ -152,6 +153,7 @@ const ROUTES: readonly Route[] = [
   ['GET', '/v1/history', 'read', undefined, history],
   ['GET', '/v1/refusals', 'read', undefined, refusals],
   ['GET', '/v1/limited', 'read', undefined, limited],
+  ['GET', '/v1/report-only', 'read', undefined, reportOnly],
   ['POST', '/v1/sessions/search', 'read', JSON_BODY, sessions],
   ['GET', '/v1/revocations', 'read', undefined, list],
   ['GET', '/v1/revocations.csv', 'read', undefined, csv],

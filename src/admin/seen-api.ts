@@ -9,6 +9,7 @@ import type { Causes } from '../revocation/causes.ts';
 import type { Refusal, RefusalQuery } from '../telemetry/refusal-ring.ts';
 import { RING_ENTRIES } from '../telemetry/refusal-ring.ts';
 import type { LimitedCaller } from '../telemetry/limited-callers.ts';
+import type { ReportedCaller } from '../telemetry/reported-callers.ts';
 import type { SessionQuery, SessionReport } from '../telemetry/recent-sessions.ts';
 import type { HistoryReport } from '../telemetry/traffic-history.ts';
 import type { Asked, Fleet } from './fleet.ts';
@@ -16,6 +17,7 @@ import type { Replies } from './fleet-messages.ts';
 import { historyJson } from './history-json.ts';
 import { adminProblem, type AdminResponse } from './http-response.ts';
 import { badRequest, parseBody } from './json-body.ts';
+import { mergedReported } from './merged-counts.ts';
 import { mergedByGateway } from './merged-sessions.ts';
 
 /** What was found, and which processes of the gateway did not respond. */
@@ -34,6 +36,8 @@ export interface LocalSeen {
   localSessions(query: SessionQuery): Promise<Found<SessionReport> | undefined>;
   /** Those with the most requests first. */
   localLimited(limit: number): Promise<Found<LimitedCaller>>;
+  /** Those with the most requests first. */
+  localReported(limit: number): Promise<Found<ReportedCaller>>;
 }
 
 export interface SeenApiParts {
@@ -82,9 +86,8 @@ export class SeenApi {
   /** GET /v1/refusals */
   async refusals(parameters: URLSearchParams): Promise<AdminResponse> {
     const { fleet, seen } = this.#parts;
-    const limit = Number(parameters.get('limit') ?? DEFAULT_LIMIT);
-    if (!Number.isInteger(limit) || limit < 1 || limit > RING_ENTRIES)
-      return badRequest(`limit must be 1 to ${RING_ENTRIES}`);
+    const limit = limitOf(parameters);
+    if (limit === undefined) return BAD_LIMIT;
     // A form sends what was not filled in as empty.
     const given = (name: string): string | undefined => parameters.get(name) || undefined;
     const query = {
@@ -133,12 +136,35 @@ export class SeenApi {
 
   /** GET /v1/limited */
   async limited(parameters: URLSearchParams): Promise<AdminResponse> {
-    const limit = Number(parameters.get('limit') ?? DEFAULT_LIMIT);
-    if (!Number.isInteger(limit) || limit < 1 || limit > RING_ENTRIES)
-      return badRequest(`limit must be 1 to ${RING_ENTRIES}`);
+    const limit = limitOf(parameters);
+    if (limit === undefined) return BAD_LIMIT;
     const { fleet, seen } = this.#parts;
     const { found, silent } = await seen.localLimited(limit);
     return { status: 200, body: { gateway: fleet.label, silent, callers: found.map(limitedJson) } };
+  }
+
+  /** GET /v1/report-only */
+  async reported(parameters: URLSearchParams): Promise<AdminResponse> {
+    const limit = limitOf(parameters);
+    if (limit === undefined) return BAD_LIMIT;
+    const where = parameters.get('gateways') || 'this';
+    if (where !== 'this' && where !== 'all') return badRequest('gateways must be this or all');
+    const { fleet, seen } = this.#parts;
+    // One client may be among the first of all, and not of each.
+    const [own, asked] = await Promise.all([
+      seen.localReported(RING_ENTRIES),
+      where === 'all'
+        ? fleet.ask<'reported'>({ about: 'reported', limit: RING_ENTRIES })
+        : alone<Replies['reported']>(fleet),
+    ]);
+    const found = mergedReported([...asked.replies.flatMap(({ reply }) => reply.found), ...own.found]);
+    return {
+      status: 200,
+      body: {
+        gateways: askedJson(asked, own.silent, ({ silent }) => silent),
+        reported: found.slice(0, limit).map(reportedJson),
+      },
+    };
   }
 
   /** POST /v1/sessions/search */
@@ -177,6 +203,13 @@ export class SeenApi {
   }
 }
 
+const BAD_LIMIT = badRequest(`limit must be 1 to ${RING_ENTRIES}`);
+
+function limitOf(parameters: URLSearchParams): number | undefined {
+  const limit = Number(parameters.get('limit') ?? DEFAULT_LIMIT);
+  return Number.isInteger(limit) && limit >= 1 && limit <= RING_ENTRIES ? limit : undefined;
+}
+
 /** Nothing is asked. */
 function alone<T>(fleet: Fleet): Asked<T> {
   return { self: fleet.label, others: [], silent: [], isComplete: true, replies: [] };
@@ -209,6 +242,16 @@ function limitedJson({ clientId, subjectHash, clientIp, lastMs, issuer, ...calle
     client_id: clientId ?? null,
     sub_hash: subjectHash ?? null,
     client_ip: clientIp ?? null,
+    last_seen: lastMs / 1_000,
+  };
+}
+
+function reportedJson({ clientId, issuer, lack, lastMs, ...reported }: ReportedCaller): object {
+  return {
+    ...reported,
+    issuer: issuer ?? null,
+    client_id: clientId ?? null,
+    lack: lack === '' ? null : lack,
     last_seen: lastMs / 1_000,
   };
 }

@@ -61,6 +61,8 @@ async function respond(
       return seen.localRefusals(question.query);
     case 'sessions':
       return (await seen.localSessions(question.query)) ?? null;
+    case 'reported':
+      return seen.localReported(question.limit);
     case 'api_key':
       return { isKnown: await knowsKey(apiKeys, question.key) };
     case 'canary':

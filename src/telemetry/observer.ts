@@ -112,6 +112,7 @@ export class Observer {
     exchange.issuerName ??= issuer;
     this.#detailed(exchange, error);
     if (reason) this.#decided(exchange, 'report', reason);
+    this.#seen?.passedReported(exchange, error);
   }
 
   /** A limit that only reports would have refused the request. */

@@ -10,7 +10,9 @@ import { LimitedCallers } from './limited-callers.ts';
 import { logHash } from './log-hash.ts';
 import type { Metrics } from './metrics.ts';
 import { RecentSessions, type SessionsPolicy } from './recent-sessions.ts';
+import { missingScope } from './missing-scope.ts';
 import { RefusalRing } from './refusal-ring.ts';
+import { ReportedCallers } from './reported-callers.ts';
 import { TrafficHistory } from './traffic-history.ts';
 
 export class Seen {
@@ -18,6 +20,7 @@ export class Seen {
   readonly refusals = new RefusalRing();
   readonly sessions: RecentSessions;
   readonly limited: LimitedCallers;
+  readonly reported: ReportedCallers;
   readonly #clock: Clock;
   readonly #keys: LastUses | undefined;
   readonly #causes: Pick<Causes, 'refusingId'> | undefined;
@@ -35,6 +38,7 @@ export class Seen {
     this.history = new TrafficHistory(metrics, clock);
     this.sessions = new RecentSessions(clock);
     this.limited = new LimitedCallers(clock);
+    this.reported = new ReportedCallers(clock);
   }
 
   /** Requests are served from now on. */
@@ -64,6 +68,17 @@ export class Seen {
         ? this.#causes?.refusingId(token.revocable, token.issuedAt)
         : undefined;
     this.refusals.add(exchange, error, { subjectHash, revocationId }, this.#clock.nowMs());
+  }
+
+  /** A route that only reports has let a request pass, and would have refused it. */
+  passedReported(
+    { token, issuerName, routeName }: Exchange,
+    { reason, detail, challenge }: GatewayError,
+  ): void {
+    if (reason === undefined) return;
+    const lacks = token && reason === 'insufficient_scope' ? missingScope(challenge?.scope, token) : detail;
+    const identity = { route: routeName, reason, issuer: issuerName, clientId: token?.clientId };
+    this.reported.add(identity, lacks ?? '');
   }
 
   /** A request has met a limit: it was refused (enforced), or would have been. */

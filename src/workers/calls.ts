@@ -14,6 +14,7 @@ import type {
   Revoked,
 } from '../revocation/revocation-store.ts';
 import type { LimitedCaller } from '../telemetry/limited-callers.ts';
+import type { ReportedCaller } from '../telemetry/reported-callers.ts';
 import type { MetricsSnapshot } from '../telemetry/metric-snapshots.ts';
 import type { SessionQuery, SessionReport } from '../telemetry/recent-sessions.ts';
 import type { Refusal, RefusalQuery } from '../telemetry/refusal-ring.ts';
@@ -110,6 +111,7 @@ export interface WorkerCalls {
   readonly history: Call<undefined, readonly HistoryReport[]>;
   readonly refusals: Call<RefusalQuery, Found<Refusal>>;
   readonly limited: Call<number, Found<LimitedCaller>>;
+  readonly reported: Call<number, Found<ReportedCaller>>;
   readonly sessions: Call<SessionQuery, Found<SessionReport> | undefined>;
   /** Responds when all requests have ended, or were ended. */
   readonly drain: Call<undefined, void>;

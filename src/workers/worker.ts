@@ -71,6 +71,7 @@ export class Worker {
       history: async () => (await this.#instance?.generation.seen.localHistory()) ?? [],
       refusals: async (query) => (await this.#instance?.generation.seen.localRefusals(query)) ?? NOTHING_SEEN,
       limited: async (limit) => (await this.#instance?.generation.seen.localLimited(limit)) ?? NOTHING_SEEN,
+      reported: async (limit) => (await this.#instance?.generation.seen.localReported(limit)) ?? NOTHING_SEEN,
       sessions: async (query) => this.#instance?.generation.seen.localSessions(query),
       drain: async () => {
         await this.#instance?.stop();

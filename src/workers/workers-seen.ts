@@ -1,5 +1,5 @@
 /** What the workers of a gateway have seen, as one. A worker that does not respond in time is named. */
-import { mergedLimited } from '../admin/merged-limited.ts';
+import { mergedLimited, mergedReported } from '../admin/merged-counts.ts';
 import { mergedSessions } from '../admin/merged-sessions.ts';
 import type { LocalSeen } from '../admin/seen-api.ts';
 import type { WorkerLink } from './worker-link.ts';
@@ -27,6 +27,12 @@ export function workersSeen(links: () => readonly WorkerLink[]): LocalSeen {
         link.channel.call('limited', ALL, REPLY_MS),
       );
       return { found: mergedLimited(replies.flatMap(({ found }) => found)).slice(0, limit), silent };
+    },
+    async localReported(limit) {
+      const { replies, silent } = await askAll(links(), (link) =>
+        link.channel.call('reported', ALL, REPLY_MS),
+      );
+      return { found: mergedReported(replies.flatMap(({ found }) => found)).slice(0, limit), silent };
     },
     async localSessions(query) {
       const asked = await askAll(links(), (link) => link.channel.call('sessions', query, REPLY_MS));

@@ -419,9 +419,19 @@ t.test('the admin page', { skip: noBrowser, timeout: 900_000 }, async (t) => {
   });
 
   t.test('A5 why a user is refused: found by request id; explained; the token is forgotten', async (t) => {
-    const api = await visit(MADE_UP);
+    const row = { route: 'orders', reason: 'insufficient_scope', requests: 12, lack: 'orders:read' };
+    const reported = [{ ...row, issuer: 'login', client_id: 'batch', last_seen: 1_800_000_000 }];
+    const api = await visit({
+      ...MADE_UP,
+      '/v1/report-only': { gateways: { asked: ['e1'], silent: [], complete: true }, reported },
+    });
     await page.getByText('403 insufficient_scope on orders').waitFor();
     await page.getByText('It lacks: orders:write.').waitFor();
+    const passed = page.locator('#reported').getByRole('listitem');
+    t.match(
+      await passed.innerText(),
+      /12 passed on orders: insufficient_scope[^]*client batch, lacks orders:read/,
+    );
     await page.getByLabel('Request id').fill('req-9');
     const [asked] = await Promise.all([
       page.waitForRequest(/v1\/refusals\?.*request_id=req-9/),

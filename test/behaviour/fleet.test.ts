@@ -23,12 +23,18 @@ const key = createKey();
 const upstream = await startUpstream(t);
 const label = (name: string): string => `${name}@${hostname()}`;
 
+/** A rule that is tried before it is enforced. */
+const TRIAL = { scopes: ['of-no-token'], report_only: true };
+
 const startOne = (t: Test, store: string, name: string, changes: object = {}): Promise<TestGateway> =>
   startGateway(t, {
     name,
     log_key: 'one for all',
     issuers: { login: loginIssuer(key) },
-    routes: [{ name: 'orders', match: {}, upstream: 'u' }],
+    routes: [
+      { name: 'orders', match: {}, upstream: 'u' },
+      { name: 'trial', match: { path_prefix: '/trial' }, upstream: 'u', auth: TRIAL },
+    ],
     upstreams: { u: { targets: [upstream.url] } },
     revocation: { store },
     ...changes,
@@ -110,6 +116,17 @@ for (const [kind, open] of Object.entries(STORES)) {
       const repeated = await fromAll(() => revoke(two, { session: 'alice-1', confirm: true }));
       t.match(repeated, { confirmed: { gateways: 2, refuse: 2, unconfirmed: [] } });
       t.equal((await revoke(one, { session: 'x', confirm: true, dry_run: true })).status, 400);
+    });
+
+    t.test('what is only reported at one is told at the other, added up', async (t) => {
+      for (const gateway of [one, two, two])
+        t.equal((await send(gateway.url, '/trial', { token: token('dora') })).status, 200);
+      const path = '/v1/report-only?gateways=all';
+      t.match(await fromAll(() => one.admin('GET', path)), {
+        gateways: { asked: [label('one'), label('two')], silent: [], complete: true },
+        reported: [{ route: 'trial', reason: 'insufficient_scope', client_id: 'app', requests: 3 }],
+      });
+      t.match(await json(one.admin('GET', '/v1/report-only')), { reported: [{ requests: 1 }] });
     });
 
     t.test('a refusal at one is found by its request id at the other', async (t) => {

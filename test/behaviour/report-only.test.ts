@@ -126,6 +126,38 @@ t.test('each report is counted', async (t) => {
   t.equal(await gateway.metric(series('missing', '')), 2);
 });
 
+t.test('A5 the admin API tells by route, client and reason what would have been refused', async (t) => {
+  const batch = (changes: object): string => mint(key, { ...good, client_id: 'batch', ...changes });
+  for (const token of [batch({ scope: 'x' }), batch({ scope: 'y' }), batch({ tenant: { id: 'globex' } })])
+    await send(gateway.url, '/required', { token });
+  const response = await gateway.admin('GET', '/v1/report-only');
+  const { gateways, reported } = (await response.json()) as {
+    gateways: object;
+    reported: { client_id: string; reason: string }[];
+  };
+  t.match(gateways, { silent: [], complete: true });
+  const of = { route: 'required', issuer: 'login', client_id: 'batch' };
+  t.match(
+    reported.filter(({ client_id }) => client_id === 'batch'),
+    [
+      { ...of, reason: 'insufficient_scope', lack: 'orders:read', requests: 2 },
+      { ...of, reason: 'claim_rule', lack: null, requests: 1 },
+    ],
+  );
+  t.match(
+    reported.find(({ client_id, reason }) => client_id === null && reason === 'missing'),
+    { requests: 2 },
+    'those without a token are one row of each route and reason',
+  );
+  t.notMatch(JSON.stringify(reported), /alice|globex/);
+  for (const query of ['limit=0', 'limit=x', 'gateways=some'])
+    t.equal((await gateway.admin('GET', `/v1/report-only?${query}`)).status, 400, query);
+  const one = (await (await gateway.admin('GET', '/v1/report-only?limit=1')).json()) as {
+    reported: object[];
+  };
+  t.equal(one.reported.length, 1);
+});
+
 t.test('H13 H2 paths, framing and limits are enforced all the same', async (t) => {
   const before = upstream.seen.length;
   t.equal((await send(gateway.url, '/required/../x')).status, 400);

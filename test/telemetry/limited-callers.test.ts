@@ -1,6 +1,6 @@
 /** Who met a limit most often. Bounded, and those with many requests stay. */
 import t from 'tap';
-import { mergedLimited } from '../../src/admin/merged-limited.ts';
+import { mergedLimited } from '../../src/admin/merged-counts.ts';
 import { LimitedCallers, type LimitedIdentity } from '../../src/telemetry/limited-callers.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 

@@ -89,7 +89,7 @@ t.test(
     const facts = factsFor({});
     const none = { credentials: false };
     t.strictSame(parsed(facts.text(undefined, head('/x?page=2'), NOW)), none);
-    for (const [target, ...fields] of [
+    for (const [target = '', ...fields] of [
       ['/', 'authorization', 'Basic OmE='],
       ['/', 'x-api-key', 'x'],
       ['/?access_token=x'],

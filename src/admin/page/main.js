@@ -6,6 +6,7 @@ import { Explain } from './explain.js';
 import { Fleet } from './fleet.js';
 import { showHealth, showRoutes, SIGNS } from './health.js';
 import { showLimited } from './limited.js';
+import { showReported } from './reported.js';
 import { Refusals } from './refusals.js';
 import { RevocationList } from './revocation-list.js';
 import { RevokeForm } from './revoke-form.js';
@@ -103,6 +104,7 @@ async function watch(api, first, refusals) {
           api.metrics(),
           refusals.look(),
           showLimited(api),
+          showReported(api),
         ]);
         last = { status, atMs: Date.now() };
         const others = fleet.show(gateways, status.revocation.max_view_age_seconds);
