@@ -1,141 +1,18 @@
-/** Configurations that differ in a few rules, and requests that meet them: for rehearsals, which must say what a gateway does. */
-import { newKey } from './api-keys.ts';
-import { proofKey } from './proofs.ts';
+/** Configurations that differ in a few rules: for rehearsals, which must say what a gateway does. */
+import { HOST, loginKey, OTHER_ISSUER, otherKey, SECOND_AUDIENCE } from './rehearsed-requests.ts';
 import type { SeededRandom } from './seeded-random.ts';
-import { AUDIENCE, claimsOf, createKey, ISSUER, mint, nowSeconds } from './tokens.ts';
+import { AUDIENCE, ISSUER } from './tokens.ts';
 
 type Members = Record<string, unknown>;
-
-const key = createKey('ES256', 'one');
-const other = createKey('EdDSA', 'two');
-const holder = proofKey('EdDSA');
-const HOST = 'api.example.com';
-
-const OTHER = 'https://other.example';
-const bound = { cnf: { jkt: holder.thumbprint } };
-
-const now = nowSeconds();
-
-/** API keys of an issuer that routes accept only by its name. */
-const partner = newKey('one', { subject: 'partner', scopes: ['orders:read', 'files'] });
-export const KEY_FILE = [partner.entry];
-
-interface SentToken {
-  readonly text: string | undefined;
-  readonly scheme?: string;
-  readonly hasProof?: boolean;
-  /** Besides, or alone. */
-  readonly apiKey?: string;
-}
-
-const of = (claims: Members): SentToken => ({ text: mint(key, claimsOf(claims)) });
-const login = { acr: 'mfa', auth_time: now - 60 };
-
-/** Those that issuers vouch for, of which routes differ in what they permit. */
-const GOOD: readonly SentToken[] = [
-  of({ scope: 'orders:read orders:write', roles: ['admin'], tenant: 'acme', ...login }),
-  of({ scope: 'orders:write', roles: ['editor'], tenant: 'acme' }),
-  of({ scope: 'orders:read files', roles: ['editor', 'reader'], tenant: 'globex', plan: 'gold' }),
-  of({ scope: 'files', plan: 'silver', tenant: 'globex', ...login }),
-  of({ scope: undefined, roles: ['reader'], ...login }),
-  of({ scope: 'orders:read orders:write files admin', roles: ['admin', 'reader'], plan: 'gold', ...login }),
-  { text: mint(other, claimsOf({ iss: OTHER, scope: 'orders:read', tenant: 'acme' })) },
-  { text: mint(other, claimsOf({ iss: OTHER, scope: 'files orders:write', roles: ['admin'] })) },
-  { text: mint(key, claimsOf({ ...bound, scope: 'orders:read' })), hasProof: true, scheme: 'DPoP' },
-];
-
-const TOKENS: readonly SentToken[] = [
-  ...GOOD,
-  ...GOOD,
-  ...GOOD,
-  { text: undefined },
-  { text: undefined },
-  { text: undefined },
-  of({}),
-  of({ sub: 'mallory', scope: 'orders:read' }),
-  of({ auth_time: now - 7_200, acr: 'pwd', scope: 'orders:read orders:write' }),
-  of({ exp: now - 3_600, iat: now - 7_200 }),
-  of({ aud: 'https://elsewhere.example' }),
-  of({ aud: [AUDIENCE, 'https://second.example'], scope: 'orders:read orders:write' }),
-  of({ iss: 'https://stranger.example' }),
-  { text: mint(createKey('ES256', 'one'), claimsOf()) },
-  { text: mint(key, claimsOf({ ...bound, scope: 'orders:read' })) },
-  { text: mint(key, claimsOf()), scheme: 'DPoP' },
-  { text: partner.key },
-  { text: undefined, apiKey: partner.key },
-  { text: undefined, apiKey: 'no-key' },
-  { ...of({ scope: 'orders:read' }), apiKey: partner.key },
-  { text: 'opaque' },
-  { text: 'not a token' },
-  { text: 'OmE=', scheme: 'Basic' },
-];
-
-const PATHS = [
-  ...[
-    '/orders',
-    '/orders/1',
-    '/orders/1/items',
-    '/ordersX',
-    '/admin',
-    '/admin/x',
-    '/files/a',
-    '/files/a%2Fb',
-  ],
-  ...[
-    '/files//a',
-    '/tenants/acme/orders',
-    '/tenants/globex/orders',
-    '/tenants/acm%65/orders',
-    '/',
-    '/public/x',
-  ],
-  ...['/orders/../admin', '/orders;x', '/orders?access_token=x', '/public?page=2', '/%6frders', '/elsewhere'],
-];
-const METHODS = ['GET', 'GET', 'GET', 'GET', 'POST', 'POST', 'DELETE', 'OPTIONS'];
-const HOSTS = [HOST, HOST, HOST, 'a.wild.example', 'other.example'];
-const HEADERS: readonly (readonly string[])[] = [
-  [],
-  [],
-  [],
-  [],
-  ['X-Version', '2'],
-  ['X-Version', '3', 'X-Debug', 'on'],
-  ['Origin', 'https://app.example.com', 'Access-Control-Request-Method', 'POST'],
-];
-
-/** A request that can be sent again. */
-export interface SentRequest {
-  readonly method: string;
-  readonly path: string;
-  /** With a proof of its own each time, where its token needs one. */
-  readonly headers: () => readonly string[];
-}
-
-export function someRequest(random: SeededRandom): SentRequest {
-  const [method, path, host] = [random.of(METHODS), random.of(PATHS), random.of(HOSTS)];
-  const { text, scheme = 'Bearer', hasProof = false, apiKey } = random.of(TOKENS);
-  const fields = random.of(HEADERS);
-  const url = `https://${HOST}${path.split('?')[0] ?? ''}`;
-  return {
-    method,
-    path,
-    headers: () => [
-      ...['host', host, ...fields],
-      ...(text === undefined ? [] : ['authorization', `${scheme} ${text}`]),
-      ...(apiKey === undefined ? [] : ['x-api-key', apiKey]),
-      ...(hasProof ? ['dpop', holder.proof({ method, url, token: text ?? '' })] : []),
-    ],
-  };
-}
 
 /** One route in the making: each member is drawn by itself, so that one of them can be drawn again. */
 type Draw = (random: SeededRandom) => unknown;
 
 const RULES: readonly Members[] = [
-  ...Array<Members>(6).fill({}),
-  { roles: 'admin' },
-  { roles: ['admin', 'editor'] },
-  { roles: ['admin', 'editor', 'reader'] },
+  ...Array<Members>(3).fill({}),
+  ...Array<Members>(2).fill({ roles: 'admin' }),
+  ...Array<Members>(2).fill({ roles: ['admin', 'editor'] }),
+  ...Array<Members>(2).fill({ roles: ['admin', 'editor', 'reader'] }),
   { plan: { prefix: ['gold-', 'go'] } },
   { plan: { absent: true } },
   { roles: 'reader', tenant: 'globex' },
@@ -164,6 +41,19 @@ const AUTH: Readonly<Record<string, Draw>> = {
   sender_constrained: (random) => random.of([undefined, undefined, undefined, 'optional', 'required']),
   report_only: (random) => random.below(6) === 0,
 };
+
+/** What people edit most. */
+const EDITED = [
+  ...Object.keys(AUTH),
+  'mode',
+  'mode',
+  'issuers',
+  'scopes',
+  'scopes',
+  'claims',
+  'claims',
+  'claims',
+];
 
 const ROUTE: Readonly<Record<string, Draw>> = {
   hosts: (random) => random.of([...Array<undefined>(6), [HOST], ['*.wild.example']]),
@@ -212,7 +102,7 @@ function drawnRoute(random: SeededRandom, name: string): DrawnRoute {
 export function someConfiguration(random: SeededRandom): Drawn {
   return {
     routes: ['one', 'two', 'three', 'four', 'five', 'six'].map((name) => drawnRoute(random, name)),
-    audiences: [AUDIENCE],
+    audiences: random.of([[AUDIENCE], [AUDIENCE, SECOND_AUDIENCE]]),
     keyHeader: random.of([undefined, 'X-Api-Key', 'X-Api-Key']),
   };
 }
@@ -227,7 +117,7 @@ export function edited(random: SeededRandom, { routes, audiences, keyHeader }: D
   }
   return {
     routes: changed,
-    audiences: random.below(15) === 0 ? [AUDIENCE, 'https://second.example'] : audiences,
+    audiences: random.below(4) === 0 ? random.of([[AUDIENCE], [AUDIENCE, SECOND_AUDIENCE]]) : audiences,
     keyHeader: random.below(10) === 0 ? undefined : keyHeader,
   };
 }
@@ -238,7 +128,7 @@ function editedRoute(random: SeededRandom, route: DrawnRoute): DrawnRoute {
   if (kind === 1) return { ...route, name: random.of([`${route.name}-renamed`, route.name]) };
   if (kind === 2) return { ...route, place: random.of(PLACES) };
   const draws = kind === 3 ? ROUTE : AUTH;
-  const member = random.of(Object.keys(draws));
+  const member = random.of(draws === ROUTE ? Object.keys(ROUTE) : EDITED);
   const value = { [member]: draws[member]?.(random) };
   return draws === ROUTE
     ? { ...route, members: { ...route.members, ...value } }
@@ -255,8 +145,8 @@ export function configurationOf(
     listeners: [{ host: '127.0.0.1', port: 0, public_url: `https://${HOST}` }],
     log: { refusals: 0, facts },
     issuers: {
-      login: { issuer: ISSUER, jwks: { keys: [key.jwk] }, audiences },
-      other: { issuer: OTHER, jwks: { keys: [other.jwk] }, audiences: [AUDIENCE] },
+      login: { issuer: ISSUER, jwks: { keys: [loginKey.jwk] }, audiences },
+      other: { issuer: OTHER_ISSUER, jwks: { keys: [otherKey.jwk] }, audiences: [AUDIENCE] },
       partners: { api_keys: { file: 'keys.json', ...defined({ header: keyHeader }) } },
     },
     routes: withoutTwins(routes).map(({ name, place, auth, members }) => ({
@@ -295,4 +185,18 @@ function authOf(auth: Members, place: Members): Members {
 
 function defined(members: Members): Members {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+}
+
+/**
+ * Does a rehearsal that does not know the earlier configuration take the right things for unchanged: issuers, and where a route of
+ * the same name reads API keys?
+ */
+export function sharesSources(one: Drawn, other: Drawn): boolean {
+  const takesKeys = ({ routes }: Drawn, name: string): boolean =>
+    routes.some((route) => route.name === name && route.auth['issuers'] === WITH_KEYS);
+  return (
+    one.keyHeader === other.keyHeader &&
+    JSON.stringify(one.audiences) === JSON.stringify(other.audiences) &&
+    one.routes.every(({ name }) => takesKeys(one, name) === takesKeys(other, name))
+  );
 }
