@@ -186,7 +186,24 @@ revocation:
     password_file: redis-password
   max_view_age: 30s
   when_stale: deny
-  claims: [tenant]
+  claims: [tenant, email]
+`,
+  },
+  {
+    title: 'signals',
+    keys: ['signals'],
+    example: `
+signals:
+  login-events:
+    issuer: https://login.example.com
+    discovery: true
+    audiences: [https://gateway.example.com/signals]
+    for: [login]
+    subjects: { email: email, tenant: tenant }
+    push:
+      host: api.example.com
+      path: /signals/login
+      authorization_file: signals-authorization
 `,
   },
   {

@@ -45,7 +45,7 @@ const FLOORS = [
   ['stages'],
   ['config'],
   ['policy.ts'],
-  ['identity', 'api-keys'],
+  ['identity', 'api-keys', 'signals'],
   ['token'],
   ['replay', 'limits'],
   ['revocation'],

@@ -9,6 +9,7 @@ import type { Generation, Lasting } from './generation.ts';
 import { exposeGauges } from './instrumentation.ts';
 import { exposeLeases } from './lease-reports.ts';
 import { exposeLimits } from './limit-reports.ts';
+import { exposeSignals } from './signal-reports.ts';
 import type { Listener } from '../server/listener.ts';
 
 export interface ExposedParts {
@@ -61,4 +62,5 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     clock,
   });
   exposeConfiguration(metrics, () => generation().identity);
+  exposeSignals(metrics, () => lasting.signals);
 }

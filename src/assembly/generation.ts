@@ -60,6 +60,7 @@ import type { RefusalLines } from '../telemetry/refusal-lines.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { SessionsPolicy } from '../telemetry/recent-sessions.ts';
 import type { Seen } from '../telemetry/seen.ts';
+import type { SignalRecord } from '../telemetry/signal-record.ts';
 import type { Tracing } from '../telemetry/trace-context.ts';
 import type { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
 import type { ProofSigner } from '../identity/proof-jws.ts';
@@ -102,6 +103,7 @@ export interface Lasting {
   readonly isReady: () => boolean;
   readonly place: Place;
   readonly limiters: OpenLimiters;
+  readonly signals: SignalRecord;
 }
 
 export class Generation {

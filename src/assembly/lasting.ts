@@ -7,6 +7,7 @@ import { Canaries } from '../revocation/canaries.ts';
 import { EntryRenewal } from '../revocation/entry-renewal.ts';
 import { RefusalLines } from '../telemetry/refusal-lines.ts';
 import { Seen } from '../telemetry/seen.ts';
+import { SignalRecord } from '../telemetry/signal-record.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { ApiKeys } from './api-keys.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -67,6 +68,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
     checkpoints: new Checkpoints(log, clock),
     ...watch,
     keyReports: new KeyReports(metrics, log.logger, clock),
+    signals: new SignalRecord(clock),
   };
 }
 

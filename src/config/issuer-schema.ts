@@ -139,7 +139,7 @@ const validation = z
   })
   .describe('A service that judges opaque tokens by an API other than RFC 7662.');
 
-const keys = z.strictObject({
+export const keys = z.strictObject({
   refresh: positiveDuration
     .prefault('5m')
     .describe('How often the key set is fetched. A token with an unknown key id causes a fetch before that.'),

@@ -23,6 +23,7 @@ import {
   text,
 } from './scalars.ts';
 import { sessions } from './sessions-schema.ts';
+import { signals } from './signals-schema.ts';
 import { upstream } from './upstream-schema.ts';
 
 const limits = z
@@ -208,6 +209,7 @@ export const configurationSchema = z.strictObject({
       'Whose tokens are accepted, by a name of your choice. Routes, metrics and the admin API use this name.',
     ),
   revocation: revocation.prefault({}),
+  signals,
   dpop: dpop.prefault({}),
   identity: identity.prefault({}),
   routes: z

@@ -29,6 +29,8 @@ const GAUGES: Readonly<Record<string, AcrossWorkers>> = {
   sallyport_api_key_file_usable: 'min',
   sallyport_jwks_age_seconds: 'max',
   sallyport_jwks_last_success_timestamp_seconds: 'min',
+  // Each worker receives: the one that heard last.
+  sallyport_signal_last_timestamp_seconds: 'max',
   // A worker that lacks entries shows.
   sallyport_revocation_entries: 'min',
   sallyport_revocation_view_age_seconds: 'max',
