@@ -16,7 +16,12 @@ export interface AskedProof {
 }
 
 /** A memory that has seen no proof, and remembers none. */
-const FORGETFUL = { firstUse: async () => true, resize: () => undefined, close: async () => undefined };
+const FORGETFUL = {
+  firstUse: async () => true,
+  isUsed: async () => false,
+  resize: () => undefined,
+  close: async () => undefined,
+};
 
 export class DryProofs implements Proofs {
   asked: AskedProof | undefined;

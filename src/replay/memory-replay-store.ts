@@ -52,6 +52,11 @@ export class MemoryReplayStore implements ReplayStore {
     return true;
   }
 
+  async isUsed(namespace: string, id: string): Promise<boolean> {
+    const end = this.#tableOf(id).get(`${namespace}:${id}`);
+    return end !== undefined && end > Math.floor(this.#clock.monotonicMs() / 1_000);
+  }
+
   resize(entries: number): void {
     this.#entries = entries;
   }

@@ -34,6 +34,11 @@ export class RedisReplayStore implements ReplayStore {
     }
   }
 
+  async isUsed(namespace: string, id: string): Promise<boolean> {
+    const key = `${this.#prefix}:${namespace}:${id}`;
+    return (await this.#link.run((redis) => redis.exists(key), RESPONSE_MS)) === 1;
+  }
+
   resize(): void {
     // Redis counts bytes, of all that it has.
   }

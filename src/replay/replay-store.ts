@@ -1,5 +1,5 @@
 /**
- * Where used proofs are remembered. Three adapters stand behind this interface (memory, SQLite, Redis), and one suite of tests
+ * Where used proofs are remembered, and other things that count once. Three adapters stand behind this interface (memory, SQLite, Redis), and one suite of tests
  * runs over all of them. docs/revocation.md. Rule D14.
  */
 
@@ -15,6 +15,12 @@ export interface ReplayStore {
    * @throws ReplayStoreFull; any other Error when the store is unavailable; RangeError where ttlMs is no number
    */
   firstUse(namespace: string, id: string, ttlMs: number): Promise<boolean>;
+  /**
+   * Is the id remembered? It remembers nothing by this.
+   *
+   * @throws an Error when the store is unavailable
+   */
+  isUsed(namespace: string, id: string): Promise<boolean>;
   /** How many it may hold from now on, where it counts them. Redis has a limit of its own (`maxmemory`). */
   resize(entries: number): void;
   close(): Promise<void>;

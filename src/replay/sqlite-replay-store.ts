@@ -51,7 +51,9 @@ export class SqliteReplayStore implements ReplayStore {
   readonly #file: string;
   readonly #clock: Clock;
   #entries: number;
-  readonly #batch = new Batch<Use, boolean>((uses) => this.#remember(uses));
+  readonly #batch = new Batch<Use, boolean>((uses) =>
+    this.#retrying((database) => this.#write(database, uses)),
+  );
   readonly #closing = new AbortController();
   /** Opened by the first call: a gateway without proofs needs none. */
   #database: SqliteDatabase | undefined;
@@ -67,6 +69,13 @@ export class SqliteReplayStore implements ReplayStore {
     return this.#batch.ask({ namespace, id, lifeMs: keptMs(ttlMs) });
   }
 
+  async isUsed(namespace: string, id: string): Promise<boolean> {
+    return this.#retrying((database) => {
+      const [known] = database.all<{ endsAtMs: number }>(FIND, namespace, id);
+      return known !== undefined && known.endsAtMs > Math.floor(this.#clock.nowMs());
+    });
+  }
+
   resize(entries: number): void {
     this.#entries = entries;
   }
@@ -77,12 +86,12 @@ export class SqliteReplayStore implements ReplayStore {
     this.#database = undefined;
   }
 
-  async #remember(uses: readonly Use[]): Promise<readonly Outcome<boolean>[]> {
+  async #retrying<Result>(work: (database: SqliteDatabase) => Result): Promise<Result> {
     const untilMs = this.#clock.monotonicMs() + RESPONSE_MS;
     for (;;) {
       if (this.#closing.signal.aborted) throw new Error('the store is closed');
       try {
-        return this.#write(uses);
+        return work((this.#database ??= new SqliteDatabase(this.#file, 0, SCHEMA)));
       } catch (error) {
         const code = resultCode(error);
         if (code === DISK_FULL) throw new ReplayStoreFull({ cause: error });
@@ -92,8 +101,7 @@ export class SqliteReplayStore implements ReplayStore {
     }
   }
 
-  #write(uses: readonly Use[]): readonly Outcome<boolean>[] {
-    const database = (this.#database ??= new SqliteDatabase(this.#file, 0, SCHEMA));
+  #write(database: SqliteDatabase, uses: readonly Use[]): readonly Outcome<boolean>[] {
     const nowMs = Math.floor(this.#clock.nowMs());
     return database.transaction(() => {
       const before = database.all<{ count: number }>(COUNT)[0]?.count ?? 0;

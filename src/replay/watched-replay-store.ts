@@ -46,12 +46,20 @@ export class WatchedReplayStore implements ReplayStore {
     return this.#hasResponded;
   }
 
-  async firstUse(namespace: string, id: string, ttlMs: number): Promise<boolean> {
+  firstUse(namespace: string, id: string, ttlMs: number): Promise<boolean> {
+    return this.#watched(() => this.#store.firstUse(namespace, id, ttlMs));
+  }
+
+  isUsed(namespace: string, id: string): Promise<boolean> {
+    return this.#watched(() => this.#store.isUsed(namespace, id));
+  }
+
+  async #watched(call: () => Promise<boolean>): Promise<boolean> {
     try {
-      const isFirst = await this.#store.firstUse(namespace, id, ttlMs);
+      const answer = await call();
       this.#hasResponded = true;
       if (this.#outage) this.#responded(this.#outage);
-      return isFirst;
+      return answer;
     } catch (error) {
       if (!(error instanceof RangeError)) this.#failed(error);
       throw error;

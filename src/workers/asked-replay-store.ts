@@ -21,6 +21,10 @@ export class AskedReplayStore implements ReplayStore {
     return this.#batch.ask({ namespace, id, ttlMs: keptMs(ttlMs) });
   }
 
+  isUsed(namespace: string, id: string): Promise<boolean> {
+    return this.#primary.call('isUsed', { namespace, id }, TIMEOUT_MS);
+  }
+
   resize(): void {
     // The primary has the same configuration.
   }

@@ -143,6 +143,8 @@ export interface PrimaryCalls {
   readonly noteKeyUses: Call<readonly KeyUse[], void>;
   /** Proofs of one turn of a worker. Gives what each came to, in their order. */
   readonly firstUses: Call<readonly ProofUse[], readonly ProofOutcome[]>;
+  /** Is it remembered by the primary's store? */
+  readonly isUsed: Call<{ readonly namespace: string; readonly id: string }, boolean>;
   /** What a worker tells and asks of limits. */
   readonly leases: Call<
     { readonly scope: RateLimit['scope']; readonly asks: readonly LeaseAsk[] },

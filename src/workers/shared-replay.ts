@@ -14,8 +14,11 @@ export class SharedReplay {
   }
 
   /** What workers may ask. */
-  get handlers(): Handlers<Pick<PrimaryCalls, 'firstUses'>> {
-    return { firstUses: (uses) => Promise.all(uses.map((use) => this.#outcomeOf(use))) };
+  get handlers(): Handlers<Pick<PrimaryCalls, 'firstUses' | 'isUsed'>> {
+    return {
+      firstUses: (uses) => Promise.all(uses.map((use) => this.#outcomeOf(use))),
+      isUsed: ({ namespace, id }) => this.store.isUsed(namespace, id),
+    };
   }
 
   async #outcomeOf({ namespace, id, ttlMs }: ProofUse): Promise<ProofOutcome> {

@@ -56,6 +56,17 @@ function contract(name: string, open: (clock: ManualClock, t: Test) => Promise<O
       t.equal(accepted(await Promise.all(offered)), ids.length);
     });
 
+    t.test('to ask whether an id was used does not use it', async (t) => {
+      const id = newId();
+      t.equal(await store.isUsed(DPOP, id), false);
+      t.equal(await store.firstUse(DPOP, id, LIFE_MS), true);
+      t.equal(await store.isUsed(DPOP, id), true);
+      t.equal(await second.isUsed(DPOP, id), true);
+      t.equal(await second.isUsed('another', id), false);
+      await pass(LIFE_MS + 2_000, id);
+      t.equal(await store.isUsed(DPOP, id), false);
+    });
+
     t.test('D14 what is used in one namespace is not used in another', async (t) => {
       const id = newId();
       t.equal(await store.firstUse(DPOP, id, LIFE_MS), true);

@@ -16,6 +16,10 @@ function watched(t: Test) {
       if (state.error) throw state.error;
       return true;
     },
+    isUsed: async () => {
+      if (state.error) throw state.error;
+      return false;
+    },
     resize: () => undefined,
     close: async () => undefined,
   };

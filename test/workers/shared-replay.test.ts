@@ -30,7 +30,12 @@ function join(store: ReplayStore): { worker: AskedReplayStore; lose: () => void;
 }
 
 function fails(error: Error): ReplayStore {
-  return { firstUse: () => Promise.reject(error), resize: () => undefined, close: async () => undefined };
+  return {
+    firstUse: () => Promise.reject(error),
+    isUsed: () => Promise.reject(error),
+    resize: () => undefined,
+    close: async () => undefined,
+  };
 }
 
 /** Until what was sent has arrived. */
@@ -80,6 +85,7 @@ t.test('D14 what the store of the primary rejects, the worker rejects, each proo
 t.test('D14 a primary that says nothing, or is gone, is not waited for', async (t) => {
   const silent: ReplayStore = {
     firstUse: () => new Promise(() => undefined),
+    isUsed: () => new Promise(() => undefined),
     resize: () => undefined,
     close: async () => undefined,
   };
