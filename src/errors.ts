@@ -154,6 +154,9 @@ export const GLOBAL_REVOCATION_NOT_POSTED = fixed(
   'Global token revocation requires POST.',
   { headers: ['allow', 'POST'] },
 );
+export const SIGNAL_NOT_POSTED = fixed(405, 'method_not_allowed', 'Security event tokens require POST.', {
+  headers: ['allow', 'POST'],
+});
 export const KEYS_NOT_READ = fixed(405, 'method_not_allowed', 'The public keys are read with GET or HEAD.', {
   headers: ['allow', 'GET, HEAD'],
 });

@@ -29,7 +29,7 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     canaries: lasting.canaries,
     maxViewAgeMs: () => generation().policy.maxViewAgeMs,
     // The process that fetches the keys knows their age.
-    keyIssuers: () => (place.administers ? generation().issuers.remoteKeySets.keys() : []),
+    keyIssuers: () => (place.administers ? fetchedKeySets(generation()) : []),
     keySuccessAtMs: keyReports.successAtMs,
     nowMs: () => clock.nowMs(),
     targets: () => generation().forwarder.health(),
@@ -63,4 +63,9 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
   });
   exposeConfiguration(metrics, () => generation().identity);
   exposeSignals(metrics, () => lasting.signals);
+}
+
+/** Of issuers, and of transmitters of signals. */
+function fetchedKeySets({ issuers }: Generation): Iterable<string> {
+  return [...issuers.remoteKeySets.keys(), ...issuers.transmitters.remoteKeySets.keys()];
 }

@@ -1,17 +1,24 @@
 /** The key sets of the issuers of one configuration. Sets behind a URL refresh; a reload takes over those that stay the same. */
 import { resolve } from 'node:path';
 import type { Clock } from '../clock.ts';
-import type { IssuerConfiguration } from '../config/schema.ts';
 import { isLoopback } from '../http/loopback.ts';
 import { isHmac, type SignatureAlgorithm } from '../token/algorithms.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
-import { discoverKeySet, fetchKeySet } from '../token/key-discovery.ts';
+import { discoverKeySet, fetchKeySet, type MetadataUrls } from '../token/key-discovery.ts';
 import { SecretBesideSet, type KeySet, type RefreshedKeySet } from '../token/key-set.ts';
 import { REFETCH_INTERVAL_MS, RemoteKeySet, type RemoteKeySetOptions } from '../token/remote-key-set.ts';
 import type { SkippedKey } from '../token/verification-key.ts';
 import type { IssuerObserver } from './issuer-observer.ts';
 import { parseJson } from './json-file.ts';
-import { algorithmsOf, hasKeySet, keyCache, PUBLIC_KEYS, secretKeySet, staticKeySet } from './key-sets.ts';
+import {
+  algorithmsOf,
+  hasKeySet,
+  keyCache,
+  PUBLIC_KEYS,
+  secretKeySet,
+  staticKeySet,
+  type KeyedConfiguration,
+} from './key-sets.ts';
 import { serverAccess } from './server-access.ts';
 
 export type KeySetFactory = (source: string, options: RemoteKeySetOptions) => RefreshedKeySet;
@@ -26,6 +33,8 @@ export interface KeySetParts {
   readonly keySetOf?: KeySetFactory | undefined;
   /** For a look at one token: an unknown kid is looked for at once, and key sets are neither stored nor restored. */
   readonly oneLook?: boolean;
+  /** Where metadata is discovered; undefined: where authorization servers have theirs. */
+  readonly metadataUrls?: MetadataUrls;
 }
 
 interface KeySource {
@@ -65,7 +74,7 @@ export class IssuerKeySets {
    * @param folder of the configuration, for relative paths
    * @throws TypeError that says what is wrong with a key file, and what to do
    */
-  add(name: string, issuer: IssuerConfiguration, folder: string): KeySet {
+  add(name: string, issuer: KeyedConfiguration, folder: string): KeySet {
     const { hmac_secret: secret } = issuer;
     if (secret === undefined) return this.#publicKeys(name, issuer, folder);
     const secretKeys = secretKeySet(secret, algorithmsOf(issuer).filter(isHmac));
@@ -74,7 +83,7 @@ export class IssuerKeySets {
       : secretKeys;
   }
 
-  #publicKeys(name: string, issuer: IssuerConfiguration, folder: string): KeySet {
+  #publicKeys(name: string, issuer: KeyedConfiguration, folder: string): KeySet {
     const algorithms = publicAlgorithms(issuer);
     const skippedOf = this.#skippedOf(name);
     if (issuer.jwks_file !== undefined) {
@@ -120,11 +129,11 @@ export class IssuerKeySets {
     return (skipped) => observer.keysSkipped(name, skipped);
   }
 
-  #optionsOf(name: string, issuer: IssuerConfiguration, folder: string): RemoteKeySetOptions {
+  #optionsOf(name: string, issuer: KeyedConfiguration, folder: string): RemoteKeySetOptions {
     const { clock, observer, fetchKeys, oneLook = false } = this.#parts;
     const client = this.#parts.client.through(serverAccess(issuer, folder));
     const skippedOf = this.#skippedOf(name);
-    const fromServer = (): Promise<unknown> => fetchIssuerKeys(client, issuer);
+    const fromServer = (): Promise<unknown> => fetchIssuerKeys(client, issuer, this.#parts.metadataUrls);
     return {
       fetchDocument: fetchKeys ? () => fetchKeys(name) : fromServer,
       algorithms: publicAlgorithms(issuer),
@@ -152,14 +161,15 @@ export class IssuerKeySets {
  */
 export function fetchIssuerKeys(
   client: AuthorizationServerClient,
-  { issuer = '', jwks_url: url, allow_http }: IssuerConfiguration,
+  { issuer = '', jwks_url: url, allow_http }: KeyedConfiguration,
+  urlsOf?: MetadataUrls,
 ): Promise<unknown> {
   return url === undefined
-    ? discoverKeySet(client, issuer, (found) => mayUse(found, allow_http))
+    ? discoverKeySet(client, issuer, (found) => mayUse(found, allow_http), urlsOf)
     : fetchKeySet(client, url);
 }
 
-function publicAlgorithms(issuer: IssuerConfiguration): readonly SignatureAlgorithm[] {
+function publicAlgorithms(issuer: KeyedConfiguration): readonly SignatureAlgorithm[] {
   return algorithmsOf(issuer).filter((algorithm) => !isHmac(algorithm));
 }
 

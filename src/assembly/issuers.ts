@@ -36,6 +36,7 @@ import type { RefreshedKeySet } from '../token/key-set.ts';
 import type { TokenVerifier } from '../token/token-verifier.ts';
 import type { TokenCaches } from '../token/token-caches.ts';
 import { TokenIdentifier } from '../token/token-identity.ts';
+import { Transmitters } from './transmitters.ts';
 
 export interface IssuerParts extends KeySetParts, KeyIssuerParts {
   readonly observer: IssuerObserver;
@@ -63,6 +64,8 @@ export class Issuers {
   readonly #revocable: readonly (RevocableIssuer & KnownIssuer)[];
   readonly #logoutReceivers: LogoutReceiver[] = [];
   readonly #revocationReceivers: readonly GlobalRevocationReceiver[];
+  /** Whose signals end tokens of these issuers. */
+  readonly transmitters: Transmitters;
 
   /** @throws ConfigurationError where a key file cannot be used */
   constructor(loaded: LoadedConfiguration, { previous, ...parts }: IssuerParts) {
@@ -108,6 +111,7 @@ export class Issuers {
       }
     }
     if (problems.length > 0) throw new ConfigurationError(problems);
+    this.transmitters = new Transmitters(loaded, parts, previous?.transmitters);
     this.#revocationReceivers = [...this.#jwt].flatMap(
       ([name, verifier]) =>
         globalRevocationReceiver(issuers[name] as IssuerConfiguration, verifier, this.#jwt, parts.clock) ??
@@ -232,15 +236,16 @@ export class Issuers {
   }
 
   /** Resolves once each key set was fetched or has failed once. */
-  start(): Promise<void> {
+  async start(): Promise<void> {
     this.#keyIssuers.start();
-    return this.#keySets.start();
+    await Promise.all([this.#keySets.start(), this.transmitters.start()]);
   }
 
   /** @param successor whose key sets go on */
   stop(successor?: Issuers): void {
     this.#keySets.stop(successor ? successor.#keySets : undefined);
     this.#keyIssuers.stop(successor ? successor.#keyIssuers : undefined);
+    this.transmitters.stop(successor?.transmitters);
   }
 }
 

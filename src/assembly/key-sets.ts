@@ -9,10 +9,25 @@ import { KeyCacheFile } from '../token/key-cache-file.ts';
 import { StaticKeySet, type KeySet } from '../token/key-set.ts';
 import { importKeySet, secretKey, skippedText, type SkippedKey } from '../token/verification-key.ts';
 
+/** What of an issuer, or of a transmitter of signals, says where its keys are. */
+export type KeyedConfiguration = Pick<
+  IssuerConfiguration,
+  | 'issuer'
+  | 'discovery'
+  | 'jwks_url'
+  | 'jwks_file'
+  | 'jwks'
+  | 'hmac_secret'
+  | 'algorithms'
+  | 'keys'
+  | 'allow_http'
+  | 'http'
+>;
+
 /** Undefined where the configuration names no folder for it. */
 export function keyCache(
   name: string,
-  { issuer = '', jwks_url: url, keys }: IssuerConfiguration,
+  { issuer = '', jwks_url: url, keys }: KeyedConfiguration,
   folder: string,
   { clock, observer }: KeySetParts,
 ): KeyCacheFile | undefined {
@@ -27,7 +42,7 @@ export function keyCache(
   });
 }
 
-export function algorithmsOf(issuer: IssuerConfiguration): readonly SignatureAlgorithm[] {
+export function algorithmsOf(issuer: KeyedConfiguration): readonly SignatureAlgorithm[] {
   if (issuer.algorithms) return issuer.algorithms;
   return [
     ...(issuer.hmac_secret === undefined || hasKeySet(issuer) ? DEFAULT_ALGORITHMS : []),
@@ -36,7 +51,7 @@ export function algorithmsOf(issuer: IssuerConfiguration): readonly SignatureAlg
 }
 
 /** Has it public keys, perhaps beside a shared secret? */
-export function hasKeySet(issuer: IssuerConfiguration): boolean {
+export function hasKeySet(issuer: KeyedConfiguration): boolean {
   return KEY_SET_SOURCES.some((source) => issuer[source] !== undefined);
 }
 

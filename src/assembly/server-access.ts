@@ -12,7 +12,10 @@ import type { ServerAccess } from '../token/server-access.ts';
  *
  * @param folder of the configuration, for relative paths
  */
-export function serverAccess(issuer: IssuerConfiguration, folder: string): ServerAccess | undefined {
+export function serverAccess(
+  issuer: Pick<IssuerConfiguration, 'http'>,
+  folder: string,
+): ServerAccess | undefined {
   const { http } = issuer;
   if (!http) return undefined;
   const { tls = {}, proxy, bearer_token_file: file } = http;

@@ -140,7 +140,7 @@ async function examine(args: Arguments): Promise<Findings> {
       ...SILENT_OBSERVER,
       keysSkipped: (name, skipped) => {
         for (const key of skipped)
-          leftOut.push(`issuers.${name}: ${skippedText(key)}; remove it, or correct it`);
+          leftOut.push(`${sectionOf(name)}: ${skippedText(key)}; remove it, or correct it`);
       },
     },
   });
@@ -166,6 +166,11 @@ async function examine(args: Arguments): Promise<Findings> {
     : undefined;
   const notes = [...workerNotes(loaded.configuration), ...clientCertificateNotes(loaded.configuration)];
   return { ok, problems, warnings, notes, online, ...(expanded === undefined ? {} : { expanded }) };
+}
+
+/** The key of the configuration that the name of a key set stands for. */
+function sectionOf(name: string): string {
+  return name.startsWith('signal:') ? name.replace('signal:', 'signals.') : `issuers.${name}`;
 }
 
 function tell({ ok, problems, warnings, notes, online, expanded }: Findings, file: string): void {

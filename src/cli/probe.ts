@@ -18,6 +18,7 @@ import { probeRedis, type RedisLocation } from '../revocation/redis-connection.t
 import { describeError } from '../telemetry/logger.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
+import { transmitterUrls } from '../token/key-discovery.ts';
 import { StaticKeySet, type KeySet } from '../token/key-set.ts';
 import { OPERATOR } from '../token/token-verifier.ts';
 import { importKeySet } from '../token/verification-key.ts';
@@ -34,13 +35,21 @@ export async function probe(
   loaded: LoadedConfiguration,
   client: AuthorizationServerClient,
 ): Promise<Probed[]> {
-  const { issuers, upstreams, revocation } = loaded.configuration;
+  const { issuers, signals, upstreams, revocation } = loaded.configuration;
   const location = redisLocation(revocation);
   const resolver = nameResolver(loaded.configuration.dns.servers, systemClock);
   return Promise.all([
     ...Object.entries(issuers).flatMap(([name, issuer]) =>
       probeIssuer(name, issuer, client.through(serverAccess(issuer, loaded.folder))),
     ),
+    ...Object.entries(signals)
+      .filter(([, { jwks_url: url, discovery }]) => url !== undefined || discovery)
+      .map(([name, transmitter]) => {
+        const through = client.through(serverAccess(transmitter, loaded.folder));
+        return attempt(`keys of transmitter ${name}`, async () =>
+          keysText(await fetchIssuerKeys(through, transmitter, transmitterUrls)),
+        );
+      }),
     ...Object.entries(upstreams).flatMap(([name, upstream]) => {
       const { targets, ...options } = upstreamOptions(upstream);
       return targets.map(({ url }) => probeTarget(`upstream ${name} ${url.text}`, url, options, resolver));

@@ -7,7 +7,17 @@ import type { Configuration } from './schema.ts';
 
 /** Keys whose values are secrets, or may hold one, wherever they stand; with the private members of a JWK (RFC 7518). */
 const SECRETS: ReadonlySet<string> = new Set([
-  ...['client_secret', 'hmac_secret', 'key', 'log_key', 'password', 'sentinel_password', 'token', 'value'],
+  ...[
+    'authorization',
+    'client_secret',
+    'hmac_secret',
+    'key',
+    'log_key',
+    'password',
+    'sentinel_password',
+    'token',
+    'value',
+  ],
   ...['d', 'dp', 'dq', 'k', 'p', 'priv', 'q', 'qi'],
 ]);
 /** What a URL may hold besides the place: name and password, and a query. */

@@ -22,6 +22,7 @@ import { rateLimitProblems } from './rate-limit-problems.ts';
 import { resourceProblems } from './resource-problems.ts';
 import { duplicateNames, routeProblems, tiedRoutes } from './route-problems.ts';
 import { namedUpstreams } from './route-upstream-problems.ts';
+import { signalProblems } from './signal-problems.ts';
 import { sharedTenants } from './tenant-problems.ts';
 import { targetUrls, upstreamProblems } from './upstream-problems.ts';
 import { workerProblems } from './worker-problems.ts';
@@ -57,6 +58,7 @@ export function referenceProblems(document: unknown): Problem[] {
     ...listOf(rawOf(raw['revocation'])['claims']).flatMap((claim, index) =>
       claimPathProblems(claim, ['revocation', 'claims', index]),
     ),
+    ...signalProblems(raw),
     ...storeTlsProblems(rawOf(raw['revocation'])),
     ...Object.entries(rawOf(raw['upstreams'])).flatMap(([name, upstream]) =>
       upstreamProblems(rawOf(upstream), ['upstreams', name]),

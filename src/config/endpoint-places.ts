@@ -1,4 +1,4 @@
-/** Where authorization servers call the gateway on its public listeners. These places stand before all routes. Pure. */
+/** Where authorization servers and transmitters of signals call the gateway on its public listeners. These places stand before all routes. Pure. */
 import { placeOfUrl } from './global-revocation-schema.ts';
 import { normalHost } from './host-scalars.ts';
 import type { Problem } from './problem.ts';
@@ -18,13 +18,15 @@ export interface NamedPlace {
 
 /** Those that have a host and a path; the shape of the others is wrong, which is told elsewhere. */
 export function endpointPlaces(raw: Raw): NamedPlace[] {
-  return Object.entries(rawOf(raw['issuers'])).flatMap(([name, issuer]) => [
-    ...placeAt(['issuers', name, 'backchannel_logout'], rawOf(rawOf(issuer)['backchannel_logout'])),
-    ...placeBehind(
-      ['issuers', name, 'global_token_revocation'],
-      rawOf(rawOf(issuer)['global_token_revocation']),
-    ),
-  ]);
+  const under = (section: string, key: string, place: typeof placeAt): NamedPlace[] =>
+    Object.entries(rawOf(raw[section])).flatMap(([name, entry]) =>
+      place([section, name, key], rawOf(rawOf(entry)[key])),
+    );
+  return [
+    ...under('issuers', 'backchannel_logout', placeAt),
+    ...under('issuers', 'global_token_revocation', placeBehind),
+    ...under('signals', 'push', placeAt),
+  ];
 }
 
 function placeAt(key: Path, { host, path }: Raw): NamedPlace[] {

@@ -1,13 +1,18 @@
 /** What `proxy: environment` means here: HTTPS_PROXY and NO_PROXY, in lower case too, as curl reads them. */
-import { isProxyUrl } from './issuer-http-schema.ts';
+import { isProxyUrl, type IssuerHttp } from './issuer-http-schema.ts';
 import type { Problem } from './problem.ts';
 import type { Configuration } from './schema.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Puts what the environment says into each `proxy: environment`. No message holds the value of a variable. */
-export function resolveProxies({ issuers }: Configuration, environment: Environment): Problem[] {
-  return Object.entries(issuers).flatMap(([name, { http }]): Problem[] => {
+export function resolveProxies({ issuers, signals }: Configuration, environment: Environment): Problem[] {
+  const sections = Object.entries({ issuers, signals }).flatMap(([section, entries]) =>
+    Object.entries<{ readonly http?: IssuerHttp | undefined }>(entries).map(
+      ([name, { http }]) => [[section, name], http] as const,
+    ),
+  );
+  return sections.flatMap(([path, http]): Problem[] => {
     if (http?.proxy?.isEnvironment !== true) return [];
     const [variable, value = ''] = firstOf(environment, ['https_proxy', 'HTTPS_PROXY']);
     const [, noProxy = ''] = firstOf(environment, ['no_proxy', 'NO_PROXY']);
@@ -17,7 +22,7 @@ export function resolveProxies({ issuers }: Configuration, environment: Environm
     if (!isProxyUrl(url))
       return [
         {
-          path: ['issuers', name, 'http', 'proxy'],
+          path: [...path, 'http', 'proxy'],
           message: `the variable ${variable} is not the URL of an HTTP proxy such as http://proxy.example.com:3128; correct it, or write the proxy here`,
         },
       ];

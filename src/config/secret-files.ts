@@ -13,6 +13,7 @@ export function secretFiles({ configuration, folder }: LoadedConfiguration): [ke
     ...adminFiles(configuration),
     ...issuerFiles(configuration),
     ...redisSecrets(configuration).map(({ file }): Candidate => ['revocation.store', file]),
+    ...signalFiles(configuration),
     ['identity.assertion.key_file', configuration.identity.assertion?.key_file],
     ['proof.key_file', configuration.proof?.key_file],
     ...tlsKeyFiles(configuration),
@@ -41,6 +42,12 @@ const issuerFiles = ({ issuers }: Configuration): Candidate[] =>
     ],
   );
 
+const signalFiles = ({ signals }: Configuration): Candidate[] =>
+  Object.entries(signals).flatMap(([name, { push, http }]): Candidate[] => [
+    [`signals.${name}.push.authorization_file`, push?.authorization_file],
+    [`signals.${name}.http.tls.key_file`, http?.tls?.key_file],
+  ]);
+
 const tlsKeyFiles = ({ revocation, admin, listeners, upstreams }: Configuration): Candidate[] => [
   ['revocation.tls.key_file', revocation.tls?.key_file],
   ['admin.tls.key_file', admin.tls?.key_file],
@@ -68,6 +75,11 @@ export function hasInlineSecret({ configuration, file }: LoadedConfiguration): b
       proxyPassword(http),
     ]),
     ...redisSecrets(configuration).map(({ secret }) => secret),
+    ...Object.values(configuration.signals).flatMap(({ push, http }) => [
+      push?.authorization,
+      http?.tls?.key,
+      proxyPassword(http),
+    ]),
     configuration.revocation.tls?.key,
     configuration.admin.tls?.key,
     ...configuration.listeners.map(({ tls }) => tls?.key),

@@ -5,6 +5,7 @@ import { integrityKeyProblem } from './api-key-secrets.ts';
 import { errorCode, type Problem } from './problem.ts';
 import type { Path } from './raw-document.ts';
 import type { Configuration, IssuerConfiguration } from './schema.ts';
+import type { TransmitterConfiguration } from './signals-schema.ts';
 import {
   TLS_FILES,
   tlsClientProblem,
@@ -16,12 +17,14 @@ import {
 /** Puts the content of every `x_file` into `x`, so that later code knows one place only. */
 export function resolveSecrets(configuration: Configuration, folder: string): Problem[] {
   const files = new SecretFiles(folder);
-  const { listeners, admin, issuers, revocation, upstreams } = configuration;
+  const { listeners, admin, issuers, revocation, signals, upstreams } = configuration;
   files.resolve(configuration, 'log_key', [], true);
   resolveAdminTokens(admin, files);
   resolveNonceSecret(configuration.dpop, files);
   for (const [name, issuer] of Object.entries(issuers)) resolveIssuer(issuer, ['issuers', name], files);
   resolveStore(revocation.store, files);
+  for (const [name, transmitter] of Object.entries(signals))
+    resolveTransmitter(transmitter, ['signals', name], files);
   listeners.forEach(({ tls }, index) => resolveServerTls(tls, ['listeners', index, 'tls'], files));
   resolveServerTls(admin.tls, ['admin', 'tls'], files);
   resolveClientTls(revocation.tls, ['revocation', 'tls'], files);
@@ -127,6 +130,12 @@ function resolveIssuer(issuer: IssuerConfiguration, path: Path, files: SecretFil
     for (const key of ['client_secret', 'key']) files.resolve(introspection, key, [...path, 'introspection']);
   resolveClientTls(issuer.http?.tls, [...path, 'http', 'tls'], files);
   files.check(issuer.http?.bearer_token_file, [...path, 'http', 'bearer_token_file']);
+}
+
+function resolveTransmitter({ push, http }: TransmitterConfiguration, path: Path, files: SecretFiles): void {
+  if (push) files.resolve(push, 'authorization', [...path, 'push'], true);
+  resolveClientTls(http?.tls, [...path, 'http', 'tls'], files);
+  files.check(http?.bearer_token_file, [...path, 'http', 'bearer_token_file']);
 }
 
 function resolveIntegrityKey(keys: IssuerConfiguration['api_keys'], path: Path, files: SecretFiles): void {

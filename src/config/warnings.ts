@@ -21,6 +21,7 @@ import { issuersForResources, resourceWarnings } from './resource-warnings.ts';
 import { routeUpstreamWarnings } from './route-upstream-warnings.ts';
 import type { Configuration } from './schema.ts';
 import { hasInlineSecret, secretFiles } from './secret-files.ts';
+import { signalWarnings } from './signal-warnings.ts';
 import { tenantWarnings } from './tenant-warnings.ts';
 import { templateWarnings } from './template-warnings.ts';
 import { tooManyWorkers } from './worker-count.ts';
@@ -42,6 +43,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...rateLimitWarnings(loaded.configuration),
     ...proofWarnings(loaded.configuration),
     ...logFactsWarnings(loaded.configuration),
+    ...signalWarnings(loaded.configuration),
     ...unusedIntrospection(loaded.configuration),
     ...FILE_RULES.flatMap((rule) => rule(loaded)),
   ];

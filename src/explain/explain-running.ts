@@ -63,7 +63,7 @@ async function explainRunning(
     loaded,
     policy,
     gateway,
-    endpoints: endpointPlaces(issuers),
+    endpoints: endpointPlaces(issuers, loaded.configuration),
     resources,
     observer,
     revocations,

@@ -89,7 +89,7 @@ export async function explain(
       ...shared,
       loaded,
       gateway,
-      endpoints: endpointPlaces(issuers),
+      endpoints: endpointPlaces(issuers, configuration),
       resources,
       revocations,
       limits,

@@ -63,6 +63,8 @@ export interface TakesSignals {
    *         taken again
    */
   take(set: string, from: string): Promise<SignalVerdict>;
+  /** Counts and logs what is refused before there is a token. */
+  refuse(refusal: SignalRefused, from: string): void;
 }
 
 /** Decides on events of the stream itself (`verification`, `stream-updated`) before their token is acknowledged. */

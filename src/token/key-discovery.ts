@@ -28,14 +28,17 @@ export async function fetchKeySet(client: AuthorizationServerClient, url: string
  *
  * @param issuer the exact `iss`, or a template
  * @param mayUse decides on the URL that the metadata names (https, or loopback, or `allow_http`)
+ * @param urlsOf where the metadata may be
  */
 export async function discoverKeySet(
   client: AuthorizationServerClient,
   issuer: string,
   mayUse: (url: string) => boolean,
+  urlsOf: MetadataUrls = authorizationServerUrls,
 ): Promise<unknown> {
   const template = isIssuerTemplate(issuer) ? new IssuerTemplate(issuer, undefined) : undefined;
-  const { url: source, metadata } = await fetchMetadata(client, template?.issuerOf(ALL_TENANTS) ?? issuer);
+  const urls = urlsOf(template?.issuerOf(ALL_TENANTS) ?? issuer);
+  const { url: source, metadata } = await fetchMetadata(client, urls);
   const { issuer: named } = metadata;
   const isSame = template ? typeof named === 'string' && template.isNamedBy(named) : named === issuer;
   if (!isSame) throw new Error(otherIssuerText(source, metadata['issuer'], issuer));
@@ -58,15 +61,18 @@ function withheld(url: string, cause: unknown): Error {
   );
 }
 
+/** Where the metadata of an issuer may be, in the order in which they are tried. */
+export type MetadataUrls = (issuer: string) => readonly string[];
+
 interface Metadata {
   readonly url: string;
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
 /** The first address that responds with metadata. The error names both, and what each said. */
-async function fetchMetadata(client: AuthorizationServerClient, issuer: string): Promise<Metadata> {
+async function fetchMetadata(client: AuthorizationServerClient, urls: readonly string[]): Promise<Metadata> {
   const problems: string[] = [];
-  for (const url of metadataUrls(issuer)) {
+  for (const url of urls) {
     try {
       const { status, contentType, body } = await client.send({ url, timeoutMs: FETCH_TIMEOUT_MS });
       if (status === 200 && isJson(contentType)) {
@@ -85,14 +91,25 @@ async function fetchMetadata(client: AuthorizationServerClient, issuer: string):
 }
 
 /** OpenID Connect appends the well-known path to the issuer; RFC 8414 puts it between host and path. */
-function metadataUrls(issuer: string): string[] {
+const authorizationServerUrls: MetadataUrls = (issuer) => {
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, '');
   return [
     `${origin}${path}/.well-known/openid-configuration`,
     `${origin}/.well-known/oauth-authorization-server${path}`,
   ];
-}
+};
+
+/** OpenID SSF 1.0 section 7.2: between host and path. Some transmitters append it, and those of RISC have another word. */
+export const transmitterUrls: MetadataUrls = (issuer) => {
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname.replace(/\/$/, '');
+  return [
+    `${origin}/.well-known/ssf-configuration${path}`,
+    ...(path === '' ? [] : [`${origin}${path}/.well-known/ssf-configuration`]),
+    `${origin}/.well-known/risc-configuration${path}`,
+  ];
+};
 
 /** Another issuer's keys must not verify this one's tokens; mostly it is one issuer, spelt in two ways. */
 function otherIssuerText(url: string, found: unknown, issuer: string): string {
