@@ -1,6 +1,7 @@
 /** What is wrong with transmitters of signals beyond their shape: names, keys, and what could never end a token. Pure. */
 import { isLoopback } from '../http/loopback.ts';
-import { algorithmProblems } from './algorithm-problems.ts';
+import { SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
+import { unsupportedText } from './algorithm-problems.ts';
 import { claimPathProblems } from './identity-problems.ts';
 import { issuerHttpProblems } from './issuer-http-problems.ts';
 import { isKeyIssuer } from './issuer-schema.ts';
@@ -78,6 +79,12 @@ function urlProblems(transmitter: Raw, path: Path): Problem[] {
           message: 'must be https:// or loopback; change it, or set allow_http: true and know the risk',
         },
       ];
+}
+
+function algorithmProblems(transmitter: Raw, path: Path): Problem[] {
+  const names = stringsOf(transmitter['algorithms']);
+  const message = unsupportedText(SIGNATURE_ALGORITHMS.filter((algorithm) => names.includes(algorithm)));
+  return message === undefined ? [] : [{ path: [...path, 'algorithms'], message }];
 }
 
 function forProblems(raw: Raw, transmitter: Raw, path: Path): Problem[] {

@@ -1,6 +1,6 @@
 /** The shape of `signals`: whose security events are taken (OpenID Shared Signals), and what they may end. Pure. */
 import { z } from 'zod';
-import { SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
+import { isHmac, SIGNATURE_ALGORITHMS } from '../token/algorithms.ts';
 import { hostName } from './host-scalars.ts';
 import { issuerHttp } from './issuer-http-schema.ts';
 import { keys } from './issuer-schema.ts';
@@ -8,6 +8,9 @@ import { duration, httpUrl, name, routePath, text } from './scalars.ts';
 
 /** How security events come; a transmitter has one of them at least. */
 export const DELIVERIES = ['push'] as const;
+
+/** A secret that both sides know proves nothing to a third, and SSF publishes keys. */
+const PUBLIC_ALGORITHMS = SIGNATURE_ALGORITHMS.filter((algorithm) => !isHmac(algorithm));
 
 /** What of a token a subject may name, besides a claim of `revocation.claims`. */
 export const SUBJECT_KINDS = ['subject', 'session', 'client'] as const;
@@ -98,7 +101,7 @@ const transmitter = z.strictObject({
     .optional()
     .describe('The key set, in this file.'),
   algorithms: z
-    .array(z.enum(SIGNATURE_ALGORITHMS, `must be one of ${SIGNATURE_ALGORITHMS.join(', ')}`))
+    .array(z.enum(PUBLIC_ALGORITHMS, `must be one of ${PUBLIC_ALGORITHMS.join(', ')}`))
     .min(1)
     .optional()
     .describe('Accepted signature algorithms. Default: RS256, PS256, ES256 and EdDSA.'),

@@ -72,6 +72,17 @@ const whole = {
     },
   },
   revocation: { store: 'memory:', max_view_age: '30s', when_stale: 'deny', keep: '30d', claims: ['device'] },
+  signals: {
+    events: {
+      issuer: 'https://signals.test',
+      jwks: { keys: [key.jwk] },
+      audiences: ['gw.test/signals'],
+      for: ['login', 'staff'],
+      ends: 'both',
+      subjects: { issuers: { 'https://idp.test/': 'login' }, email: ['device', 'subject'], device: 'device' },
+      push: { host: 'gw.test', path: '/signals', authorization: 'Signal x' },
+    },
+  },
   identity: { headers: { 'X-User-Id': 'sub' }, max_bytes: '8KiB', forward_authorization: false },
   routes: [
     {
