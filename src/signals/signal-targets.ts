@@ -65,7 +65,7 @@ function choicesOf(about: About, subject: Subject, ends: TargetRules['ends']): r
   if (!members) return [[{ member: about === 'device' ? 'device' : 'user', identifiers }]];
   const part = (member: Member): Choice => {
     const found = members.get(member);
-    return found ? [{ member, identifiers: found }] : [];
+    return found ? [{ member, identifiers: member === 'session' ? found.filter(isOneSession) : found }] : [];
   };
   const [only, second] = [...members.keys()];
   const isOne = only !== undefined && second === undefined && !hasOthers;
@@ -75,6 +75,13 @@ function choicesOf(about: About, subject: Subject, ends: TargetRules['ends']): r
   return about === 'session' && ends === 'both'
     ? [[...part('session'), ...part('user')], ...choices]
     : choices;
+}
+
+/** Keycloak writes so that all sessions of a user were ended. As the id of one it would end none, and be acknowledged (rule V13). */
+const EVERY_SESSION = 'ALL';
+
+function isOneSession({ value }: Identifier): boolean {
+  return value !== EVERY_SESSION;
 }
 
 function partTargets(

@@ -6,6 +6,7 @@ import { logoutPlays } from './keycloak/logout-plays.ts';
 import { createRealm } from './keycloak/realm.ts';
 import { distribution, startKeycloak } from './keycloak/server.ts';
 import { shopAt } from './keycloak/shop.ts';
+import { signalPlays } from './keycloak/signal-plays.ts';
 import { tokenPlays } from './keycloak/token-plays.ts';
 import { notInstalled } from './support/installed.ts';
 import { missing } from './support/toolchain.ts';
@@ -20,5 +21,6 @@ if (skip) {
   tokenPlays(t, shop);
   dpopPlays(t, shop);
   logoutPlays(t, shop);
+  signalPlays(t, shop);
   keyPlays(t, shop);
 }

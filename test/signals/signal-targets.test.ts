@@ -202,6 +202,13 @@ t.test('of a complex subject the narrowest that can be named is ended', async (t
   t.strictSame(ended('device', device, rulesOf()), []);
 });
 
+t.test('V13 a session ALL stands for all sessions of the user', async (t) => {
+  const every = { format: 'complex', session: { format: 'opaque', id: 'ALL' }, user };
+  for (const ends of ['session', 'subject', 'both'] as const)
+    t.strictSame(ended('session', every, rulesOf({ ends })), [`${LOGIN} subject alice`], ends);
+  t.strictSame(ended('session', { format: 'complex', session: every.session }, rulesOf()), []);
+});
+
 t.test('where tokens name no session, or ends says so, the user is ended', async (t) => {
   const subject = { format: 'complex', session, user };
   const [S, U] = [`${LOGIN} session s1`, `${LOGIN} subject alice`];

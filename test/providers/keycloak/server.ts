@@ -10,7 +10,19 @@ import { startServerProcess } from '../support/server-process.ts';
 const VERSION = '26.7.3';
 export const ARTIFACT = `org.keycloak:keycloak-quarkus-dist:${VERSION}:zip`;
 /** Decided when the server is built: a start then takes half the time. */
-const BUILD = ['build', '--db=dev-mem', '--cache=local', '--health-enabled=false', '--metrics-enabled=false'];
+const BUILD = [
+  'build',
+  '--db=dev-mem',
+  '--cache=local',
+  '--health-enabled=false',
+  '--metrics-enabled=false',
+  // Shared signals are experimental.
+  '--features=ssf',
+];
+/** By itself it pushes to https:// beyond loopback alone, every 30 s. */
+const SIGNALS = ['allow-insecure-push-targets=true', 'outbox-drainer-interval=500ms'].map(
+  (option) => `--spi-ssf-transmitter--default--${option}`,
+);
 
 export interface Keycloak {
   readonly url: string;
@@ -19,7 +31,7 @@ export interface Keycloak {
 }
 
 export function distribution(): string {
-  const folder = installed(`keycloak-${VERSION}`, [], (folder) => {
+  const folder = installed(`keycloak-ssf-${VERSION}`, [], (folder) => {
     run(
       'mvn',
       ['-q', '-B', 'dependency:unpack', `-Dartifact=${ARTIFACT}`, `-DoutputDirectory=${folder}`],
@@ -46,6 +58,7 @@ export async function startKeycloak(t: Test): Promise<Keycloak> {
       '--http-host=127.0.0.1',
       `--http-port=${port}`,
       `--hostname=${url}`,
+      ...SIGNALS,
     ],
     {
       cwd: home,
