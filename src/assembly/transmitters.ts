@@ -92,7 +92,7 @@ export class Transmitters {
           clockSkewSeconds,
           revoker,
           storeNowMs: () => store.nowMs(),
-          memory: signalMemory(place.replay, issuer),
+          memory: signalMemory(place.replay, name),
           observer: signalObserver(name, lasting, audit, loaded.configuration.log.refusals),
           streams: streams?.(name),
         });

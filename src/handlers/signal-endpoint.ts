@@ -93,14 +93,16 @@ interface Expected {
   readonly scheme: string;
 }
 
-function expectedOf(authorization: string): Expected {
+function expectedOf(text: string): Expected {
+  // As a header field has it: white space around it is none of its value.
+  const authorization = text.trim();
   const [, scheme = 'Bearer'] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) /.exec(authorization) ?? [];
   return { digest: digestOf(authorization), scheme };
 }
 
 /** Of digests the comparison takes the same time whatever was sent. */
 function isExpected({ digest }: Expected, [value, second]: readonly string[]): boolean {
-  return value !== undefined && second === undefined && timingSafeEqual(digest, digestOf(value.trim()));
+  return value !== undefined && second === undefined && timingSafeEqual(digest, digestOf(value));
 }
 
 function digestOf(text: string): Buffer {

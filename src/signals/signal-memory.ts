@@ -19,11 +19,14 @@ export interface SignalMemory {
   remember(jti: string): Promise<void>;
 }
 
-/** @param issuer `jti` is unique for its issuer only */
-export function signalMemory(store: ReplayStore, issuer: string): SignalMemory {
+/**
+ * @param transmitter its configured name. `jti` is unique for its issuer only, and of two transmitters with one issuer each ends the
+ *                    tokens of other issuers
+ */
+export function signalMemory(store: ReplayStore, transmitter: string): SignalMemory {
   const idOf = (jti: string): string =>
     createHash('sha256')
-      .update(JSON.stringify([issuer, jti]))
+      .update(JSON.stringify([transmitter, jti]))
       .digest('base64url');
   return {
     isKnown: (jti) => store.isUsed(SIGNAL, idOf(jti)).catch(() => false),

@@ -442,3 +442,41 @@ t.test('a signal ends only tokens of the issuers in for', async (t) => {
   t.equal(await gateway.push(setClaims(`${RISC}account-disabled`, { format: 'email', email: 'x@y' })), 202);
   t.strictSame(await both(), [401, 200]);
 });
+
+t.test('of two transmitters with one issuer each ends the tokens of its own', async (t) => {
+  const theirs = 'https://b.example.com';
+  const push2 = { host: '127.0.0.1', path: `${PUSH_PATH}/b` };
+  const gateway = await start(
+    t,
+    {},
+    {
+      issuers: { login: loginIssuer(key), b: { ...loginIssuer(key), issuer: theirs } },
+      signals: {
+        'login-events': transmitterOf({ subjects: { opaque: 'session' } }),
+        'b-events': transmitterOf({ for: ['b'], subjects: { opaque: 'session' }, push: push2 }),
+      },
+    },
+  );
+  const claims = setClaims(`${CAEP}session-revoked`, opaque('s1'));
+  const both = async (): Promise<number[]> => [
+    await gateway.status({ sid: 's1' }),
+    await gateway.status({ sid: 's1', iss: theirs }),
+  ];
+  t.equal(await gateway.push(claims), 202);
+  t.strictSame(await both(), [401, 200]);
+  const headers = { 'content-type': 'application/secevent+jwt' };
+  const second = await fetch(`${gateway.url}${push2.path}`, {
+    method: 'POST',
+    headers,
+    body: mintSet(claims),
+  });
+  t.equal(second.status, 202);
+  t.strictSame(await both(), [401, 401], 'it has not taken this token before');
+});
+
+t.test('explain says that the token in the body decides', async (t) => {
+  const gateway = await start(t);
+  const asked = { method: 'POST', url: `http://127.0.0.1${PUSH_PATH}` };
+  const response = await gateway.admin('POST', '/v1/explain', asked);
+  t.match(await response.text(), /the endpoint for security events of transmitter login-events/);
+});

@@ -59,13 +59,15 @@ async function listening(t: Test, shop: Shop): Promise<Listening> {
 }
 
 /** Returns its audience. */
-async function createStream({ keycloak: { admin }, issuer, endpoint }: Shop, url: string): Promise<string[]> {
-  const attributesOf = `/${realm.REALM}`;
+async function createStream(shop: Shop, url: string): Promise<string[]> {
+  const { issuer } = shop;
+  const { admin } = shop.keycloak;
+  const realmPath = `/${realm.REALM}`;
   const { attributes, eventsListeners } = await admin<{ attributes: object; eventsListeners: string[] }>(
     'GET',
-    attributesOf,
+    realmPath,
   );
-  await admin('PUT', attributesOf, {
+  await admin('PUT', realmPath, {
     attributes: { ...attributes, 'ssf.transmitterEnabled': 'true' },
     eventsEnabled: true,
     adminEventsEnabled: true,
@@ -81,7 +83,7 @@ async function createStream({ keycloak: { admin }, issuer, endpoint }: Shop, url
   for (const scope of scopes.filter(({ name }) => name.startsWith('ssf.')))
     await admin('PUT', `/${realm.REALM}/clients/${id}/optional-client-scopes/${scope.id}`);
   const form = { grant_type: 'client_credentials', scope: 'ssf.manage ssf.read' };
-  const { access_token } = await requestTokens(endpoint('token'), RECEIVER, form);
+  const { access_token } = await requestTokens(shop.endpoint('token'), RECEIVER, form);
   const response = await fetch(`${issuer}/ssf/transmitter/streams`, {
     method: 'POST',
     headers: { authorization: `Bearer ${access_token}`, 'content-type': 'application/json' },
@@ -123,7 +125,7 @@ export function signalPlays(t: Test, shop: Shop): void {
     await scene.refuses(t, second.access_token, '/orders', 'revoked', 'V13 all sessions of the user');
     await scene.passes(t, bob.access_token, '/orders', 'another user');
 
-    const second0 = nowSeconds();
+    const changedAt = nowSeconds();
     await admin('PUT', `/${realm.REALM}/users/${await realm.idOfUser(admin, realm.BOB)}/reset-password`, {
       type: 'password',
       value: realm.PASSWORD,
@@ -131,10 +133,10 @@ export function signalPlays(t: Test, shop: Shop): void {
     });
     await until(async () => (await counted('credential-change')) === 1);
     await scene.refuses(t, bob.access_token, '/orders', 'revoked', 'a new password');
-    await until(() => nowSeconds() > second0 + 1);
+    await until(() => nowSeconds() > changedAt + 1);
     await scene.passes(t, (await shop.login(realm.WEB, realm.BOB)).access_token, '/orders', 'V4 a new login');
     t.ok(statuses.every((status) => status === 202 || status === 503));
-    t.match((await (await scene.gateway.admin('GET', '/v1/revocations')).json()) as object, {
+    t.match(await (await scene.gateway.admin('GET', '/v1/revocations')).json(), {
       revocations: [
         { created_by: 'signal:keycloak' },
         { created_by: 'signal:keycloak' },
