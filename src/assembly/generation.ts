@@ -2,8 +2,6 @@
  * All objects that are built from one configuration. A reload builds a new generation; requests in flight finish on the old
  * one.
  */
-import type { CanaryWatch } from '../admin/canary-watch.ts';
-import type { Fleet } from '../admin/fleet.ts';
 import { KeysApi } from '../admin/keys-api.ts';
 import { FleetApi } from '../admin/fleet-api.ts';
 import { RevocationsApi } from '../admin/revocations-api.ts';
@@ -12,16 +10,13 @@ import { showProofResults } from './replay-reports.ts';
 import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
 import type { ConfiguredParts } from '../admin/server.ts';
 import { adminAuth } from './admin-sign-in.ts';
-import type { ApiKeys } from './api-keys.ts';
 import { apiKeysApi } from './api-keys-api.ts';
 import { auditLog } from './audit.ts';
 import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.ts';
-import type { Checkpoints } from './checkpoints.ts';
 import { proofSigner } from './proof-signer.ts';
 import { changeProofs } from './receipts.ts';
 import { canaryEveryMs } from './canary.ts';
 import { resourceEndpoint } from './resource-documents.ts';
-import type { Clock } from '../clock.ts';
 import { configurationHash } from '../config/configuration-hash.ts';
 import type { LoadedConfiguration } from '../config/load.ts';
 import { sessionOptions } from '../config/sessions-schema.ts';
@@ -30,15 +25,10 @@ import { decisionSite } from '../handlers/decision-handler.ts';
 import { extAuthzSite } from '../handlers/ext-authz-handler.ts';
 import { Gateway } from '../gateway.ts';
 import { TrustedPeers } from '../http/client-address.ts';
-import { InFlightLimiter, type InFlight } from '../handlers/in-flight-limiter.ts';
+import { InFlightLimiter } from '../handlers/in-flight-limiter.ts';
 import { Issuers, type IssuerParts } from './issuers.ts';
-import type { KeyReports } from './key-reports.ts';
-import type { KeyRefresh } from '../admin/key-refresh.ts';
 import { showLimits } from './limit-reports.ts';
-import type { OpenLimiters } from './limiters.ts';
 import type { ListenerConfiguration } from './listener-options.ts';
-import type { Place } from './place.ts';
-import type { LiveStreams } from '../handlers/live-streams.ts';
 import type { ServerEndpoint } from '../handlers/server-endpoint.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from '../policy.ts';
@@ -46,25 +36,15 @@ import type { MeasuredConfiguration } from './connection-metrics.ts';
 import { issuerObserver } from './instrumentation.ts';
 import { serverEndpoints } from './server-endpoints.ts';
 import { proofsOf, type ProofChecker } from './proofs.ts';
+import type { Lasting } from './lasting.ts';
 import { openForwarder } from './open-forwarder.ts';
-import type { Causes } from '../revocation/causes.ts';
-import type { Canaries } from '../revocation/canaries.ts';
-import type { RevocationStore } from '../revocation/revocation-store.ts';
-import type { RevocationView } from '../revocation/revocation-view.ts';
 import { Revoker } from '../revocation/revoker.ts';
 import type { Observer } from '../telemetry/observer.ts';
 import { logKey, requestObserver } from './request-observer.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
-import type { Log } from '../telemetry/logger.ts';
-import type { RefusalLines } from '../telemetry/refusal-lines.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 import type { SessionsPolicy } from '../telemetry/recent-sessions.ts';
-import type { Seen } from '../telemetry/seen.ts';
-import type { SignalRecord } from '../telemetry/signal-record.ts';
-import type { Tracing } from '../telemetry/trace-context.ts';
 import type { JwtAssertionSigner } from '../identity/assertion-jwt.ts';
 import type { ProofSigner } from '../identity/proof-jws.ts';
-import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import type { Limiters } from '../token/placed-limits.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
 import { TokenCaches } from '../token/token-caches.ts';
@@ -75,36 +55,7 @@ import { proxySite } from '../handlers/proxy-handler.ts';
 import type { HandlerSite } from '../handlers/base-handler.ts';
 import type { ResourceEndpoint } from '../handlers/resource-endpoint.ts';
 
-/** What outlives a reload. */
-export interface Lasting {
-  readonly store: RevocationStore;
-  readonly view: RevocationView;
-  readonly streams: LiveStreams;
-  readonly client: AuthorizationServerClient;
-  readonly metrics: Metrics;
-  readonly seen: Seen;
-  readonly inFlight: InFlight;
-  readonly log: Log;
-  readonly refusalLines: RefusalLines;
-  readonly causes: Causes;
-  readonly clock: Clock;
-  /** For the hashes in the log, where none is configured. */
-  readonly randomLogKey: string;
-  readonly tracing: Tracing;
-  readonly keyRefresh: KeyRefresh;
-  readonly fleet: Fleet;
-  /** Of the audit log. */
-  readonly checkpoints: Checkpoints;
-  readonly canaries: Canaries;
-  readonly canaryWatch: CanaryWatch;
-  readonly keyReports: KeyReports;
-  readonly apiKeys: ApiKeys;
-  /** Is the gateway ready, as /readyz has it? */
-  readonly isReady: () => boolean;
-  readonly place: Place;
-  readonly limiters: OpenLimiters;
-  readonly signals: SignalRecord;
-}
+export type { Lasting } from './lasting.ts';
 
 export class Generation {
   readonly loaded: LoadedConfiguration;

@@ -1,4 +1,4 @@
-/** Builds what outlives a reload. */
+/** What outlives a reload, and how it is built. */
 import { randomBytes } from 'node:crypto';
 import { KeyRefresh } from '../admin/key-refresh.ts';
 import { LiveStreams } from '../handlers/live-streams.ts';
@@ -13,11 +13,52 @@ import { ApiKeys } from './api-keys.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { canaryWatchOf } from './canary.ts';
 import { fleetOf } from './fleet.ts';
-import type { Generation, Lasting } from './generation.ts';
+import type { Generation } from './generation.ts';
 import { KeyReports } from './key-reports.ts';
 import { reportLeases } from './lease-reports.ts';
 import { OpenLimiters } from './limiters.ts';
 import { closePlace } from './place.ts';
+import type { Clock } from '../clock.ts';
+import type { CanaryWatch } from '../admin/canary-watch.ts';
+import type { Fleet } from '../admin/fleet.ts';
+import type { InFlight } from '../handlers/in-flight-limiter.ts';
+import type { Log } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Place } from './place.ts';
+import type { RevocationStore } from '../revocation/revocation-store.ts';
+import type { RevocationView } from '../revocation/revocation-view.ts';
+import type { Tracing } from '../telemetry/trace-context.ts';
+
+/** What outlives a reload. */
+export interface Lasting {
+  readonly store: RevocationStore;
+  readonly view: RevocationView;
+  readonly streams: LiveStreams;
+  readonly client: AuthorizationServerClient;
+  readonly metrics: Metrics;
+  readonly seen: Seen;
+  readonly inFlight: InFlight;
+  readonly log: Log;
+  readonly refusalLines: RefusalLines;
+  readonly causes: Causes;
+  readonly clock: Clock;
+  /** For the hashes in the log, where none is configured. */
+  readonly randomLogKey: string;
+  readonly tracing: Tracing;
+  readonly keyRefresh: KeyRefresh;
+  readonly fleet: Fleet;
+  /** Of the audit log. */
+  readonly checkpoints: Checkpoints;
+  readonly canaries: Canaries;
+  readonly canaryWatch: CanaryWatch;
+  readonly keyReports: KeyReports;
+  readonly apiKeys: ApiKeys;
+  /** Is the gateway ready, as /readyz has it? */
+  readonly isReady: () => boolean;
+  readonly place: Place;
+  readonly limiters: OpenLimiters;
+  readonly signals: SignalRecord;
+}
 
 type Given = Pick<
   Lasting,
