@@ -103,11 +103,7 @@ export class Issuers {
         const receiver = logoutReceiver(issuer, policy, keys, parts.clock);
         if (receiver) this.#logoutReceivers.push(receiver);
       } catch (error) {
-        if (error instanceof ConfigurationError) problems.push(...error.problems);
-        else
-          problems.push(
-            `${loaded.file}: issuers.${name}: ${error instanceof Error ? error.message : String(error)}`,
-          );
+        problems.push(...problemsIn(error, `${loaded.file}: issuers.${name}`));
       }
     }
     if (problems.length > 0) throw new ConfigurationError(problems);
@@ -247,6 +243,11 @@ export class Issuers {
     this.#keyIssuers.stop(successor ? successor.#keyIssuers : undefined);
     this.transmitters.stop(successor?.transmitters);
   }
+}
+
+function problemsIn(error: unknown, where: string): readonly string[] {
+  if (error instanceof ConfigurationError) return error.problems;
+  return [`${where}: ${error instanceof Error ? error.message : String(error)}`];
 }
 
 /** What bounds the life of its revocations. */

@@ -58,7 +58,7 @@ function ageText(createdAt: number, nowMs: number): string {
 
 /** The words that `created_by` begins with where no operator has made the entry. */
 const SENDERS: Readonly<Record<string, (name: string, reason: string | null) => string>> = {
-  signal: (name, reason) => `signal ${reason ?? 'without a name'} of ${name}`,
+  signal: signalText,
   'backchannel-logout': (name) => `logout of ${name}`,
   'global-token-revocation': (name, reason) => withReason(`global token revocation of ${name}`, reason),
 };
@@ -68,6 +68,12 @@ function makerText(createdBy: string, reason: string | null): string {
   const word = createdBy.slice(0, Math.max(0, colon));
   const sender = Object.hasOwn(SENDERS, word) ? SENDERS[word] : undefined;
   return sender ? sender(createdBy.slice(colon + 1), reason) : withReason(`operator ${createdBy}`, reason);
+}
+
+/** The reason begins with the name of the event; behind a colon it has what the transmitter says of it. */
+function signalText(transmitter: string, reason: string | null): string {
+  const [event = '', ...said] = (reason ?? 'without a name').split(': ');
+  return withReason(`signal ${event} of ${transmitter}`, said.length === 0 ? null : said.join(': '));
 }
 
 function withReason(text: string, reason: string | null): string {

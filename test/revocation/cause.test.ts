@@ -21,6 +21,13 @@ t.test('it says what, by whom, why and when', (t) => {
       'session-revoked',
       14,
     ],
+    [
+      'session revoked by signal session-revoked of login (Policy: C076), 14 s ago',
+      'session',
+      'signal:login',
+      'session-revoked: Policy: C076',
+      14,
+    ],
     ['subject revoked by signal without a name of login, 0 s ago', 'subject', 'signal:login', null, 0],
     [
       'subject revoked by operator alice (offboarding), 3 days ago',
