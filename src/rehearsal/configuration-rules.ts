@@ -91,7 +91,7 @@ function placesOf(loaded: LoadedConfiguration, clock: Clock): readonly EndpointP
     oneLook: true,
     storedKeys: () => NOT_AT_HAND,
   });
-  const places = endpointPlaces(issuers);
+  const places = endpointPlaces(issuers, loaded.configuration);
   issuers.stop();
   return places;
 }
