@@ -78,6 +78,11 @@ export const ENDING_EVENTS: readonly EventName[] = [...RULES.values()].flatMap((
   rule ? [name] : [],
 );
 
+/** The URIs of those that transmitters are asked for. */
+export const ENDING_TYPES: readonly string[] = [...RULES].flatMap(([uri, { name, rule }]) =>
+  rule && name !== 'sessions-revoked' ? [uri] : [],
+);
+
 /** The short name of an event type. */
 export function eventName(uri: string): EventName {
   return RULES.get(uri)?.name ?? 'other';

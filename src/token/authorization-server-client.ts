@@ -21,14 +21,18 @@ const httpClient = (): typeof Undici => require('undici') as typeof Undici;
 /** Larger than any key set or response about a token. */
 const MAX_RESPONSE_BYTES = 1024 * 1024;
 
+type Method = 'GET' | 'POST' | 'PATCH';
+
 export interface AuthorizationServerRequest {
   readonly url: string;
-  readonly method?: 'GET' | 'POST';
+  readonly method?: Method;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly timeoutMs: number;
   /** false: the call authenticates in its own way, and the token of the access is not sent. */
   readonly withBearerToken?: boolean;
+  /** Ends the call early, as its timeout does. */
+  readonly signal?: AbortSignal;
 }
 
 export interface AuthorizationServerResponse {
@@ -125,10 +129,12 @@ export class AuthorizationServerClient {
     body,
     timeoutMs,
     withBearerToken = true,
+    signal: ended,
   }: AuthorizationServerRequest): Promise<AuthorizationServerResponse> {
     const token = withBearerToken ? await bearerTokenFor(this.#access, url) : undefined;
     const all = token === undefined ? headers : { ...headers, authorization: `Bearer ${token}` };
-    const signal = AbortSignal.timeout(timeoutMs);
+    const timeout = AbortSignal.timeout(timeoutMs);
+    const signal = ended === undefined ? timeout : AbortSignal.any([timeout, ended]);
     try {
       return await this.#exchange({ url, method, headers: all, body, signal });
     } catch (error) {
@@ -138,7 +144,7 @@ export class AuthorizationServerClient {
 
   async #exchange(asked: {
     readonly url: string;
-    readonly method: 'GET' | 'POST';
+    readonly method: Method;
     readonly headers: Readonly<Record<string, string>>;
     readonly body: string | undefined;
     readonly signal: AbortSignal;

@@ -9,6 +9,7 @@ import type { Clock } from '../clock.ts';
 import { unavailable } from '../auth-errors.ts';
 import { type GatewayError } from '../errors.ts';
 import { clientNetwork } from '../http/client-address.ts';
+import { retryAfterSeconds } from '../http/retry-after.ts';
 import { NoResponse } from './authorization-server-client.ts';
 import { BusyPauses } from './busy-pauses.ts';
 import { CircuitBreaker, type AuthorizationServerCall } from './circuit-breaker.ts';
@@ -149,11 +150,4 @@ export class AuthorizationServerGuard {
     this.#parts.count(result);
     return unavailable('introspection_unavailable', seconds, { issuer: this.#parts.issuerName });
   }
-}
-
-/** Retry-After (RFC 9110 section 10.2.3): seconds, or a date. Undefined for anything else; never below 0. */
-function retryAfterSeconds(text: string, nowMs: number): number | undefined {
-  if (/^[0-9]+$/.test(text)) return Number(text);
-  const atMs = /^[A-Z][a-z]{2}, /.test(text) ? Date.parse(text) : NaN;
-  return Number.isNaN(atMs) ? undefined : Math.max(0, Math.ceil((atMs - nowMs) / 1000));
 }
