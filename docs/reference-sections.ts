@@ -5,6 +5,7 @@
 
 import { RATE_LIMITS } from './reference-limits.ts';
 import { PROOF } from './reference-proof.ts';
+import { SIGNALS } from './reference-signals.ts';
 
 export interface Section {
   readonly title: string;
@@ -189,23 +190,7 @@ revocation:
   claims: [tenant, email]
 `,
   },
-  {
-    title: 'signals',
-    keys: ['signals'],
-    example: `
-signals:
-  login-events:
-    issuer: https://login.example.com
-    discovery: true
-    audiences: [https://gateway.example.com/signals]
-    for: [login]
-    subjects: { email: email, tenant: tenant }
-    push:
-      host: api.example.com
-      path: /signals/login
-      authorization_file: signals-authorization
-`,
-  },
+  ...SIGNALS,
   {
     title: 'identity',
     keys: ['identity'],

@@ -36,7 +36,7 @@ function merged(a: unknown, b: unknown): unknown {
 function pathsOf(value: unknown, path: string): string[] {
   if (Array.isArray(value)) return [path, ...value.flatMap((item) => pathsOf(item, `${path}[]`))];
   if (!isRaw(value)) return [path];
-  const isNamed = path === 'issuers' || path === 'upstreams';
+  const isNamed = path === 'issuers' || path === 'signals' || path === 'upstreams';
   const below = Object.entries(value).flatMap(([key, member]) =>
     pathsOf(member, path === '' ? key : `${path}.${isNamed ? '*' : key}`),
   );

@@ -40,6 +40,8 @@ const reportSchema = z.object({
   config_hash: z.string(),
   /** Null before one was heard of; absent from an older version. */
   canary: canaryReport.nullable().optional().catch(undefined),
+  /** Transmitters of signals that it could poll, or whose stream it could keep. Absent: a version that knows none. */
+  transmitters: z.array(z.string()).optional(),
 });
 export type GatewayReport = z.output<typeof reportSchema>;
 

@@ -89,6 +89,8 @@ export class Fleet {
   readonly #stopping = new AbortController();
   #beating: Promise<unknown> | undefined;
   #label: string | undefined;
+  /** As they were last known, and when. */
+  #known: { readonly members: readonly FleetMember[]; readonly atMs: number } | undefined;
   #processes: number | undefined;
 
   constructor(parts: FleetParts) {
@@ -121,6 +123,19 @@ export class Fleet {
     return this.#processes ?? this.#parts.report().workers;
   }
 
+  /**
+   * Is this the one gateway that calls this transmitter: of those that live and could, the one that started first? A gateway that does
+   * not know the others (any more) does not. For some seconds after one has started or vanished, two may, or none.
+   */
+  calls(transmitter: string): boolean {
+    const { members, atMs } = this.#known ?? { members: [], atMs: -Infinity };
+    if (this.#parts.clock.monotonicMs() - atMs > LIVE_MS) return false;
+    const [first] = members
+      .filter(({ isLive, report }) => isLive && report.transmitters?.includes(transmitter) === true)
+      .sort((one, other) => one.report.started_at - other.report.started_at || (one.id < other.id ? -1 : 1));
+    return first?.isThis === true;
+  }
+
   async list(): Promise<FleetList> {
     const own = { id: this.#id, ageMs: 0, report: this.#parts.report() };
     let others: { id: string; ageMs: number; report: GatewayReport }[] = [];
@@ -136,6 +151,7 @@ export class Fleet {
     }
     const members = labelled([own, ...others], this.#id);
     this.#label = members[0]?.label;
+    if (isComplete) this.#known = { members, atMs: this.#parts.clock.monotonicMs() };
     if (isComplete)
       this.#processes = members.reduce((sum, { isLive, report }) => sum + (isLive ? report.workers : 0), 0);
     return { members, isComplete };

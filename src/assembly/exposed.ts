@@ -9,6 +9,7 @@ import type { Generation, Lasting } from './generation.ts';
 import { exposeGauges } from './instrumentation.ts';
 import { exposeLeases } from './lease-reports.ts';
 import { exposeLimits } from './limit-reports.ts';
+import { exposeSignalClients } from './signal-client-reports.ts';
 import { exposeSignals } from './signal-reports.ts';
 import type { Listener } from '../server/listener.ts';
 
@@ -62,7 +63,12 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     clock,
   });
   exposeConfiguration(metrics, () => generation().identity);
-  exposeSignals(metrics, () => lasting.signals);
+  exposeSignals(metrics, () => lasting.signals.received);
+  exposeSignalClients(
+    metrics,
+    () => lasting.signals.called,
+    () => (place.administers ? generation().loaded.configuration.signals : {}),
+  );
 }
 
 /** Of issuers, and of transmitters of signals. */

@@ -10,6 +10,7 @@ import { VERSION } from '../version.ts';
 import { knowsKey } from './api-keys-api.ts';
 import { canaryTurnsOf } from './canary.ts';
 import type { Generation, Lasting } from './generation.ts';
+import { isCalled } from './signal-client-parts.ts';
 
 type Given = Pick<Lasting, 'place' | 'view' | 'clock' | 'isReady' | 'log' | 'apiKeys' | 'canaryWatch'>;
 
@@ -32,7 +33,7 @@ export function fleetOf(given: Given, generation: () => Generation): Fleet {
 
 function reportOf(
   { place, view, isReady, canaryWatch }: Given,
-  { policy, identity }: Generation,
+  { policy, identity, loaded }: Generation,
   startedAt: number,
 ): GatewayReport {
   const own = { ready: isReady(), degraded: false, report: [] };
@@ -48,6 +49,9 @@ function reportOf(
     view_position: view.position ?? null,
     config_hash: identity.hash,
     canary: canaryWatch.last ?? null,
+    transmitters: Object.entries(loaded.configuration.signals).flatMap(([name, transmitter]) =>
+      isCalled(transmitter) ? [name] : [],
+    ),
   };
 }
 

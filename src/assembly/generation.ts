@@ -238,6 +238,7 @@ export class Generation {
     limiters.use(this.policy, this.loaded.configuration.limits.rate_limit_keys);
     this.lasting.apiKeys.use(this.loaded);
     this.lasting.checkpoints.use(this);
+    this.lasting.signals.use(this.loaded);
     if (before.signer) this.signer?.succeed(before.signer);
     if (before.#proofs) this.#proofs?.succeed(before.#proofs);
     const { claims } = this.loaded.configuration.revocation;

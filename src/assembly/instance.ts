@@ -260,7 +260,7 @@ export class Instance {
     await this.#lasting.fleet.stop();
     flushLasting(this.#lasting);
     this.#eventLoopDelay.stop();
-    await Promise.all([this.view.stop(), this.#lasting.apiKeys.stop()]);
+    await Promise.all([this.view.stop(), this.#lasting.apiKeys.stop(), this.#lasting.signals.stop()]);
     forwarder.close();
     await this.admin.close();
     await closeLasting(this.#lasting);

@@ -7,7 +7,6 @@ import { Canaries } from '../revocation/canaries.ts';
 import { EntryRenewal } from '../revocation/entry-renewal.ts';
 import { RefusalLines } from '../telemetry/refusal-lines.ts';
 import { Seen } from '../telemetry/seen.ts';
-import { SignalRecord } from '../telemetry/signal-record.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { ApiKeys } from './api-keys.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -18,6 +17,7 @@ import { KeyReports } from './key-reports.ts';
 import { reportLeases } from './lease-reports.ts';
 import { OpenLimiters } from './limiters.ts';
 import { closePlace } from './place.ts';
+import { Signals } from './signals.ts';
 import type { Clock } from '../clock.ts';
 import type { CanaryWatch } from '../admin/canary-watch.ts';
 import type { Fleet } from '../admin/fleet.ts';
@@ -57,7 +57,7 @@ export interface Lasting {
   readonly isReady: () => boolean;
   readonly place: Place;
   readonly limiters: OpenLimiters;
-  readonly signals: SignalRecord;
+  readonly signals: Signals;
 }
 
 type Given = Pick<
@@ -72,6 +72,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
   const apiKeys = new ApiKeys({ place, metrics, logger: log.logger, clock });
   const keepSeconds = (): number => generation().loaded.configuration.revocation.keep / 1000;
   const renewal = new EntryRenewal({ store, view, clock, keepSeconds });
+  const client = new AuthorizationServerClient();
   const canaries = new Canaries({ store, view, clock });
   const watch = { canaries, canaryWatch: canaryWatchOf(canaries, place, clock) };
   const fleet = fleetOf({ ...given, ...watch, apiKeys }, generation);
@@ -90,7 +91,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
     streams: new LiveStreams(view, clock, (reason) => {
       metrics.streamsClosed.child(reason).value++;
     }),
-    client: new AuthorizationServerClient(),
+    client,
     refusalLines: new RefusalLines(clock, ({ level, route, reason }, leftOut) =>
       log.logger[level](
         { route, reason, left_out: leftOut },
@@ -109,7 +110,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
     checkpoints: new Checkpoints(log, clock),
     ...watch,
     keyReports: new KeyReports(metrics, log.logger, clock),
-    signals: new SignalRecord(clock),
+    signals: new Signals({ ...given, client, fleet }, generation),
   };
 }
 
@@ -122,9 +123,10 @@ export function flushLasting({ refusalLines, causes, seen }: Lasting): void {
 
 /** @param generation the first one that serves */
 export function startLasting(lasting: Lasting, generation: Generation): void {
-  const { place, fleet, apiKeys, seen, checkpoints } = lasting;
+  const { place, fleet, apiKeys, signals, seen, checkpoints } = lasting;
   if (place.administers) fleet.start();
   apiKeys.start(generation.loaded);
+  signals.use(generation.loaded);
   seen.start(generation.sessionsPolicy);
   checkpoints.use(generation);
 }

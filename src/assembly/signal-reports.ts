@@ -40,7 +40,7 @@ export function signalObserver(
   atMost: number,
 ): SignalObserver {
   const count = (event: EventName | typeof NO_EVENT, result: string, by?: number): void =>
-    signals.count(transmitter, event, result, by);
+    signals.received.count(transmitter, event, result, by);
   const warn = (reason: string, fields: object, message: string): void => {
     const refusal: Refusal = { route: `signals of ${transmitter}`, reason, level: 'warn' };
     if (refusalLines.admits(refusal, atMost)) logger.warn({ transmitter, ...fields }, message);
@@ -48,7 +48,7 @@ export function signalObserver(
   // From zero on, so that the first one is an increase.
   for (const event of ENDING_EVENTS) count(event, 'ended', 0);
   return {
-    heard: () => signals.heard(transmitter),
+    heard: () => signals.received.heard(transmitter),
     counted: count,
     unmapped: (event, subject) =>
       warn(

@@ -9,13 +9,13 @@ import { SecurityEventTokenVerifier } from '../signals/security-event-token.ts';
 import { SignalIntake } from '../signals/signal-intake.ts';
 import { signalMemory } from '../signals/signal-memory.ts';
 import type { TargetRules } from '../signals/signal-targets.ts';
-import type { StreamEvents } from '../signals/signal-verdict.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
 import { transmitterUrls } from '../token/key-discovery.ts';
 import type { KeySet, RefreshedKeySet } from '../token/key-set.ts';
 import type { Generation } from './generation.ts';
 import { IssuerKeySets, type KeySetParts } from './issuer-key-sets.ts';
 import { algorithmsOf } from './key-sets.ts';
+import { streamEvents } from './signal-client-reports.ts';
 import { signalObserver } from './signal-reports.ts';
 
 interface Transmitter {
@@ -68,21 +68,16 @@ export class Transmitters {
     return this.#intakes;
   }
 
-  /**
-   * Makes an intake for each.
-   *
-   * @param streams by the name of the transmitter: what decides on the events of its stream
-   */
+  /** Makes an intake for each. */
   receive(
     { loaded, lasting, issuers }: Pick<Generation, 'loaded' | 'lasting' | 'issuers'>,
     revoker: Revoker,
     audit: AuditLog,
-    streams?: (name: string) => StreamEvents | undefined,
   ): void {
     const { clock, store, place } = lasting;
     this.#intakes = new Map(
       this.#all.map(({ name, configuration, keys }) => {
-        const { issuer, audiences, clock_skew } = configuration;
+        const { issuer, audiences, clock_skew, stream } = configuration;
         const clockSkewSeconds = clock_skew / 1000;
         const policy = { name, issuer, audiences, algorithms: algorithmsOf(configuration), clockSkewSeconds };
         const intake = new SignalIntake({
@@ -94,7 +89,7 @@ export class Transmitters {
           storeNowMs: () => store.nowMs(),
           memory: signalMemory(place.replay, name),
           observer: signalObserver(name, lasting, audit, loaded.configuration.log.refusals),
-          streams: streams?.(name),
+          streams: stream && streamEvents(name, lasting.log.logger, stream.verify_every > 0),
         });
         return [name, intake];
       }),

@@ -9,21 +9,42 @@ export interface CalledUrl {
   readonly url: string;
 }
 
-/** The URLs that the configuration names, of any shape; the issuer itself where discovery starts from it. */
+/**
+ * The URLs that the configuration of an issuer, or of a transmitter of signals, names, of any shape; the issuer itself where
+ * discovery starts from it.
+ */
 export function calledUrls(issuer: Raw): CalledUrl[] {
   const { discovery, issuer: iss, jwks_url: keys } = issuer;
   const introspection = rawOf(issuer['introspection']);
   const isDiscovered =
     discovery === true ||
-    (introspection['signed_response'] === true && introspection['jwks_url'] === undefined);
+    (introspection['signed_response'] === true && introspection['jwks_url'] === undefined) ||
+    hasDiscoveredStream(issuer);
   const found: [readonly string[], unknown][] = [
     [['jwks_url'], keys],
     [['introspection', 'url'], introspection['url']],
     [['introspection', 'jwks_url'], introspection['jwks_url']],
     [['validation', 'url'], rawOf(issuer['validation'])['url']],
+    [['poll', 'url'], rawOf(issuer['poll'])['url']],
+    [['oauth', 'token_url'], rawOf(issuer['oauth'])['token_url']],
+    ...STREAM_ENDPOINTS.map((key): [readonly string[], unknown] => [
+      ['stream', key],
+      rawOf(issuer['stream'])[key],
+    ]),
     [['issuer'], isDiscovered ? iss : undefined],
   ];
   return found.flatMap(([key, url]) => (typeof url === 'string' ? [{ key, url }] : []));
+}
+
+export const STREAM_ENDPOINTS = [
+  'configuration_endpoint',
+  'status_endpoint',
+  'verification_endpoint',
+] as const;
+
+/** Does the metadata of the transmitter say where its stream is managed? */
+export function hasDiscoveredStream({ stream }: Raw): boolean {
+  return stream !== undefined && STREAM_ENDPOINTS.some((key) => rawOf(stream)[key] === undefined);
 }
 
 /** The origins of those URLs: what is sent there is what the configuration wants sent. */

@@ -43,7 +43,10 @@ const issuerFiles = ({ issuers }: Configuration): Candidate[] =>
   );
 
 const signalFiles = ({ signals }: Configuration): Candidate[] =>
-  Object.entries(signals).flatMap(([name, { push, http }]): Candidate[] => [
+  Object.entries(signals).flatMap(([name, { push, http, oauth }]): Candidate[] => [
+    [`signals.${name}.oauth.client_secret_file`, oauth?.client_secret_file],
+    [`signals.${name}.oauth.key_file`, oauth?.key_file],
+    [`signals.${name}.http.bearer_token_file`, http?.bearer_token_file],
     [`signals.${name}.push.authorization_file`, push?.authorization_file],
     [`signals.${name}.http.tls.key_file`, http?.tls?.key_file],
   ]);
@@ -75,8 +78,10 @@ export function hasInlineSecret({ configuration, file }: LoadedConfiguration): b
       proxyPassword(http),
     ]),
     ...redisSecrets(configuration).map(({ secret }) => secret),
-    ...Object.values(configuration.signals).flatMap(({ push, http }) => [
+    ...Object.values(configuration.signals).flatMap(({ push, http, oauth }) => [
       push?.authorization,
+      oauth?.client_secret,
+      oauth?.key,
       http?.tls?.key,
       proxyPassword(http),
     ]),

@@ -1,6 +1,7 @@
 /** Secrets and certificates that a configuration names by their files. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { importClientKey } from '../token/client-key.ts';
 import { integrityKeyProblem } from './api-key-secrets.ts';
 import { errorCode, type Problem } from './problem.ts';
 import type { Path } from './raw-document.ts';
@@ -132,10 +133,39 @@ function resolveIssuer(issuer: IssuerConfiguration, path: Path, files: SecretFil
   files.check(issuer.http?.bearer_token_file, [...path, 'http', 'bearer_token_file']);
 }
 
-function resolveTransmitter({ push, http }: TransmitterConfiguration, path: Path, files: SecretFiles): void {
+function resolveTransmitter(
+  { push, http, oauth }: TransmitterConfiguration,
+  path: Path,
+  files: SecretFiles,
+): void {
+  if (oauth) resolveOwnClient(oauth, [...path, 'oauth'], files);
   if (push) files.resolve(push, 'authorization', [...path, 'push'], true);
   resolveClientTls(http?.tls, [...path, 'http', 'tls'], files);
   files.check(http?.bearer_token_file, [...path, 'http', 'bearer_token_file']);
+}
+
+function resolveOwnClient(
+  oauth: NonNullable<TransmitterConfiguration['oauth']>,
+  path: Path,
+  files: SecretFiles,
+): void {
+  for (const key of ['client_secret', 'key']) files.resolve(oauth, key, path);
+  const { key, key_file: file } = oauth;
+  const message = key === undefined ? undefined : clientKeyProblem(key);
+  if (message !== undefined)
+    files.problems.push({
+      path: [...path, file === undefined ? 'key' : 'key_file'],
+      message: `${message}; put a private JWK or PEM there`,
+    });
+}
+
+function clientKeyProblem(key: string): string | undefined {
+  try {
+    importClientKey(key);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function resolveIntegrityKey(keys: IssuerConfiguration['api_keys'], path: Path, files: SecretFiles): void {

@@ -8,6 +8,7 @@ import { isKeyIssuer } from './issuer-schema.ts';
 import { KEY_SET_SOURCES } from './key-sources.ts';
 import type { Problem } from './problem.ts';
 import { isRaw, listOf, rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
+import { signalStreamProblems } from './signal-stream-problems.ts';
 import { DELIVERIES, SUBJECT_KINDS } from './signals-schema.ts';
 
 export function signalProblems(raw: Raw): Problem[] {
@@ -25,6 +26,7 @@ function transmitterProblems(raw: Raw, transmitter: Raw, path: Path): Problem[] 
     ...issuerHttpProblems(transmitter, path),
     ...forProblems(raw, transmitter, path),
     ...subjectProblems(raw, transmitter, path),
+    ...signalStreamProblems(transmitter, path),
   ];
 }
 

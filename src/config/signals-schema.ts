@@ -5,9 +5,10 @@ import { hostName } from './host-scalars.ts';
 import { issuerHttp } from './issuer-http-schema.ts';
 import { keys } from './issuer-schema.ts';
 import { duration, httpUrl, name, routePath, text } from './scalars.ts';
+import { signalStreams } from './signal-streams-schema.ts';
 
 /** How security events come; a transmitter has one of them at least. */
-export const DELIVERIES = ['push'] as const;
+export const DELIVERIES = ['push', 'poll'] as const;
 
 /** A secret that both sides know proves nothing to a third, and SSF publishes keys. */
 const PUBLIC_ALGORITHMS = SIGNATURE_ALGORITHMS.filter((algorithm) => !isHmac(algorithm));
@@ -136,6 +137,7 @@ const transmitter = z.strictObject({
     .describe(
       'Allows http:// URLs beyond loopback for keys. Do not set it in production: anyone on the network path can forge keys, and so end all tokens.',
     ),
+  ...signalStreams,
 });
 
 export const signals = z

@@ -31,6 +31,9 @@ const GAUGES: Readonly<Record<string, AcrossWorkers>> = {
   sallyport_jwks_last_success_timestamp_seconds: 'min',
   // Each worker receives: the one that heard last.
   sallyport_signal_last_timestamp_seconds: 'max',
+  // Of the primary.
+  sallyport_signal_stream_enabled: 'min',
+  sallyport_signal_quiet_after_seconds: 'max',
   // A worker that lacks entries shows.
   sallyport_revocation_entries: 'min',
   sallyport_revocation_view_age_seconds: 'max',
