@@ -689,6 +689,43 @@ const REVOCATION: Board = {
         queries: { '{{instance}}': gauge('sallyport_revocation_canary_age_seconds') },
       },
     ],
+    Signals: [
+      {
+        title: 'Silence of transmitters',
+        asks: 'How long ago did any gateway hear of each transmitter?',
+        unit: 's',
+        queries: {
+          '{{transmitter}}': `time() - max by (transmitter) (${gauge('sallyport_signal_last_timestamp_seconds')})`,
+        },
+      },
+      {
+        title: 'Signals by result',
+        asks: 'How many security events come, and what does each lead to?',
+        unit: 'cps',
+        queries: {
+          '{{transmitter}} {{event}} {{result}}': sum(
+            'transmitter, event, result',
+            rate('sallyport_signals_total'),
+          ),
+        },
+      },
+      {
+        title: 'Polls of transmitters',
+        asks: 'How many polls does the gateway make that polls, and what do they come to?',
+        unit: 'cps',
+        queries: {
+          '{{transmitter}} {{result}}': sum('transmitter, result', rate('sallyport_signal_polls_total')),
+        },
+      },
+      {
+        title: 'Streams that deliver',
+        asks: 'Does the stream of each transmitter deliver (1), or is it paused or disabled (0)?',
+        unit: 'bool',
+        queries: {
+          '{{transmitter}}': `min by (transmitter) (${gauge('sallyport_signal_stream_enabled')})`,
+        },
+      },
+    ],
   },
 };
 

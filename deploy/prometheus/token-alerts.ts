@@ -29,6 +29,7 @@ const LOGOUTS = 'sallyport_backchannel_logouts_total{result="accepted"}';
 const logouts = (offset: string): string => `sum by (job, issuer) (increase(${LOGOUTS}[3h]${offset}))`;
 const allowed = (offset: string): string =>
   `sum by (job, issuer) (rate(${DECISIONS}{decision="allow"}[3h]${offset}))`;
+const QUIET_AFTER = 'max by (job, transmitter) (sallyport_signal_quiet_after_seconds)';
 
 export const AUTHENTICATION_ALERTS: readonly Alert[] = [
   {
@@ -232,5 +233,18 @@ and ${allowed('')} > 0.5 * ${allowed(' offset 1d')}`,
     summary:
       '{{ $labels.instance }} has refused no canary for {{ $value | humanizeDuration }}: nothing shows that revocations take effect there',
     panel: ['revocation', 'Age of the last canary'],
+  },
+  {
+    name: 'SallyportSignalsSilent',
+    severity: 'page',
+    // A transmitter that was never heard of counts as silent since the last start of a gateway.
+    expr: `time() - (
+  max by (job, transmitter) (sallyport_signal_last_timestamp_seconds)
+  or ${QUIET_AFTER} * 0 + on (job) group_left () max by (job) (process_start_time_seconds)
+) > on (job, transmitter) ${QUIET_AFTER}`,
+    for: '1m',
+    summary:
+      'no gateway has heard of {{ $labels.transmitter }} for {{ $value | humanizeDuration }}: tokens that it wants ended may pass',
+    panel: ['revocation', 'Silence of transmitters'],
   },
 ];

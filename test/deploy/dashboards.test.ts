@@ -8,6 +8,7 @@ import { ALERTS, runbookUrl } from '../../deploy/prometheus/rules.ts';
 import { dashboards } from '../../deploy/grafana/dashboards.ts';
 import { send } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
+import { startHttpTransmitter } from '../support/http-transmitter.ts';
 import { noPrometheus, startPrometheus } from '../support/prometheus.ts';
 import { INTEGRITY } from '../support/stored-keys.ts';
 import { claimsOf, createKey, ISSUER, mint, nowSeconds } from '../support/tokens.ts';
@@ -135,6 +136,7 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
   });
   const upstream = await startUpstream(t);
   const names = await startDnsServer(t);
+  const transmitter = await startHttpTransmitter(t);
   const { jwks: _jwks, ...login } = loginIssuer(key);
   const start = (store: Record<string, unknown>): Promise<TestGateway> =>
     startGateway(t, {
@@ -153,6 +155,17 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
       },
       limits: { in_flight: 100 },
       revocation: store,
+      signals: {
+        events: {
+          issuer: transmitter.url,
+          discovery: true,
+          audiences: [transmitter.audience],
+          for: ['login'],
+          oauth: { token_url: `${transmitter.url}/token`, client_id: 'a', client_secret: 'b' },
+          poll: {},
+          stream: {},
+        },
+      },
       routes: [
         {
           name: 'orders',
