@@ -33,12 +33,16 @@ export interface AuthorizationServerRequest {
   readonly withBearerToken?: boolean;
   /** Ends the call early, as its timeout does. */
   readonly signal?: AbortSignal;
+  /** How large the response may be. Default: what fits key sets and responses about a token. */
+  readonly maxBytes?: number;
 }
 
 export interface AuthorizationServerResponse {
   readonly status: number;
   /** In lower case, without parameters; empty where it is none. */
   readonly contentType: string;
+  /** The ETag field (RFC 9110 section 8.8.3) as it came; empty where there is none. */
+  readonly etag: string;
   /** The Retry-After field (RFC 9110 section 10.2.3) as it came; empty where there is none. */
   readonly retryAfter: string;
   readonly body: Buffer;
@@ -130,13 +134,14 @@ export class AuthorizationServerClient {
     timeoutMs,
     withBearerToken = true,
     signal: ended,
+    maxBytes = MAX_RESPONSE_BYTES,
   }: AuthorizationServerRequest): Promise<AuthorizationServerResponse> {
     const token = withBearerToken ? await bearerTokenFor(this.#access, url) : undefined;
     const all = token === undefined ? headers : { ...headers, authorization: `Bearer ${token}` };
     const timeout = AbortSignal.timeout(timeoutMs);
     const signal = ended === undefined ? timeout : AbortSignal.any([timeout, ended]);
     try {
-      return await this.#exchange({ url, method, headers: all, body, signal });
+      return await this.#exchange({ url, method, headers: all, body, signal, maxBytes });
     } catch (error) {
       throw error instanceof Error ? asNoResponse(error) : error;
     }
@@ -148,8 +153,9 @@ export class AuthorizationServerClient {
     readonly headers: Readonly<Record<string, string>>;
     readonly body: string | undefined;
     readonly signal: AbortSignal;
+    readonly maxBytes: number;
   }): Promise<AuthorizationServerResponse> {
-    const { url, method, headers, body, signal } = asked;
+    const { url, method, headers, body, signal, maxBytes } = asked;
     const { configured, others } = this.#agentsInUse();
     const answer = await httpClient().request(url, {
       dispatcher: isConfigured(this.#access, url) ? configured : others,
@@ -168,7 +174,8 @@ export class AuthorizationServerClient {
       status: answer.statusCode,
       contentType: mediaTypeOf([answer.headers['content-type'] ?? []].flat()),
       retryAfter: single(answer.headers['retry-after']),
-      body: Buffer.from(await answer.body.arrayBuffer()),
+      etag: single(answer.headers['etag']),
+      body: await bytesOf(answer.body, maxBytes),
     };
   }
 
@@ -200,7 +207,6 @@ function agentFor(tls: TlsClient, proxy: Proxy | undefined): Agent {
     // Many times what one client may use by default: calls that hang must not make those of others wait.
     connections: 128,
     pipelining: 1,
-    maxResponseSize: MAX_RESPONSE_BYTES,
   });
 }
 
@@ -229,8 +235,7 @@ function connectorFor(tls: TlsClient, proxy: Proxy | undefined): buildConnector.
 class UselessResponse extends Error {}
 
 function asNoResponse(error: Error): Error {
-  const arrived = error instanceof UselessResponse || errorCode(error) === 'UND_ERR_RES_EXCEEDED_MAX_SIZE';
-  if (arrived) return error;
+  if (error instanceof UselessResponse) return error;
   return error instanceof NotConnected ? new NoResponse(true, error.cause) : new NoResponse(false, error);
 }
 
@@ -240,6 +245,18 @@ function errorCode(error: Error): unknown {
 
 function single(value: string | string[] | undefined): string {
   return Array.isArray(value) ? value.join(',') : (value ?? '');
+}
+
+/** @throws UselessResponse where it is larger; the rest is not read */
+async function bytesOf(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new UselessResponse(`the response is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 async function discard(body: Dispatcher.ResponseData['body']): Promise<void> {

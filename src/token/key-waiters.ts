@@ -8,11 +8,16 @@ import type { Clock } from '../clock.ts';
 import { clientNetwork } from '../http/client-address.ts';
 import type { TokenCaller } from './token-verifier.ts';
 
-const MAX_WAITERS = 64;
-/** One client must not take the places of all others. */
-const MAX_WAITERS_PER_CLIENT = 4;
 /** One fetch interval, and time for the fetch itself. */
 const MAX_WAIT_MS = 6_000;
+
+export interface WaiterLimits {
+  readonly all: number;
+  readonly perClient: number;
+}
+
+/** One client must not take the places of all others. */
+const FOR_A_KEY: WaiterLimits = { all: 64, perClient: 4 };
 
 interface Waiter {
   /** The number of fetches that had begun when it came: a later one decides. */
@@ -26,8 +31,11 @@ export class KeyWaiters {
   readonly #waiters = new Set<Waiter>();
   readonly #byClient = new Map<string, number>();
 
-  constructor(clock: Clock) {
+  readonly #limits: WaiterLimits;
+
+  constructor(clock: Clock, limits = FOR_A_KEY) {
     this.#clock = clock;
+    this.#limits = limits;
   }
 
   get size(): number {
@@ -45,7 +53,7 @@ export class KeyWaiters {
   join({ clientIp }: TokenCaller, begun: number, isFound: () => boolean): Promise<boolean> | undefined {
     const client = clientNetwork(clientIp);
     const ofClient = this.#byClient.get(client) ?? 0;
-    if (this.#waiters.size >= MAX_WAITERS || ofClient >= MAX_WAITERS_PER_CLIENT) return undefined;
+    if (this.#waiters.size >= this.#limits.all || ofClient >= this.#limits.perClient) return undefined;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const waiter: Waiter = {
       begun,
