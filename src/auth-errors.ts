@@ -177,7 +177,11 @@ export const INVALID_GLOBAL_REVOCATION = fixed(
 export const NOT_REVOCABLE = fixed(422, 'not_revocable', 'Tokens of this issuer cannot be revoked by that.');
 
 type OutageReason =
-  'keys_unavailable' | 'introspection_unavailable' | 'revocation_unavailable' | 'replay_unavailable';
+  | 'keys_unavailable'
+  | 'introspection_unavailable'
+  | 'revocation_unavailable'
+  | 'status_unavailable'
+  | 'replay_unavailable';
 /**
  * An authority that the decision needs is unavailable. 503 and never 401: a client throws a good token
  * away on 401.

@@ -23,6 +23,7 @@ export const AUTH_REASONS = [
   'lifetime',
   'claim',
   'revoked',
+  'status',
   'inactive',
   'binding',
   'proof',
@@ -33,6 +34,7 @@ export const AUTH_REASONS = [
   'keys_unavailable',
   'introspection_unavailable',
   'revocation_unavailable',
+  'status_unavailable',
   'replay_unavailable',
 ] as const;
 export type AuthReason = (typeof AUTH_REASONS)[number];
