@@ -13,7 +13,7 @@
  * 3. extract token      stages/extract-token.ts
  * 4. verify token       stages/verify-token.ts        may wait
  * 5. check possession   stages/check-possession.ts    may wait
- * 6. check revocation   stages/check-revocation.ts
+ * 6. check revocation   stages/check-revocation.ts    may wait
  * 7. authorize          stages/authorize.ts
  * 8. limit caller       stages/limit-caller.ts        may wait, and then looks once more whether the token is revoked
  * 9. choose upstream    stages/choose-upstream.ts     only where this gateway forwards the request itself
@@ -38,6 +38,7 @@ import {
   checkRevocation,
   revokedMeanwhile,
   type Revocations,
+  type Statuses,
   type UnrevokedToken,
 } from './stages/check-revocation.ts';
 import { chooseUpstream } from './stages/choose-upstream.ts';
@@ -74,6 +75,7 @@ export interface GatewayParts {
   /** Undefined where no route accepts proofs of possession. */
   readonly proofs?: Proofs | undefined;
   readonly revocations: Revocations;
+  readonly statuses: Statuses;
   /** What counts by each limit of the policy. One that is not there counts nothing. */
   readonly limiters: Limiters;
   /** Undefined: an address may send as many refused credentials as it likes. */
@@ -207,7 +209,7 @@ export class Gateway {
   /** A limit has let the request pass, and has waited. */
   #stillGood(authorized: AuthorizedRequest, exchange: Exchange): AuthorizedRequest | GatewayError {
     const { route, token } = authorized;
-    const refusal = revokedMeanwhile(this.#parts.revocations, token);
+    const refusal = revokedMeanwhile(this.#parts, token);
     if (!refusal) return authorized;
     if (!route.reportOnly) return refusal;
     this.#parts.observer.reported(exchange, refusal);
@@ -221,7 +223,7 @@ export class Gateway {
     request: RequestContext,
     exchange: Exchange,
   ): MaybePromise<AuthorizedRequest | GatewayError> {
-    const { policy, verifiers, proofs, revocations, failures, observer, clock } = this.#parts;
+    const { policy, verifiers, proofs, failures, observer, clock } = this.#parts;
     const nowMs = clock.nowMs();
     let unrevoked: UnrevokedToken | undefined;
 
@@ -240,15 +242,17 @@ export class Gateway {
         return whenReady(checkPossession(proofs, presented, verified, route, head, request, nowMs), permit);
       });
     };
-    const permit = (possessed: PossessedToken): AuthorizedRequest => {
+    const permit = (possessed: PossessedToken): MaybePromise<AuthorizedRequest> => {
       if (possessed.token?.binding) observer.possessed(exchange, possessed);
       exchange.enter('check_revocation');
-      unrevoked = checkRevocation(revocations, possessed, route, policy.maxViewAgeMs);
-
-      exchange.enter('authorize');
-      const authorized = authorize(route, unrevoked, head.path, clock.nowMs() / 1000);
-      observer.authorized(exchange, unrevoked);
-      return authorized;
+      const checked = checkRevocation(this.#parts, possessed, route, policy.maxViewAgeMs, request);
+      return whenReady(checked, (passed) => {
+        unrevoked = passed;
+        exchange.enter('authorize');
+        const authorized = authorize(route, passed, head.path, clock.nowMs() / 1000);
+        observer.authorized(exchange, passed);
+        return authorized;
+      });
     };
     const counted = failures ? () => failures.counting(request.clientIp, line) : line;
     if (!route.reportOnly) return counted();

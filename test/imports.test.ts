@@ -45,7 +45,7 @@ const FLOORS = [
   ['stages'],
   ['config'],
   ['policy.ts'],
-  ['identity', 'api-keys', 'signals'],
+  ['identity', 'api-keys', 'signals', 'status-lists'],
   ['token'],
   ['replay', 'limits'],
   ['revocation'],

@@ -31,7 +31,7 @@ const MAX_ADDRESSES = 10_000;
  * Reasons that only an authentic token gets: to present one is no guess. A page that is left open goes on asking when its token
  * has expired, and must not keep out others behind the same address.
  */
-const WERE_GOOD: ReadonlySet<string | undefined> = new Set(['expired', 'revoked']);
+const WERE_GOOD: ReadonlySet<string | undefined> = new Set(['expired', 'revoked', 'status']);
 
 interface Allowance {
   tries: number;

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { orThrow } from '../maybe-promise.ts';
-import { checkRevocation, type Revocations } from '../stages/check-revocation.ts';
+import { checkRevocation, type OffSwitches } from '../stages/check-revocation.ts';
 import { takeUnbound } from '../stages/check-possession.ts';
 import { takeToken, type CredentialRules } from '../stages/extract-token.ts';
 import { verifyToken } from '../stages/verify-token.ts';
@@ -13,14 +13,13 @@ import { claimAt, type ClaimPath } from '../token/claims.ts';
 import type { AuthenticToken, TokenVerifier } from '../token/token-verifier.ts';
 import { ROLES, type Caller, type Role } from './caller.ts';
 
-export interface SignInPolicy {
+export interface SignInPolicy extends OffSwitches {
   /** The scope that a token needs for each role; a role without one is for admin tokens alone. */
   readonly scopes: Readonly<Partial<Record<Role, string | undefined>>>;
   /** Where a token has the name of its holder. */
   readonly nameClaim: ClaimPath;
   /** Accepts tokens of the issuer for the admin audience, and no others. */
   readonly verifier: TokenVerifier;
-  readonly revocations: Revocations;
   readonly maxViewAgeMs: number;
   readonly tokenBytes: number;
 }
@@ -49,15 +48,16 @@ export class IssuerSignIn {
 
   /**
    * @param authorization the value of the only Authorization line
-   * @throws GatewayError 401 with its reason; 503 where keys or the revocation list are unavailable
+   * @throws GatewayError 401 with its reason; 503 where keys, the revocation list or the status list are unavailable
    */
   async identify(authorization: string, address: string): Promise<Caller> {
-    const { revocations, maxViewAgeMs, tokenBytes } = this.#policy;
+    const { maxViewAgeMs, tokenBytes } = this.#policy;
     const presented = takeToken([authorization], RULES, tokenBytes);
     const route = { issuerSet: ISSUER_SET, whenStale: 'deny' } as const;
     const caller = { clientIp: address };
     const verified = await verifyToken(this.#verifiers, presented, route, caller, this.#clock.nowMs());
-    const { token } = checkRevocation(revocations, takeUnbound(orThrow(verified)), route, maxViewAgeMs);
+    const possessed = takeUnbound(orThrow(verified));
+    const { token } = await checkRevocation(this.#policy, possessed, route, maxViewAgeMs, caller);
     if (!token) throw new TypeError('a token was required, and none was verified');
     return {
       name: this.#nameOf(token),

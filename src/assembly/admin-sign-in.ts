@@ -26,6 +26,7 @@ function issuerSignIn({ loaded, policy, issuers, lasting }: Parts): IssuerSignIn
       nameClaim: parseClaimPath(auth.name_claim),
       verifier,
       revocations: lasting.view,
+      statuses: issuers.statusLists,
       maxViewAgeMs: policy.maxViewAgeMs,
       tokenBytes: limits.token_bytes,
     },

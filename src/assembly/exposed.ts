@@ -11,6 +11,7 @@ import { exposeLeases } from './lease-reports.ts';
 import { exposeLimits } from './limit-reports.ts';
 import { exposeSignalClients } from './signal-client-reports.ts';
 import { exposeSignals } from './signal-reports.ts';
+import { exposeStatusLists } from './status-list-reports.ts';
 import type { Listener } from '../server/listener.ts';
 
 export interface ExposedParts {
@@ -45,6 +46,11 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     () => generation().policy,
   );
   exposeLimits(metrics, limiters);
+  exposeStatusLists(
+    metrics,
+    () => generation().issuers.statusLists,
+    () => lasting.statusListReports,
+  );
   exposeApiKeys(
     metrics,
     () => generation().issuers,

@@ -39,6 +39,7 @@ import { proofsOf, type ProofChecker } from './proofs.ts';
 import type { Lasting } from './lasting.ts';
 import { openForwarder } from './open-forwarder.ts';
 import { Revoker } from '../revocation/revoker.ts';
+import type { OffSwitches } from '../stages/check-revocation.ts';
 import type { Observer } from '../telemetry/observer.ts';
 import { logKey, requestObserver } from './request-observer.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
@@ -110,7 +111,7 @@ export class Generation {
       policy: this.policy,
       verifiers: this.issuers.verifiersOf(this.policy),
       proofs: this.#proofs,
-      revocations: view,
+      ...this.#offSwitches,
       limiters: this.limiters,
       failures: lasting.limiters.failuresOf(this.policy, clock),
       signer: this.signer,
@@ -133,16 +134,20 @@ export class Generation {
   }
 
   #issuerParts(previous: Generation | undefined): IssuerParts {
-    const { client, clock, metrics, log, keyReports, place, apiKeys } = this.lasting;
+    const { client, clock, metrics, log, keyReports, statusListReports, place, apiKeys } = this.lasting;
     return {
       client,
       caches: this.caches,
       clock,
-      observer: issuerObserver(metrics, log.logger, keyReports, place.administers),
+      observer: issuerObserver(metrics, log.logger, keyReports, statusListReports, place.administers),
       keySetOf: place.keySetOf,
       storedKeys: (name) => apiKeys.source(name),
       ...(previous && { previous: previous.issuers }),
     };
+  }
+
+  get #offSwitches(): OffSwitches {
+    return { revocations: this.lasting.view, statuses: this.issuers.statusLists };
   }
 
   /** Who receives the requests of a listener. */

@@ -288,7 +288,7 @@ export class Instance {
       viewAgeMs: this.view.ageMs,
       storeConnected: this.view.connected,
       replay: this.#lasting.place.watchedReplay,
-      keys: this.#generation.issuers.remoteKeySets,
+      issuers: this.#generation.issuers,
       keysPending: this.#keysPending,
       awaitsKeys: this.#keysAwaited.areAwaited(this.#generation),
       draining: this.#draining,

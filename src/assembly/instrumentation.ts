@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { SILENT_OBSERVER, type IssuerObserver } from './issuer-observer.ts';
 import type { KeyFileObserver } from './key-file.ts';
 import type { KeyReports } from './key-reports.ts';
+import type { StatusListReports } from './status-list-reports.ts';
 import type { LogoutObserver } from '../handlers/logout-endpoint.ts';
 import type { Canaries } from '../revocation/canaries.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
@@ -14,13 +15,14 @@ import type { TargetStatus } from '../upstream/target-status.ts';
 import { CACHE_NAMES, type TokenCaches } from '../token/token-caches.ts';
 
 /**
- * @param keys reports on key sets: it remembers what it has said, across reloads
+ * @param keys reports on key sets, as `lists` does on status lists: they remember what they have said, across reloads
  * @param tellsOfFiles each worker reads the files of API keys; one process is enough to tell of them
  */
 export function issuerObserver(
   metrics: Metrics,
   logger: Logger,
   keys: KeyReports,
+  lists: StatusListReports,
   tellsOfFiles: boolean,
 ): IssuerObserver {
   return {
@@ -29,6 +31,7 @@ export function issuerObserver(
     keysSkipped: (issuer, skipped) => keys.skipped(issuer, skipped),
     keysRestored: (issuer, ageMs) => keys.restored(issuer, ageMs),
     keysFailed: (issuer, error, areKnown) => keys.failed(issuer, error, areKnown),
+    listFetched: (...what) => lists.listFetched(...what),
     keyCacheFailed: (issuer, file, problem) => keys.cacheFailed(issuer, file, problem),
     asked: (issuer, result, error) => {
       metrics.introspections.child(issuer, result).value++;

@@ -1,10 +1,11 @@
 /** What the gateway counts and logs about issuers. */
+import type { ListObserver } from '../status-lists/issuer-lists.ts';
 import type { KeyFileObserver } from './key-file.ts';
 import type { AuthorizationServerCallResult } from '../token/authorization-server-guard.ts';
 import type { SkippedKey } from '../token/verification-key.ts';
 
 /** What happens to issuers, for metrics and logs. */
-export interface IssuerObserver extends KeyFileObserver {
+export interface IssuerObserver extends KeyFileObserver, ListObserver {
   keysRefreshed(issuer: string): void;
   /** Keys of its set that cannot be used: each time the set is read, whether they were told of or not. */
   keysSkipped(issuer: string, skipped: readonly SkippedKey[]): void;
@@ -24,6 +25,7 @@ export const SILENT_OBSERVER: IssuerObserver = {
   keysFailed: () => undefined,
   keyCacheFailed: () => undefined,
   asked: () => undefined,
+  listFetched: () => undefined,
   apiKeysRead: () => undefined,
   apiKeysFailed: () => undefined,
   apiKeysExpire: () => undefined,

@@ -14,6 +14,7 @@ import { unnamedKinds } from './compile-claim-names.ts';
 import { IssuerKeySets, type KeySetParts } from './issuer-key-sets.ts';
 import { KeyIssuers, type KeyIssuerParts } from './key-issuers.ts';
 import type { KeyFile } from './key-file.ts';
+import { statusListsOf } from './issuer-status-lists.ts';
 import { jwtPolicy, logoutReceiver, tenantRule } from './jwt-issuers.ts';
 import type { IssuerObserver } from './issuer-observer.ts';
 import { FOR_GOOD_SECONDS, type RevocableIssuer } from '../revocation/entry-life.ts';
@@ -32,6 +33,7 @@ import { RouteTokenVerifier } from '../token/route-token-verifier.ts';
 import { revocableClaims } from '../token/authentic-token.ts';
 import { JwtVerifier } from '../token/jwt-verifier.ts';
 import { OpaqueVerifier, type OpaquePolicy } from '../token/opaque-verifier.ts';
+import type { HeldStates, StatusLists } from '../status-lists/status-lists.ts';
 import type { RefreshedKeySet } from '../token/key-set.ts';
 import type { TokenVerifier } from '../token/token-verifier.ts';
 import type { TokenCaches } from '../token/token-caches.ts';
@@ -53,6 +55,8 @@ interface StatefulParts {
 }
 
 export class Issuers {
+  /** Where issuers say how their tokens stand. */
+  readonly statusLists: StatusLists;
   readonly #jwt = new Map<string, JwtVerifier>();
   readonly #opaque = new Map<string, OpaqueVerifier>();
   /** Servers that are asked about JWTs, on routes with `auth.fresh`. */
@@ -66,6 +70,8 @@ export class Issuers {
   readonly #revocationReceivers: readonly GlobalRevocationReceiver[];
   /** Whose signals end tokens of these issuers. */
   readonly transmitters: Transmitters;
+  /** Lists that were held before; they are taken over once the keys are there. */
+  #listsBefore: HeldStates;
 
   /** @throws ConfigurationError where a key file cannot be used */
   constructor(loaded: LoadedConfiguration, { previous, ...parts }: IssuerParts) {
@@ -113,6 +119,8 @@ export class Issuers {
         globalRevocationReceiver(issuers[name] as IssuerConfiguration, verifier, this.#jwt, parts.clock) ??
         [],
     );
+    this.statusLists = statusListsOf(loaded, this.#jwt, parts);
+    this.#listsBefore = previous?.statusLists.states ?? new Map();
     this.#revocable = Object.entries(issuers).map(([name, issuer]) => revocableIssuer(name, issuer));
   }
 
@@ -231,10 +239,13 @@ export class Issuers {
     );
   }
 
-  /** Resolves once each key set was fetched or has failed once. */
+  /** Resolves once each key set, and each list that the configuration names, was fetched or has failed once. */
   async start(): Promise<void> {
     this.#keyIssuers.start();
     await Promise.all([this.#keySets.start(), this.transmitters.start()]);
+    const before = this.#listsBefore;
+    this.#listsBefore = new Map();
+    await this.statusLists.start(before);
   }
 
   /** @param successor whose key sets go on */
@@ -242,6 +253,7 @@ export class Issuers {
     this.#keySets.stop(successor ? successor.#keySets : undefined);
     this.#keyIssuers.stop(successor ? successor.#keyIssuers : undefined);
     this.transmitters.stop(successor?.transmitters);
+    this.statusLists.stop();
   }
 }
 

@@ -18,6 +18,7 @@ import { reportLeases } from './lease-reports.ts';
 import { OpenLimiters } from './limiters.ts';
 import { closePlace } from './place.ts';
 import { Signals } from './signals.ts';
+import { StatusListReports } from './status-list-reports.ts';
 import type { Clock } from '../clock.ts';
 import type { CanaryWatch } from '../admin/canary-watch.ts';
 import type { Fleet } from '../admin/fleet.ts';
@@ -58,6 +59,7 @@ export interface Lasting {
   readonly place: Place;
   readonly limiters: OpenLimiters;
   readonly signals: Signals;
+  readonly statusListReports: StatusListReports;
 }
 
 type Given = Pick<
@@ -88,9 +90,17 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
     apiKeys,
     causes,
     seen: new Seen(metrics, clock, apiKeys.uses, causes),
-    streams: new LiveStreams(view, clock, (reason) => {
-      metrics.streamsClosed.child(reason).value++;
-    }),
+    streams: new LiveStreams(
+      // A stream outlives the configuration that let it begin.
+      {
+        revocations: view,
+        statuses: { heldVerdictOf: (token) => generation().issuers.statusLists.heldVerdictOf(token) },
+      },
+      clock,
+      (reason) => {
+        metrics.streamsClosed.child(reason).value++;
+      },
+    ),
     client,
     refusalLines: new RefusalLines(clock, ({ level, route, reason }, leftOut) =>
       log.logger[level](
@@ -111,6 +121,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
     ...watch,
     keyReports: new KeyReports(metrics, log.logger, clock),
     signals: new Signals({ ...given, client, fleet }, generation),
+    statusListReports: new StatusListReports(log.logger, clock),
   };
 }
 

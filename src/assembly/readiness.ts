@@ -6,10 +6,12 @@
 import type { Readiness } from '../admin/routes.ts';
 import type { Policy } from '../policy.ts';
 import type { WatchedReplayStore } from '../replay/watched-replay-store.ts';
+import type { StatusLists } from '../status-lists/status-lists.ts';
 import { outageWord } from './replay-reports.ts';
 import {
   namesText,
   routesThatNeedKeysOf,
+  routesThatNeedListsOf,
   routesThatRefuseStale,
   routesWithProofs,
 } from './unserved-routes.ts';
@@ -21,8 +23,11 @@ export interface ReadinessFacts {
   readonly storeConnected: boolean;
   /** The memory of used proofs; undefined where another process has it. */
   readonly replay: Pick<WatchedReplayStore, 'outage' | 'hasResponded'> | undefined;
-  /** By issuer: are its keys there? */
-  readonly keys: ReadonlyMap<string, { readonly available: boolean }>;
+  readonly issuers: {
+    /** By issuer: are its keys there? */
+    readonly remoteKeySets: ReadonlyMap<string, { readonly available: boolean }>;
+    readonly statusLists: Pick<StatusLists, 'byIssuer'>;
+  };
   /** Some keys have not been asked for once. */
   readonly keysPending: boolean;
   /** The keys of every issuer must be there first (`readiness.require_keys`). */
@@ -44,7 +49,12 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
     { good: true, text: 'configuration', refusing: [] },
     listFinding(facts),
     ...proofsFinding(facts),
-    ...[...facts.keys].map(([issuer, { available }]) => keysFinding(issuer, available, facts.policy)),
+    ...[...facts.issuers.remoteKeySets].map(([issuer, { available }]) =>
+      keysFinding(issuer, available, facts.policy),
+    ),
+    ...[...facts.issuers.statusLists.byIssuer].map(([issuer, { lists }]) =>
+      statusFinding(issuer, [...lists], facts.policy),
+    ),
     ...(draining ? [{ good: false, text: 'draining', refusing: [] }] : []),
   ];
   return {
@@ -100,5 +110,20 @@ function keysFinding(issuer: string, available: boolean, policy: Policy): Findin
     good: false,
     text: `keys of ${issuer}: unavailable`,
     refusing: routesThatNeedKeysOf(issuer, policy),
+  };
+}
+
+/** Only tokens that name one of these lists are refused. */
+function statusFinding(
+  issuer: string,
+  lists: readonly { readonly isCurrent: boolean }[],
+  policy: Policy,
+): Finding {
+  const stale = lists.filter(({ isCurrent }) => !isCurrent).length;
+  if (stale === 0) return { good: true, text: `status lists of ${issuer}: ${lists.length}`, refusing: [] };
+  return {
+    good: false,
+    text: `status lists of ${issuer}: ${stale} of ${lists.length} unavailable or too old`,
+    refusing: routesThatNeedListsOf(issuer, policy),
   };
 }

@@ -1,5 +1,6 @@
 /** The JSON of GET /v1/status: what this gateway serves, and how its parts are. docs/reference.md, "Admin listener". */
 import { accessText, matchText, upstreamText } from '../config/describe-route.ts';
+import type { HeldList } from '../status-lists/held-list.ts';
 import { VERSION } from '../version.ts';
 import { describeError } from '../telemetry/logger.ts';
 import type { TargetStatus } from '../upstream/target-status.ts';
@@ -57,10 +58,15 @@ function usedProofs({ policy }: Generation, { place, clock }: Lasting): object |
   };
 }
 
+const seconds = (ms: number): number | null => (Number.isFinite(ms) ? Math.round(ms) / 1000 : null);
+
+function statusListJson({ uri, isCurrent, ageMs, bytes }: HeldList): object {
+  return { uri, current: isCurrent, age_seconds: seconds(ageMs), bytes };
+}
+
 export function statusJson({ generation, lasting, uptimeMs, ready, certificates }: StatusParts): object {
   const { loaded, policy, issuers, forwarder } = generation;
   const { canaries, clock, keyReports, view, store } = lasting;
-  const seconds = (ms: number): number | null => (Number.isFinite(ms) ? Math.round(ms) / 1000 : null);
   return {
     name: policy.name,
     version: VERSION,
@@ -75,13 +81,16 @@ export function statusJson({ generation, lasting, uptimeMs, ready, certificates 
     })),
     issuers: Object.entries(loaded.configuration.issuers).map(([name, { issuer = null }]) => {
       const keys = issuers.remoteKeySets.get(name);
-      if (!keys) return { name, issuer };
+      const lists = issuers.statusLists.byIssuer.get(name);
+      const shown = lists && { status_lists: [...lists.lists].map(statusListJson) };
+      if (!keys) return { name, issuer, ...shown };
       const at = keyReports.successAtMs.get(name);
       return {
         name,
         issuer,
         keys_available: keys.available,
         keys_age_seconds: at === undefined ? null : seconds(clock.nowMs() - at),
+        ...shown,
       };
     }),
     upstreams: Object.keys(loaded.configuration.upstreams).map((name) => ({

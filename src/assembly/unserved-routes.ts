@@ -11,6 +11,13 @@ export function routesThatNeedKeysOf(issuer: string, { routes }: Policy): string
   return routes.filter((route) => asks(route) && route.issuers.includes(issuer)).map(({ name }) => name);
 }
 
+/** Routes that respond with 503 to those tokens of this issuer whose status list is unavailable. */
+export function routesThatNeedListsOf(issuer: string, { routes }: Policy): string[] {
+  return routes
+    .filter((route) => asks(route) && route.issuers.includes(issuer) && route.whenStale === 'deny')
+    .map(({ name }) => name);
+}
+
 /** Routes that accept proofs, and do this while it is not known whether a proof was used before. */
 export function routesWithProofs(whenUnknown: 'deny' | 'allow', { routes }: Policy): string[] {
   return routes

@@ -41,7 +41,8 @@ export const check: Command = {
   usage: `[FILE] [-c FILE] [--online] [--strict] [--expand] [--replay LOG [--before FILE]] [--json]
 
   FILE, -c FILE       the configuration (default: sallyport.yaml)
-      --online        also tries key sets, introspection, validation, upstreams and the revocation store
+      --online        also tries key sets, introspection, validation, status lists with an exact URI, upstreams
+                      and the revocation store
       --strict        warnings fail too, and with --replay requests that are not decidable
       --expand        prints the configuration with what each provider stands for, and nothing else on standard
                       output; secrets are left out
@@ -154,7 +155,7 @@ async function examine(args: Arguments): Promise<Findings> {
     ...apiKeyWarnings(issuers, systemClock.nowMs()),
     ...messages(false),
   ];
-  const online = flag(args, 'online') ? await probe(loaded, client) : [];
+  const online = flag(args, 'online') ? await probe(loaded, client, issuers.statusLists) : [];
   issuers.stop();
   await client.close();
   const ok =

@@ -15,6 +15,7 @@ import type { IssuerConfiguration } from '../config/schema.ts';
 import { probeTarget } from './probe-target.ts';
 import { redisLocation } from '../config/redis-location.ts';
 import { probeRedis, type RedisLocation } from '../revocation/redis-connection.ts';
+import type { StatusLists } from '../status-lists/status-lists.ts';
 import { describeError } from '../telemetry/logger.ts';
 import type { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import type { TokenStatusSource } from '../token/authorization-server-guard.ts';
@@ -34,6 +35,7 @@ export interface Probed {
 export async function probe(
   loaded: LoadedConfiguration,
   client: AuthorizationServerClient,
+  lists: StatusLists,
 ): Promise<Probed[]> {
   const { issuers, signals, upstreams, revocation } = loaded.configuration;
   const location = redisLocation(revocation);
@@ -50,6 +52,9 @@ export async function probe(
           keysText(await fetchIssuerKeys(through, transmitter, transmitterUrls)),
         );
       }),
+    ...[...lists.byIssuer.values()].flatMap((of) =>
+      of.policy.uris.exact.map((uri) => attempt(`status list ${uri}`, () => of.probe(uri))),
+    ),
     ...Object.entries(upstreams).flatMap(([name, upstream]) => {
       const { targets, ...options } = upstreamOptions(upstream);
       return targets.map(({ url }) => probeTarget(`upstream ${name} ${url.text}`, url, options, resolver));

@@ -1,7 +1,7 @@
 /** What is wrong with `issuers.NAME.http` and with the URLs that it is for. Pure. */
 import { isLoopback } from '../http/loopback.ts';
 import type { Problem } from './problem.ts';
-import { rawOf, textOf, type Path, type Raw } from './raw-document.ts';
+import { rawOf, stringsOf, textOf, type Path, type Raw } from './raw-document.ts';
 
 /** A URL of an issuer that the gateway calls, and where the configuration has it. */
 export interface CalledUrl {
@@ -32,6 +32,10 @@ export function calledUrls(issuer: Raw): CalledUrl[] {
       rawOf(issuer['stream'])[key],
     ]),
     [['issuer'], isDiscovered ? iss : undefined],
+    ...stringsOf(rawOf(issuer['status_list'])['uris']).map((uri): [readonly string[], unknown] => [
+      ['status_list', 'uris'],
+      uri,
+    ]),
   ];
   return found.flatMap(([key, url]) => (typeof url === 'string' ? [{ key, url }] : []));
 }

@@ -11,6 +11,7 @@ import { isKeyIssuer, isOpaqueIssuer, OPAQUE_SOURCES } from './issuer-schema.ts'
 import { KEY_SET_SOURCES, KEY_SOURCES, SECRET_SOURCES } from './key-sources.ts';
 import type { Problem } from './problem.ts';
 import { listOf, rawOf, type Path, type Raw } from './raw-document.ts';
+import { statusListProblems } from './status-list-problems.ts';
 import { tenantProblems } from './tenant-problems.ts';
 
 /** Beside the sources of keys. */
@@ -23,6 +24,7 @@ const JWT_ONLY = [
   'keys',
   'backchannel_logout',
   'global_token_revocation',
+  'status_list',
 ] as const;
 
 /** Of those, what is for signed introspection responses, too. */
@@ -41,6 +43,7 @@ export function issuerProblems(issuer: Raw, path: Path): Problem[] {
     ...claimRuleProblems(issuer['claims'], undefined, [...path, 'claims']),
     ...issuerHttpProblems(issuer, path),
     ...tenantProblems(issuer, path),
+    ...statusListProblems(issuer, path),
   ];
 }
 

@@ -11,6 +11,7 @@ import { introspectionAuthentication } from './introspection-auth-schema.ts';
 import { issuerHttp } from './issuer-http-schema.ts';
 import { provider } from './provider-schema.ts';
 import { KEY_SOURCES } from './key-sources.ts';
+import { statusList } from './status-list-schema.ts';
 import { tenancy } from './tenancy-schema.ts';
 import { count, duration, headerName, httpUrl, positiveDuration, routePath, text } from './scalars.ts';
 
@@ -216,6 +217,7 @@ export const issuer = z
         'Endpoint on the public listeners where this issuer reports logouts (OpenID Connect Back-Channel Logout 1.0). A logout revokes what ends says.',
       ),
     global_token_revocation: globalRevocation.optional(),
+    status_list: statusList.optional(),
     audiences: z
       .array(text)
       .min(1)
@@ -262,7 +264,7 @@ export const issuer = z
       .boolean()
       .prefault(false)
       .describe(
-        'Allows http:// URLs beyond loopback for keys, introspection and validation. Do not set it in production: anyone on the network path can forge keys and responses.',
+        'Allows http:// URLs beyond loopback for keys, introspection, validation and status lists. Do not set it in production: anyone on the network path can forge keys and responses.',
       ),
     token_prefix: z
       .string()

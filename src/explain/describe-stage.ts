@@ -83,7 +83,7 @@ export class StageWords {
         return token ? possessedText(token, possession) : 'there is nothing to possess';
       case 'check_revocation':
         return token
-          ? `${revocations.asked ? 'not revoked; ' : ''}${revocations.text}`
+          ? `${revocations.asked ? 'not revoked; ' : ''}${revocations.text}${this.#statusText()}`
           : 'there is nothing to revoke';
       case 'authorize':
         return token ? permittedText(route, token, nowMs) : 'no permission is needed here';
@@ -141,7 +141,11 @@ export class StageWords {
     if (stage === 'check_possession') return notPossessedText(error, token, route, possession);
     if (stage === 'extract_token' && possession.hasProof && route?.senderConstrained === undefined)
       return `${error.title} The route accepts no DPoP proofs (auth.sender_constrained is not set), so the scheme DPoP is none of its own`;
-    if (stage === 'check_revocation') return reason === 'revoked' ? this.#revokedText() : revocations.text;
+    if (stage === 'check_revocation') {
+      if (reason === 'revoked') return this.#revokedText();
+      if (reason === 'status') return `${error.detail}${this.#statusText()}`;
+      return reason === 'status_unavailable' ? this.#statusText().slice(2) : revocations.text;
+    }
     if (stage === 'authorize' && token && route)
       return notPermittedText(route, token, head?.path ?? '', nowMs) ?? error.title;
     if (error === HEADERS_TOO_LARGE) return `${error.title} ${this.#headerLimitsText()}`;
@@ -189,6 +193,13 @@ export class StageWords {
     const removed =
       strippedIdentity === 0 ? '' : `; removed from the client's own headers: ${strippedIdentity}`;
     return `identity headers: ${set === '' ? 'none' : set}${removed}`;
+  }
+
+  /** What the list of the issuer says of the token, behind another text. */
+  #statusText(): string {
+    const { exchange, revocations } = this.#seen;
+    const text = exchange.token ? revocations.statuses.textFor(exchange.token) : '';
+    return text === '' ? '' : `; ${text}`;
   }
 
   #revokedText(): string {

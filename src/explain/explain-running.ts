@@ -47,12 +47,13 @@ async function explainRunning(
   const observer = new RecordingObserver(new Metrics(VERSION), clock, undefined);
   const proofs = DryProofs.of(loaded.configuration, { clock, token });
   const limits = new DryLimits(limiters);
-  const revocations = revocationsOf(view, store);
+  const revocations = revocationsOf(view, store, issuers.statusLists);
   const gateway = new Gateway({
     policy,
     verifiers: issuers.verifiersApart(policy, new TokenCaches(ONE_TOKEN)),
     proofs,
     revocations: revocations.view,
+    statuses: revocations.statuses.view,
     limiters: limits.limiters,
     signer,
     observer,

@@ -70,7 +70,7 @@ export async function explain(
   const issuers = imaginedIssuers(loaded, client, clock, online ? undefined : (twin?.jwks ?? { keys: [] }));
   const proofs = DryProofs.of(configuration, { clock, token: request.token });
   const limits = new DryLimits(undefined);
-  const revocations = await revocationsFor(loaded, clock, online);
+  const revocations = await revocationsFor(loaded, clock, online, issuers.statusLists);
   try {
     await issuers.start();
     const observer = new RecordingObserver(new Metrics(VERSION), clock, undefined);
@@ -79,6 +79,7 @@ export async function explain(
       ...shared,
       verifiers: issuers.verifiersOf(policy),
       revocations: revocations.view,
+      statuses: revocations.statuses.view,
       limiters: limits.limiters,
       signer: assertionSigner(loaded, clock),
       // No dice: where chance decides, the explanation has the shares.

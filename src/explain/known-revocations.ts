@@ -1,4 +1,4 @@
-/** What a dry run knows of the revocation list: all of it where it may ask, else nothing. */
+/** What a dry run knows of the revocation list: all of it where it may ask, else nothing; and of the status lists of issuers. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { openStore } from '../assembly/revocation-store.ts';
@@ -9,10 +9,13 @@ import { idOfKey } from '../revocation/revocation-target.ts';
 import { RevocationView } from '../revocation/revocation-view.ts';
 import type { Revocations } from '../stages/check-revocation.ts';
 import { describeError } from '../telemetry/logger.ts';
+import type { StatusLists } from '../status-lists/status-lists.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
+import { statusesOf, type KnownStatuses } from './known-statuses.ts';
 
 export interface KnownRevocations {
   readonly view: Revocations;
+  readonly statuses: KnownStatuses;
   /** What was asked, for people. */
   readonly text: string;
   /** The list could be asked, and was. */
@@ -29,7 +32,18 @@ export async function revocationsFor(
   loaded: LoadedConfiguration,
   clock: Clock,
   online: boolean,
+  lists: StatusLists,
 ): Promise<KnownRevocations> {
+  const statuses = statusesOf(lists, online);
+  const known = await listFor(loaded, clock, online);
+  return { ...known, statuses };
+}
+
+async function listFor(
+  loaded: LoadedConfiguration,
+  clock: Clock,
+  online: boolean,
+): Promise<Omit<KnownRevocations, 'statuses'>> {
   const { store: where } = loaded.configuration.revocation;
   if (!online) return nothingKnown('the revocation list was not asked (--online does)');
   if (where === 'memory:') return nothingKnown('the list of memory: is in the running gateway only');
@@ -57,9 +71,14 @@ export async function revocationsFor(
 }
 
 /** What a gateway that runs knows: its own view decides, and the store says why. */
-export function revocationsOf(view: RevocationView, store: RevocationStore): KnownRevocations {
+export function revocationsOf(
+  view: RevocationView,
+  store: RevocationStore,
+  lists: StatusLists,
+): KnownRevocations {
   return {
     view,
+    statuses: statusesOf(lists, true),
     text: `the list holds ${view.size}`,
     asked: true,
     // A store that is down cannot say which entry it was; that the token is revoked stands.
@@ -77,7 +96,7 @@ function fileOf(store: string, { folder }: LoadedConfiguration): string {
   return resolve(folder, store.slice('sqlite:'.length));
 }
 
-function nothingKnown(text: string): KnownRevocations {
+function nothingKnown(text: string): Omit<KnownRevocations, 'statuses'> {
   return {
     view: { ageMs: 0, isRevoked: () => false },
     text,

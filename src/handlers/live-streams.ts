@@ -1,16 +1,16 @@
 /**
  * Tunnels, event streams and long transfers that a token has opened. They are checked a few times a second: where the
- * token was revoked they are closed, streams also when it has expired. The deadlines check requests that still wait for
+ * token was revoked, here or in the list of its issuer, they are closed, streams also when it has expired. The deadlines check requests that still wait for
  * their response. Rules V10, V15.
  */
 import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import type { RevocableToken } from '../revocation/revocation-target.ts';
-import type { Revocations } from '../stages/check-revocation.ts';
+import type { OffSwitches, Statuses } from '../stages/check-revocation.ts';
 import type { RevocableClaim } from '../token/authentic-token.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 
-export const CLOSE_REASONS = ['revoked', 'expired'] as const;
+export const CLOSE_REASONS = ['revoked', 'status', 'expired'] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
 export interface LiveStream {
@@ -24,7 +24,8 @@ export interface LiveStream {
 const LOOK_EVERY_MS = 250;
 
 export class LiveStreams {
-  readonly #revocations: Revocations;
+  readonly #revocations: OffSwitches['revocations'];
+  readonly #statuses: Pick<Statuses, 'heldVerdictOf'>;
   readonly #clock: Clock;
   readonly #count: (reason: CloseReason) => void;
   readonly #streams = new Set<LiveStream>();
@@ -35,8 +36,16 @@ export class LiveStreams {
   #revocables = new WeakMap<AuthenticToken, RevocableToken | null>();
   #revision = 0;
 
-  constructor(revocations: Revocations, clock: Clock, count: (reason: CloseReason) => void) {
+  constructor(
+    {
+      revocations,
+      statuses,
+    }: Pick<OffSwitches, 'revocations'> & { readonly statuses: Pick<Statuses, 'heldVerdictOf'> },
+    clock: Clock,
+    count: (reason: CloseReason) => void,
+  ) {
     this.#revocations = revocations;
+    this.#statuses = statuses;
     this.#clock = clock;
     this.#count = count;
   }
@@ -63,11 +72,11 @@ export class LiveStreams {
     return this.#revision;
   }
 
-  /** Was the token of a request that waits for its response revoked? Then the request must end, and is counted as closed. */
-  ends(token: AuthenticToken): boolean {
-    const revoked = this.#isRevoked(token);
-    if (revoked) this.#count('revoked');
-    return revoked;
+  /** Why a request that waits for its response must end: its token was revoked. It is counted as closed. */
+  ends(token: AuthenticToken): Exclude<CloseReason, 'expired'> | undefined {
+    const reason = this.#endOf(token);
+    if (reason !== undefined) this.#count(reason);
+    return reason;
   }
 
   #lookLater(): void {
@@ -89,8 +98,15 @@ export class LiveStreams {
 
   #reasonToClose({ token, endsWithToken }: LiveStream, nowSeconds: number): CloseReason | undefined {
     const { expiresAt = Infinity, clockSkewSeconds } = token;
-    if (this.#isRevoked(token)) return 'revoked';
+    const end = this.#endOf(token);
+    if (end !== undefined) return end;
     return endsWithToken && nowSeconds >= expiresAt + clockSkewSeconds ? 'expired' : undefined;
+  }
+
+  /** Of a list of the issuer counts what is held: a refresh of it is seen here at the next look. */
+  #endOf(token: AuthenticToken): Exclude<CloseReason, 'expired'> | undefined {
+    if (this.#isRevoked(token)) return 'revoked';
+    return this.#statuses.heldVerdictOf(token) instanceof Error ? 'status' : undefined;
   }
 
   /** An API key that is stored no more has ended as if it were revoked. A token that cannot be looked through is refused, here as on a new request. */

@@ -107,7 +107,8 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
 
   refusal(): GatewayError | undefined {
     const token = this.#bindingToken();
-    return token && this.site.streams.ends(token) ? invalidToken('revoked', token.issuerName) : undefined;
+    const reason = token && this.site.streams.ends(token);
+    return reason && invalidToken(reason, token.issuerName);
   }
 
   protected override get grpcType(): string | undefined {

@@ -55,6 +55,7 @@ const OUTAGES: ReadonlySet<string> = new Set([
   'keys_unavailable',
   'introspection_unavailable',
   'revocation_unavailable',
+  'status_unavailable',
   'replay_unavailable',
 ]);
 /** Refusals by what a client holds, or does not. */

@@ -67,6 +67,7 @@ export class StandInGateway {
       verifiers: new Map(policy.routes.map(({ issuerSet }) => [issuerSet, verifier])),
       proofs: ACCEPTING,
       revocations: { ageMs: 0, isRevoked: () => isToken(this.#credentials) && this.#credentials.isRevoked },
+      statuses: { verdictOf: () => 'good', heldVerdictOf: () => 'good' },
       limiters: { callers: new Map(), addresses: new Map() },
       signer: undefined,
       observer: this.#observer,

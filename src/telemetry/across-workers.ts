@@ -34,6 +34,10 @@ const GAUGES: Readonly<Record<string, AcrossWorkers>> = {
   // Of the primary.
   sallyport_signal_stream_enabled: 'min',
   sallyport_signal_quiet_after_seconds: 'max',
+  // Each worker has lists of its own: the one that has the most, or the oldest, shows.
+  sallyport_status_lists: 'max',
+  sallyport_status_lists_stale: 'max',
+  sallyport_status_list_age_seconds: 'max',
   // A worker that lacks entries shows.
   sallyport_revocation_entries: 'min',
   sallyport_revocation_view_age_seconds: 'max',

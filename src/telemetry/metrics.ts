@@ -185,7 +185,7 @@ export class Metrics {
     );
     // From zero on, so that the first one is an increase.
     for (const result of ['success', 'failure']) this.reloads.child(result);
-    for (const reason of ['revoked', 'expired']) this.streamsClosed.child(reason);
+    for (const reason of ['revoked', 'status', 'expired']) this.streamsClosed.child(reason);
   }
 
   /** Adds Node's own metrics of the process, which cost something from here on. */

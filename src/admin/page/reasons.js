@@ -15,6 +15,7 @@ export const REASONS = {
   lifetime: 'The token lives longer than the issuer is allowed to make it.',
   claim: 'A claim that the issuer must give is missing or wrong.',
   revoked: 'The token, its session, its subject or its client was revoked.',
+  status: 'The status list of the issuer says that the token is not valid, or says nothing of it.',
   inactive: 'The authorization server says that the token is not active.',
   binding: 'The token is bound to a key or certificate that did not come with the request.',
   proof: 'The DPoP proof is missing, wrong, too old, or was used before.',
@@ -25,6 +26,7 @@ export const REASONS = {
   keys_unavailable: 'The keys of the issuer are not there: the gateway cannot check the token.',
   introspection_unavailable: 'The authorization server gives no response about the token.',
   revocation_unavailable: 'The revocation list is too old to go by.',
+  status_unavailable: 'The status list of the issuer is not there, or is too old to go by.',
   replay_unavailable: 'The store does not say whether the proof was used before.',
 };
 
