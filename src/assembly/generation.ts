@@ -26,14 +26,14 @@ import { extAuthzSite } from '../handlers/ext-authz-handler.ts';
 import { Gateway } from '../gateway.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { InFlightLimiter } from '../handlers/in-flight-limiter.ts';
-import { Issuers, type IssuerParts } from './issuers.ts';
+import { Issuers } from './issuers.ts';
+import { issuerParts } from './issuer-parts.ts';
 import { showLimits } from './limit-reports.ts';
 import type { ListenerConfiguration } from './listener-options.ts';
 import type { ServerEndpoint } from '../handlers/server-endpoint.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Policy } from '../policy.ts';
 import type { MeasuredConfiguration } from './connection-metrics.ts';
-import { issuerObserver } from './instrumentation.ts';
 import { serverEndpoints } from './server-endpoints.ts';
 import { proofsOf, type ProofChecker } from './proofs.ts';
 import type { Lasting } from './lasting.ts';
@@ -96,7 +96,7 @@ export class Generation {
     showProofResults(this.policy, metrics);
     showLimits(this.policy, metrics);
     this.caches = new TokenCaches(configuration.caches, previous?.caches.lookups);
-    this.issuers = new Issuers(loaded, this.#issuerParts(previous));
+    this.issuers = new Issuers(loaded, issuerParts(lasting, this.caches, previous?.issuers));
     this.signer = assertionSigner(loaded, clock);
     this.proof = proofSigner(loaded, this.signer?.publicKeys.keys);
     this.resources = resourceEndpoint(configuration, this.signer, clock);
@@ -131,19 +131,6 @@ export class Generation {
     this.#endpoints = serverEndpoints({ generation: this, revoker: this.revoker, audit: this.#audit });
     // Last, since it begins to ask its targets how they are.
     this.forwarder = openForwarder(loaded, lasting, previous?.forwarder);
-  }
-
-  #issuerParts(previous: Generation | undefined): IssuerParts {
-    const { client, clock, metrics, log, keyReports, statusListReports, place, apiKeys } = this.lasting;
-    return {
-      client,
-      caches: this.caches,
-      clock,
-      observer: issuerObserver(metrics, log.logger, keyReports, statusListReports, place.administers),
-      keySetOf: place.keySetOf,
-      storedKeys: (name) => apiKeys.source(name),
-      ...(previous && { previous: previous.issuers }),
-    };
   }
 
   get #offSwitches(): OffSwitches {
@@ -244,6 +231,7 @@ export class Generation {
     this.lasting.apiKeys.use(this.loaded);
     this.lasting.checkpoints.use(this);
     this.lasting.signals.use(this.loaded);
+    streams.statusChanged();
     if (before.signer) this.signer?.succeed(before.signer);
     if (before.#proofs) this.#proofs?.succeed(before.#proofs);
     const { claims } = this.loaded.configuration.revocation;

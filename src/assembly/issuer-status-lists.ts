@@ -14,13 +14,15 @@ export interface StatusListParts {
   readonly client: AuthorizationServerClient;
   readonly clock: Clock;
   readonly observer: ListObserver;
+  /** Told when a list says something else; undefined: nothing goes on that could end. */
+  readonly statusChanged?: () => void;
 }
 
 /** @param verifiers of JWTs, by issuer name: who signs the tokens signs the lists */
 export function statusListsOf(
   { configuration, folder }: LoadedConfiguration,
   verifiers: ReadonlyMap<string, JwtVerifier>,
-  { client, clock, observer }: StatusListParts,
+  { client, clock, observer, statusChanged: changed = () => undefined }: StatusListParts,
 ): StatusLists {
   const lists = new Map<string, IssuerLists>();
   for (const [name, issuer] of Object.entries(configuration.issuers)) {
@@ -39,7 +41,7 @@ export function statusListsOf(
     };
     const verifier = new ListVerifier(signer.policy, signer.keys, clock);
     const fetch = (uri: string, etag: string | undefined) => fetchList(server, uri, etag);
-    lists.set(name, new IssuerLists(policy, { fetch, verifier, clock, observer }));
+    lists.set(name, new IssuerLists(policy, { fetch, verifier, clock, observer, changed }));
   }
   return new StatusLists(lists);
 }

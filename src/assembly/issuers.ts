@@ -14,7 +14,7 @@ import { unnamedKinds } from './compile-claim-names.ts';
 import { IssuerKeySets, type KeySetParts } from './issuer-key-sets.ts';
 import { KeyIssuers, type KeyIssuerParts } from './key-issuers.ts';
 import type { KeyFile } from './key-file.ts';
-import { statusListsOf } from './issuer-status-lists.ts';
+import { statusListsOf, type StatusListParts } from './issuer-status-lists.ts';
 import { jwtPolicy, logoutReceiver, tenantRule } from './jwt-issuers.ts';
 import type { IssuerObserver } from './issuer-observer.ts';
 import { FOR_GOOD_SECONDS, type RevocableIssuer } from '../revocation/entry-life.ts';
@@ -40,7 +40,7 @@ import type { TokenCaches } from '../token/token-caches.ts';
 import { TokenIdentifier } from '../token/token-identity.ts';
 import { Transmitters } from './transmitters.ts';
 
-export interface IssuerParts extends KeySetParts, KeyIssuerParts {
+export interface IssuerParts extends KeySetParts, KeyIssuerParts, Pick<StatusListParts, 'statusChanged'> {
   readonly observer: IssuerObserver;
   readonly caches: TokenCaches;
   /** Whose key sets are taken over where they are the same. */

@@ -67,6 +67,11 @@ export class LiveStreams {
     this.#revision++;
   }
 
+  /** A status list says something else, or others count. */
+  statusChanged(): void {
+    this.#revision++;
+  }
+
   /** Another number after each such change: a request that waits may have to end. */
   get revision(): number {
     return this.#revision;

@@ -39,6 +39,8 @@ export interface ListObserver {
 
 export interface IssuerListsParts extends Pick<HeldListParts, 'fetch' | 'verifier' | 'clock'> {
   readonly observer: ListObserver;
+  /** A list says something else now: what goes on may have to end. */
+  readonly changed: () => void;
 }
 
 /** What is known of a token: it is good, it is refused, or nothing that may be gone by. */
@@ -213,6 +215,7 @@ export class IssuerLists {
 
   #ended(uri: string, result: FetchResult, isKnown: boolean, error?: unknown): void {
     this.#parts.observer.listFetched(this.policy.issuerName, uri, result, isKnown, error);
+    if (result === 'success') this.#parts.changed();
   }
 
   #admits(list: HeldList, bytes: number): boolean {

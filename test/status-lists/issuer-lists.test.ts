@@ -86,6 +86,7 @@ function setScene(t: Test, policy: Partial<IssuerListsPolicy> = {}): Scene {
         scene.asked.push({ uri, etag });
         return scene.respond(uri, etag);
       },
+      changed: () => undefined,
       observer: { listFetched: (_issuer, _uri, result) => scene.results.push(result) },
     },
   );
