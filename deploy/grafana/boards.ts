@@ -726,6 +726,35 @@ const REVOCATION: Board = {
         },
       },
     ],
+    'Status lists of issuers': [
+      {
+        title: 'Status lists that are stale',
+        asks: 'How many lists that tokens name are too old to go by, or not there?',
+        unit: 'short',
+        badFrom: 1,
+        queries: { '{{instance}} {{issuer}}': gauge('sallyport_status_lists_stale') },
+      },
+      {
+        title: 'Age of status lists',
+        asks: 'How long ago was the oldest list of each issuer known to be current?',
+        unit: 's',
+        queries: { '{{instance}} {{issuer}}': gauge('sallyport_status_list_age_seconds') },
+      },
+      {
+        title: 'Fetches of status lists',
+        asks: 'How many lists are fetched, and with which result?',
+        unit: 'cps',
+        queries: {
+          '{{issuer}} {{result}}': sum('issuer, result', rate('sallyport_status_list_fetches_total')),
+        },
+      },
+      {
+        title: 'Refused by their status',
+        asks: 'On which routes do clients use tokens that their issuer has revoked or suspended?',
+        unit: 'cps',
+        queries: { '{{route}}': sum('route', rate(DECISIONS, 'reason="status"')) },
+      },
+    ],
   },
 };
 

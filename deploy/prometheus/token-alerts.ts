@@ -247,4 +247,14 @@ and ${allowed('')} > 0.5 * ${allowed(' offset 1d')}`,
       'no gateway has heard of {{ $labels.transmitter }} for {{ $value | humanizeDuration }}: tokens that it wants ended may pass',
     panel: ['revocation', 'Silence of transmitters'],
   },
+  {
+    name: 'SallyportStatusListsStale',
+    severity: 'ticket',
+    // Where it matters at once, SallyportErrorBudgetBurnsFast or SallyportFailsOpen is there, too.
+    expr: 'sallyport_status_lists_stale > 0',
+    for: '5m',
+    summary:
+      '{{ $labels.instance }} goes without {{ $value }} status lists of {{ $labels.issuer }}: they are too old, or were never there',
+    panel: ['revocation', 'Status lists that are stale'],
+  },
 ];
