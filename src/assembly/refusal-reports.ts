@@ -6,17 +6,19 @@ import { faultOf } from '../token/proof-refusal.ts';
 import type { Clock } from '../clock.ts';
 import { TOO_MANY_PROOFS } from '../auth-errors.ts';
 import { type AuthReason, type GatewayError } from '../errors.ts';
+import { UNEXPECTED } from '../status-lists/issuer-lists.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 const REPEAT_MS = 600_000;
 /** Details are fixed texts with names of the configuration: far fewer than that. */
 const MAX_DETAILS = 1_000;
-/** What only a client does wrong, except where the gateway may have been told a wrong URL or too few algorithms. */
-const ITS_CLIENTS: ReadonlySet<AuthReason | undefined> = new Set(['proof', 'step_up']);
+/** What only a client does wrong, or its issuer has decided, except where the gateway may have been told a wrong URL or too few algorithms. */
+const ITS_CLIENTS: ReadonlySet<AuthReason | undefined> = new Set(['proof', 'step_up', 'status']);
 const MAYBE_OURS: ReadonlySet<string> = new Set([
   faultOf('htu'),
   faultOf('alg'),
   TOO_MANY_PROOFS.detail ?? '',
+  ...Object.values(UNEXPECTED),
 ]);
 
 export class RefusalReports {

@@ -48,8 +48,9 @@ export const explain: Command = {
   -H, --header 'K: V' a header of the request; may be repeated. The token never stands on the command line
       --now TIME      another time than now, for the proof too: 2026-01-31T12:00:00Z, or seconds since 1970
       --peer ADDRESS  where the request comes from (default: 127.0.0.1)
-      --online        also fetches keys, asks about opaque tokens, reads the revocation list, and asks the gateway that runs
-                      what is left of the limits (by its admin API, which needs an admin token)
+      --online        also fetches keys and the status list of the token, asks about opaque tokens, reads the revocation
+                      list, and asks the gateway that runs what is left of the limits (by its admin API, which needs an
+                      admin token)
       --json          prints { decision, reason, status, code, route, issuer, stages, limits, nearest_routes, answer, upstream }
 ${ADMIN_USAGE.split('\n').slice(0, -1).join('\n')}
 

@@ -3,7 +3,7 @@ import { isLoopback } from '../http/loopback.ts';
 import { isCanonicalUri } from '../token/status-claim.ts';
 import type { Problem } from './problem.ts';
 import { rawOf, stringsOf, type Path, type Raw } from './raw-document.ts';
-import { duration } from './scalars.ts';
+import { duration, httpUrl } from './scalars.ts';
 
 export function statusListProblems(issuer: Raw, path: Path): Problem[] {
   const { status_list: list } = issuer;
@@ -19,7 +19,8 @@ export function statusListProblems(issuer: Raw, path: Path): Problem[] {
 }
 
 function uriProblem(uri: string, allowHttp: boolean): string | undefined {
-  if (!URL.canParse(uri) || !/^https?:$/.test(new URL(uri).protocol)) return undefined;
+  // What is no URL without credentials and fragment is told of by the schema, which repeats no secret.
+  if (!httpUrl.safeParse(uri).success) return undefined;
   const { href, protocol, hostname } = new URL(uri);
   if (!isCanonicalUri(uri)) return `is compared as text, and would be spelt ${href}; write that`;
   if (uri.endsWith('/') && uri.includes('?'))

@@ -19,6 +19,13 @@ const FORGET_AFTER_MS = 600_000;
 /** A list that a token has named within this time gives no room to another. */
 const IN_USE_MS = 60_000;
 
+/** What a token may say that the configuration does not expect: details of refusals. */
+export const UNEXPECTED = {
+  malformed: 'its status claim cannot be read',
+  none: 'it names no status list',
+  elsewhere: 'its status list is none of status_list.uris',
+} as const;
+
 export interface IssuerListsPolicy {
   readonly issuerName: string;
   readonly uris: StatusUris;
@@ -180,9 +187,9 @@ export class IssuerLists {
   #read({ claims }: AuthenticToken): StatusReference | GatewayError | undefined {
     const { required, uris } = this.policy;
     const named = statusClaim(claims);
-    if (named === 'malformed') return this.#refusal('its status claim cannot be read');
-    if (named === undefined) return required ? this.#refusal('it names no status list') : undefined;
-    return uris.has(named.uri) ? named : this.#refusal('its status list is none of status_list.uris');
+    if (named === 'malformed') return this.#refusal(UNEXPECTED.malformed);
+    if (named === undefined) return required ? this.#refusal(UNEXPECTED.none) : undefined;
+    return uris.has(named.uri) ? named : this.#refusal(UNEXPECTED.elsewhere);
   }
 
   /** The list behind a URI that may be fetched, in use from now on; undefined where there is no room for it. */

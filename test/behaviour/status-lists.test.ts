@@ -235,7 +235,7 @@ t.test('what a server sends that is no good list of its issuer changes nothing',
 t.test(
   'a token that names another list, or none that can be read, is refused, and nothing is fetched',
   async (t) => {
-    const { server, outcome } = await setUp(t, { required: true });
+    const { server, outcome, gateway } = await setUp(t, { required: true });
     const uri = server.publish('/lists/1', key, [0]);
     for (const [name, token] of Object.entries({
       'a list elsewhere': tokenFor(`${server.url}/other/1`, 0),
@@ -251,6 +251,16 @@ t.test(
       t.equal(await outcome(token), '401 status', name);
     t.equal(server.fetches.length, 0);
     t.equal(await outcome(tokenFor(uri, 0)), '200 ok');
+    const told = gateway.log.filter(({ msg, reason }) => msg !== 'request' && reason === 'status');
+    t.strictSame(
+      told.map(({ detail }) => detail),
+      [
+        'its status list is none of status_list.uris',
+        'its status claim cannot be read',
+        'it names no status list',
+      ],
+      'what the configuration may have wrong is told once each',
+    );
   },
 );
 

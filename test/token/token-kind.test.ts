@@ -53,6 +53,8 @@ const jwts: readonly [JsonObject, JsonObject, readonly TokenType[]][] = [
     'rt+jwt',
     'id+jwt',
     'kb+jwt',
+    'statuslist+jwt',
+    'application/statuslist+jwt',
     'dc+sd-jwt',
     'Application/Logout+JWT',
   ].map((typ): [JsonObject, JsonObject, readonly TokenType[]] => [{ typ }, {}, []]),
