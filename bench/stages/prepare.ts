@@ -20,7 +20,7 @@ import { targetId } from '../../src/revocation/revocation-target.ts';
 import { RevocationView } from '../../src/revocation/revocation-view.ts';
 import { authorize, type AuthorizedRequest } from '../../src/stages/authorize.ts';
 import { checkPossession } from '../../src/stages/check-possession.ts';
-import { checkRevocation, type Revocations } from '../../src/stages/check-revocation.ts';
+import { checkRevocation, type OffSwitches, type Revocations } from '../../src/stages/check-revocation.ts';
 import { chooseUpstream, type ChosenUpstream } from '../../src/stages/choose-upstream.ts';
 import { extractToken, type PresentedToken } from '../../src/stages/extract-token.ts';
 import { limitAddress } from '../../src/stages/limit-address.ts';
@@ -53,7 +53,7 @@ interface Parts {
   readonly head: RequestHead;
   readonly context: Context;
   /** The list is empty. */
-  readonly few: Revocations;
+  readonly few: OffSwitches;
 }
 
 /** @param tokens two valid ones */
@@ -80,7 +80,7 @@ export async function prepareStages(
     raw,
     head: readHead(raw, policy.headerTable, policy.headLimits),
     context: contextOf(),
-    few: listWith(0, issuer),
+    few: { revocations: listWith(0, issuer), statuses: issuers.statusLists },
   };
   return new Map([
     ...(await stepsUpToRevocation(parts, tokens, listWith(CUTOFFS, issuer))),
@@ -104,7 +104,7 @@ async function known({ policy, verifiers, head, context, few }: Parts) {
   const possessed = await possess();
   return {
     ...{ routes, open, verify, possess, possessed },
-    unrevoked: checkRevocation(few, possessed, open, policy.maxViewAgeMs),
+    unrevoked: await checkRevocation(few, possessed, open, policy.maxViewAgeMs, context),
   };
 }
 
@@ -114,6 +114,7 @@ async function stepsUpToRevocation(
   many: Revocations,
 ): Promise<Steps> {
   const { policy, issuers, raw, head, context, few } = parts;
+  const full = { ...few, revocations: many };
   const { routes, open, verify, possess, possessed } = await known(parts);
   const read = (from: RawHead): RequestHead => readHead(from, policy.headerTable, policy.headLimits);
   const extract = (from: RequestHead, credentials: LastCredentials): PresentedToken =>
@@ -137,10 +138,13 @@ async function stepsUpToRevocation(
       },
     ],
     ['check possession (not bound)', possess],
-    ['check revocation, empty list', () => checkRevocation(few, possessed, open, policy.maxViewAgeMs)],
+    [
+      'check revocation, empty list',
+      () => checkRevocation(few, possessed, open, policy.maxViewAgeMs, context),
+    ],
     [
       `check revocation, ${CUTOFFS.toLocaleString('en')} cutoffs`,
-      () => checkRevocation(many, possessed, open, policy.maxViewAgeMs),
+      () => checkRevocation(full, possessed, open, policy.maxViewAgeMs, context),
     ],
   ]);
 }
@@ -171,7 +175,7 @@ async function laterSteps(parts: Parts): Promise<Steps> {
 function wholeLine({ policy, verifiers, head, context, few }: Parts): () => unknown {
   const observer = new Observer(new Metrics(VERSION), clock, undefined);
   const gateway = new Gateway({
-    ...{ policy, verifiers, proofs: undefined, revocations: few, limiters: NO_LIMITS },
+    ...{ policy, verifiers, proofs: undefined, limiters: NO_LIMITS, ...few },
     ...{ signer: undefined, observer, clock },
   });
   return () => gateway.decide(head, context, observer.begin('GET', PEER, context.requestId));
