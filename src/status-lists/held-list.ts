@@ -2,7 +2,7 @@
  * One list of an issuer: fetched when a token names it, refreshed in the background, used while its server is down, until it is
  * too old. No request waits while it is there. Rules K2 to K5, V18.
  *
- * It never goes back: what was issued before the list that is held is refused, whoever sends it.
+ * It never goes back: what was issued before the list that is held is refused, wherever it comes from.
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';

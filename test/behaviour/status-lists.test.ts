@@ -147,7 +147,7 @@ t.test('a decision listener, a report-only route and explain say the same', asyn
   const step = ({ stages }: Explanation) => stages.find(({ stage }) => stage === 'check_revocation');
   const [passed, refused] = [await explained(good), await explained(invalid)];
   t.match(passed, { decision: 'allow' });
-  t.match(step(passed)?.detail, `entry 0 of the status list ${uri}: VALID (0); the list is 0 s old`);
+  t.match(step(passed)?.detail, `entry 0 of the status list ${uri}: VALID (0); the list is `);
   t.match(refused, { decision: 'deny', reason: 'status', status: 401 });
   t.match(step(refused), {
     outcome: 'refused',

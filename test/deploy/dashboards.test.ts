@@ -10,6 +10,7 @@ import { send } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { startHttpTransmitter } from '../support/http-transmitter.ts';
 import { noPrometheus, startPrometheus } from '../support/prometheus.ts';
+import { startStatusListServer } from '../support/status-list-server.ts';
 import { INTEGRITY } from '../support/stored-keys.ts';
 import { claimsOf, createKey, ISSUER, mint, nowSeconds } from '../support/tokens.ts';
 import { startDnsServer } from '../support/dns-server.ts';
@@ -137,6 +138,7 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
   const upstream = await startUpstream(t);
   const names = await startDnsServer(t);
   const transmitter = await startHttpTransmitter(t);
+  const list = (await startStatusListServer(t)).publish('/list', key, [0, 1]);
   const { jwks: _jwks, ...login } = loginIssuer(key);
   const start = (store: Record<string, unknown>): Promise<TestGateway> =>
     startGateway(t, {
@@ -144,6 +146,7 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
         login: {
           ...login,
           jwks_url: keys,
+          status_list: { uris: [list] },
           backchannel_logout: { host: 'login.example.com', path: '/logout', client_ids: ['web'] },
           global_token_revocation: { url: 'https://login.example.com/revoke', callers: ['okta'] },
         },
@@ -217,6 +220,8 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
       await gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: `s${round}` });
       await send(gateway.url, '/orders', { token });
       await send(gateway.url, '/orders', { token: mint(createKey('EdDSA')) });
+      const status = { status_list: { uri: list, idx: 1 } };
+      await send(gateway.url, '/orders', { token: mint(key, claimsOf({ status })) });
       await send(gateway.url, '/orders', { token: `opaque-${round}` });
       await gateway.admin('POST', '/v1/api-keys', { issuer: 'keys', subject: 'program' });
       await send(gateway.url, '/new');

@@ -266,7 +266,7 @@ t.test('how many wait for one list is bounded, for each client, too', async (t) 
 });
 
 t.test(
-  'lists are bounded in number: those in use stay, and one that nobody has named for a minute goes',
+  'lists are bounded in number: those in use stay, and one that no token has named for a minute goes',
   async (t) => {
     const scene = setScene(t);
     for (const name of ['a', 'b', 'c']) t.equal(await scene.look(0, PREFIX + name), 'good');

@@ -54,7 +54,7 @@ t.test('a list of the issuer is read', async (t) => {
     'another case': [{}, { typ: 'StatusList+JWT' }],
     'the issuer by name, as earlier drafts have it': [{ iss: ISSUER }],
     'our audience': [{ aud: [AUDIENCE, 'x'] }],
-    'claims that nobody asked for': [{ jti: 'x', aggregation: true }],
+    'further claims': [{ jti: 'x', aggregation: true }],
     'a ttl that is no whole number': [{ ttl: 0.5 }],
     'expired within the clock skew': [{ exp: nowSeconds() - 10 }],
   }))
