@@ -27,7 +27,7 @@ import { Gateway } from '../gateway.ts';
 import { TrustedPeers } from '../http/client-address.ts';
 import { InFlightLimiter } from '../handlers/in-flight-limiter.ts';
 import { Issuers } from './issuers.ts';
-import { issuerParts } from './issuer-parts.ts';
+import { issuerParts, offSwitches } from './issuer-parts.ts';
 import { showLimits } from './limit-reports.ts';
 import type { ListenerConfiguration } from './listener-options.ts';
 import type { ServerEndpoint } from '../handlers/server-endpoint.ts';
@@ -39,7 +39,6 @@ import { proofsOf, type ProofChecker } from './proofs.ts';
 import type { Lasting } from './lasting.ts';
 import { openForwarder } from './open-forwarder.ts';
 import { Revoker } from '../revocation/revoker.ts';
-import type { OffSwitches } from '../stages/check-revocation.ts';
 import type { Observer } from '../telemetry/observer.ts';
 import { logKey, requestObserver } from './request-observer.ts';
 import type { AuditLog } from '../telemetry/audit-log.ts';
@@ -111,7 +110,7 @@ export class Generation {
       policy: this.policy,
       verifiers: this.issuers.verifiersOf(this.policy),
       proofs: this.#proofs,
-      ...this.#offSwitches,
+      ...offSwitches(lasting, this.issuers),
       limiters: this.limiters,
       failures: lasting.limiters.failuresOf(this.policy, clock),
       signer: this.signer,
@@ -131,10 +130,6 @@ export class Generation {
     this.#endpoints = serverEndpoints({ generation: this, revoker: this.revoker, audit: this.#audit });
     // Last, since it begins to ask its targets how they are.
     this.forwarder = openForwarder(loaded, lasting, previous?.forwarder);
-  }
-
-  get #offSwitches(): OffSwitches {
-    return { revocations: this.lasting.view, statuses: this.issuers.statusLists };
   }
 
   /** Who receives the requests of a listener. */

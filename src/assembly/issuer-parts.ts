@@ -1,4 +1,5 @@
 /** What the issuers of a configuration are made of, in a gateway that runs. */
+import type { OffSwitches } from '../stages/check-revocation.ts';
 import type { TokenCaches } from '../token/token-caches.ts';
 import type { Lasting } from './generation.ts';
 import { issuerObserver } from './instrumentation.ts';
@@ -21,4 +22,9 @@ export function issuerParts(
     storedKeys: (name) => apiKeys.source(name),
     ...(previous && { previous }),
   };
+}
+
+/** What ends a token before it expires: the gateway's own list, and those of the issuers. */
+export function offSwitches({ view }: Lasting, { statusLists }: Issuers): OffSwitches {
+  return { revocations: view, statuses: statusLists };
 }

@@ -6,6 +6,7 @@ import { Causes } from '../revocation/causes.ts';
 import { Canaries } from '../revocation/canaries.ts';
 import { EntryRenewal } from '../revocation/entry-renewal.ts';
 import { RefusalLines } from '../telemetry/refusal-lines.ts';
+import type { Statuses } from '../stages/check-revocation.ts';
 import { Seen } from '../telemetry/seen.ts';
 import { AuthorizationServerClient } from '../token/authorization-server-client.ts';
 import { ApiKeys } from './api-keys.ts';
@@ -90,17 +91,7 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
     apiKeys,
     causes,
     seen: new Seen(metrics, clock, apiKeys.uses, causes),
-    streams: new LiveStreams(
-      // A stream outlives the configuration that let it begin.
-      {
-        revocations: view,
-        statuses: { heldVerdictOf: (token) => generation().issuers.statusLists.heldVerdictOf(token) },
-      },
-      clock,
-      (reason) => {
-        metrics.streamsClosed.child(reason).value++;
-      },
-    ),
+    streams: liveStreams(given, generation),
     client,
     refusalLines: new RefusalLines(clock, ({ level, route, reason }, leftOut) =>
       log.logger[level](
@@ -123,6 +114,15 @@ export function lastingParts(given: Given, generation: () => Generation): Lastin
     signals: new Signals({ ...given, client, fleet }, generation),
     statusListReports: new StatusListReports(log.logger, clock),
   };
+}
+
+function liveStreams({ view, metrics, clock }: Given, generation: () => Generation): LiveStreams {
+  // A stream outlives the configuration that let it begin.
+  const heldVerdictOf: Statuses['heldVerdictOf'] = (token) =>
+    generation().issuers.statusLists.heldVerdictOf(token);
+  return new LiveStreams({ revocations: view, statuses: { heldVerdictOf } }, clock, (reason) => {
+    metrics.streamsClosed.child(reason).value++;
+  });
 }
 
 /** No request is served any more: what is kept back for a moment is told now. */
