@@ -234,6 +234,10 @@ t.test(
       200,
       'what is yet to happen ends no login of later',
     );
+    // As if the memory of its jti were lost.
+    await advance(gateway, clock, 120_000);
+    t.equal(await gateway.push({ ...ahead, jti: 'another' }), 202);
+    t.equal(await gateway.status({ iat: now + 100, exp: now + 600 }), 200, 'nor when it comes again');
   },
 );
 
