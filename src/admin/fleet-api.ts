@@ -23,8 +23,8 @@ export class FleetApi {
   async gateways(): Promise<AdminResponse> {
     const { fleet, store, clock, canaryEveryMs } = this.#parts;
     const { members, isComplete } = await fleet.list();
-    const canaries = members.map(({ label, report: { canary, started_at: startedAt } }) => ({
-      ...{ label, startedAt, canary },
+    const canaries = members.map(({ label, isLive, report: { canary, started_at: startedAt } }) => ({
+      ...{ label, isLive, startedAt, canary },
     }));
     return {
       status: 200,

@@ -6,6 +6,8 @@ import type { CanaryReport } from './fleet-messages.ts';
 /** What a gateway says of itself, and how the fleet calls it. */
 export interface CanaryMember {
   readonly label: string;
+  /** Its heartbeat is young. */
+  readonly isLive: boolean;
   readonly startedAt: number;
   /** Undefined: a version that knows no canaries. Null: it has heard of none. */
   readonly canary: CanaryReport | null | undefined;
@@ -33,21 +35,21 @@ export function latestCanary(members: readonly CanaryMember[], nowSeconds: numbe
     .toSorted(compareCanaries)
     .at(-1);
   if (!latest) return null;
-  const told = members.flatMap(({ label, canary }) =>
-    canary?.id === latest.id ? [{ label, ...canary }] : [],
-  );
+  const told = members.filter(({ canary }) => canary?.id === latest.id);
   // One that has started since cannot have heard of it, nor can an older version.
-  const untold = members.flatMap(({ label, canary, startedAt }) =>
-    canary !== undefined && canary?.id !== latest.id && startedAt < latest.made_at ? [label] : [],
+  const untold = members.filter(
+    ({ canary, startedAt }) => canary !== undefined && canary?.id !== latest.id && startedAt < latest.made_at,
   );
-  const labels = (state: CanaryReport['state']): string[] =>
-    told.flatMap((one) => (one.state === state ? [one.label] : []));
-  const refused = told.filter(({ state }) => state === 'refused');
-  const [slowest] = refused.toSorted(
-    (a, b) => (b.refused_after_seconds ?? 0) - (a.refused_after_seconds ?? 0),
-  );
-  const waiting = [...labels('waiting'), ...untold];
+  const inState = (state: CanaryReport['state']): CanaryMember[] =>
+    told.filter(({ canary }) => canary?.state === state);
+  const refused = inState('refused');
+  const slowest = refused
+    .map(({ canary }) => canary)
+    .toSorted((a, b) => (b?.refused_after_seconds ?? 0) - (a?.refused_after_seconds ?? 0))[0];
   const isOver = nowSeconds - latest.made_at > TOLD_SECONDS;
+  const open = Object.groupBy([...inState('waiting'), ...untold], ({ isLive }) =>
+    isLive && !isOver ? 'waiting' : 'silent',
+  );
   return {
     made_by: latest.made_by,
     made_at: latest.made_at,
@@ -55,9 +57,11 @@ export function latestCanary(members: readonly CanaryMember[], nowSeconds: numbe
     refuse: refused.length,
     slowest_seconds: slowest?.refused_after_seconds ?? null,
     error_seconds: slowest?.error_seconds ?? null,
-    waiting: isOver ? [] : waiting,
-    missed: labels('missed'),
-    silent: isOver ? waiting : [],
-    unknown: labels('unknown'),
+    waiting: labelsOf(open.waiting),
+    missed: labelsOf(inState('missed')),
+    silent: labelsOf(open.silent),
+    unknown: labelsOf(inState('unknown')),
   };
 }
+
+const labelsOf = (members: readonly CanaryMember[] = []): string[] => members.map(({ label }) => label);

@@ -14,7 +14,7 @@ const canary = (state: CanaryReport['state'], changes: Partial<CanaryReport> = {
   ...changes,
 });
 const member = (label: string, said: CanaryReport | null | undefined, startedAt = 0): CanaryMember => ({
-  ...{ label, startedAt, canary: said },
+  ...{ label, startedAt, canary: said, isLive: label !== 'h' },
 });
 
 t.test('V7 those that refuse it, and those that do not, each by name', async (t) => {
@@ -27,15 +27,19 @@ t.test('V7 those that refuse it, and those that do not, each by name', async (t)
     member('e', canary('waiting')),
     member('f', before),
     member('g', null),
+    member('h', before),
     member('started since', null, MADE_AT + 1),
     member('of an older version', undefined),
   ];
   const shown = {
-    ...{ made_by: 'a', made_at: MADE_AT, gateways: 7, refuse: 2, slowest_seconds: 0.3, error_seconds: 0.002 },
+    ...{ made_by: 'a', made_at: MADE_AT, gateways: 8, refuse: 2, slowest_seconds: 0.3, error_seconds: 0.002 },
     ...{ missed: ['c'], unknown: ['d'] },
   };
-  t.strictSame(latestCanary(fleet, MADE_AT + 40), { ...shown, waiting: ['e', 'f', 'g'], silent: [] });
-  t.strictSame(latestCanary(fleet, MADE_AT + 41), { ...shown, waiting: [], silent: ['e', 'f', 'g'] });
+  t.strictSame(latestCanary(fleet, MADE_AT + 40), {
+    ...shown,
+    ...{ waiting: ['e', 'f', 'g'], silent: ['h'] },
+  });
+  t.strictSame(latestCanary(fleet, MADE_AT + 41), { ...shown, waiting: [], silent: ['e', 'f', 'g', 'h'] });
   t.match(latestCanary([member('f', before)], MADE_AT), { made_at: MADE_AT - 60, gateways: 1, refuse: 1 });
   t.match(latestCanary([member('c', canary('missed'))], MADE_AT), { refuse: 0, slowest_seconds: null });
   t.equal(latestCanary([member('a', null), member('b', undefined)], MADE_AT), null);
