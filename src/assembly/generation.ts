@@ -4,8 +4,6 @@
  */
 import { KeysApi } from '../admin/keys-api.ts';
 import { FleetApi } from '../admin/fleet-api.ts';
-import { RevocationsApi } from '../admin/revocations-api.ts';
-import { listedEntries } from '../admin/listed-entries.ts';
 import { showProofResults } from './replay-reports.ts';
 import { SeenApi, type LocalSeen } from '../admin/seen-api.ts';
 import type { ConfiguredParts } from '../admin/server.ts';
@@ -14,7 +12,7 @@ import { apiKeysApi } from './api-keys-api.ts';
 import { auditLog } from './audit.ts';
 import { assertionSigner, keysEndpoint, publicKeysOf } from './assertion-signer.ts';
 import { proofSigner } from './proof-signer.ts';
-import { changeProofs } from './receipts.ts';
+import { revocationsApi } from './revocations-api.ts';
 import { canaryEveryMs } from './canary.ts';
 import { resourceEndpoint } from './resource-documents.ts';
 import { configurationHash } from '../config/configuration-hash.ts';
@@ -168,19 +166,12 @@ export class Generation {
 
   /** What the admin listener needs of the configuration. */
   get adminParts(): ConfiguredParts {
-    const { admin, revocation } = this.loaded.configuration;
+    const { admin } = this.loaded.configuration;
     return {
       auth: adminAuth(this),
       hosts: admin.hosts,
       tls: admin.tls && listenerTls(admin.tls),
-      revocations: new RevocationsApi({
-        revoker: this.revoker,
-        store: listedEntries(this.lasting.store, this.lasting.canaries),
-        claims: revocation.claims,
-        mayHaveBars: this.policy.routes.some(({ mayHaveBars }) => mayHaveBars),
-        audit: this.#audit,
-        proofs: changeProofs(this),
-      }),
+      revocations: revocationsApi(this, this.#audit),
       apiKeys: apiKeysApi(this.lasting, this.revoker, this.#audit),
       keys: new KeysApi({
         issuers: this.loaded.configuration.issuers,

@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs';
-import { proofKeys } from '../identity/proof-jws.ts';
 import { KeptCheckpoints } from '../telemetry/kept-checkpoints.ts';
 import type { ChainReport, LogReport } from '../telemetry/log-report.ts';
 import { LogVerifier } from '../telemetry/log-verifier.ts';
@@ -11,14 +10,12 @@ import {
   JSON_OPTION,
   print,
   printJson,
-  readFile,
   text,
   UsageError,
   type Command,
 } from './command.ts';
 import { LineSplitter } from './line-splitter.ts';
-
-const KEYS_TIMEOUT_MS = 10_000;
+import { proofKeysFrom } from './proof-key-source.ts';
 
 export const audit: Command = {
   name: 'audit',
@@ -47,7 +44,7 @@ Exit code 1: there is a fault.`,
     const [action = '', file = ''] = args.positionals;
     if (action !== 'verify') throw new UsageError(`"${action}" is not verify; write verify FILE`);
     const [source, keptFile] = [text(args, 'keys'), text(args, 'kept')];
-    const keys = source === undefined ? undefined : await keysOf(source);
+    const keys = source === undefined ? undefined : await proofKeysFrom(source);
     const kept = keptFile === undefined ? undefined : await keptOf(keptFile, keys);
     const verifier = new LogVerifier({ keys, kept, whole: flag(args, 'whole') });
     await eachLine(file, (line) => verifier.add(line));
@@ -71,27 +68,6 @@ async function eachLine(file: string, take: (line: string) => void): Promise<voi
     throw new CommandFailed(`${file} cannot be read (${describeError(error)})`);
   }
   splitter.end();
-}
-
-async function keysOf(source: string): Promise<readonly VerificationKey[]> {
-  const isUrl = /^https?:\/\//.test(source);
-  let set: unknown;
-  try {
-    set = isUrl ? await fetched(source) : JSON.parse(readFile(source));
-  } catch (error) {
-    if (error instanceof CommandFailed) throw error;
-    throw new CommandFailed(`the keys ${source} cannot be read (${describeError(error)})`);
-  }
-  const keys = proofKeys(set);
-  if (keys.length === 0)
-    throw new CommandFailed(`${source} holds no key of proofs; give the JWK Set of proof-jwks.json`);
-  return keys;
-}
-
-async function fetched(url: string): Promise<unknown> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(KEYS_TIMEOUT_MS) });
-  if (!response.ok) throw new CommandFailed(`${url} responds with ${response.status}; is proof configured?`);
-  return response.json();
 }
 
 async function keptOf(file: string, keys: readonly VerificationKey[] | undefined): Promise<KeptCheckpoints> {
