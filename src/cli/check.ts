@@ -38,9 +38,9 @@ const WOULD_CHANGE = 3;
 export const check: Command = {
   name: 'check',
   summary: 'checks the configuration: every problem with its place and its remedy, and what is risky',
-  usage: `[FILE] [-c FILE] [--online] [--strict] [--expand] [--replay LOG [--before FILE]] [--json]
+  usage: `[-c FILE] [--online] [--strict] [--expand] [--replay LOG [--before FILE] [FILE]] [--json]
 
-  FILE, -c FILE       the configuration (default: sallyport.yaml)
+  -c, --config FILE   the configuration (default: sallyport.yaml); with --replay it may stand without -c
       --online        also tries key sets, introspection, validation, status lists with an exact URI, upstreams
                       and the revocation store
       --strict        warnings fail too, and with --replay requests that are not decidable
@@ -89,7 +89,7 @@ Exit code: 0 it is valid, 1 it is not, or the log cannot be read; with --replay 
 };
 
 /**
- * The file that stands without a flag is that of -c.
+ * With --replay the file that stands without a flag is that of -c: `check --replay access.log new.yaml`.
  *
  * @throws UsageError
  */
@@ -102,6 +102,8 @@ function withFile(args: Arguments): Arguments {
   if (flag(args, 'expand') && text(args, 'replay') !== undefined)
     throw new UsageError('--expand prints a configuration and nothing else; leave it or --replay out');
   if (file === undefined) return args;
+  if (text(args, 'replay') === undefined)
+    throw new UsageError(`"${file}" is one argument too many; name the configuration with -c`);
   if (text(args, 'config') !== undefined)
     throw new UsageError('the configuration is named twice; leave -c or the other name out');
   return { ...args, values: { ...args.values, config: file } };

@@ -1,4 +1,4 @@
-/** What comes of a request, as a log tells it and as a rehearsal finds it: the two are compared. Pure. */
+/** What a request gets, as a log tells it and as a rehearsal finds it: the two are compared. Pure. */
 import type { GatewayError } from '../errors.ts';
 
 export interface Outcome {

@@ -25,7 +25,7 @@ export interface Granted {
 /** Tried are two to the power of it. */
 const MOST_UNKNOWN = 8;
 
-/** @param decide what comes of the request with a token to which this is granted */
+/** @param decide what happens to the request with a token to which this is granted */
 export function outcomeOfAll(
   route: Route,
   token: KnownToken,
