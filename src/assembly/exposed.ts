@@ -46,11 +46,6 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     () => generation().policy,
   );
   exposeLimits(metrics, limiters);
-  exposeStatusLists(
-    metrics,
-    () => generation().issuers.statusLists,
-    () => lasting.statusListReports,
-  );
   exposeApiKeys(
     metrics,
     () => generation().issuers,
@@ -62,13 +57,24 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     connectionLimit: () => generation().loaded.configuration.limits.connections,
     upstreams: () => generation().forwarder.connections(),
   });
+  exposeConfiguration(metrics, () => generation().identity);
+  exposeOffSwitches({ lasting, generation });
+}
+
+/** What ends tokens beside the revocation list, and what shows that it does. */
+function exposeOffSwitches({ lasting, generation }: Pick<ExposedParts, 'lasting' | 'generation'>): void {
+  const { metrics, clock, place } = lasting;
+  exposeStatusLists(
+    metrics,
+    () => generation().issuers.statusLists,
+    () => lasting.statusListReports,
+  );
   exposeCanaries(metrics, {
-    watch: place?.administers ? lasting.canaryWatch : undefined,
+    watch: place.administers ? lasting.canaryWatch : undefined,
     name: () => generation().policy.name,
     isOn: () => canaryEveryMs(generation().loaded) !== undefined,
     clock,
   });
-  exposeConfiguration(metrics, () => generation().identity);
   exposeSignals(metrics, () => lasting.signals.received);
   exposeSignalClients(
     metrics,
