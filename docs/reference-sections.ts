@@ -5,7 +5,7 @@
 
 import { RATE_LIMITS } from './reference-limits.ts';
 import { PROOF } from './reference-proof.ts';
-import { SIGNALS } from './reference-signals.ts';
+import { REVOCATION } from './reference-signals.ts';
 
 export interface Section {
   readonly title: string;
@@ -176,21 +176,7 @@ issuers:
       callers: [0oa7universallogout]
 `,
   },
-  {
-    title: 'revocation',
-    keys: ['revocation'],
-    example: `
-revocation:
-  store:
-    sentinels: [redis-1:26379, redis-2:26379, redis-3:26379]
-    name: primary
-    password_file: redis-password
-  max_view_age: 30s
-  when_stale: deny
-  claims: [tenant, email]
-`,
-  },
-  ...SIGNALS,
+  ...REVOCATION,
   {
     title: 'identity',
     keys: ['identity'],

@@ -1,7 +1,21 @@
-/** The sections of the configuration reference about transmitters of signals. */
+/** The sections of the configuration reference about revocation, and about transmitters of signals. */
 import type { Section } from './reference-sections.ts';
 
-export const SIGNALS: readonly Section[] = [
+export const REVOCATION: readonly Section[] = [
+  {
+    title: 'revocation',
+    keys: ['revocation'],
+    example: `
+revocation:
+  store:
+    sentinels: [redis-1:26379, redis-2:26379, redis-3:26379]
+    name: primary
+    password_file: redis-password
+  max_view_age: 30s
+  when_stale: deny
+  claims: [tenant, email]
+`,
+  },
   {
     title: 'signals',
     keys: ['signals'],
