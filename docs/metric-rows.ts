@@ -12,7 +12,7 @@ export interface MetricRow {
 export function metricRows(): MetricRow[] {
   const metrics = new Metrics('');
   // Nothing of it is scraped: what the values are read from does not matter.
-  exposeAll({ lasting: { metrics, keyReports: {} } } as unknown as ExposedParts);
+  exposeAll({ lasting: { metrics, keyReports: {}, place: {} } } as unknown as ExposedParts);
   return metrics
     .describe()
     .filter(({ name }) => name.startsWith('sallyport_'))
