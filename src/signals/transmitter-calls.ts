@@ -10,6 +10,7 @@ import { isAnyJson } from '../http/media-type.ts';
 import { retryAfterSeconds } from '../http/retry-after.ts';
 import {
   NoResponse,
+  ResponseTooLarge,
   type AuthorizationServerClient,
   type AuthorizationServerResponse,
 } from '../token/authorization-server-client.ts';
@@ -119,9 +120,7 @@ function asTransmitterError(error: unknown): TransmitterError {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof NoResponse) return new TransmitterError('unreachable', message, { cause: error });
   if (error instanceof TokenFileError) return new TransmitterError('no_token', message, { cause: error });
-  const isTooLarge =
-    error instanceof Error && 'code' in error && error.code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE';
-  return isTooLarge
+  return error instanceof ResponseTooLarge
     ? new TransmitterError('too_large', 'the response is larger than any that is read', { cause: error })
     : new TransmitterError('unreadable', message, { cause: error });
 }

@@ -234,6 +234,9 @@ function connectorFor(tls: TlsClient, proxy: Proxy | undefined): buildConnector.
 /** A response arrived, and breaks a cap. */
 class UselessResponse extends Error {}
 
+/** A response arrived that is larger than its caller allows. */
+export class ResponseTooLarge extends UselessResponse {}
+
 function asNoResponse(error: Error): Error {
   if (error instanceof UselessResponse) return error;
   return error instanceof NotConnected ? new NoResponse(true, error.cause) : new NoResponse(false, error);
@@ -247,13 +250,13 @@ function single(value: string | string[] | undefined): string {
   return Array.isArray(value) ? value.join(',') : (value ?? '');
 }
 
-/** @throws UselessResponse where it is larger; the rest is not read */
+/** @throws ResponseTooLarge; the rest is not read */
 async function bytesOf(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > maxBytes) throw new UselessResponse(`the response is larger than ${maxBytes} bytes`);
+    if (bytes > maxBytes) throw new ResponseTooLarge(`the response is larger than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -157,7 +157,7 @@ t.test('every panel has something to show', { skip: noPrometheus || noOpenssl },
         },
       },
       limits: { in_flight: 100 },
-      revocation: store,
+      revocation: { ...store, canary: { every: '10s' } },
       signals: {
         events: {
           issuer: transmitter.url,
