@@ -75,7 +75,7 @@ function randomFrame(random: SeededRandom, sent: Sent, name: string, stream: num
       const type = random.of([FRAME.data, FRAME.headers, 2, 4, 5, 6, 8, 9, 10, 0xbe]);
       const payload = Buffer.from(Array.from({ length: random.below(40) }, () => random.below(256)));
       // More padding than there is: what is random must not be the good end of a response.
-      if (type === FRAME.data) payload.fill(255, 0, 1);
+      if (type === FRAME.data) payload.fill(255, 0, Math.min(1, payload.length));
       const flags = random.below(256) | (type === FRAME.data ? PADDED : 0);
       const to = random.of([0, 1, 2, stream, stream + 2]);
       // Trailers may be all that the response still lacked.
