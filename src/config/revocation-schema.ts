@@ -96,7 +96,7 @@ export const revocation = z
       .regex(/^[A-Za-z0-9_.:-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ . : -')
       .prefault('sallyport')
       .describe(
-        'Prefix of its key names in Redis: {PREFIX}:revocation:*, and PREFIX:used:* for used proofs of possession and JWTs of global token revocation. Give each fleet that shares a Redis a different one.',
+        'Prefix of its key names in Redis: {PREFIX}:revocation:*, {PREFIX}:api-keys:*, PREFIX:limit:*, and PREFIX:used:* for used proofs of possession, JWTs of global token revocation and signals. Give each fleet that shares a Redis a different one.',
       ),
     tls: tlsClient
       .optional()
