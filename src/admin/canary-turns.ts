@@ -11,7 +11,8 @@ import { pause } from '../revocation/abortable-delay.ts';
 import { newCanary } from '../revocation/canary.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { CanaryWatch } from './canary-watch.ts';
-import type { Fleet, FleetMember } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetMember } from './fleet-member.ts';
 
 /** Longer than the news of a canary takes to the others. */
 const STEP_MS = 1_000;

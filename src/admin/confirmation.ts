@@ -14,6 +14,9 @@ export const WAIT_MS = 5_000;
 /** Before a gateway that has not read so far is asked again. */
 const AGAIN_MS = 50;
 
+/** In the place of a name: the store does not say which gateways there are, so that nothing is said of others. */
+export const OTHERS_UNKNOWN = 'others, if the store has lost their names';
+
 /** How an answer is held: not at all, for one question, or until the fleet has it. */
 export type Hold = 'none' | 'confirm' | 'fleet';
 
@@ -40,7 +43,7 @@ export async function confirmed(
   for (;;) {
     const beganAtMs = passedMs();
     const waitMs = hold === 'fleet' ? WAIT_MS - beganAtMs : undefined;
-    const { self, others, replies } = await fleet.ask<'marks'>({ about: 'marks', marks }, waitMs);
+    const { self, others, replies, isComplete } = await fleet.ask<'marks'>({ about: 'marks', marks }, waitMs);
     for (const { label, afterMs, reply } of replies)
       if (reply.inForce && !yes.has(label)) yes.set(label, beganAtMs + afterMs);
     const isBehind = replies.some(({ label }) => !yes.has(label));
@@ -54,7 +57,10 @@ export async function confirmed(
       refuse: confirming.length + 1,
       slowest_ms: Math.ceil(Math.max(0, ...confirming.map((label) => yes.get(label) ?? 0))),
       by: [self, ...confirming].sort(),
-      unconfirmed: others.filter((label) => !yes.has(label)).sort(),
+      unconfirmed: [
+        ...others.filter((label) => !yes.has(label)).sort(),
+        ...(isComplete ? [] : [OTHERS_UNKNOWN]),
+      ],
     };
   }
 }

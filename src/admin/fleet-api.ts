@@ -1,7 +1,8 @@
 /** GET /v1/gateways: the gateways that share the revocation store. docs/reference.md, "Admin listener". */
 import type { Clock } from '../clock.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
-import type { Fleet, FleetMember } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetMember } from './fleet-member.ts';
 import type { AdminResponse } from './http-response.ts';
 import { latestCanary } from './latest-canary.ts';
 

@@ -11,6 +11,7 @@ import type { FleetBoard } from '../revocation/fleet-board.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
 import { describeError, type Logger } from '../telemetry/logger.ts';
+import { labelled, labelOf, LIVE_MS, type FleetMember } from './fleet-member.ts';
 import {
   parseAsking,
   parseQuestion,
@@ -26,8 +27,6 @@ import {
 const BEAT_MS = 5_000;
 /** How soon others learn that a gateway is ready or is not any more, and whether it refuses a canary. */
 const LOOK_MS = 250;
-/** Three heartbeats: later than that a gateway is cut off from the store, or gone. */
-const LIVE_MS = 15_000;
 /** How long the others may take to reply. */
 const REPLY_MS = 2_000;
 /** Replies are looked for often at first, when most come. */
@@ -53,20 +52,10 @@ export interface FleetParts {
   readonly logger: Logger;
 }
 
-export interface FleetMember {
-  readonly id: string;
-  /** Name and host, and the process where two would have the same. */
-  readonly label: string;
-  readonly isThis: boolean;
-  readonly isLive: boolean;
-  readonly ageMs: number;
-  readonly report: GatewayReport;
-}
-
 export interface FleetList {
   /** This one first, then by label. */
   readonly members: readonly FleetMember[];
-  /** False: the store is unavailable, and others are not known. */
+  /** False: the store is unavailable, or has lost who there is. */
   readonly isComplete: boolean;
 }
 
@@ -74,7 +63,7 @@ export interface FleetList {
 export interface Asked<T> {
   /** The label of this gateway. */
   readonly self: string;
-  /** Labels of the others that were asked. */
+  /** Labels of the others that were asked, and of those that were known before, where the store does not say who there is. */
   readonly others: readonly string[];
   /** Those of them that did not reply. */
   readonly silent: readonly string[];
@@ -89,6 +78,8 @@ export class Fleet {
   readonly #stopping = new AbortController();
   #beating: Promise<unknown> | undefined;
   #label: string | undefined;
+  /** The store has had its heartbeat. */
+  #hasBeaten = false;
   /** As they were last known, and when. */
   #known: { readonly members: readonly FleetMember[]; readonly atMs: number } | undefined;
   #processes: number | undefined;
@@ -139,15 +130,17 @@ export class Fleet {
   async list(): Promise<FleetList> {
     const own = { id: this.#id, ageMs: 0, report: this.#parts.report() };
     let others: { id: string; ageMs: number; report: GatewayReport }[] = [];
-    let isComplete = true;
+    let isComplete = false;
     try {
       const beats = (await this.#board?.heartbeats()) ?? [];
+      // A store that has lost this heartbeat has lost those of others, too.
+      isComplete = !this.#hasBeaten || beats.some(({ id }) => id === this.#id);
       others = beats.flatMap(({ id, text, ageMs }) => {
         const report = id === this.#id ? undefined : parseReport(text);
         return report ? [{ id, ageMs, report }] : [];
       });
     } catch {
-      isComplete = false;
+      // Who there is cannot be known now.
     }
     const members = labelled([own, ...others], this.#id);
     this.#label = members[0]?.label;
@@ -163,7 +156,7 @@ export class Fleet {
     waitMs = REPLY_MS,
   ): Promise<Asked<Replies[A]>> {
     const { members, isComplete } = await this.list();
-    const others = members.filter(({ isThis }) => !isThis);
+    const others = [...members, ...(isComplete ? [] : this.#lost(members))].filter(({ isThis }) => !isThis);
     const replies = await this.#replies<A>(question, others, waitMs);
     const self = members[0]?.label ?? '';
     return {
@@ -176,6 +169,12 @@ export class Fleet {
         return replied ? [{ label, ...replied }] : [];
       }),
     };
+  }
+
+  /** Members that were known before, and that the store does not name now. */
+  #lost(members: readonly FleetMember[]): readonly FleetMember[] {
+    const known = this.#known?.members ?? [];
+    return known.filter(({ id }) => !members.some((member) => member.id === id));
   }
 
   async #replies<A extends Question['about']>(
@@ -245,6 +244,7 @@ export class Fleet {
       said = { news, atMs: nowMs };
       try {
         await this.#board?.beat(this.#id, JSON.stringify(report));
+        this.#hasBeaten = true;
         await this.list();
         isTold = false;
       } catch (error) {
@@ -267,26 +267,3 @@ export class Fleet {
 
 const questionBox = (id: string): string => `question-${id}`;
 const replyBox = (id: string): string => `replies-${id}`;
-
-function labelOf({ name, host }: GatewayReport): string {
-  return `${name}@${host}`;
-}
-
-function labelled(
-  gateways: readonly { readonly id: string; readonly ageMs: number; readonly report: GatewayReport }[],
-  self: string,
-): FleetMember[] {
-  const counts = new Map<string, number>();
-  for (const { report } of gateways) counts.set(labelOf(report), (counts.get(labelOf(report)) ?? 0) + 1);
-  return gateways
-    .map((gateway) => {
-      const label = labelOf(gateway.report);
-      return {
-        ...gateway,
-        label: (counts.get(label) ?? 0) > 1 ? `${label}:${gateway.report.pid}` : label,
-        isThis: gateway.id === self,
-        isLive: gateway.ageMs <= LIVE_MS,
-      };
-    })
-    .sort((one, other) => Number(other.isThis) - Number(one.isThis) || one.label.localeCompare(other.label));
-}

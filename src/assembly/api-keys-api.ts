@@ -1,4 +1,5 @@
 /** The API for stored API keys, over what outlives a reload. */
+import { OTHERS_UNKNOWN } from '../admin/confirmation.ts';
 import { ApiKeysApi } from '../admin/api-keys-api.ts';
 import type { KnownJson } from '../admin/api-key-json.ts';
 import type { Fleet } from '../admin/fleet.ts';
@@ -26,10 +27,18 @@ export function apiKeysApi({ apiKeys, fleet }: Lasting, revoker: Revoker, audit:
 /** Asks all other gateways, which look into the store for it. */
 async function knownByAll(fleet: Fleet, { issuer, entry, version }: StoredKey): Promise<KnownJson> {
   const question = { issuer, id: entry.id, version: formatVersion(version) };
-  const { others, silent, replies } = await fleet.ask<'api_key'>({ about: 'api_key', key: question });
+  const { others, silent, replies, isComplete } = await fleet.ask<'api_key'>({
+    about: 'api_key',
+    key: question,
+  });
   const ignorant = replies.flatMap(({ label, reply }) => (reply.isKnown ? [] : [label]));
   const unconfirmed = [...silent, ...ignorant].sort();
-  return { gateways: others.length + 1, know: others.length + 1 - unconfirmed.length, unconfirmed };
+  const know = others.length + 1 - unconfirmed.length;
+  return {
+    gateways: others.length + 1,
+    know,
+    unconfirmed: isComplete ? unconfirmed : [...unconfirmed, OTHERS_UNKNOWN],
+  };
 }
 
 /** Does this gateway, with all its workers, go by this state of a key, or by a later one? */

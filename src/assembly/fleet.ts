@@ -87,7 +87,8 @@ function marksInForce(
 ): readonly RevocationMark[] | undefined {
   const marks = asked.flatMap(({ id, undone = false, ...version }) => {
     const mark = view.mark(id);
-    const isInForce = mark && (undone || mark.revoked) && compareVersions(mark.version, version) >= 0;
+    // A later revocation of what was undone refuses: the undo is not in force.
+    const isInForce = mark && mark.revoked === !undone && compareVersions(mark.version, version) >= 0;
     return isInForce ? [mark] : [];
   });
   return marks.length === asked.length ? marks : undefined;

@@ -2,8 +2,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import t, { type Test } from 'tap';
-import { confirmed } from '../../src/admin/confirmation.ts';
+import { confirmed, OTHERS_UNKNOWN } from '../../src/admin/confirmation.ts';
 import { proofKeys, verifyProof, type ReadProof } from '../../src/identity/proof-jws.ts';
 import { targetId } from '../../src/revocation/revocation-target.ts';
 import type { JsonObject } from '../../src/token/claims.ts';
@@ -256,4 +257,20 @@ t.test('V7 wait=fleet asks again while one is behind, and names it after five se
     { refuse: 1, by: ['a'] },
   );
   t.equal(asked, 1, 'confirm asks once');
+});
+
+t.test('V7 a store that has lost who there is makes no receipt say that all have confirmed', async (t) => {
+  const folder = temporaryFolder(t);
+  const one = await start(t, folder, 'one', {});
+  await start(t, folder, 'two', {});
+  await until(async () => {
+    const { gateways } = (await (await one.admin('GET', '/v1/gateways')).json()) as { gateways: unknown[] };
+    return gateways.length === 2;
+  });
+  const database = new DatabaseSync(join(folder, 'list.sqlite'));
+  t.teardown(() => database.close());
+  database.exec('DELETE FROM gateway');
+  const body = { issuer: 'login', session: 's9', confirm: true };
+  const { confirmed: told } = await answerOf(one.admin('POST', '/v1/revocations', body));
+  t.match(told, { gateways: 2, by: [label('one'), label('two')], unconfirmed: [OTHERS_UNKNOWN] });
 });
