@@ -45,11 +45,16 @@ export class KeptCheckpoints {
   ): void {
     for (const [id, ofChain] of this.#hashes) {
       const keptSeq = [...ofChain.keys()].reduce((most, seq) => Math.max(most, seq), 0);
-      const [, last] = spans.get(id) ?? [];
+      const [first = 1, last] = spans.get(id) ?? [];
       if (last === undefined)
         tell(id, `the whole chain is missing: a kept checkpoint covers ${keptSeq} lines of it`);
       else if (last < keptSeq)
         tell(id, `seq ${last + 1} to ${keptSeq} are missing at the end: a kept checkpoint covers them`);
+      if (last !== undefined && first > 1)
+        tell(
+          id,
+          `seq 1 to ${Math.min(first - 1, keptSeq)} are missing at the beginning: a kept checkpoint covers them`,
+        );
     }
   }
 }
