@@ -58,11 +58,16 @@ type Members = Readonly<Record<string, unknown>>;
 const OTHER: LogLine = { kind: 'other' };
 const CUT = '...';
 
+/** What made-up lines may hold in memory, a thousand groups of them. */
+const MOST_CHARACTERS = 128 * 1024;
+const LEAST_SAMPLE = 1e-6;
+
 /**
  * Reads a line as the gateway writes it, also behind what a collector puts in front of it (Kubernetes, journald), and within the
  * object that Docker keeps it in.
  */
 export function readLogLine(line: string): LogLine {
+  if (line.length > MOST_CHARACTERS) return broken('it is longer than a line of the gateway');
   const text = line.trim();
   if (text === '') return OTHER;
   const begin = text.indexOf('{');
@@ -93,7 +98,7 @@ function lineOf(members: Members): LogLine {
     error: stringOf(members['error']),
     auth: authOf(members['auth']),
     facts: factsOf(members['facts']),
-    standsFor: typeof sample === 'number' && sample > 0 && sample < 1 ? 1 / sample : 1,
+    standsFor: typeof sample === 'number' && sample >= LEAST_SAMPLE && sample < 1 ? 1 / sample : 1,
   };
   return { kind: 'request', request };
 }

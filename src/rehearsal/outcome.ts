@@ -24,6 +24,7 @@ export const WHY_UNDECIDED = {
   failed: 'the gateway was overloaded or failed, or the client left before the decision',
   outage: 'an authorization server or a store was unavailable',
   limits: 'a limit refused it, and limits are not counted again',
+  size: 'its identity headers were too large: how large they are is not in the log',
   own: 'the gateway responded to it itself: what a route would say of it is not known',
   preflight: "it may be a browser's preflight: its headers are not in the log",
   headers: 'routes are chosen by headers, which are not in the log',

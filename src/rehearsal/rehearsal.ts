@@ -216,9 +216,12 @@ export class Rehearsal {
     const rules = this.#before?.claimRules ?? this.#now.claimRules;
     const token = new KnownToken(auth, request.facts, routeBefore, rules);
     const isRevoked = auth.reason === 'revoked';
-    return outcomeOfAll(route, token, (granted) =>
+    const outcome = outcomeOfAll(route, token, (granted) =>
       this.#decide(each, credentials, { ...granted, binding, isRevoked }),
     );
+    // How large the identity headers are is not in the log.
+    const isTooLarge = auth.reason === 'identity_too_large' && !(outcome instanceof Undecided);
+    return isTooLarge && outcome.verdict !== 'refused' ? new Undecided('size') : outcome;
   }
 
   #decide(

@@ -114,6 +114,13 @@ t.test('what the log alone decides', async (t) => {
       closed,
       '? outage',
     ],
+    [
+      line(
+        refused(403, 'identity_too_large', { reason: 'identity_too_large', issuer: 'login', jti_hash: 'x' }),
+      ),
+      closed,
+      '? size',
+    ],
     [line(refused(429, 'rate_limited', undefined)), closed, '? limits'],
     [line({ auth: { decision: 'allow', reason: 'anonymous' } }), closed, '? credentials'],
     [
