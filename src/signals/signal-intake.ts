@@ -66,7 +66,7 @@ interface Judged {
   readonly endings: readonly Ending[];
 }
 
-/** Of one token: aliases times issuers times names. A signed token must not fill the list either. */
+/** Of one token, for each issuer in `for`: aliases times names. A signed token must not fill the list either. */
 const MAX_ENDINGS = 64;
 const TOO_MANY = new SignalRefused(
   'invalid_request',
@@ -105,7 +105,8 @@ export class SignalIntake implements TakesSignals {
     const token = await verifier.verify(set, from);
     const { jti, events } = token;
     const judged = events.map((event) => this.#judge(event, token));
-    if (judged.reduce((sum, { endings }) => sum + endings.length, 0) > MAX_ENDINGS) throw TOO_MANY;
+    const most = MAX_ENDINGS * this.#parts.rules.issuers.length;
+    if (judged.reduce((sum, { endings }) => sum + endings.length, 0) > most) throw TOO_MANY;
     for (const event of events) streams?.heard(event);
     const isRepeated = await this.#end(jti, judged, from);
     observer.heard();
