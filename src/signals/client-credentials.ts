@@ -2,12 +2,7 @@
  * The access token that the gateway itself shows to a transmitter, by the client credentials grant (RFC 6749 section 4.4). The
  * request is oauth4webapi's; the response is read here, as strictly as a token. I/O.
  */
-import {
-  allowInsecureRequests,
-  clientCredentialsGrantRequest,
-  customFetch,
-  type ClientAuth,
-} from 'oauth4webapi';
+import { clientCredentialsGrantRequest, type ClientAuth } from 'oauth4webapi';
 import type { Clock } from '../clock.ts';
 import { isJson } from '../http/media-type.ts';
 import type {
@@ -16,6 +11,7 @@ import type {
 } from '../token/authorization-server-client.ts';
 import { isJsonObject, numberOf, stringClaim } from '../token/claims.ts';
 import { clientAuthentication, type ClientCredentials } from '../token/client-authentication.ts';
+import { sendOAuthRequest } from '../token/oauth-request.ts';
 import { parseStrictJson } from '../token/strict-json.ts';
 import { B64TOKEN } from '../token/token-text.ts';
 
@@ -72,30 +68,15 @@ export class ClientCredentialsToken {
 
   async #send(): Promise<AuthorizationServerResponse> {
     const { url, issuer, credentials, scope, timeoutMs } = this.#endpoint;
-    let response: AuthorizationServerResponse | undefined;
-    await clientCredentialsGrantRequest(
-      { issuer, token_endpoint: url },
-      { client_id: credentials.clientId },
-      this.#clientAuth,
-      scope === undefined ? {} : { scope },
-      {
-        // The configuration has decided whether http:// may be used.
-        [allowInsecureRequests]: true,
-        [customFetch]: async (endpoint, { method, headers, body }) => {
-          response = await this.#client.send({
-            url: endpoint,
-            method,
-            headers,
-            body: body.toString(),
-            timeoutMs,
-            withBearerToken: false,
-          });
-          return new Response(null, { status: response.status });
-        },
-      },
+    return sendOAuthRequest(this.#client, { timeoutMs, withBearerToken: false }, (sending) =>
+      clientCredentialsGrantRequest(
+        { issuer, token_endpoint: url },
+        { client_id: credentials.clientId },
+        this.#clientAuth,
+        scope === undefined ? {} : { scope },
+        sending,
+      ),
     );
-    if (response === undefined) throw new Error('no request was sent');
-    return response;
   }
 }
 

@@ -2,7 +2,7 @@
  * Asks an authorization server about a token by RFC 7662. The request is oauth4webapi's; the response is read here,
  * as strictly as a token. Rules I1, I2, I6, I7.
  */
-import { allowInsecureRequests, customFetch, introspectionRequest, type ClientAuth } from 'oauth4webapi';
+import { introspectionRequest, type ClientAuth } from 'oauth4webapi';
 import { isJson } from '../http/media-type.ts';
 import {
   type AuthorizationServerResponse,
@@ -11,6 +11,7 @@ import {
 import { refuseBusy, type TokenStatusSource, type Verdict } from './authorization-server-guard.ts';
 import { isJsonObject, type JsonValue } from './claims.ts';
 import { clientAuthentication, type ClientCredentials } from './client-authentication.ts';
+import { sendOAuthRequest } from './oauth-request.ts';
 import type { SignedIntrospection } from './signed-introspection.ts';
 import { parseStrictJson } from './strict-json.ts';
 import type { TokenCaller } from './token-verifier.ts';
@@ -51,32 +52,20 @@ export class IntrospectionClient implements TokenStatusSource {
   async #send(token: string): Promise<AuthorizationServerResponse> {
     const { url, issuer, credentials, signed, timeoutMs } = this.#endpoint;
     const clientId = 'clientId' in credentials ? credentials.clientId : undefined;
-    let response: AuthorizationServerResponse | undefined;
-    await introspectionRequest(
-      { issuer: issuer ?? new URL(url).origin, introspection_endpoint: url },
-      { client_id: clientId ?? UNNAMED },
-      this.#clientAuth,
-      token,
-      {
-        additionalParameters: { token_type_hint: 'access_token' },
-        requestJwtResponse: signed !== undefined,
-        // The configuration has decided whether http:// may be used (rule K4).
-        [allowInsecureRequests]: true,
-        [customFetch]: async (endpoint, { method, headers, body }) => {
-          response = await this.#client.send({
-            url: endpoint,
-            method,
-            headers,
-            body: body.toString(),
-            timeoutMs,
-            withBearerToken: credentials.method === 'bearer',
-          });
-          return new Response(null, { status: response.status });
+    const options = { timeoutMs, withBearerToken: credentials.method === 'bearer' };
+    return sendOAuthRequest(this.#client, options, (sending) =>
+      introspectionRequest(
+        { issuer: issuer ?? new URL(url).origin, introspection_endpoint: url },
+        { client_id: clientId ?? UNNAMED },
+        this.#clientAuth,
+        token,
+        {
+          additionalParameters: { token_type_hint: 'access_token' },
+          requestJwtResponse: signed !== undefined,
+          ...sending,
         },
-      },
+      ),
     );
-    if (response === undefined) throw new Error('no request was sent');
-    return response;
   }
 }
 
