@@ -113,6 +113,7 @@ export class Instance {
       listeners: () => this.listeners,
       certificates: this.#certificates,
     });
+    this.#eventLoopDelay.expose(metrics);
     if (place.serves) reportPropagation(view, metrics, clock);
     if (!place.administers) return undefined;
     reportRestored(view, log.logger);

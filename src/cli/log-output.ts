@@ -6,8 +6,6 @@ import { createLog, type LineKind, type Log, type LogDestination } from '../tele
 import { asciiJson } from '../telemetry/log-text.ts';
 import { LogWriter } from './log-writer.ts';
 
-/** A line waits no longer than this for others. */
-const FLUSH_MS = 100;
 const STANDARD_OUTPUT = 1;
 /** Of a worker: its lines wake another process, which is not to happen too often. */
 const RELAYED_CHARACTERS = 64 * 1024;
@@ -39,7 +37,6 @@ export async function openLog(mark?: (line: string) => string): Promise<LogOutpu
   const isTerminal = process.stdout.isTTY;
   const destination = await destinationOf(writer, isTerminal, mark);
   const log: Log = { ...createLog(destination), dropped: () => writer.dropped };
-  setInterval(() => writer.flush(), FLUSH_MS).unref();
   const settled = (): Promise<void> => writer.settled();
   return { log, isTerminal, flush, settled, relay: (bytes) => relayTo(destination, bytes) };
 }

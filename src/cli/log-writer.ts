@@ -17,6 +17,8 @@ const BLOCK_CHARACTERS = 64 * 1024;
 const WAITING_CHARACTERS = 8 * 1024 * 1024;
 /** Other lines have this much more: requests must not crowd out what explains them. */
 const EVENT_CHARACTERS = 1024 * 1024;
+/** A line waits no longer than this for others. */
+const FLUSH_MS = 100;
 /** A reader that was busy is tried again after this time. */
 const RETRY_MS = 5;
 /** At the end of the process: how often, and how far apart, a reader that is busy is tried. Half a second in all. */
@@ -63,6 +65,7 @@ export class LogWriter {
   /** Is called when the write that has begun is done. */
   #whenWritten: () => void = () => undefined;
   #isToRetry = false;
+  #flushesLater = false;
   #dropped = 0;
   /** Of those, the ones that `drained` has not been told of. */
   #untold = 0;
@@ -117,6 +120,16 @@ export class LogWriter {
   #waits(characters: number): void {
     this.#characters += characters;
     if (this.#characters >= this.#blockCharacters && !this.#current) this.flush();
+    else this.#flushLater();
+  }
+
+  #flushLater(): void {
+    if (this.#flushesLater) return;
+    this.#flushesLater = true;
+    this.#clock.after(FLUSH_MS, () => {
+      this.#flushesLater = false;
+      this.flush();
+    });
   }
 
   /** Begins to write what waits; also what could not be written before. Never throws. */
@@ -130,10 +143,12 @@ export class LogWriter {
       this.#whenWritten();
       if (error) {
         if (isBusy(error)) this.#retry();
+        else this.#flushLater();
         return;
       }
       this.#written(written);
       if (this.#current ?? (this.#audit !== '' || this.#characters >= this.#blockCharacters)) this.flush();
+      else if (this.#characters > 0) this.#flushLater();
     });
   }
 

@@ -27,6 +27,8 @@ const ILL_NAMED = [
   'nodejs_eventloop_utilization_histogram',
   'nodejs_eventloop_utilization_summary',
 ];
+/** The longest time that timers know: the client would wake the process a hundred times a second. EventLoopDelay measures instead. */
+const NEVER_MS = 2 ** 31 - 1;
 
 export interface MetricDescription {
   readonly name: string;
@@ -190,7 +192,11 @@ export class Metrics {
 
   /** Adds Node's own metrics of the process, which cost something from here on. */
   exposeProcess(): void {
-    collectDefaultMetrics({ register: this.registry });
+    collectDefaultMetrics({
+      register: this.registry,
+      eventLoopMonitoringPrecision: NEVER_MS,
+      eventLoopUtilizationTimeout: NEVER_MS,
+    });
     for (const name of ILL_NAMED) this.registry.removeSingleMetric(name);
   }
 

@@ -1,20 +1,24 @@
 /** What happens to log lines whose reader is slow, stops, and goes on. A FIFO is a pipe that the test can open at both ends. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { systemClock, type Clock } from '../../src/clock.ts';
 import { LineSplitter } from '../../src/cli/line-splitter.ts';
 import { LogWriter, type LogWriterOptions } from '../../src/cli/log-writer.ts';
 import { until } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
+
+/** Nothing is written behind the back of a test, least of all to a file that has the number of one that was closed. */
+const still: Clock = { ...systemClock, after: () => () => undefined };
 
 function start(t: Test, options: LogWriterOptions = {}) {
   const file = join(temporaryFolder(t), 'pipe');
   execFileSync('mkfifo', [file]);
   const fd = openSync(file, constants.O_RDWR | constants.O_NONBLOCK);
   t.teardown(() => closeSync(fd));
-  const writer = new LogWriter(fd, options);
+  const writer = new LogWriter(fd, { clock: still, ...options });
   const buffer = Buffer.alloc(64 * 1024);
   const chunks: string[] = [];
   /** Reads until this text comes; then all that was read. */
@@ -88,6 +92,58 @@ t.test('a reader that is slow gets every line whole', async (t) => {
     parsed(await readUntil(END)).flatMap(({ number }) => number ?? []),
     Array.from({ length: LINES }, (_, number) => number),
   );
+  t.equal(writer.dropped, 0);
+});
+
+t.test(
+  'a line waits a tenth of a second for others; a process without lines is not woken for them',
+  async (t) => {
+    const timers: { readonly delayMs: number; readonly callback: () => void }[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      after: (delayMs, callback) => {
+        timers.push({ delayMs, callback });
+        return () => undefined;
+      },
+    };
+    const file = join(temporaryFolder(t), 'log');
+    const fd = openSync(file, 'w');
+    t.teardown(() => closeSync(fd));
+    const writer = new LogWriter(fd, { clock });
+    t.equal(timers.length, 0);
+    writer.write('{"first":1}\n');
+    writer.write('{"second":2}\n', 'request');
+    t.strictSame(
+      timers.map(({ delayMs }) => delayMs),
+      [100],
+    );
+    timers.pop()?.callback();
+    await writer.settled();
+    t.equal(readFileSync(file, 'utf8'), '{"first":1}\n{"second":2}\n');
+    t.equal(timers.length, 0, 'nothing waits');
+    writer.write('{"third":3}\n');
+    t.equal(timers.length, 1, 'the next one waits again');
+  },
+);
+
+t.test('what a full disk did not take is tried again', async (t) => {
+  const timers: (() => void)[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    after: (_, callback) => {
+      timers.push(callback);
+      return () => undefined;
+    },
+  };
+  const fd = openSync('/dev/full', 'w');
+  t.teardown(() => closeSync(fd));
+  const writer = new LogWriter(fd, { clock });
+  writer.write('{"first":1}\n');
+  for (let tries = 0; tries < 3; tries++) {
+    t.equal(timers.length, 1);
+    timers.pop()?.();
+    await writer.settled();
+  }
   t.equal(writer.dropped, 0);
 });
 
