@@ -53,7 +53,7 @@ function processTree(root: number): number[] {
 
 /** One token for all requests, the tokens of a file in turn, or a wrk script of its own. */
 export type Tokens =
-  | { readonly token: string }
+  | { readonly token: string; /** `/orders` without one. */ readonly path?: string }
   | { readonly file: string; readonly leaveOut: number; readonly status: number }
   | { readonly script: string };
 
@@ -77,7 +77,7 @@ export async function measure(
     ...('token' in tokens ? ['-H', `Authorization: Bearer ${tokens.token}`] : scriptOf(tokens)),
     ...['-H', 'Accept: application/json', '-H', 'Accept-Language: en', '-H', 'Accept-Encoding: gzip'],
     ...['-H', 'User-Agent: bench/1.0', '-H', 'Cache-Control: no-cache', '-H', 'X-Trace: 1'],
-    `http://127.0.0.1:${port}/orders`,
+    `http://127.0.0.1:${port}${('path' in tokens && tokens.path) || '/orders'}`,
     ...('file' in tokens ? ['--', tokens.file, String(tokens.leaveOut), String(tokens.status)] : []),
   ]);
   const spent = cpuMicros(pid) - before;

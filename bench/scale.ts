@@ -4,14 +4,11 @@ import { systemClock } from '../src/clock.ts';
 import { RedisStore } from '../src/revocation/redis-store.ts';
 import { printAlone } from './alone.ts';
 import { end, LOAD_CORE, startOn } from './arena.ts';
-import { NAMES } from './goals.ts';
 import { measure } from './measure.ts';
 import { withBenchEnvironment, type BenchEnvironment, type Gateway } from './pairs.ts';
 import { freePort, listening } from './ports.ts';
-import { sallyportVersion } from './programs.ts';
-import { figuresOf, median, type Effort, type Row } from './row.ts';
-
-const MOST = 1.05;
+import type { Effort, Row } from './row.ts';
+import { rowsOf, takeTurns } from './turns.ts';
 
 export interface Scale {
   readonly routes: number;
@@ -62,20 +59,24 @@ export async function fullRedis({ folder, processes }: BenchEnvironment, entries
   return url;
 }
 
-/** CPU a request of a gateway that has just started: two processes of one program differ for as long as they live. */
-async function costOf(
+/** CPU a request of gateways that have just started, turn by turn: two processes of one program differ for as long as they live. */
+async function costsOf(
   { token, start, processes }: BenchEnvironment,
-  configuration: Configuration,
+  configurations: readonly Configuration[],
   { seconds, warmUpSeconds }: Effort,
-): Promise<number> {
-  const gateway: Gateway = await start(configuration);
-  const child = processes.pop();
+): Promise<number[][]> {
+  const gateways: Gateway[] = [];
+  const before = processes.length;
   try {
-    const load = (lasting: number) => measure(gateway.pid, gateway.port, { token }, lasting, LOAD_CORE);
-    if (warmUpSeconds > 0) await load(warmUpSeconds);
-    return (await load(seconds)).cpuMicrosPerRequest;
+    for (const each of configurations) gateways.push(await start(each));
+    const load = async (index: number, lasting: number): Promise<number> => {
+      const { pid = 0, port = 0 } = gateways[index] ?? {};
+      return (await measure(pid, port, { token }, lasting, LOAD_CORE)).cpuMicrosPerRequest;
+    };
+    if (warmUpSeconds > 0) for (const index of gateways.keys()) await load(index, warmUpSeconds);
+    return await takeTurns(gateways.length, seconds, (index) => load(index, 1));
   } finally {
-    if (child) await end(child);
+    await Promise.all(processes.splice(before).map(end));
   }
 }
 
@@ -89,11 +90,10 @@ export async function measureScale(effort: Effort, scale: Scale = FULL): Promise
       names: readonly string[],
       configurations: readonly Configuration[],
     ) => {
-      const costs = configurations.map((): number[] => []);
+      const costs: number[][] = [];
       for (let round = 0; round < effort.rounds; round++) {
         console.error(`${row}: round ${round + 1} of ${effort.rounds}`);
-        for (const [index, each] of configurations.entries())
-          costs[index]?.push(await costOf(environment, configuration(each), effort));
+        costs.push(...(await costsOf(environment, configurations.map(configuration), effort)));
       }
       rows.push(...rowsOf(row, names, costs));
     };
@@ -112,31 +112,6 @@ export async function measureScale(effort: Effort, scale: Scale = FULL): Promise
     );
   });
   return rows;
-}
-
-function rowsOf(
-  row: string,
-  names: readonly string[],
-  costs: readonly (readonly number[])[],
-): readonly Row[] {
-  const base = median(costs[0] ?? []);
-  return names.map((name, index) => {
-    const figures = figuresOf(costs[index] ?? []);
-    const value = figures.median / base;
-    const goal = {
-      text: `goal ≤ ${MOST} of ${names[0]}: ${value.toFixed(2)}`,
-      met: Number(value.toFixed(2)) <= MOST,
-    };
-    return {
-      section: 'Scale',
-      row,
-      contestant: `${NAMES.sallyport} (${sallyportVersion()}), ${name}`,
-      unit: 'µs',
-      ...figures,
-      ratio: { to: names[0] ?? '', value },
-      ...(index > 0 && { goals: [goal] }),
-    };
-  });
 }
 
 if (import.meta.main) await printAlone((effort) => measureScale(effort));

@@ -10,6 +10,7 @@ import { measureGrpc } from './grpc.ts';
 import { KINDS, type KindName } from './kinds.ts';
 import { measureLatency } from './latency.ts';
 import { measurePackage } from './package.ts';
+import { measureLimits } from './limits.ts';
 import { measureScale } from './scale.ts';
 import { measureTransfer } from './transfer.ts';
 import { measureWorkers } from './workers.ts';
@@ -76,6 +77,7 @@ export const SECTIONS: readonly Named[] = [
     section: (effort) => measurePackage(effort),
   },
   { name: 'scale', about: '10,000 routes, 1,000,000 revocations', section: (effort) => measureScale(effort) },
+  { name: 'limits', about: 'a rate limit, of the gateway and of a fleet', section: measureLimits },
   {
     name: 'workers',
     about: 'two workers beside one process, at half of its peak',

@@ -76,6 +76,7 @@ t.test('the command lists what there is, and refuses a name that there is not', 
     'transfer',
     'package',
     'scale',
+    'limits',
     'workers',
   ])
     t.match(help.text, `\n  ${name} `);

@@ -1,6 +1,7 @@
 /** The parts of npm run bench that are no race of CPU, in their smallest form. */
 import t from 'tap';
 import { measureLatency } from '../../bench/latency.ts';
+import { measureLimits } from '../../bench/limits.ts';
 import { measurePackage } from '../../bench/package.ts';
 import { measureScale } from '../../bench/scale.ts';
 import { measureTransfer } from '../../bench/transfer.ts';
@@ -64,6 +65,18 @@ t.test('many routes and revocations are measured against few', { skip: alone }, 
     ['routes: 10 routes', 'routes: 20 routes', 'revocations: no revocation', 'revocations: 1500 revocations'],
   );
   for (const { median, ratio, goals } of [rows[1], rows[3]].filter((row) => row !== undefined)) {
+    t.ok(median > 1);
+    t.match(goals?.[0]?.text, `: ${ratio?.value.toFixed(2)}`);
+  }
+});
+
+t.test('limits are measured against none, within one gateway', { skip: alone }, async (t) => {
+  const rows = await measureLimits({ ...SHORT, rounds: 3 });
+  t.strictSame(
+    rows.map(({ contestant }) => contestant.split(', ')[1]),
+    ['no limit', 'a limit of the gateway', 'a limit of a fleet'],
+  );
+  for (const { median, ratio, goals } of rows.slice(1)) {
     t.ok(median > 1);
     t.match(goals?.[0]?.text, `: ${ratio?.value.toFixed(2)}`);
   }
