@@ -1,20 +1,12 @@
 /** The dashboards: what is committed is what the code makes, and a real Prometheus has values for every panel. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
-import { temporaryFolder } from '../support/process.ts';
 import t from 'tap';
 import { ALERTS, runbookUrl } from '../../deploy/prometheus/rules.ts';
 import { dashboards } from '../../deploy/grafana/dashboards.ts';
-import { send } from '../support/client.ts';
-import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
-import { startHttpTransmitter } from '../support/http-transmitter.ts';
+import { noOpenssl } from '../support/certificates.ts';
+import { startDashboardScene } from '../support/dashboard-scene.ts';
+import { until } from '../support/gateway.ts';
 import { noPrometheus, startPrometheus } from '../support/prometheus.ts';
-import { startStatusListServer } from '../support/status-list-server.ts';
-import { INTEGRITY } from '../support/stored-keys.ts';
-import { claimsOf, createKey, ISSUER, mint, nowSeconds } from '../support/tokens.ts';
-import { startDnsServer } from '../support/dns-server.ts';
-import { startServer, startUpstream } from '../support/upstream.ts';
 
 interface Target {
   readonly expr: string;
@@ -125,110 +117,11 @@ t.test('a panel links to the runbook and to the query of its alerts', async (t) 
 });
 
 t.test('every panel has something to show', { skip: noPrometheus || noOpenssl }, async (t) => {
-  const { ca } = certificateAuthority(temporaryFolder(t));
-  const key = createKey('EdDSA');
-  const keys = await startServer(t, (_request, response) =>
-    response.end(JSON.stringify({ keys: [key.jwk] })),
-  );
-  const introspector = await startServer(t, (request, response) => {
-    request.resume();
-    response.setHeader('content-type', 'application/json');
-    response.end('{"active":false}');
-  });
-  const upstream = await startUpstream(t);
-  const names = await startDnsServer(t);
-  const transmitter = await startHttpTransmitter(t);
-  const list = (await startStatusListServer(t)).publish('/list', key, [0, 1]);
-  const { jwks: _jwks, ...login } = loginIssuer(key);
-  const start = (store: Record<string, unknown>): Promise<TestGateway> =>
-    startGateway(t, {
-      issuers: {
-        login: {
-          ...login,
-          jwks_url: keys,
-          status_list: { uris: [list] },
-          backchannel_logout: { host: 'login.example.com', path: '/logout', client_ids: ['web'] },
-          global_token_revocation: { url: 'https://login.example.com/revoke', callers: ['okta'] },
-        },
-        keys: { api_keys: { store: true, integrity_key: INTEGRITY } },
-        partner: {
-          introspection: { url: introspector, client_id: 'a', client_secret: 'b' },
-          audiences: ['https://api.example.com'],
-        },
-      },
-      limits: { in_flight: 100 },
-      revocation: { ...store, canary: { every: '10s' } },
-      signals: {
-        events: {
-          issuer: transmitter.url,
-          discovery: true,
-          audiences: [transmitter.audience],
-          for: ['login'],
-          oauth: { token_url: `${transmitter.url}/token`, client_id: 'a', client_secret: 'b' },
-          poll: {},
-          stream: {},
-        },
-      },
-      routes: [
-        {
-          name: 'orders',
-          match: { path_prefix: '/orders' },
-          public_url: 'https://api.example.com',
-          upstream: 'shop',
-          auth: { issuers: ['login', 'partner', 'keys'], sender_constrained: 'optional' },
-          rate_limits: [{ name: 'calls', by: 'subject', rate: '1000/1m' }],
-        },
-        {
-          name: 'new',
-          match: { path_prefix: '/new' },
-          upstream: 'shop',
-          auth: { report_only: true, issuers: ['login'] },
-        },
-        {
-          name: 'broken',
-          match: { path_prefix: '/broken' },
-          upstream: [
-            { name: 'broken', weight: 1 },
-            { name: 'shop', weight: 0 },
-          ],
-          auth: { mode: 'none' },
-        },
-        { name: 'lost', match: { path_prefix: '/lost' }, upstream: 'lost', auth: { mode: 'none' } },
-      ],
-      // It knows no name.
-      dns: { servers: [names.address] },
-      upstreams: {
-        shop: { targets: [upstream.url] },
-        broken: { targets: ['https://127.0.0.1:1'], tls: { ca_file: ca } },
-        lost: { targets: ['http://shop.test'] },
-      },
-    });
-  // What a fleet shares is counted and shown only where there is a store for it.
-  const store = { store: `sqlite:${join(temporaryFolder(t), 'list.sqlite')}` };
-  const gateways = [await start(store), await start(store)];
+  const { gateways, replay } = await startDashboardScene(t);
   const prometheus = await startPrometheus(
     t,
     gateways.map(({ adminUrl }) => new URL(adminUrl).host),
   );
-  let round = 0;
-  /** Some of everything that happens to a gateway. */
-  const replay = async (): Promise<void> => {
-    round++;
-    for (const gateway of gateways) {
-      const token = mint(key, claimsOf({ sub: `s${round}`, iat: nowSeconds() - 5 }));
-      await send(gateway.url, '/orders', { token, headers: ['x-user-id', 'mallory'] });
-      await gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, subject: `s${round}` });
-      await send(gateway.url, '/orders', { token });
-      await send(gateway.url, '/orders', { token: mint(createKey('EdDSA')) });
-      const status = { status_list: { uri: list, idx: 1 } };
-      await send(gateway.url, '/orders', { token: mint(key, claimsOf({ status })) });
-      await send(gateway.url, '/orders', { token: `opaque-${round}` });
-      await gateway.admin('POST', '/v1/api-keys', { issuer: 'keys', subject: 'program' });
-      await send(gateway.url, '/new');
-      await send(gateway.url, '/broken');
-      await send(gateway.url, '/nowhere');
-    }
-  };
   const empty = new Map(
     panels.flatMap(([name, { targets }]) =>
       targets.map(({ expr }): [string, string] => [
