@@ -14,6 +14,7 @@ export const noPrometheus =
   'prometheus is not installed: apt-get install -y prometheus';
 
 export interface Prometheus {
+  readonly url: string;
   /** The values of an instant query, one for each series. */
   query(expression: string): Promise<number[]>;
   /** The labels of every alert that has fired since the start. */
@@ -22,6 +23,8 @@ export interface Prometheus {
 
 export interface PrometheusOptions {
   readonly intervalMs?: number;
+  /** The label `instance` of each target, in the order of the targets. Default: their addresses. */
+  readonly instances?: readonly string[];
   /** Documents of rules, such as those of deploy/prometheus. */
   readonly rules?: readonly object[];
 }
@@ -30,12 +33,12 @@ export interface PrometheusOptions {
 export async function startPrometheus(
   t: Test,
   targets: readonly string[],
-  { intervalMs = 500, rules = [] }: PrometheusOptions = {},
+  { intervalMs = 500, instances = targets, rules = [] }: PrometheusOptions = {},
 ): Promise<Prometheus> {
   const folder = temporaryFolder(t);
   const port = await freePort();
   const file = join(folder, 'prometheus.yml');
-  writeConfiguration(folder, file, targets, { intervalMs, rules });
+  writeConfiguration(folder, file, targets, { intervalMs, instances, rules });
   const prometheus = spawn(
     'prometheus',
     [
@@ -52,6 +55,7 @@ export async function startPrometheus(
   const base = `http://127.0.0.1:${port}`;
   await until(async () => (await fetch(`${base}/-/ready`).catch(() => undefined))?.ok === true);
   return {
+    url: base,
     async fired() {
       const body = new URLSearchParams({ 'match[]': 'ALERTS{alertstate="firing"}' });
       const response = await fetch(`${base}/api/v1/series`, { method: 'POST', body });
@@ -75,7 +79,7 @@ function writeConfiguration(
   folder: string,
   file: string,
   targets: readonly string[],
-  { intervalMs, rules }: Required<PrometheusOptions>,
+  { intervalMs, instances, rules }: Required<PrometheusOptions>,
 ): void {
   const interval = `${intervalMs}ms`;
   const files = rules.map((document, index) => {
@@ -86,7 +90,15 @@ function writeConfiguration(
   const configuration = {
     global: { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval },
     rule_files: files,
-    scrape_configs: [{ job_name: 'sallyport', static_configs: [{ targets }] }],
+    scrape_configs: [
+      {
+        job_name: 'sallyport',
+        static_configs: targets.map((target, index) => ({
+          targets: [target],
+          labels: { instance: instances[index] ?? target },
+        })),
+      },
+    ],
   };
   writeFileSync(file, JSON.stringify(configuration));
 }
