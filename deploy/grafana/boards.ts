@@ -851,7 +851,7 @@ const UPSTREAMS: Board = {
       {
         title: 'Names that do not resolve',
         asks: 'For which targets does DNS give no address? They keep the addresses that they had last.',
-        unit: 'short',
+        unit: 'cps',
         span: 24,
         queries: {
           '{{upstream}} {{target}}': sum(

@@ -5,6 +5,8 @@
 import {
   BigValueGraphMode,
   GraphGradientMode,
+  GraphThresholdsStyleConfigBuilder,
+  GraphThresholdsStyleMode,
   LegendDisplayMode,
   LegendPlacement,
   StackingConfigBuilder,
@@ -41,6 +43,9 @@ const STATUS_COLORS: readonly (readonly [legend: string, color: string])[] = [
   ['/(^| )4\\d\\d$/', 'orange'],
   ['/(^| )(5\\d\\d|error|timeout)$/', 'red'],
 ];
+
+/** Where the axis of a part ends that is not known to be good or bad, unless there is more of it. */
+const SMALL_PART = 0.01;
 
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };
 /** By file name. */
@@ -155,8 +160,11 @@ function table(panel: Panel): TableBuilder {
     .decimals(0)
     .height(8)
     .span(panel.span ?? 12)
-    .withTransformation({ id: 'organize', options: { excludeByName: { Time: true } } })
-    .withTransformation({ id: 'sortBy', options: { sort: [{ field: 'Value', desc: true }] } });
+    .withTransformation({
+      id: 'organize',
+      options: { excludeByName: { Time: true }, renameByName: { Value: 'requests' } },
+    })
+    .withTransformation({ id: 'sortBy', options: { sort: [{ field: 'requests', desc: true }] } });
   for (const query of queries(panel)) builder.withTarget(query.instant().format(PromQueryFormat.Table));
   return builder;
 }
@@ -184,7 +192,8 @@ function timeseries(panel: Panel): TimeseriesBuilder {
     .min(0)
     .height(8)
     .span(panel.span ?? 12)
-    .fillOpacity(panel.stacked ? 60 : 8)
+    // Areas of curves that do not add up lie upon each other, in a colour that means nothing.
+    .fillOpacity(panel.stacked ? 60 : 0)
     .gradientMode(GraphGradientMode.None)
     .legend(
       new VizLegendOptionsBuilder()
@@ -198,9 +207,18 @@ function timeseries(panel: Panel): TimeseriesBuilder {
   if (panel.byStatus)
     for (const [statuses, color] of STATUS_COLORS)
       builder.overrideByRegexp(statuses, [{ id: 'color', value: { mode: 'shades', fixedColor: color } }]);
+  if (panel.unit === 'percentunit') scaleParts(builder, panel);
   if (panel.stacked) builder.stacking(new StackingConfigBuilder().mode(StackingMode.Normal));
   for (const query of queries(panel)) builder.withTarget(query);
   return builder;
+}
+
+/** Without it the axis of curves at zero ends at 10000 %. A line shows where it becomes bad. */
+function scaleParts(builder: TimeseriesBuilder, { badFrom, badBelow }: Panel): void {
+  const goodPart = badBelow === undefined ? SMALL_PART : 1;
+  builder.axisSoftMax(badFrom === undefined ? goodPart : Math.min(1, 2 * badFrom));
+  if (badFrom === undefined) return;
+  builder.thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed));
 }
 
 function queries({ queries }: Panel): DataqueryBuilder[] {

@@ -20,7 +20,16 @@ interface Panel {
   readonly datasource: { readonly type: string; readonly uid: string };
   readonly targets: readonly Target[];
   readonly fieldConfig: {
-    readonly defaults: { readonly unit: string };
+    readonly defaults: {
+      readonly unit: string;
+      readonly thresholds?: {
+        readonly steps: readonly { readonly value: number | null; readonly color: string }[];
+      };
+      readonly custom?: {
+        readonly axisSoftMax?: number;
+        readonly thresholdsStyle?: { readonly mode: string };
+      };
+    };
     readonly overrides: readonly {
       readonly matcher: { readonly options: string };
       readonly properties: unknown;
@@ -68,6 +77,10 @@ t.test('every dashboard and panel is as it should be', async (t) => {
     t.match(description, /\?/, `${name} is there for a question`);
     t.ok(fieldConfig.defaults.unit, `${name} has a unit`);
     t.ok(targets.length > 0);
+    // A part is a quotient of rates, and a quantile is one of seconds.
+    const hasRate = targets.some(({ expr }) => /\brate\(/.test(expr));
+    if (hasRate)
+      t.match(fieldConfig.defaults.unit, /^(?:reqps|cps|percentunit|s)$/, `${name}: unit of a rate`);
     for (const { expr, datasource } of targets) {
       t.equal(datasource.uid, '${datasource}', name);
       t.match(expr, /\{job=~"\$job",instance=~"\$instance"/, `${name} is of the chosen gateways`);
@@ -89,6 +102,21 @@ t.test('5xx is red and 4xx amber wherever a legend ends with a status', async (t
     t.match(colorOf('orders gateway 502'), /"fixedColor":"red"/, name);
     t.match(colorOf('shop http://a:80 404'), /"fixedColor":"orange"/, name);
     t.match(colorOf('200'), /"fixedColor":"green"/, name);
+  }
+});
+
+t.test('a part that is zero has an axis, and a line where it becomes bad is on it', async (t) => {
+  const parts = panels.filter(
+    ([, { type, fieldConfig }]) => type === 'timeseries' && fieldConfig.defaults.unit === 'percentunit',
+  );
+  t.ok(parts.length >= 8);
+  for (const [name, { fieldConfig }] of parts) {
+    const { custom, thresholds } = fieldConfig.defaults;
+    const end = custom?.axisSoftMax ?? Infinity;
+    t.ok(end > 0 && end <= 1, `${name} ends at 100 % at most`);
+    const bad = thresholds?.steps.find(({ value, color }) => value !== null && color === 'red')?.value;
+    t.equal(custom?.thresholdsStyle?.mode, typeof bad === 'number' ? 'dashed' : undefined, name);
+    if (typeof bad === 'number') t.ok(bad < end, `${name} has room for the line`);
   }
 });
 
