@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { systemClock, type Clock } from '../../src/clock.ts';
 import { LineSplitter } from '../../src/cli/line-splitter.ts';
 import { LogWriter, type LogWriterOptions } from '../../src/cli/log-writer.ts';
-import { until } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
 
 /** Nothing is written behind the back of a test, least of all to a file that has the number of one that was closed. */
@@ -23,16 +23,16 @@ function start(t: Test, options: LogWriterOptions = {}) {
   const chunks: string[] = [];
   /** Reads until this text comes; then all that was read. */
   const readUntil = async (awaited: string): Promise<string> => {
-    await until(() => {
+    // It may have come in two pieces.
+    while (!chunks.slice(-2).join('').includes(awaited)) {
       writer.flush();
       try {
         chunks.push(buffer.toString('latin1', 0, readSync(fd, buffer)));
       } catch {
-        return false;
+        // A thread of this process writes the next pipeful, so there is no need to wait for longer.
+        await turn();
       }
-      // It may have come in two pieces.
-      return chunks.slice(-2).join('').includes(awaited);
-    });
+    }
     return chunks.join('');
   };
   return { writer, readUntil };
