@@ -2,9 +2,11 @@
 import t, { type Test } from 'tap';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { systemClock, type Clock } from '../../src/clock.ts';
 import { send } from '../support/client.ts';
 import { sallyport } from '../support/command.ts';
 import { ADMIN_TOKEN, startGateway, until, type TestGateway } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { AUDIENCE, createKey, ISSUER, mint, type SigningKey } from '../support/tokens.ts';
@@ -13,6 +15,9 @@ import { writeFileSync } from 'node:fs';
 
 // A refresh waits for the replies of the fleet.
 t.jobs = 4;
+
+/** Between two fetches, if an unknown kid causes the second. */
+const COOLDOWN_MS = 5_000;
 
 interface KeyServer {
   /** What the gateways forward to. */
@@ -42,17 +47,21 @@ const gatewayFor = (
   t: Test,
   { url, upstream }: KeyServer,
   store = 'memory:',
-  name = 'login',
+  { name = 'login', clock = systemClock }: { readonly name?: string; readonly clock?: Clock } = {},
 ): Promise<TestGateway> =>
-  startGateway(t, {
-    issuers: {
-      [name]: { issuer: ISSUER, audiences: [AUDIENCE], jwks_url: `${url}/jwks` },
-      fixed: { issuer: 'https://fixed.example', jwks: { keys: [createKey().jwk] } },
+  startGateway(
+    t,
+    {
+      issuers: {
+        [name]: { issuer: ISSUER, audiences: [AUDIENCE], jwks_url: `${url}/jwks` },
+        fixed: { issuer: 'https://fixed.example', jwks: { keys: [createKey().jwk] } },
+      },
+      revocation: { store },
+      routes: [{ name: 'r', match: { path_prefix: '/' }, upstream: 'u', auth: { issuers: [name] } }],
+      upstreams: { u: { targets: [upstream.url] } },
     },
-    revocation: { store },
-    routes: [{ name: 'r', match: { path_prefix: '/' }, upstream: 'u', auth: { issuers: [name] } }],
-    upstreams: { u: { targets: [upstream.url] } },
-  });
+    { clock },
+  );
 const statusOf = async (gateway: TestGateway, token: string): Promise<number> =>
   (await send(gateway.url, '/', { token })).status;
 const refresh = (gateway: TestGateway, name = 'login'): Promise<Response> =>
@@ -66,7 +75,8 @@ t.test(
   async (t) => {
     const [leaving, staying, coming] = [createKey(), createKey(), createKey()];
     const server = await startKeyServer(t, leaving, staying);
-    const gateway = await gatewayFor(t, server);
+    const clock = new ManualClock();
+    const gateway = await gatewayFor(t, server, 'memory:', { clock });
     const token = mint(leaving);
     t.equal(await statusOf(gateway, token), 200);
     t.equal(await statusOf(gateway, token), 200);
@@ -95,6 +105,7 @@ t.test(
       removed: [leaving.kid],
       gateways: { done: 1, failed: 0 },
     });
+    clock.advance(COOLDOWN_MS);
     t.equal(await refused, 401);
     t.equal(server.upstream.seen.length, before + 1);
   },
@@ -162,12 +173,13 @@ for (const [kind, open] of Object.entries(stores)) {
     { buffered: true },
     async (t) => {
       const store = await open(t);
+      const clock = new ManualClock();
       const [leaving, staying] = [createKey(), createKey()];
       const server = await startKeyServer(t, leaving, staying);
       const fleet = [
-        await gatewayFor(t, server, store),
-        await gatewayFor(t, server, store),
-        await gatewayFor(t, server, store, 'other-name'),
+        await gatewayFor(t, server, store, { clock }),
+        await gatewayFor(t, server, store, { clock }),
+        await gatewayFor(t, server, store, { clock, name: 'other-name' }),
       ];
       const [first] = fleet as [TestGateway];
       const token = mint(leaving);
@@ -178,6 +190,7 @@ for (const [kind, open] of Object.entries(stores)) {
       t.match(await response.json(), { removed: [leaving.kid], gateways: { done: 3 } });
       t.equal(server.fetches, 6);
       const before = server.upstream.seen.length;
+      clock.advance(COOLDOWN_MS);
       const statuses = await Promise.all(fleet.map((gateway) => statusOf(gateway, token)));
       t.strictSame(statuses, [401, 401, 401]);
       t.equal(server.upstream.seen.length, before);

@@ -132,7 +132,11 @@ t.test('K5 a key that left the set: its tokens are refused, cached ones too', as
   t.equal(await statusOf(gateway, token), 200);
   t.equal(await statusOf(gateway, token), 200);
   server.keys = [staying];
+  const before = server.fetches;
   await advance(gateway, clock, 301_000);
+  await until(() => server.fetches > before);
+  // Its kid is unknown now, and may cause a fetch again.
+  await advance(gateway, clock, 5_000);
   await until(async () => (await statusOf(gateway, token)) === 401);
   t.equal(await statusOf(gateway, mint(staying)), 200);
 });
