@@ -18,6 +18,7 @@ import {
   TRANSMITTER_TOKEN,
   type HttpTransmitter,
 } from '../support/http-transmitter.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { startRedis } from '../support/redis.ts';
 import { claimsOf, createKey, mint, nowSeconds } from '../support/tokens.ts';
 import { CAEP, opaque, RECEIVER, SSF } from '../support/transmitter.ts';
@@ -56,6 +57,9 @@ function configuration(
 
 const start = (t: Test, given: Record<string, unknown>, options: GatewayOptions = {}): Promise<TestGateway> =>
   startGateway(t, given, { folder, ...options });
+
+/** As long as the first pause after a failure. */
+const RETRY_MS = 1_000;
 
 const passes = async (gateway: TestGateway, claims: Record<string, unknown>): Promise<boolean> =>
   (await send(gateway.url, '/', { token: mint(key, claimsOf({ iat: nowSeconds() - 1, ...claims })) }))
@@ -130,8 +134,17 @@ t.test(
     const transmitter = await startHttpTransmitter(t);
     const file = join(folder, 'rotated');
     writeFileSync(file, 'old-token', { mode: 0o600 });
-    const gateway = await start(t, configuration(transmitter, { http: { bearer_token_file: 'rotated' } }));
-    await until(() => transmitter.callsOf('POST', '/poll').length > 1);
+    const clock = new ManualClock();
+    const gateway = await start(t, configuration(transmitter, { http: { bearer_token_file: 'rotated' } }), {
+      clock,
+    });
+    /** The pauses between two tries pass. */
+    const untilLater = (condition: () => boolean): Promise<void> =>
+      until(() => {
+        clock.advance(RETRY_MS);
+        return condition();
+      });
+    await untilLater(() => transmitter.callsOf('POST', '/poll').length > 1);
     const refusals = gateway.log.filter(({ msg }) =>
       String(msg).includes('refuses the token of the gateway'),
     );
@@ -139,7 +152,7 @@ t.test(
     t.match(refusals[0], { level: 'error', transmitter: 'events', status: 401 });
     t.match(refusals[0]?.['msg'], /bearer_token_file or oauth/);
     writeFileSync(file, TRANSMITTER_TOKEN);
-    await until(() => said(gateway, /^the transmitter is polled again/));
+    await untilLater(() => said(gateway, /^the transmitter is polled again/));
   },
 );
 
