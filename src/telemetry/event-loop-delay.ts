@@ -40,7 +40,9 @@ export class EventLoopDelay {
     this.#cancel = this.#clock.after(EVERY_MS, () => {
       const lateSeconds = Math.max(0, this.#clock.monotonicMs() - dueMs) / 1000;
       this.#seconds.observe(lateSeconds);
-      this.#sinceScrape.record(Math.max(1, Math.round(lateSeconds * NANOSECONDS)));
+      // It takes whole numbers from 1 to this.
+      const nanoseconds = Math.min(Math.round(lateSeconds * NANOSECONDS), Number.MAX_SAFE_INTEGER);
+      this.#sinceScrape.record(Math.max(1, nanoseconds));
       this.start();
     });
   }

@@ -61,6 +61,13 @@ t.test('each scrape has the delays since the one before; without any, the last o
   t.ok(Math.abs(((await gauges())['min'] ?? 0) - 0.5) < 1e-3);
 });
 
+t.test('a process that stood still for a year goes on, and says so', async (t) => {
+  const { late, gauges } = setUp();
+  late(31_536_000_000);
+  late(0);
+  t.ok(((await gauges())['max'] ?? 0) > 8e6);
+});
+
 t.test('the histogram counts the same samples, and stop() ends them', async (t) => {
   const { late, histogram, delay, isDue } = setUp();
   late(3);
