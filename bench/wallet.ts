@@ -26,7 +26,7 @@ import {
 
 const CACHE = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'sallyport-bench');
 /** More than one gateway gets in a run: a full cache keeps the tokens that were first, so that none may come again. */
-export const TOKENS = 200_000;
+export const TOKENS = 500_000;
 const HOUR_SECONDS = 3_600;
 /** How long a wallet is used, and how long its tokens are valid: less than a day, which is what a gateway accepts. */
 const [USED_HOURS, VALID_HOURS] = [8, 20];
