@@ -64,8 +64,8 @@ export class LogWriter {
   #isWriting = false;
   /** Is called when the write that has begun is done. */
   #whenWritten: () => void = () => undefined;
-  #isToRetry = false;
-  #flushesLater = false;
+  /** When it is to flush again: the delays, in milliseconds, of the timers that run. */
+  readonly #timers = new Set<number>();
   #dropped = 0;
   /** Of those, the ones that `drained` has not been told of. */
   #untold = 0;
@@ -120,14 +120,14 @@ export class LogWriter {
   #waits(characters: number): void {
     this.#characters += characters;
     if (this.#characters >= this.#blockCharacters && !this.#current) this.flush();
-    else this.#flushLater();
+    else this.#flushAfter(FLUSH_MS);
   }
 
-  #flushLater(): void {
-    if (this.#flushesLater) return;
-    this.#flushesLater = true;
-    this.#clock.after(FLUSH_MS, () => {
-      this.#flushesLater = false;
+  #flushAfter(delayMs: number): void {
+    if (this.#timers.has(delayMs)) return;
+    this.#timers.add(delayMs);
+    this.#clock.after(delayMs, () => {
+      this.#timers.delete(delayMs);
       this.flush();
     });
   }
@@ -142,13 +142,13 @@ export class LogWriter {
       this.#isWriting = false;
       this.#whenWritten();
       if (error) {
-        if (isBusy(error)) this.#retry();
-        else this.#flushLater();
+        // A slow reader: what it takes is found out by trying.
+        this.#flushAfter(isBusy(error) ? RETRY_MS : FLUSH_MS);
         return;
       }
       this.#written(written);
       if (this.#current ?? (this.#audit !== '' || this.#characters >= this.#blockCharacters)) this.flush();
-      else if (this.#characters > 0) this.#flushLater();
+      else if (this.#characters > 0) this.#flushAfter(FLUSH_MS);
     });
   }
 
@@ -195,16 +195,6 @@ export class LogWriter {
     this.#current = undefined;
     this.#blocks.length = this.#characters = 0;
     this.#audit = '';
-  }
-
-  /** The reader is slow: what it takes is found out by trying. */
-  #retry(): void {
-    if (this.#isToRetry) return;
-    this.#isToRetry = true;
-    this.#clock.after(RETRY_MS, () => {
-      this.#isToRetry = false;
-      this.flush();
-    });
   }
 
   #nextBytes(): Buffer | undefined {

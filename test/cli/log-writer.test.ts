@@ -95,54 +95,59 @@ t.test('a reader that is slow gets every line whole', async (t) => {
   t.equal(writer.dropped, 0);
 });
 
-t.test(
-  'a line waits a tenth of a second for others; a process without lines is not woken for them',
-  async (t) => {
-    const timers: { readonly delayMs: number; readonly callback: () => void }[] = [];
-    const clock: Clock = {
-      ...systemClock,
-      after: (delayMs, callback) => {
-        timers.push({ delayMs, callback });
-        return () => undefined;
-      },
-    };
-    const file = join(temporaryFolder(t), 'log');
-    const fd = openSync(file, 'w');
-    t.teardown(() => closeSync(fd));
-    const writer = new LogWriter(fd, { clock });
-    t.equal(timers.length, 0);
-    writer.write('{"first":1}\n');
-    writer.write('{"second":2}\n', 'request');
-    t.strictSame(
-      timers.map(({ delayMs }) => delayMs),
-      [100],
-    );
-    timers.pop()?.callback();
-    await writer.settled();
-    t.equal(readFileSync(file, 'utf8'), '{"first":1}\n{"second":2}\n');
-    t.equal(timers.length, 0, 'nothing waits');
-    writer.write('{"third":3}\n');
-    t.equal(timers.length, 1, 'the next one waits again');
-  },
-);
-
-t.test('what a full disk did not take is tried again', async (t) => {
-  const timers: (() => void)[] = [];
+/** Writes to a file. Its timers fire when the test calls them. */
+function startTimed(t: Test, file: string, options: LogWriterOptions = {}) {
+  const timers: { readonly delayMs: number; readonly callback: () => void }[] = [];
   const clock: Clock = {
     ...systemClock,
-    after: (_, callback) => {
-      timers.push(callback);
+    after: (delayMs, callback) => {
+      timers.push({ delayMs, callback });
       return () => undefined;
     },
   };
-  const fd = openSync('/dev/full', 'w');
+  const fd = openSync(file, 'w');
   t.teardown(() => closeSync(fd));
-  const writer = new LogWriter(fd, { clock });
+  const writer = new LogWriter(fd, { clock, ...options });
+  const fire = async (): Promise<void> => {
+    timers.pop()?.callback();
+    await writer.settled();
+  };
+  return { writer, timers, fire };
+}
+
+t.test('a line waits 100 ms for others; a process without lines is not woken for them', async (t) => {
+  const file = join(temporaryFolder(t), 'log');
+  const { writer, timers, fire } = startTimed(t, file);
+  t.equal(timers.length, 0);
+  writer.write('{"first":1}\n');
+  writer.write('{"second":2}\n', 'request');
+  t.strictSame(
+    timers.map(({ delayMs }) => delayMs),
+    [100],
+  );
+  await fire();
+  t.equal(readFileSync(file, 'utf8'), '{"first":1}\n{"second":2}\n');
+  t.equal(timers.length, 0, 'nothing waits');
+  writer.write('{"third":3}\n');
+  t.equal(timers.length, 1, 'the next one waits again');
+});
+
+t.test('a line whose time comes while others are being written goes out after them', async (t) => {
+  const file = join(temporaryFolder(t), 'log');
+  const { writer, fire } = startTimed(t, file, { blockCharacters: 12 });
+  writer.write('{"first":1}\n');
+  writer.write('{"a":2}\n');
+  await fire();
+  await fire();
+  t.equal(readFileSync(file, 'utf8'), '{"first":1}\n{"a":2}\n');
+});
+
+t.test('what a full disk did not take is tried again', async (t) => {
+  const { writer, timers, fire } = startTimed(t, '/dev/full');
   writer.write('{"first":1}\n');
   for (let tries = 0; tries < 3; tries++) {
     t.equal(timers.length, 1);
-    timers.pop()?.();
-    await writer.settled();
+    await fire();
   }
   t.equal(writer.dropped, 0);
 });
