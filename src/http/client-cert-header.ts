@@ -7,6 +7,7 @@
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { HeaderKind } from './header-names.ts';
+import { RecentReadings } from './recent-readings.ts';
 import { valuesOf, type RequestHead } from './request-head.ts';
 
 /**
@@ -79,17 +80,15 @@ function unescaped(text: string): string {
 }
 
 /** Certificates by their spelling: to read one costs more than all else about a request, and a client sends its own each time. */
-const knownCertificates = new Map<string, string>();
-const MAX_KNOWN_CERTIFICATES = 500;
+const recentCertificates = new RecentReadings<string>({ most: 250, mostCharacters: MAX_BASE64_CHARACTERS });
 
 function ofBase64(base64: string): ClientCertificate {
-  const known = knownCertificates.get(base64);
+  const known = recentCertificates.get(base64);
   if (known !== undefined) return known;
   const read = readBase64(base64);
   if (typeof read !== 'string') return read;
-  // Only what is well-formed is kept. Many clients empty the list now and then, and never make it grow.
-  if (knownCertificates.size >= MAX_KNOWN_CERTIFICATES) knownCertificates.clear();
-  knownCertificates.set(base64, read);
+  // Only what is well-formed is kept.
+  recentCertificates.set(base64, read);
   return read;
 }
 

@@ -4,6 +4,7 @@
  *
  * Sources: RFC 9110 sections 5.1 and 7.6.1; RFC 7239; RFC 9440. Advisories: SECURITY.md, C1 to C3.
  */
+import { RecentReadings } from './recent-readings.ts';
 
 /**
  * The name that servers in the CGI tradition (WSGI, PHP, Rack, CGI itself) read: they turn `-` into `_`, some turn `.`
@@ -84,15 +85,12 @@ const KINDS: Readonly<Record<string, HeaderKind>> = {
 const HOP_HISTORY =
   /^(?:x-forwarded-|x-original-|(?:x-)?(?:ssl|tls)-client-|(?:x-)?client-cert(?:$|-|ificate)|x-arr-clientcert$|x-amzn-mtls-)/;
 
-/** Spellings beyond this many are not remembered: a flood of odd names must not grow memory. */
-const MAX_REMEMBERED_SPELLINGS = 1_000;
-
 /** Classifies header names for one set of identity headers and of headers for API keys. */
 export class HeaderTable {
   readonly #identityAliases: ReadonlySet<string>;
   /** By alias: the one spelling that is read, in lower case. */
   readonly #keyNames: ReadonlyMap<string, string>;
-  readonly #spellings = new Map<string, HeaderKind>();
+  readonly #spellings = new RecentReadings<HeaderKind>();
 
   /**
    * @param identityNames every header that is configured as identity on any route, in any spelling.
@@ -107,7 +105,7 @@ export class HeaderTable {
     const known = this.#spellings.get(name);
     if (known !== undefined) return known;
     const kind = this.#classify(name);
-    if (this.#spellings.size < MAX_REMEMBERED_SPELLINGS) this.#spellings.set(name, kind);
+    this.#spellings.set(name, kind);
     return kind;
   }
 

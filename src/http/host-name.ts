@@ -19,6 +19,7 @@
  * | userinfo, other marks, an empty port    | refused                                                |
  */
 import { isAddress } from './client-address.ts';
+import { RecentReadings } from './recent-readings.ts';
 
 /** A host that has one reading. */
 export interface HostReading {
@@ -36,9 +37,7 @@ const ENDS_IN_NUMBER = /(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)$/;
 const ASCII_ALABEL = /(?:^|\.)xn--(?:[^.]*-)?(?:\.|$)/;
 const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 
-/** Readings beyond this many are not remembered: a flood of odd names must not grow memory. */
-const MAX_REMEMBERED = 1_000;
-const remembered = { http: new Map<string, HostReading>(), https: new Map<string, HostReading>() } as const;
+const recent = { http: new RecentReadings<HostReading>(), https: new RecentReadings<HostReading>() } as const;
 
 /**
  * Reads a host as it stands in Host, `:authority` or a URL.
@@ -48,10 +47,10 @@ const remembered = { http: new Map<string, HostReading>(), https: new Map<string
  * @returns undefined if it is refused
  */
 export function readHost(text: string, scheme: 'http' | 'https'): HostReading | undefined {
-  const known = remembered[scheme].get(text);
+  const known = recent[scheme].get(text);
   if (known) return known;
   const reading = readClosely(text, scheme);
-  if (reading && remembered[scheme].size < MAX_REMEMBERED) remembered[scheme].set(text, reading);
+  if (reading) recent[scheme].set(text, reading);
   return reading;
 }
 

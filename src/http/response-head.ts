@@ -3,6 +3,7 @@
  * Hop-by-hop fields end here. Pure. RFC 9112 sections 4 to 7, RFC 9110 section 7.6.1. Rules H4, H9, C18.
  */
 import { withoutFields, type FieldList } from './field-list.ts';
+import { RecentReadings } from './recent-readings.ts';
 
 /** Spelled as they came, without the fields that are for the upstream's connection only. */
 export type ResponseHeaders = FieldList;
@@ -61,18 +62,15 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** A control byte, CR or LF alone, or a folded line (obs-fold). */
 const BROKEN_TEXT = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?:^|[^\r])\n|\r\n[\t ]/;
 const LENGTH = /^[0-9]{1,15}$/;
-/** Spellings beyond this many are not remembered: an upstream's odd names must not grow memory. */
-const MAX_REMEMBERED_SPELLINGS = 1_000;
-
 /** By the exact spelling that came; only names that are tokens. */
-const spellings = new Map<string, FieldKind>();
+const spellings = new RecentReadings<FieldKind>();
 
 function kindOf(name: string): FieldKind {
   const known = spellings.get(name);
   if (known !== undefined) return known;
   if (!TOKEN.test(name)) throw new BrokenResponse('a field name is not a token');
   const kind = KINDS.get(name.toLowerCase()) ?? FieldKind.forward;
-  if (spellings.size < MAX_REMEMBERED_SPELLINGS) spellings.set(name, kind);
+  spellings.set(name, kind);
   return kind;
 }
 
