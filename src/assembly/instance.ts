@@ -15,21 +15,21 @@ import { InFlight } from '../handlers/in-flight-limiter.ts';
 import { listenerOptions } from './listener-options.ts';
 import { closeLasting, flushLasting, lastingParts, startLasting } from './lasting.ts';
 import { Listener } from '../server/listener.ts';
-import { openAddress } from './open-address.ts';
+import { openAddresses } from './open-addresses.ts';
 import { alone, type Place } from './place.ts';
 import type { Policy } from '../policy.ts';
 import type { PreparedReload } from './reloader.ts';
 import { exposeAll } from './exposed.ts';
 import { reportPropagation, reportRestored } from './instrumentation.ts';
 import { RevocationView } from '../revocation/revocation-view.ts';
-import { describeError, type Log } from '../telemetry/logger.ts';
+import type { Log } from '../telemetry/logger.ts';
 import { EventLoopDelay } from '../telemetry/event-loop-delay.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { passingTracing, type Tracing } from '../telemetry/trace-context.ts';
 import { VERSION } from '../version.ts';
 import { KeysAwaited } from './keys-awaited.ts';
 import { reportReplay } from './replay-reports.ts';
-import { readinessOf } from './readiness.ts';
+import { isReady, readinessOf, type ReadinessFacts } from './readiness.ts';
 import { statusJson } from './status.ts';
 import { StoreReports } from './store-reports.ts';
 
@@ -80,7 +80,7 @@ export class Instance {
       log,
       clock,
       tracing,
-      isReady: () => this.readiness.ready,
+      isReady: () => this.isReady,
     };
     this.#lasting = lastingParts(parts, () => this.#generation);
     const generation = new Generation(loaded, this.#lasting);
@@ -157,27 +157,15 @@ export class Instance {
   }
 
   async #listen(): Promise<void> {
-    const { admin, listeners } = this.#generation.loaded.configuration;
-    // An 'error' event that has no listener would end the process.
-    const failing = (listener: string) => (error: Error) =>
-      this.#lasting.log.logger.error(
-        { listener, error: describeError(error) },
-        'a connection could not be accepted',
-      );
-    const { administers, socketOf } = this.#lasting.place;
-    if (administers)
-      await openAddress({ key: 'admin', host: admin.host, port: admin.port }, () =>
-        this.admin.listen(admin.host, admin.port, failing('admin')),
-      );
-    for (const [index, listener] of this.listeners.entries()) {
-      // A name may take seconds to resolve: a stop does not wait for the others.
-      if (this.#isStopping()) return;
-      const { host = '', port = 0 } = listeners[index] ?? {};
-      const key = `listeners[${index}]`;
-      const socket = await socketOf?.(index);
-      await openAddress({ key, host, port }, () => listener.listen(failing(key), socket));
-    }
-    this.#started = true;
+    const { place, log } = this.#lasting;
+    this.#started = await openAddresses({
+      place,
+      admin: this.admin,
+      listeners: this.listeners,
+      configuration: this.#generation.loaded.configuration,
+      logger: log.logger,
+      isStopping: () => this.#isStopping(),
+    });
   }
 
   /** Resolves when the gateway is ready to serve. */
@@ -278,13 +266,21 @@ export class Instance {
       generation: this.#generation,
       lasting: this.#lasting,
       uptimeMs: this.#lasting.clock.monotonicMs() - this.#startedAtMs,
-      ready: this.readiness.ready,
+      ready: this.isReady,
       certificates: this.#certificates.status,
     });
   }
 
+  get isReady(): boolean {
+    return isReady(this.#readinessFacts);
+  }
+
   get readiness(): Readiness {
-    return readinessOf({
+    return readinessOf(this.#readinessFacts);
+  }
+
+  get #readinessFacts(): ReadinessFacts {
+    return {
       policy: this.policy,
       viewAgeMs: this.view.ageMs,
       storeConnected: this.view.connected,
@@ -293,6 +289,6 @@ export class Instance {
       keysPending: this.#keysPending,
       awaitsKeys: this.#keysAwaited.areAwaited(this.#generation),
       draining: this.#draining,
-    });
+    };
   }
 }

@@ -43,8 +43,12 @@ interface Finding {
   readonly refusing: readonly string[];
 }
 
+/** It is asked several times a second: unlike the report, its cost does not grow with the number of routes. */
+export function isReady({ viewAgeMs, keysPending, awaitsKeys, draining }: ReadinessFacts): boolean {
+  return viewAgeMs !== Infinity && !keysPending && !awaitsKeys && !draining;
+}
+
 export function readinessOf(facts: ReadinessFacts): Readiness {
-  const { viewAgeMs, keysPending, awaitsKeys, draining } = facts;
   const findings = [
     { good: true, text: 'configuration', refusing: [] },
     listFinding(facts),
@@ -55,10 +59,10 @@ export function readinessOf(facts: ReadinessFacts): Readiness {
     ...[...facts.issuers.statusLists.byIssuer].map(([issuer, { lists }]) =>
       statusFinding(issuer, [...lists], facts.policy),
     ),
-    ...(draining ? [{ good: false, text: 'draining', refusing: [] }] : []),
+    ...(facts.draining ? [{ good: false, text: 'draining', refusing: [] }] : []),
   ];
   return {
-    ready: viewAgeMs !== Infinity && !keysPending && !awaitsKeys && !draining,
+    ready: isReady(facts),
     degraded: findings.some(({ refusing }) => refusing.length > 0),
     report: findings.map(lineOf),
   };

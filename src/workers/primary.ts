@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { Instance } from '../assembly/instance.ts';
 import { openApiKeyStore } from '../assembly/api-keys.ts';
-import { openAddress } from '../assembly/open-address.ts';
+import { openAddress } from '../assembly/open-addresses.ts';
 import type { Reloadable } from '../assembly/reloader.ts';
 import { openReplayStore } from '../assembly/replay-store.ts';
 import { openStore } from '../assembly/revocation-store.ts';

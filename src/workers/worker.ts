@@ -139,7 +139,7 @@ export class Worker {
     const { ageMs } = instance.view;
     const { upstreams } = instance.status as { readonly upstreams: readonly UpstreamReport[] };
     return {
-      ready: instance.readiness.ready,
+      ready: instance.isReady,
       requests_in_flight: instance.inFlight.count,
       view_age_seconds: Number.isFinite(ageMs) ? Math.round(ageMs) / 1000 : null,
       upstreams,
