@@ -8,10 +8,10 @@ import { unpresentableText } from '../token/token-text.ts';
 
 export const MAX_REASON_CHARACTERS = 500;
 
-const targetText = z
-  .string()
-  .min(1, 'must not be empty; give the value that the tokens carry')
-  .max(2_048, 'must have at most 2048 characters');
+const givenText = z.string().min(1, 'must not be empty; give the value that the tokens carry');
+const targetText = givenText.max(2_048, 'must have at most 2048 characters');
+/** As long as the body of a request may be: a token holds all of its claims. */
+const tokenText = givenText.max(65_536, 'must have at most 65536 characters');
 /** A NumericDate in seconds, or an RFC 3339 date-time. */
 export const time = z.union(
   [
@@ -22,7 +22,7 @@ export const time = z.union(
 );
 
 export const revocationSchema = z.strictObject({
-  token: targetText.max(65_536).optional(),
+  token: tokenText.optional(),
   issuer: targetText.optional(),
   token_id: targetText.optional(),
   subject: targetText.optional(),

@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts';
 import { GatewayError } from '../errors.ts';
 import { issuersBehind, issuersMatched, lifeOf, skewOf, type RevocableIssuer } from './entry-life.ts';
 import { CANARY_ISSUER, CANARY_LIFE_SECONDS, CANARY_MAKER, canaryTarget } from './canary.ts';
-import { isForGood, targetId, type RevocationTarget } from './revocation-target.ts';
+import { ANY_ISSUER, isForGood, targetId, type RevocationTarget } from './revocation-target.ts';
 import type { RevocationMark } from './mark.ts';
 import type { RevocationEntry, RevocationStore } from './revocation-store.ts';
 import type { RevocationView } from './revocation-view.ts';
@@ -174,6 +174,8 @@ export class Revoker {
    */
   #issuersOf({ issuer, kind }: RevocationTarget): readonly RevocableIssuer[] {
     refuseReserved(issuer);
+    if (issuer === ANY_ISSUER)
+      throw new RevocationRefused('* is the issuer of no token; name an issuer, and revoke for each of them');
     const behind = issuersBehind(this.#parts.issuers, issuer);
     // Beside an issuer whose `iss` this is, those whose tokens may have any do not decide what its tokens name.
     const owners = behind.filter((each) => each.issuer !== undefined || each.template !== undefined);
