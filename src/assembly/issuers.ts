@@ -233,10 +233,9 @@ export class Issuers {
         issuerName,
         this.#clock.nowMs() / 1000,
       );
-    return new TokenIdentifier([...this.#jwt.values()], [...this.#opaque.values()]).identify(
-      token,
-      issuerName,
-    );
+    const keyIssuers = [...this.#keyIssuers.verifiers.keys()];
+    const identifier = new TokenIdentifier([...this.#jwt.values()], [...this.#opaque.values()], keyIssuers);
+    return identifier.identify(token, issuerName);
   }
 
   /** Resolves once each key set, and each list that the configuration names, was fetched or has failed once. */

@@ -17,10 +17,17 @@ import { OPERATOR, type AuthenticToken } from './token-verifier.ts';
 export class TokenIdentifier {
   readonly #jwtVerifiers: readonly JwtVerifier[];
   readonly #opaqueVerifiers: readonly OpaqueVerifier[];
+  readonly #keyIssuers: readonly string[];
   /** A token may be in time for the issuer that allows the most. */
   readonly #skewSeconds: number;
 
-  constructor(jwtVerifiers: readonly JwtVerifier[], opaqueVerifiers: readonly OpaqueVerifier[]) {
+  /** @param keyIssuers names of the issuers of API keys, which issue no tokens */
+  constructor(
+    jwtVerifiers: readonly JwtVerifier[],
+    opaqueVerifiers: readonly OpaqueVerifier[],
+    keyIssuers: readonly string[],
+  ) {
+    this.#keyIssuers = keyIssuers;
     this.#jwtVerifiers = jwtVerifiers;
     this.#opaqueVerifiers = opaqueVerifiers;
     this.#skewSeconds = Math.max(
@@ -56,7 +63,7 @@ export class TokenIdentifier {
       verifier.hasIssued(own) && (isMeant(verifier) || own === issuer);
     if (isTaken || (jwt && verifiers.some(isOwn))) return;
     throw new RevocationRefused(
-      verifiers.length + servers.length === 0
+      verifiers.length + servers.length === 0 && !this.#keyIssuers.includes(issuer)
         ? 'no issuer with this iss or name is configured; correct it, or leave it out'
         : 'the token cannot be one of this issuer; name its own issuer, or leave it out',
     );

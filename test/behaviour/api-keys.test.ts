@@ -174,6 +174,9 @@ t.test('V13 what ends no key is an error: an unknown key, a session, another iss
       400,
       JSON.stringify(Object.keys(body)),
     );
+  const asked = await gateway.admin('POST', '/v1/revocations', { token: mint(signing), issuer: 'partners' });
+  t.equal(asked.status, 400);
+  t.notMatch(await asked.json(), { title: /is configured/ }, 'the issuer is known, and issues no tokens');
   const form = 'application/x-www-form-urlencoded';
   const answered = await gateway.admin('POST', '/v1/revoke', `token=${reports.key}`, {
     'content-type': form,
