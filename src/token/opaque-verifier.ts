@@ -266,7 +266,7 @@ export class OpaqueVerifier {
     if (!isAccess) throw invalidToken('wrong_type', issuerName);
     const wellTyped =
       ['exp', 'nbf', 'iat'].every(
-        (name) => claims[name] === undefined || numberOf(claims[name]) !== undefined,
+        (name) => (claims[name] ?? null) === null || numberOf(claims[name]) !== undefined,
       ) &&
       ['sub', 'client_id', 'jti', 'sid'].every((name) => isIdentifier(claims[name], 'string or integer')) &&
       namesAreTyped(claims, claimNames, 'string or integer', 'string or integer');
@@ -287,8 +287,9 @@ export class OpaqueVerifier {
     );
   }
 
+  /** Many servers write null for what they do not say, as of any other member. */
   #checkIssuer(iss: JsonValue | undefined): void {
-    if (iss === undefined) return;
+    if (iss === undefined || iss === null) return;
     const { issuer, issuerName, foreignIssuers } = this.policy;
     const ours =
       typeof iss === 'string' && (issuer === undefined ? !foreignIssuers.has(iss) : iss === issuer);

@@ -238,6 +238,7 @@ t.test('I3 what the response says is checked by us, on every use', async (t) => 
   };
   const refused: Record<string, unknown> = {
     'no aud': { ...good, aud: undefined },
+    'null for aud': { ...good, aud: null },
     'another aud': { ...good, aud: 'other' },
     'aud that is no list of strings': { ...good, aud: [['https://api.example.com']] },
     'another iss': { ...good, iss: 'https://evil.example' },
@@ -257,6 +258,10 @@ t.test('I3 what the response says is checked by us, on every use', async (t) => 
     t.equal((await get(gateway, token)).status, 401, name);
   }
   t.equal((await get(gateway, 'good')).status, 200);
+  for (const name of ['iss', 'exp', 'nbf', 'iat', 'jti', 'sub', 'client_id', 'token_type']) {
+    introspector.responses[`null-${name}`] = { ...good, [name]: null };
+    t.equal((await get(gateway, `null-${name}`)).status, 200, `null says nothing of ${name}`);
+  }
   t.equal(
     (await get(gateway, 'good', '/scoped')).status,
     403,
