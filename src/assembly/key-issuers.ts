@@ -11,6 +11,8 @@ import { KeyFile, type KeyFileObserver } from './key-file.ts';
 
 export interface KeyIssuerParts {
   readonly clock: Clock;
+  /** Of the machine where the files are; default: `clock`. A dry run may be at another time than now. */
+  readonly fileClock?: Clock;
   readonly observer: KeyFileObserver;
   /** The keys of an issuer that are in the store; undefined: this process has none at hand. */
   readonly storedKeys?: ((issuerName: string) => ApiKeySource) | undefined;
@@ -52,14 +54,14 @@ export class KeyIssuers {
   }
 
   #source(name: string, { api_keys: keys }: IssuerConfiguration, folder: string): ApiKeySource {
-    const { clock, observer, storedKeys } = this.#parts;
+    const { clock, observer, storedKeys, fileClock = clock } = this.#parts;
     if (keys?.file === undefined) {
       if (storedKeys) return storedKeys(name);
       throw new TypeError('api_keys.store: the keys of the store are not at hand; use api_keys.file');
     }
     const path = resolve(folder, keys.file);
     const known = this.#previous?.get(name);
-    const file = known?.file === path ? known : new KeyFile(name, path, clock, observer);
+    const file = known?.file === path ? known : new KeyFile(name, path, fileClock, observer);
     this.#files.set(name, file);
     return file;
   }

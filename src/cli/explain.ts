@@ -4,6 +4,7 @@ import type { ImaginedRequest } from '../explain/dry-run.ts';
 import { explain as dryRun } from '../explain/explain.ts';
 import { onTheWire, requestPlace } from '../explain/request-place.ts';
 import type { Explanation } from '../explain/explanation.ts';
+import { isAddress } from '../http/client-address.ts';
 import { hasField } from '../http/field-list.ts';
 import { ADMIN_OPTIONS, ADMIN_USAGE } from './admin-client.ts';
 import {
@@ -98,8 +99,15 @@ function imaginedRequest(args: Arguments): ImaginedRequest {
     token: readToken({ ...args, positionals: [] }),
     dpop: readProof(args),
     certificateThumbprint: readCertificate(args),
-    peer: text(args, 'peer') ?? '127.0.0.1',
+    peer: peerOf(args),
   };
+}
+
+/** @throws UsageError */
+function peerOf(args: Arguments): string {
+  const peer = text(args, 'peer') ?? '127.0.0.1';
+  if (!isAddress(peer)) throw new UsageError(`--peer: "${peer}" is no IP address; write one, without a port`);
+  return peer;
 }
 
 /** @throws UsageError, CommandFailed */

@@ -116,6 +116,7 @@ function imaginedIssuers(
     client,
     caches: new TokenCaches(ONE_TOKEN),
     clock,
+    fileClock: systemClock,
     observer: SILENT_OBSERVER,
     oneLook: true,
     storedKeys: () => NOT_AT_HAND,

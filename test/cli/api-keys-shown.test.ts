@@ -55,6 +55,15 @@ t.test('explain tells why a key is refused', async (t) => {
   t.match((await explain(`${soon.key.slice(0, -6)}000000`)).out, /its form or checksum is wrong/);
 });
 
+t.test('explain takes another time than now, though a key of the file was not there yet', async (t) => {
+  const { key, entry } = newKey('new', { subject: 'team', created: nowSeconds - day });
+  write([...entries, entry]);
+  t.teardown(() => write(entries));
+  const at = (now: number): Promise<Result> =>
+    run('explain', 'GET', 'http://a/keys', '-c', config, '--token-file', fileOf(key), '--now', String(now));
+  t.match([await at(nowSeconds - 2 * day), await at(nowSeconds + 400 * day)], [{ code: 0 }, { code: 0 }]);
+});
+
 t.test('a key does not stand on the command line of explain', async (t) => {
   const { code, err } = await run(
     'explain',

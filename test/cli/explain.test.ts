@@ -262,6 +262,18 @@ t.test('a report-only route passes, and tells what it would have refused', async
   t.match(refused.out, /REFUSED +rewrite_headers/);
 });
 
+t.test('--peer is an address, as it is in trusted_proxies', async (t) => {
+  const scene = await setUp(t);
+  for (const peer of ['proxy', '10.0.0.1:443', '10.0.0.0/8', '[::1]', '10.1', ''])
+    t.match(
+      await scene.explain(['GET', 'http://a/', '--peer', peer]),
+      { code: 2, err: /--peer/, out: '' },
+      peer,
+    );
+  for (const peer of ['10.0.0.1', '2001:db8::1', '::ffff:10.0.0.1'])
+    t.match(await scene.explain(['GET', 'http://a/', '--peer', peer]), { code: 3 }, peer);
+});
+
 t.test('tokens do not belong on the command line; what is attackers’ text moves no cursor', async (t) => {
   const scene = await setUp(t);
   t.match(await scene.explain(['GET', 'http://a/', '-H', 'authorization: Bearer x']), {
