@@ -14,6 +14,7 @@ import { issuerWarnings } from './issuer-warnings.ts';
 import { offeredOverTls } from './listener-protocols.ts';
 import type { LoadedConfiguration } from './load.ts';
 import { logFactsWarnings } from './log-facts-warnings.ts';
+import { missedClaimWarnings } from './missed-claim-warnings.ts';
 import { possessionWarnings } from './possession-warnings.ts';
 import { proofWarnings } from './proof-problems.ts';
 import { rateLimitWarnings } from './rate-limit-warnings.ts';
@@ -34,6 +35,7 @@ export function configurationWarnings(loaded: LoadedConfiguration): string[] {
     ...issuerWarnings(loaded.configuration.issuers, issuersForResources(loaded.configuration)),
     ...apiKeyWarnings(loaded.configuration),
     ...claimRuleWarnings(loaded.configuration),
+    ...missedClaimWarnings(loaded.configuration),
     ...clientCertificateWarnings(loaded.configuration, isEveryAddress),
     ...routeUpstreamWarnings(loaded.configuration),
     ...tenantWarnings(loaded.configuration),

@@ -222,6 +222,53 @@ function warningsOf(parts: Parts): string[] {
   return configurationWarnings({ configuration: parse(parts), folder: '/tmp', file: '/nowhere' });
 }
 
+t.test('check warns of a scope that no token can have', (t) => {
+  const warned = (auth: object, issuer: object = {}): number =>
+    warningsOf({ auth, issuer }).filter((line) => line.includes('is no scope')).length;
+  for (const scope of ['a b', 'a"b', 'a\\b', 'ü', 'a\n', ' ']) {
+    t.equal(warned({ scopes: [scope] }), 1, scope);
+    t.equal(warned({ scopes: { all: [scope], any: [scope] } }), 2, scope);
+    t.equal(warned({ any_of: [{ scopes: [scope] }, { scopes: { any: ['a'] } }] }), 1, scope);
+  }
+  for (const scope of ['a', 'orders:read', 'https://a.example/read', 'a,b', "a'b", '!#~'])
+    t.equal(warned({ scopes: [scope] }), 0, scope);
+  t.equal(warned({ scopes: ['Task Reader'] }, { claim_names: { scopes: 'roles' } }), 0, 'of another claim');
+  t.end();
+});
+
+t.test('check warns of a claim path beside the claim that is meant, wherever it stands', async (t) => {
+  const cut = 'https://a.example/roles';
+  const warned = (parts: Parts, sign: string): number =>
+    warningsOf(parts).filter((line) => line.includes(sign)).length;
+  const places = (path: string): Record<string, Parts> => ({
+    'auth.claims': { auth: { claims: { [path]: 'a' } } },
+    'auth.claims: absent': { auth: { claims: { [path]: { absent: true } } } },
+    any_of: { auth: { any_of: [{ claims: { [path]: 'a' } }] } },
+    'issuers.i.claims': { issuer: { claims: { [path]: 'a' } } },
+    rate_limits: { route: { rate_limits: [{ name: 'l', by: { claim: path }, rate: '1/s' }] } },
+  });
+  const others = (path: string): Record<string, Parts> => ({
+    'identity.headers': { route: { identity: { headers: { 'X-A': path } } } },
+    'identity.headers: a list': { route: { identity: { headers: { 'X-A': ['sub', path] } } } },
+    $keys: { route: { identity: { headers: { 'X-A': `$keys(${path})` } } } },
+    required_claims: { issuer: { required_claims: [path] } },
+    claim_names: { issuer: { claim_names: { client: [path] } } },
+  });
+  for (const [place, parts] of Object.entries({ ...places(cut), ...others(cut) }))
+    t.equal(warned(parts, 'is read as 2 levels'), 1, place);
+  for (const right of [
+    'https://a\\.example/roles',
+    'https://a\\.example/x.id',
+    'realm_access.roles',
+    'urn:a:b',
+  ])
+    for (const [place, parts] of Object.entries({ ...places(right), ...others(right) }))
+      t.equal(warned(parts, 'is read as'), 0, `${place}: ${right}`);
+  for (const [place, parts] of Object.entries(places('$subject')))
+    t.equal(warned(parts, 'of that very name'), 1, place);
+  t.equal(warned({ route: { identity: { headers: { 'X-A': '$subject' } } } }, 'of that very name'), 0);
+});
+
 t.test('check warns of a prefix that ends within a word, wherever it stands', async (t) => {
   const open = (prefix: unknown): object => ({ claims: { sub: { prefix } } });
   const count = (parts: Parts, start: RegExp): number =>
