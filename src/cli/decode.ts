@@ -5,6 +5,7 @@ import type { JsonObject, JsonValue } from '../token/claims.ts';
 import { numberOf } from '../token/claims.ts';
 import { bindingOf } from '../token/token-binding.ts';
 import { toJson } from '../token/strict-json.ts';
+import { unpresentableText } from '../token/token-text.ts';
 import { CommandFailed, flag, JSON_OPTION, print, readToken, UsageError, type Command } from './command.ts';
 
 /** NumericDates (RFC 7519 section 4.1, OpenID Connect). */
@@ -57,6 +58,8 @@ function decoded(token: string): { header: JsonObject; claims: JsonObject } {
       'this is a JWT, but not a well-formed one: its encoding, its JSON or its header is not as RFC 7515 has it',
     );
   }
+  const fault = unpresentableText(token, true);
+  if (fault !== undefined) throw new CommandFailed(fault);
   throw new CommandFailed(
     'this is no JWT: it is not three base64url parts of which the first is a header with "alg"',
   );

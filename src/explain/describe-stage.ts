@@ -1,6 +1,7 @@
 /** What each stage of a dry run saw and decided, in words. */
 import { identityValueText, routeIdentityMap } from '../config/identity-map.ts';
 import { hasKeyPrefix } from '../api-keys/key-text.ts';
+import { INVALID_AUTHORIZATION } from '../auth-errors.ts';
 import { accessText, matchText } from '../config/describe-route.ts';
 import { isOpaqueIssuer } from '../config/issuer-schema.ts';
 import type { IssuerConfiguration } from '../config/schema.ts';
@@ -14,6 +15,7 @@ import { idOfKey } from '../revocation/revocation-target.ts';
 import type { Exchange, StageName } from '../telemetry/exchange.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { JwtText } from '../token/lexical-gate.ts';
+import { unpresentableText } from '../token/token-text.ts';
 import { choiceOf, type Choice } from './describe-choice.ts';
 import { limitsText, type ExplainedLimit } from './describe-limits.ts';
 import { notPermittedText, permittedText } from './describe-permission.ts';
@@ -125,6 +127,13 @@ export class StageWords {
       : '';
   }
 
+  /** The file of a token may hold more than the token: nothing in the refusal says so. */
+  #notPresentedText({ title }: GatewayError, route: Exchange['route']): string {
+    const { token } = this.#seen;
+    const fault = token === undefined ? undefined : unpresentableText(token, route?.mayHaveBars === true);
+    return fault === undefined ? title : `${title} Here ${fault}`;
+  }
+
   /** Of the stage that has refused the request. */
   refused(stage: StageName, error: GatewayError): string {
     const { loaded, exchange, nowMs, revocations, possession } = this.#seen;
@@ -138,6 +147,7 @@ export class StageWords {
       const detail = error.detail === undefined ? '' : `: ${error.detail}`;
       return `${text}${detail}${reason === 'unknown_issuer' ? this.#acceptedText() : this.#alsoText(reason, issuer)}`;
     }
+    if (error === INVALID_AUTHORIZATION) return this.#notPresentedText(error, route);
     if (stage === 'check_possession') return notPossessedText(error, token, route, possession);
     if (stage === 'extract_token' && possession.hasProof && route?.senderConstrained === undefined)
       return `${error.title} The route accepts no DPoP proofs (auth.sender_constrained is not set), so the scheme DPoP is none of its own`;

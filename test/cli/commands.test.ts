@@ -186,6 +186,7 @@ t.test('decode prints what it does not vouch for', async (t) => {
   const decoded = await sallyportProcess(['decode', '-'], { input: `${token}\n` });
   t.equal(decoded.code, 0);
   t.match(decoded.out, /^NOT VERIFIED/);
+  t.match(await decode(`Bearer ${token}`), { code: 1, out: '', err: /the scheme and not the token/ });
   t.match(decoded.out, /"sub": "zoë"/);
   t.match(decoded.out, /"exp": \d+ {3}\d{4}-\d\d-\d\dT/);
   t.match(JSON.parse((await decode(token, '--json')).out), { verified: false, claims: { sub: 'zoë' } });

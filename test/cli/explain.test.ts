@@ -132,6 +132,7 @@ t.test('what is refused exits 3 and says why, with the response that the client 
   const scene = await setUp(t);
   const stories: [args: string[], token: string | undefined, said: RegExp[]][] = [
     [['GET', URL_OF_ORDERS], undefined, [/REFUSED +extract_token/, /401 missing_token/, /Bearer realm=/]],
+    [['GET', URL_OF_ORDERS], `Bearer ${good()}`, [/400 invalid_request/, /the scheme and not the token/]],
     [
       ['GET', URL_OF_ORDERS],
       good({ scope: 'x' }),
