@@ -4,11 +4,13 @@
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { isOriginPattern } from '../http/cors.ts';
+import { headerAlias } from '../http/header-names.ts';
 import { isLoopback } from '../http/loopback.ts';
 import { shortAdminTokens } from './admin-problems.ts';
 import { apiKeyWarnings } from './api-key-warnings.ts';
 import { claimRuleWarnings } from './claim-rule-warnings.ts';
 import { clientCertificateWarnings } from './client-certificate-checks.ts';
+import { identityNames } from './identity-map.ts';
 import { isOpaqueIssuer } from './issuer-schema.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
 import { offeredOverTls } from './listener-protocols.ts';
@@ -168,7 +170,26 @@ const guessableLogKey: Rule = ({ log_key }) =>
       ]
     : [];
 
+/** The header is the client's own until the route is known: no claim has been written into it. */
+const routedByIdentity: Rule = (configuration) => {
+  const { identity, routes } = configuration;
+  const written = [
+    ...identityNames(configuration),
+    ...(identity.assertion ? [identity.assertion.header] : []),
+  ];
+  const aliases = new Set(written.map(headerAlias));
+  return routes.flatMap(({ name, match }) =>
+    Object.keys(match.headers ?? {})
+      .filter((header) => aliases.has(headerAlias(header)))
+      .map(
+        (header) =>
+          `routes: ${name} match.headers.${header}: compares what the client writes there, not its token, and no service sees it; match something else, or choose the upstream by claims`,
+      ),
+  );
+};
+
 const RULES: readonly Rule[] = [
+  routedByIdentity,
   plaintextListeners,
   laxFields,
   decisionsForNone,

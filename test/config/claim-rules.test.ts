@@ -222,6 +222,17 @@ function warningsOf(parts: Parts): string[] {
   return configurationWarnings({ configuration: parse(parts), folder: '/tmp', file: '/nowhere' });
 }
 
+t.test('check warns of a route that a client chooses by an identity header', (t) => {
+  const warned = (header: string): number =>
+    warningsOf({
+      match: { path: '/a', headers: { [header]: 'admin' } },
+      route: { identity: { headers: { 'X-Roles': 'roles' } } },
+    }).filter((line) => line.includes('what the client writes there')).length;
+  for (const header of ['X-Roles', 'x_roles', 'x-user-id', 'X.Scopes']) t.equal(warned(header), 1, header);
+  for (const header of ['X-Version', 'X-Role']) t.equal(warned(header), 0, header);
+  t.end();
+});
+
 t.test('check warns of a scope that no token can have', (t) => {
   const warned = (auth: object, issuer: object = {}): number =>
     warningsOf({ auth, issuer }).filter((line) => line.includes('is no scope')).length;
