@@ -9,7 +9,8 @@ import { unpresentableText } from '../token/token-text.ts';
 export const MAX_REASON_CHARACTERS = 500;
 
 const givenText = z.string().min(1, 'must not be empty; give the value that the tokens carry');
-const targetText = givenText.max(2_048, 'must have at most 2048 characters');
+/** As much as the longest token of the default limits.token_bytes could hold. */
+const targetText = givenText.max(8_192, 'must have at most 8192 characters');
 /** As long as the body of a request may be: a token holds all of its claims. */
 const tokenText = givenText.max(65_536, 'must have at most 65536 characters');
 /** A NumericDate in seconds, or an RFC 3339 date-time. */

@@ -91,6 +91,23 @@ t.test('with the memory store', async (t) => {
     t.equal(upstream.seen.length, before, 'the upstream saw nothing');
   });
 
+  t.test('V13 what a token names is revoked, however long it is', async (t) => {
+    const name = 'n'.repeat(5_000);
+    for (const [kind, claim] of [
+      ['subject', 'sub'],
+      ['session', 'sid'],
+      ['client', 'client_id'],
+      ['token_id', 'jti'],
+    ] as const) {
+      const token = mint(key, claimsOf({ [claim]: `${kind}-${name}` }));
+      t.equal(await statusOf(gateway, token), 200, kind);
+      t.equal((await revoke(gateway, { issuer: ISSUER, [kind]: `${kind}-${name}` })).status, 201, kind);
+      const before = upstream.seen.length;
+      t.equal(await statusOf(gateway, token), 401, kind);
+      t.equal(upstream.seen.length, before, 'the upstream saw nothing');
+    }
+  });
+
   t.test('an undo says why in the audit log; a body that is wrong undoes nothing', async (t) => {
     const { entry } = await revoke(gateway, { issuer: ISSUER, subject: 'undone', reason: 'stolen' });
     const path = `/v1/revocations/${entry.id}`;
