@@ -268,6 +268,10 @@ export const issuer = z
       ),
     token_prefix: z
       .string()
+      .regex(
+        /^[A-Za-z0-9._~+/|-]*$/,
+        'must be of characters that tokens have: A-Z a-z 0-9 . _ ~ + / - and, with validation, |',
+      )
       .prefault('')
       .describe(
         'Prefix of the opaque tokens of this issuer. Required if a route names several opaque issuers.',

@@ -160,10 +160,20 @@ function rewriteProblems(route: Raw, path: Path): Problem[] {
       ];
 }
 
+/** What metrics and the log call the route of a request that no route matches. */
+const NO_ROUTE_NAME = 'unmatched';
+
 export function duplicateNames(routes: readonly unknown[]): Problem[] {
   const seen = new Map<unknown, number>();
   return routes.flatMap((route, index) => {
     const name = rawOf(route)['name'];
+    if (name === NO_ROUTE_NAME)
+      return [
+        {
+          path: ['routes', index, 'name'],
+          message: 'is how metrics and the log name requests that no route matches; choose another name',
+        },
+      ];
     const first = seen.get(name);
     if (first === undefined) seen.set(name, index);
     return first === undefined || name === undefined

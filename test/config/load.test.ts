@@ -194,6 +194,14 @@ const invalid: Record<string, [string, RegExp]> = {
     `identity: { headers: { Content_Length: sub } }\n${minimal}`,
     /belongs to HTTP/,
   ],
+  'a route with the name of no route': [
+    `routes: [{ name: unmatched, match: {}, upstream: u, auth: { mode: none } }]\n${UPSTREAMS}`,
+    /routes\[0\]\.name: is how metrics/,
+  ],
+  'a prefix that no token has': [
+    `issuers: { o: { introspection: { url: https://o/i, client_id: c, client_secret: s }, token_prefix: "Bearer x" } }\n${minimal}`,
+    /issuers\.o\.token_prefix: must be/,
+  ],
   'two spellings of one identity header': [
     `identity: { headers: { X-User: sub, X_User: sub } }\n${minimal}`,
     /another spelling/,
