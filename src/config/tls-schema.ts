@@ -182,7 +182,8 @@ export function tlsClientOptions({ ca, cert, key, server_name }: TlsClientConfig
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
-    ...(server_name !== undefined && { servername: server_name }),
+    // RFC 6066 section 3: without the dot of the DNS root.
+    ...(server_name !== undefined && { servername: server_name.replace(/\.$/, '') }),
   };
 }
 

@@ -1,8 +1,13 @@
 /** The URL of a server that requests are forwarded to: scheme, host and port; the scheme says which protocol it speaks. Pure. */
 
 export interface TargetUrl {
-  /** Where it is: http: or https:, for TCP or TLS. */
+  /**
+   * Where it is: http: or https:, for TCP or TLS. Its host is what Host, SNI and the certificate are about, without the root
+   * dot: RFC 6066 section 3 forbids it in SNI, and servers look for no such Host.
+   */
   readonly origin: URL;
+  /** The host as DNS is asked for it, where that has a root dot: no search domain is tried. Undefined: that of `origin`. */
+  readonly rooted?: string;
   readonly isHttp2: boolean;
   /** Of https: the server chooses between HTTP/2 and HTTP/1.1 (ALPN), whatever the scheme says. */
   readonly negotiates?: boolean;
@@ -38,7 +43,7 @@ function readServiceUrl(scheme: string, name: string): TargetUrl | undefined {
   const server = readServerUrl(`${scheme}://${name.replace(/^(?:_[^.]*\.)+/, '')}`);
   if (!whole || !server || /^[0-9.]+$/.test(whole.origin.hostname) || server.origin.hostname.startsWith('_'))
     return undefined;
-  const service = whole.origin.hostname;
+  const service = whole.rooted ?? whole.origin.hostname;
   return { ...server, service, text: `srv${scheme === 'http' ? '' : `+${scheme}`}://${service}` };
 }
 
@@ -51,5 +56,9 @@ function readServerUrl(text: string): TargetUrl | undefined {
   const { username, password, pathname, search, hash } = origin;
   if (username !== '' || password !== '' || pathname !== '/' || search !== '' || hash !== '')
     return undefined;
-  return { origin, isHttp2: name.startsWith('h2'), text: `${name}://${origin.host}` };
+  const target = { origin, isHttp2: name.startsWith('h2'), text: `${name}://${origin.host}` };
+  const { hostname } = origin;
+  if (!/[^.]\.$/.test(hostname)) return target;
+  origin.hostname = hostname.slice(0, -1);
+  return { ...target, rooted: hostname };
 }

@@ -55,8 +55,8 @@ export class ServerFinder {
   /** What each name resolved to last. */
   #known: ReadonlyMap<string, readonly string[]> = new Map();
 
-  constructor({ origin, service }: TargetUrl, resolver: NameResolver) {
-    this.#hostName = origin.hostname;
+  constructor({ origin, rooted, service }: TargetUrl, resolver: NameResolver) {
+    this.#hostName = rooted ?? origin.hostname;
     this.#service = service;
     this.#resolver = resolver;
   }

@@ -112,6 +112,7 @@ t.test(
     const folder = temporaryFolder(t);
     const authority = certificateAuthority(folder);
     const names: unknown[] = [];
+    const hosts: unknown[] = [];
     let requests = 0;
     const start = async (name: string): Promise<number> => {
       const { cert, key } = authority.issue(name, `DNS:${name}`);
@@ -120,6 +121,7 @@ t.test(
         (request, response) => {
           requests++;
           names.push((request.socket as TLSSocket & { servername: unknown }).servername);
+          hosts.push(request.headers.host?.replace(/:\d+$/, ''));
           response.end('ok');
         },
       );
@@ -145,10 +147,16 @@ t.test(
       t,
       {
         dns: { servers: [dns.address] },
-        routes: ['name', 'service', 'bad-name', 'bad-service'].map(path),
+        routes: ['name', 'service', 'rooted', 'rooted-service', 'sni', 'bad-name', 'bad-service'].map(path),
         upstreams: {
           name: upstream(`https://orders.test:${right}`),
           service: upstream('srv+https://_https._tcp.orders.test'),
+          rooted: upstream(`https://orders.test.:${right}`),
+          'rooted-service': upstream('srv+https://_https._tcp.orders.test.'),
+          sni: {
+            targets: [`https://pod-1.test:${right}`],
+            tls: { ca_file: 'ca.crt', server_name: 'orders.test.' },
+          },
           'bad-name': upstream(`https://orders.test:${wrong}`),
           'bad-service': upstream('srv+https://_bad._tcp.orders.test'),
         },
@@ -157,13 +165,25 @@ t.test(
     );
     t.equal((await send(gateway.url, '/name')).status, 200);
     t.equal((await send(gateway.url, '/service')).status, 200);
-    t.strictSame(names, ['orders.test', 'orders.test']);
+    t.equal((await send(gateway.url, '/rooted')).status, 200);
+    t.equal((await send(gateway.url, '/rooted-service')).status, 200);
+    t.equal((await send(gateway.url, '/sni')).status, 200);
+    t.strictSame(
+      names,
+      ['orders.test', 'orders.test', 'orders.test', 'orders.test', 'orders.test'],
+      'the dot of the DNS root is in no SNI',
+    );
+    t.strictSame(
+      hosts,
+      ['orders.test', 'orders.test', 'orders.test', 'orders.test', 'pod-1.test'],
+      'nor in Host',
+    );
     t.equal((await send(gateway.url, '/bad-name')).status, 502);
     t.equal(
       (await send(gateway.url, '/bad-service')).status,
       502,
       'the name in the SRV record counts for nothing',
     );
-    t.equal(requests, 2);
+    t.equal(requests, 5);
   },
 );
