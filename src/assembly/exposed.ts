@@ -36,7 +36,8 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     nowMs: () => clock.nowMs(),
     targets: () => generation().forwarder.health(),
     inFlight: () => inFlight.count,
-    inFlightLimit: () => generation().policy.inFlight,
+    // A primary serves nothing: its limits must not be added to those of its workers, which are shares of them.
+    inFlightLimit: () => (place.serves ? generation().policy.inFlight : 0),
     certificateEnds: (set) => certificates.ends(set),
     droppedLogLines: () => log.dropped?.() ?? 0,
   });
@@ -45,7 +46,7 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     () => place.leases?.fleet,
     () => generation().policy,
   );
-  exposeLimits(metrics, limiters);
+  exposeLimits(metrics, limiters, place.serves);
   exposeApiKeys(
     metrics,
     () => generation().issuers,

@@ -12,7 +12,8 @@ export function showLimits({ routes, failureLimit }: Policy, metrics: Metrics): 
   }
 }
 
-export function exposeLimits(metrics: Metrics, limiters: OpenLimiters): void {
+/** @param serves false in a primary, which remembers no caller: its room must not be added to that of its workers */
+export function exposeLimits(metrics: Metrics, limiters: OpenLimiters, serves: boolean): void {
   metrics.gauge(
     'sallyport_rate_limit_keys',
     'Callers and addresses that are remembered for limits since they have not all of their burst.',
@@ -26,7 +27,7 @@ export function exposeLimits(metrics: Metrics, limiters: OpenLimiters): void {
     'How many of them may be remembered: limits.rate_limit_keys.',
     ['of'],
     (set) => {
-      for (const kind of COUNTED) set(limiters.keys(kind).max, kind);
+      if (serves) for (const kind of COUNTED) set(limiters.keys(kind).max, kind);
     },
   );
   metrics.counterOf(

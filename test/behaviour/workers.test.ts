@@ -107,6 +107,7 @@ t.test('V7, K5: two workers are one gateway', async (t) => {
   const configuration = {
     workers: 2,
     proof: { key_file: 'proof.pem' },
+    limits: { in_flight: 101, connections: 201 },
     issuers: { login: { ...loginIssuer(), jwks: undefined, jwks_url: server.url } },
     routes,
     upstreams: { u: { targets: [upstream.url] } },
@@ -143,6 +144,9 @@ t.test('V7, K5: two workers are one gateway', async (t) => {
       1,
       'a constant is not summed',
     );
+    t.equal(await metric(gateway, 'sallyport_requests_in_flight_limit'), 101, 'the primary serves nothing');
+    t.equal(await metric(gateway, 'sallyport_connections_limit{listener="listeners[0]"}'), 201);
+    t.equal(await metric(gateway, 'sallyport_rate_limit_keys_limit{of="callers"}'), 200_000);
   });
 
   await t.test('V7: what a 201 says is revoked is refused by both', async (t) => {
