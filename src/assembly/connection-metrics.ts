@@ -106,12 +106,19 @@ function exposeAccepted(metrics: Metrics, { listeners }: MeasuredConnections): v
   );
 }
 
-export function exposeConfiguration(metrics: Metrics, configuration: () => MeasuredConfiguration): void {
+/** @param isWhole false in a worker, whose configuration has shares of the limits, and so another hash */
+export function exposeConfiguration(
+  metrics: Metrics,
+  configuration: () => MeasuredConfiguration,
+  isWhole: boolean,
+): void {
   metrics.gauge(
     'sallyport_config_info',
     'Constant 1; the label has a hash of the configuration in place, without its secrets.',
     ['hash'],
-    (set) => set(1, configuration().hash),
+    (set) => {
+      if (isWhole) set(1, configuration().hash);
+    },
   );
   metrics.gauge(
     'sallyport_config_load_timestamp_seconds',

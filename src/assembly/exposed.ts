@@ -58,7 +58,7 @@ export function exposeAll({ lasting, generation, listeners, certificates }: Expo
     connectionLimit: () => generation().loaded.configuration.limits.connections,
     upstreams: () => generation().forwarder.connections(),
   });
-  exposeConfiguration(metrics, () => generation().identity);
+  exposeConfiguration(metrics, () => generation().identity, place.administers);
   exposeOffSwitches({ lasting, generation });
 }
 

@@ -147,6 +147,12 @@ t.test('V7, K5: two workers are one gateway', async (t) => {
     t.equal(await metric(gateway, 'sallyport_requests_in_flight_limit'), 101, 'the primary serves nothing');
     t.equal(await metric(gateway, 'sallyport_connections_limit{listener="listeners[0]"}'), 201);
     t.equal(await metric(gateway, 'sallyport_rate_limit_keys_limit{of="callers"}'), 200_000);
+    const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+    t.equal(
+      text.match(/^sallyport_config_info\{/gm)?.length,
+      1,
+      'workers have shares of the limits, but the gateway has one configuration',
+    );
   });
 
   await t.test('V7: what a 201 says is revoked is refused by both', async (t) => {
