@@ -28,6 +28,9 @@ export interface FoundServers {
 /** A response of DNS over TCP holds thousands, and each gets connections and health checks. */
 const MAX_SERVERS = 256;
 
+/** Node tells no TTL of SRV records; that of their servers' addresses may be far longer. */
+const LONGEST_RECORDS_MS = 5_000;
+
 /** RFC 2782: of weight 0, "a very small chance". */
 const SHARE_OF_ZERO = 0.01;
 
@@ -77,7 +80,7 @@ export class ServerFinder {
     return {
       servers: servers.slice(0, MAX_SERVERS),
       leftOut: Math.max(0, servers.length - MAX_SERVERS),
-      ttlMs,
+      ttlMs: records && ttlMs !== undefined ? Math.min(ttlMs, LONGEST_RECORDS_MS) : ttlMs,
     };
   }
 

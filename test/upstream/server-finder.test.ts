@@ -4,11 +4,11 @@ import type { NameResolver, ServiceRecord } from '../../src/dns/name-resolver.ts
 import { readTargetUrl } from '../../src/http/target-url.ts';
 import { ServerFinder } from '../../src/upstream/server-finder.ts';
 
-function finderFor(records: readonly ServiceRecord[]): ServerFinder {
+function finderFor(records: readonly ServiceRecord[], ttlMs = 1_000): ServerFinder {
   const url = readTargetUrl('srv://_http._tcp.orders.test');
   const resolver: NameResolver = {
     services: async () => records,
-    addresses: async (name) => ({ addresses: [name.replace('.test', '')], ttlMs: 1_000, unknown: undefined }),
+    addresses: async (name) => ({ addresses: [name.replace('.test', '')], ttlMs, unknown: undefined }),
   };
   if (!url) throw new Error('this is no target');
   return new ServerFinder(url, resolver);
@@ -37,5 +37,13 @@ t.test(
       '10.0.0.1': 1,
       '10.0.0.2': 1,
     });
+  },
+);
+
+t.test(
+  'G6 SRV records are asked for again soon, however long the addresses of their servers hold',
+  async (t) => {
+    t.equal((await finderFor([record('10.0.0.1', 1)], 3_600_000).find()).ttlMs, 5_000);
+    t.equal((await finderFor([record('10.0.0.1', 1)], 2_000).find()).ttlMs, 2_000);
   },
 );
