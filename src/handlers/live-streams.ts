@@ -77,9 +77,9 @@ export class LiveStreams {
     return this.#revision;
   }
 
-  /** Why a request that waits for its response must end: its token was revoked. It is counted as closed. */
-  ends(token: AuthenticToken): Exclude<CloseReason, 'expired'> | undefined {
-    const reason = this.#endOf(token);
+  /** Why a request that waits for its response must end: its token was revoked, or it is to end with it. It is counted as closed. */
+  ends(waiting: Pick<LiveStream, 'token' | 'endsWithToken'>): CloseReason | undefined {
+    const reason = this.#reasonToClose(waiting, this.#clock.nowMs() / 1000);
     if (reason !== undefined) this.#count(reason);
     return reason;
   }
@@ -101,7 +101,10 @@ export class LiveStreams {
     if (this.#streams.size > 0) this.#lookLater();
   }
 
-  #reasonToClose({ token, endsWithToken }: LiveStream, nowSeconds: number): CloseReason | undefined {
+  #reasonToClose(
+    { token, endsWithToken }: Pick<LiveStream, 'token' | 'endsWithToken'>,
+    nowSeconds: number,
+  ): CloseReason | undefined {
     const { expiresAt = Infinity, clockSkewSeconds } = token;
     const end = this.#endOf(token);
     if (end !== undefined) return end;

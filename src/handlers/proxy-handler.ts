@@ -107,7 +107,10 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
 
   refusal(): GatewayError | undefined {
     const token = this.#bindingToken();
-    const reason = token && this.site.streams.ends(token);
+    if (!token) return undefined;
+    // A call of gRPC may wait for its first message for hours; what else waits is no stream yet.
+    const endsWithToken = this.#mayExpire && this.grpcType !== undefined;
+    const reason = this.site.streams.ends({ token, endsWithToken });
     return reason && invalidToken(reason, token.issuerName);
   }
 
@@ -137,6 +140,10 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
     return this.#outbound?.route.reportOnly === false ? this.#outbound.token : undefined;
   }
 
+  get #mayExpire(): boolean {
+    return this.#outbound?.route.streamsExpired === 'close';
+  }
+
   /** From now on the exchange ends when its token is revoked; a stream also when it expires, if the route says so. */
   #watch(isStream: boolean, close: () => void): void {
     const { streams } = this.site;
@@ -145,7 +152,7 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
     if (this.#stream) streams.unwatch(this.#stream);
     this.#stream = {
       token,
-      endsWithToken: isStream && this.#outbound?.route.streamsExpired === 'close',
+      endsWithToken: isStream && this.#mayExpire,
       close: (reason) => {
         this.exchange.failure = `token_${reason}`;
         close();

@@ -12,11 +12,13 @@ const STEP_MS = 200;
 export interface Deadline {
   /** On the coarse clock of Deadlines; Infinity while nothing is awaited. */
   deadlineMs: number;
+  /** When its token ends, in wall-clock time: it may have to end with it. Absent or Infinity: never. */
+  readonly endsAtMs?: number;
   /** The place of this in Deadlines; -1 while it is not there, and at first. */
   index: number;
   /** It has left Deadlines. */
   onTimeout(): void;
-  /** Tokens have been revoked: may it still wait? */
+  /** Tokens have been revoked, or its own has expired: may it still wait? Asked again and again while the latter holds. */
   reconsider(): void;
 }
 
@@ -78,11 +80,12 @@ export class Deadlines {
       deadline.onTimeout();
     }
     const revision = this.#revision();
-    if (revision !== this.#seenRevision) {
-      this.#seenRevision = revision;
-      // A copy: those that may not wait any more leave the list during the loop.
-      for (const deadline of [...this.#pending]) if (deadline.index >= 0) deadline.reconsider();
-    }
+    const wallMs = this.#clock.nowMs();
+    const isChanged = revision !== this.#seenRevision;
+    this.#seenRevision = revision;
+    // A copy: those that may not wait any more leave the list during the loop.
+    const doubtful = this.#pending.filter(({ endsAtMs = Infinity }) => isChanged || endsAtMs <= wallMs);
+    for (const deadline of doubtful) if (deadline.index >= 0) deadline.reconsider();
     this.#cancel = this.#clock.after(STEP_MS, () => this.#step());
   }
 }

@@ -25,6 +25,7 @@ const NOTHING: readonly Buffer[] = [];
 /** One object for a request, instead of a handful of closures. */
 export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
   deadlineMs = Infinity;
+  endsAtMs = Infinity;
   index = -1;
   readonly #outbound: OutboundRequest;
   readonly #body: Readable | undefined;

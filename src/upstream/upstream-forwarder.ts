@@ -78,6 +78,9 @@ export class UpstreamForwarder implements Forwarder {
     const upstream = this.#upstreams.get(outbound.upstream);
     if (!upstream) throw upstreamUnreachable();
     const dispatch = new Dispatch(outbound, body, sink, upstream, this.#deadlines);
+    const { token, route } = outbound;
+    if (token?.expiresAt !== undefined && route.streamsExpired === 'close')
+      dispatch.endsAtMs = (token.expiresAt + token.clockSkewSeconds) * 1000;
     dispatch.send();
     return dispatch;
   }

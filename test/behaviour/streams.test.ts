@@ -14,6 +14,8 @@ import { startServer } from '../support/upstream.ts';
 
 const key = createKey('EdDSA');
 
+const LONG = { response: '24h', idle: '24h' };
+
 interface Stage {
   readonly gateway: TestGateway;
   readonly clock: ManualClock;
@@ -28,6 +30,7 @@ async function setStage(t: Test): Promise<Stage> {
   const url = await startServer(t, (request: IncomingMessage, response: ServerResponse) => {
     upstreamSockets.add(request.socket);
     request.socket.on('close', () => upstreamSockets.delete(request.socket));
+    if (request.url?.includes('wait') === true) return;
     const isEvents = request.url?.includes('events') === true;
     response.writeHead(200, { 'content-type': isEvents ? 'text/event-stream' : 'application/octet-stream' });
     const timer = setInterval(() => response.write(isEvents ? 'data: tick\n\n' : 'x'), 10);
@@ -55,12 +58,12 @@ async function setStage(t: Test): Promise<Stage> {
       // Time flies in these tests, and pauses in a response with it.
       timeouts: { idle: '24h', drain: '100ms' },
       routes: [
-        { name: 'http', match: { path_prefix: '/' }, upstream: 'http', timeouts: { idle: '24h' } },
+        { name: 'http', match: { path_prefix: '/' }, upstream: 'http', timeouts: LONG },
         {
           name: 'kept',
           match: { path_prefix: '/kept' },
           upstream: 'http',
-          timeouts: { idle: '24h' },
+          timeouts: LONG,
           streams: { expired: 'keep' },
         },
         { name: 'ws', match: { path_prefix: '/ws' }, upstream: 'ws', upgrade: ['websocket'] },
@@ -184,6 +187,42 @@ t.test(
     t.equal((await send(gateway.url, '/file', { token })).status, 401, 'nothing new begins');
     t.equal(await state(kept.ended), stillOpen);
     t.equal(await state(download.ended), stillOpen);
+    t.equal(await gateway.metric('sallyport_streams_closed_total{reason="expired"}'), 2);
+  },
+);
+
+t.test(
+  'V10 V15 a call of gRPC that waits for its first message ends when its token expires, unless the route keeps it',
+  async (t) => {
+    const { gateway, clock, upstreamSockets } = await setStage(t);
+    const session = connectHttp2(gateway.url);
+    t.teardown(() => session.destroy());
+    const authorization = `Bearer ${mint(key)}`;
+    const call = (path: string, type: string) => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': path,
+        'content-type': type,
+        authorization,
+      });
+      stream.on('error', () => undefined);
+      stream.write('x');
+      return stream;
+    };
+    const ends = [call('/wait', 'application/grpc'), call('/wait', 'application/grpc-web+proto')];
+    const others = [call('/kept/wait', 'application/grpc'), call('/wait', 'text/plain')];
+    const responses = ends.map(async (stream) => {
+      const [headers] = (await once(stream, 'response')) as [Record<string, string>];
+      return [headers[':status'], headers['grpc-status'], headers['www-authenticate']];
+    });
+    await until(() => upstreamSockets.size === 4);
+    await advance(gateway, clock, 600_000);
+    t.equal(upstreamSockets.size, 4, 'within the clock skew');
+    await advance(gateway, clock, 31_000);
+    const refused = [200, '16', 'Bearer realm="test", error="invalid_token"'];
+    t.strictSame(await Promise.all(responses), [refused, refused]);
+    await until(() => upstreamSockets.size === 2);
+    t.ok(others.every(({ closed }) => !closed));
     t.equal(await gateway.metric('sallyport_streams_closed_total{reason="expired"}'), 2);
   },
 );
