@@ -7,7 +7,7 @@ import {
   type ListenerTls,
   type Protocol,
 } from '../tls/server-certificates.ts';
-import type { TlsClient } from '../tls/client-options.ts';
+import { serverNamed, type TlsClient } from '../tls/client-options.ts';
 import { positiveDuration, text } from './scalars.ts';
 
 export const tlsClient = z.strictObject({
@@ -30,7 +30,7 @@ export const tlsClient = z.strictObject({
   server_name: text
     .optional()
     .describe(
-      'Name that the certificate of the server must be for; it is also sent as SNI. Default: the host of the URL. Set it if you connect by an address or another name.',
+      'Name that the certificate of the server must be for; it is also sent as SNI, unless it is an address. Default: the host of the URL. Set it if you connect by an address or another name.',
     ),
 });
 export type TlsClientConfiguration = z.output<typeof tlsClient>;
@@ -182,8 +182,7 @@ export function tlsClientOptions({ ca, cert, key, server_name }: TlsClientConfig
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
-    // RFC 6066 section 3: without the dot of the DNS root.
-    ...(server_name !== undefined && { servername: server_name.replace(/\.$/, '') }),
+    ...(server_name !== undefined && serverNamed(server_name)),
   };
 }
 

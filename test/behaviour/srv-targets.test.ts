@@ -114,8 +114,8 @@ t.test(
     const names: unknown[] = [];
     const hosts: unknown[] = [];
     let requests = 0;
-    const start = async (name: string): Promise<number> => {
-      const { cert, key } = authority.issue(name, `DNS:${name}`);
+    const start = async (name: string, kind = 'DNS'): Promise<number> => {
+      const { cert, key } = authority.issue(name, `${kind}:${name}`);
       const server = createTlsServer(
         { cert: readFileSync(cert), key: readFileSync(key) },
         (request, response) => {
@@ -135,6 +135,7 @@ t.test(
     };
     const right = await start('orders.test');
     const wrong = await start('pod-1.test');
+    const addressed = await start('10.0.0.9', 'IP');
     const dns = await startDnsServer(t, {
       'orders.test': { a: ['127.0.0.2'] },
       'pod-1.test': { a: ['127.0.0.2'] },
@@ -147,7 +148,17 @@ t.test(
       t,
       {
         dns: { servers: [dns.address] },
-        routes: ['name', 'service', 'rooted', 'rooted-service', 'sni', 'bad-name', 'bad-service'].map(path),
+        routes: [
+          'name',
+          'service',
+          'rooted',
+          'rooted-service',
+          'sni',
+          'address',
+          'bad-address',
+          'bad-name',
+          'bad-service',
+        ].map(path),
         upstreams: {
           name: upstream(`https://orders.test:${right}`),
           service: upstream('srv+https://_https._tcp.orders.test'),
@@ -156,6 +167,14 @@ t.test(
           sni: {
             targets: [`https://pod-1.test:${right}`],
             tls: { ca_file: 'ca.crt', server_name: 'orders.test.' },
+          },
+          address: {
+            targets: [`https://orders.test:${addressed}`],
+            tls: { ca_file: 'ca.crt', server_name: '10.0.0.9' },
+          },
+          'bad-address': {
+            targets: [`https://orders.test:${addressed}`],
+            tls: { ca_file: 'ca.crt', server_name: '10.0.0.8' },
           },
           'bad-name': upstream(`https://orders.test:${wrong}`),
           'bad-service': upstream('srv+https://_bad._tcp.orders.test'),
@@ -178,12 +197,16 @@ t.test(
       ['orders.test', 'orders.test', 'orders.test', 'orders.test', 'pod-1.test'],
       'nor in Host',
     );
+    names.length = 0;
+    t.equal((await send(gateway.url, '/address')).status, 200);
+    t.strictSame(names, [false], 'an address is in the certificate, and in no SNI');
+    t.equal((await send(gateway.url, '/bad-address')).status, 502);
     t.equal((await send(gateway.url, '/bad-name')).status, 502);
     t.equal(
       (await send(gateway.url, '/bad-service')).status,
       502,
       'the name in the SRV record counts for nothing',
     );
-    t.equal(requests, 5);
+    t.equal(requests, 6);
   },
 );
