@@ -4,7 +4,8 @@
  * A lone upload gets the window of the whole connection: with the initial 64 KiB of RFC 9113 it would send 64 KiB per
  * round trip. Node keeps the connection's window open while bodies are unread, so only the windows of the streams bound
  * the memory that a client can fill. They add up to at most 128 times 64 KiB, as if none had grown: while the client may
- * use the large window, few streams can have a body, and a stream beyond them is refused unread.
+ * use the large window, the bodies that it may send ahead have room within that, each by its announced length (a longer
+ * one ends the connection) or else by the window, and a stream beyond them is refused unread.
  */
 import {
   constants,
@@ -21,8 +22,6 @@ export const CONNECTION_WINDOW_BYTES = 1024 * 1024;
 const SMALL_WINDOW_BYTES = 65_535;
 /** Memory for the unread bodies of one connection, give or take a few bytes. */
 const UNREAD_BYTES = 8 * 1024 * 1024;
-/** Uploads at a time while the window is, or may be, large. */
-const LARGE_UPLOADS = UNREAD_BYTES / CONNECTION_WINDOW_BYTES;
 /** A client whose uploads come now alone, now together must not cause SETTINGS all the time. */
 const GROWS_AGAIN_MS = 1_000;
 
@@ -31,6 +30,8 @@ export class UploadWindow {
   readonly #clock: Clock;
   /** Streams whose bodies have not ended. */
   #uploads = 0;
+  /** What these may send ahead where the window is large. */
+  #mostUnread = 0;
   /** The window that was last sent. */
   #isLarge = false;
   /** The client may use the large window: it was sent, and no smaller one is acknowledged. */
@@ -50,14 +51,19 @@ export class UploadWindow {
    * @returns false if the stream was refused; its client may try again (RFC 9113 section 8.7)
    */
   admit(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
-    if (this.#mayBeLarge && this.#uploads >= LARGE_UPLOADS) {
+    const bytes = mostUnreadOf(headers);
+    if (this.#mayBeLarge && this.#mostUnread + bytes > UNREAD_BYTES) {
       // An error without a listener ends the process.
       stream.on('error', () => undefined);
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return false;
     }
     this.#uploads++;
-    stream.once('close', () => this.#uploads--);
+    this.#mostUnread += bytes;
+    stream.once('close', () => {
+      this.#uploads--;
+      this.#mostUnread -= bytes;
+    });
     if (this.#uploads > 1) this.#shrink();
     else if (mayBeLarge(headers)) this.#grow();
     return true;
@@ -89,6 +95,11 @@ export class UploadWindow {
       if (this.#uploads > 1) this.#shrink();
     });
   }
+}
+
+/** A length that is no number was refused before. */
+function mostUnreadOf({ 'content-length': length }: IncomingHttpHeaders): number {
+  return length === undefined ? CONNECTION_WINDOW_BYTES : Math.min(Number(length), CONNECTION_WINDOW_BYTES);
 }
 
 /** Calls of gRPC come many at a time, each of small messages: as large uploads, most of them would be refused. */

@@ -145,6 +145,24 @@ t.test('HTTP/2 uploads', { skip: noOpenssl }, async (t) => {
     },
   );
 
+  t.test('H20 small requests beside a lone upload are served, as far as all have room', async (t) => {
+    let uploads = 0;
+    const { client } = await setUp(t, () => uploads++);
+    const before = windows(client);
+    client.send(post(1));
+    await until(() => windows(client).length > before.length);
+    client.send(ACK);
+    const KIB_64 = String(64 * 1024);
+    const ids = Array.from({ length: 112 }, (_, index) => 3 + 2 * index);
+    client.send(...ids.map((id) => post(id, 'content-length', KIB_64)), post(227, 'content-length', '1'));
+    await until(() => resetCode(client, 227) !== undefined && uploads === 113);
+    t.equal(resetCode(client, 227), constants.NGHTTP2_REFUSED_STREAM, 'there are 7 MiB beside the first');
+    t.ok(ids.every((id) => resetCode(client, id) === undefined));
+    client.send(data(3, 64 * 1024), data(3, 16_384));
+    await until(() => client.closed);
+    t.pass('a body that is longer than announced ends its connection');
+  });
+
   t.test('H20 hostile uploads that no upstream reads take no more memory than small windows', async (t) => {
     const folder = temporaryFolder(t);
     certificateAuthority(folder).issue('server', 'IP:127.0.0.1');
