@@ -197,7 +197,9 @@ t.test(
     const { gateway, clock, upstreamSockets } = await setStage(t);
     const session = connectHttp2(gateway.url);
     t.teardown(() => session.destroy());
-    const authorization = `Bearer ${mint(key)}`;
+    // It expires in 2 s, with the clock skew of 30 s.
+    const iat = Math.floor(clock.nowMs() / 1_000);
+    const authorization = `Bearer ${mint(key, claimsOf({ iat, exp: iat - 28 }))}`;
     const call = (path: string, type: string) => {
       const stream = session.request({
         ':method': 'POST',
@@ -216,9 +218,9 @@ t.test(
       return [headers[':status'], headers['grpc-status'], headers['www-authenticate']];
     });
     await until(() => upstreamSockets.size === 4);
-    await advance(gateway, clock, 600_000);
+    clock.advance(800);
     t.equal(upstreamSockets.size, 4, 'within the clock skew');
-    await advance(gateway, clock, 31_000);
+    clock.advance(2_000);
     const refused = [200, '16', 'Bearer realm="test", error="invalid_token"'];
     t.strictSame(await Promise.all(responses), [refused, refused]);
     await until(() => upstreamSockets.size === 2);
