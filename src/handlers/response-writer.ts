@@ -9,7 +9,7 @@ import type { ResponseHeaders } from '../http/response-head.ts';
 import { fieldPairs, fieldValue, hasField, withoutFields } from '../http/field-list.ts';
 import { resetWithinResponse } from '../http/reset-code.ts';
 import { withCors } from '../http/cors.ts';
-import type { ResponseSink, Forwarding } from '../upstream/forwarder.ts';
+import type { Forwarding, Keep, ResponseSink } from '../upstream/forwarder.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Exchange } from '../telemetry/exchange.ts';
 
@@ -118,13 +118,15 @@ export class ResponseWriter implements ResponseSink {
     return ['x-request-id', this.#request.requestId, ...nonce, ...missing(common, headers)];
   }
 
-  data(chunk: Buffer): boolean {
+  data(chunk: Buffer, keep?: Keep): boolean {
     this.#exchange.bytesOut += chunk.length;
     if (this.#headHeld && this.#firstChunk === undefined && chunk.length <= ONE_WRITE_BYTES) {
       this.#firstChunk = chunk.toString('latin1');
       return true;
     }
     this.#release();
+    const written = this.#response.tellsWritten ? keep?.() : undefined;
+    if (written) return this.#write(chunk, written);
     collectAfterBody(chunk.length);
     // A copy: the bytes are valid during this call only, and the client may be slower.
     return this.#write(Buffer.from(chunk));
@@ -187,8 +189,8 @@ export class ResponseWriter implements ResponseSink {
     else if (!this.#write(this.#firstChunk)) this.#forwarding?.pause();
   }
 
-  #write(chunk: Buffer | string): boolean {
-    const more = this.#response.write(chunk, 'latin1');
+  #write(chunk: Buffer | string, written?: () => void): boolean {
+    const more = this.#response.write(chunk, 'latin1', written);
     if (!more) this.#response.once('drain', () => this.#forwarding?.resume());
     return more;
   }

@@ -32,7 +32,13 @@ export interface ClientResponse {
   /** @param headers names and values in turn */
   writeHead(status: number, headers: string[]): unknown;
   flushHeaders(): void;
-  write(chunk: Buffer | string, encoding: 'latin1'): boolean;
+  /**
+   * Does write() tell when nothing reads the bytes of its chunk any more? Over HTTP/2 it does not: where a stream is reset, bytes of it
+   * may still be on their way out of its connection.
+   */
+  readonly tellsWritten: boolean;
+  /** @param written called once, where the response tells it */
+  write(chunk: Buffer | string, encoding: 'latin1', written?: () => void): boolean;
   addTrailers(trailers: [string, string][]): void;
   end(chunk?: string, encoding?: BufferEncoding): unknown;
   /** Aborts the response, so that the client sees that it is not whole. */

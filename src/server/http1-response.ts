@@ -7,6 +7,8 @@ import type { ClientResponse } from './exchange.ts';
 import type { Http1Request } from './http1-request.ts';
 
 export class Http1Response extends ServerResponse<Http1Request> implements ClientResponse {
+  readonly tellsWritten = true;
+
   writeInformational(status: number, headers: readonly string[]): void {
     // Without a socket it waits behind another response; a 1xx response is optional.
     if (this.headersSent || !this.socket) return;

@@ -122,6 +122,7 @@ function fieldsOf(headers: readonly string[]): Record<string, string | string[]>
 }
 
 export class Http2Response implements ClientResponse {
+  readonly tellsWritten = false;
   readonly #stream: ServerHttp2Stream;
   readonly #request: ClientRequest;
   readonly #stallMs: number;

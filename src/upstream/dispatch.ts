@@ -8,7 +8,7 @@ import { REQUEST_TIMEOUT, upstreamTimeout } from '../errors.ts';
 import { grpcTypeOf } from '../http/grpc-response.ts';
 import { withBearer } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
-import type { ResponseSink, Forwarding } from './forwarder.ts';
+import type { Forwarding, Keep, ResponseSink } from './forwarder.ts';
 import type { Deadlines, Deadline } from './deadlines.ts';
 import { ATTEMPT_DELAY_MS, MAX_DETOURS, retriesOf } from './retry-limits.ts';
 import { StreamRefused, TargetsChanged } from './stream-errors.ts';
@@ -186,8 +186,8 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
     this.#sink.begin(status, headers);
   }
 
-  data(chunk: Buffer): void {
-    if (this.#sink.data(chunk)) this.#expectMore();
+  data(chunk: Buffer, keep?: Keep): void {
+    if (this.#sink.data(chunk, keep)) this.#expectMore();
     else this.pause();
   }
 

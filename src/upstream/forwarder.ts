@@ -7,16 +7,24 @@ import type { GatewayError } from '../errors.ts';
 import type { ResponseHeaders } from '../http/response-head.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 
+/**
+ * Within the call that hands over bytes of a read: keeps these bytes as they are until the function that it returns is called.
+ *
+ * @returns undefined where it cannot: what is needed later must be copied
+ */
+export type Keep = () => (() => void) | undefined;
+
 /** Takes a response piece by piece: informational*, begin, data*, then end or fail, in this order; received() in between. */
 export interface ResponseSink {
   /** A 1xx response other than 100 and 101. */
   informational(status: number, headers: ResponseHeaders): void;
   begin(status: number, headers: ResponseHeaders): void;
   /**
-   * @param chunk valid during the call only: its bytes are overwritten by the next read
+   * @param chunk valid during the call only: its bytes are overwritten by the next read, unless they are kept
+   * @param keep undefined where they cannot be kept
    * @returns false if no more may come until resume()
    */
-  data(chunk: Buffer): boolean;
+  data(chunk: Buffer, keep?: Keep): boolean;
   /** Everything that came in one read has been handed over: the sink should hold nothing back. */
   received(): void;
   end(trailers: ResponseHeaders): void;

@@ -8,6 +8,7 @@ import type { TlsClient } from '../tls/client-options.ts';
 import { ResponseReader, type ResponseListener } from './response-reader.ts';
 import { BodyUpload, http1BodyWriter } from './body-upload.ts';
 import { openSocket, type Endpoint } from './open-socket.ts';
+import { ReadBuffer } from './read-buffer.ts';
 import { writeRequestHead } from './request-writer.ts';
 import type { LinkUser, UpstreamLink, UpstreamRequest } from './upstream-link.ts';
 
@@ -26,13 +27,11 @@ export class ConnectionEnded extends Error {
   readonly code = 'ECONNRESET';
 }
 
-/** For one read. One for all connections: its bytes are used up before the next read. */
-const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
-
 export class UpstreamConnection implements UpstreamLink, ResponseListener {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #reader = new ResponseReader(this);
+  readonly #buffer = new ReadBuffer();
   #user: LinkUser | undefined;
   #upload: BodyUpload | undefined;
   /** A byte of the response to the current request has come. */
@@ -55,13 +54,14 @@ export class UpstreamConnection implements UpstreamLink, ResponseListener {
    */
   constructor(endpoint: Endpoint, tls: TlsClient, owner: ConnectionOwner, maySwitch = false, ready?: Socket) {
     this.#owner = owner;
-    const readShared = (bytes: number): boolean => {
-      this.#read(READ_BUFFER.subarray(0, bytes));
+    const callback = (bytes: number, buffer: Uint8Array): boolean => {
+      this.#buffer.read(bytes);
+      this.#read((buffer as Buffer).subarray(0, bytes));
       return true;
     };
     // A socket that was opened for either protocol delivers its bytes by events.
     const readsByEvent = maySwitch || ready !== undefined;
-    const onread = readsByEvent ? undefined : { buffer: READ_BUFFER, callback: readShared };
+    const onread = readsByEvent ? undefined : { buffer: this.#buffer.next, callback };
     this.#socket = ready ?? openSocket(endpoint, tls, ['http/1.1'], onread);
     this.#isConnected = ready !== undefined;
     if (readsByEvent) this.#socket.on('data', this.#read);
@@ -140,7 +140,7 @@ export class UpstreamConnection implements UpstreamLink, ResponseListener {
   }
 
   data(chunk: Buffer): void {
-    this.#user?.data(chunk);
+    this.#user?.data(chunk, this.#buffer.keep);
   }
 
   end(trailers: ResponseHeaders): void {
@@ -177,6 +177,7 @@ export class UpstreamConnection implements UpstreamLink, ResponseListener {
 
   /** The response is whole. */
   #responseComplete(): void {
+    this.#buffer.rest();
     // If the response came before the end of the request, the rest of the body would belong to no message.
     const uploading = this.#upload?.stop() ?? false;
     this.#upload = undefined;
@@ -204,6 +205,7 @@ export class UpstreamConnection implements UpstreamLink, ResponseListener {
 
   #closed(): void {
     this.#isClosed = true;
+    this.#buffer.close();
     if (this.#isHandedOver) return;
     const user = this.#user;
     this.#user = undefined;

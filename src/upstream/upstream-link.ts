@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { TlsClient } from '../tls/client-options.ts';
+import type { Keep } from './forwarder.ts';
 import type { Endpoint } from './open-socket.ts';
 import type { ResponseListener } from './response-reader.ts';
 import type { ResponseHead } from '../http/response-head.ts';
@@ -23,7 +24,9 @@ export interface UpstreamRequest {
 }
 
 /** The sender of a request, which gets its response. */
-export interface LinkUser extends Omit<ResponseListener, 'switched'> {
+export interface LinkUser extends Omit<ResponseListener, 'switched' | 'data'> {
+  /** As ResponseSink.data. */
+  data(chunk: Buffer, keep?: Keep): void;
   /** The upstream has switched protocols: the connection is the user's now. It is paused. */
   switched(head: ResponseHead, socket: Socket, early: Buffer): void;
   /** This many more bytes of the body have come from the client. */
