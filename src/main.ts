@@ -19,6 +19,8 @@ if (SUPPORTED.some((version) => version.major === major && minor >= version.mino
   // waits for ever, at full load, for a request of a socket that has been closed.
   process.on('exit', () => process.exit());
   keepCompiled();
+  // A service manager may send SIGHUP as soon as the process exists. Until `run` answers it, nothing was read that could be old.
+  if (['run', 'worker'].includes(process.argv[2] ?? '')) process.on('SIGHUP', () => undefined);
   try {
     const { main } = await import('./cli/main.ts');
     process.exitCode = await main(process.argv.slice(2));

@@ -10,6 +10,7 @@ import { describeError, type Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { WorkerProcess } from '../workers/worker-link.ts';
 import { CommandFailed, CONFIG_OPTION, configurationOf, print, printError, type Command } from './command.ts';
+import { catchHangUps } from './hang-up.ts';
 import { openLog, type LogOutput } from './log-output.ts';
 import { npmParentEnded } from './npm-parent.ts';
 import { watchProcess } from './process-log.ts';
@@ -28,6 +29,7 @@ export const run: Command = {
       awaitTermination(systemClock),
       npmParentEnded(systemClock).then(() => 'the end of the npm that started it'),
     ]);
+    const onHangUp = catchHangUps();
     const output = await openLog();
     const { log, flush, settled, isTerminal } = output;
     const { logger } = log;
@@ -40,8 +42,7 @@ export const run: Command = {
     else introduceToCollectors(loaded, logger);
     // A gateway that waits for keys or for its store must be as easy to stop as any other.
     const started = start(gateway, reloader, logger);
-    const hangUp = (): void => void reloader.reload('SIGHUP');
-    process.on('SIGHUP', hangUp);
+    onHangUp(() => void reloader.reload('SIGHUP'));
     try {
       await Promise.race([started, terminated]);
       const signal = await terminated;
@@ -49,8 +50,8 @@ export const run: Command = {
     } catch (error) {
       throw new CommandFailed(`it cannot start: ${describeError(error)}`);
     } finally {
+      onHangUp(() => logger.warn('SIGHUP reloads nothing: the gateway is about to end'));
       reloader.close();
-      process.off('SIGHUP', hangUp);
       await gateway.stop();
       await settled();
       flush();

@@ -354,6 +354,54 @@ t.test(
   },
 );
 
+t.test('SIGHUP does not end a process that is only starting', { buffered: true }, async (t) => {
+  const folder = temporaryFolder(t);
+  writeFileSync(
+    join(folder, 'hang-up.mjs'),
+    // When `run` first listens for a signal, the whole program has been loaded.
+    `process.on('newListener', (name) => name === 'SIGTERM' && process.kill(process.pid, 'SIGHUP'));`,
+  );
+  const configuration = {
+    listeners: [{ host: '127.0.0.1', port: 0 }],
+    admin: { port: 0, token: ADMIN_TOKEN },
+    routes: [route('a', { auth: { mode: 'none' } })],
+    upstreams: { u: { targets: ['http://127.0.0.1:9'] } },
+  };
+  const nodeArguments = ['--import', join(folder, 'hang-up.mjs')];
+  const gateway = await startGatewayProcess(
+    t,
+    configuration,
+    folder,
+    '"msg":"ready"',
+    undefined,
+    nodeArguments,
+  );
+  gateway.kill('SIGTERM');
+  t.equal(await gateway.exited, 0);
+});
+
+t.test('SIGHUP while the gateway drains cuts nothing off', { buffered: true }, async (t) => {
+  const { gateway } = await startProcess(t);
+  const request = httpRequest(`${gateway.url}/a`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${mint(key)}`, 'content-length': 2 },
+  });
+  request.write('a');
+  await until(async () => {
+    const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+    return /^sallyport_requests_in_flight 1$/m.test(text);
+  });
+  gateway.kill('SIGTERM');
+  await until(() => gateway.output().includes('"msg":"draining"'));
+  gateway.kill('SIGHUP');
+  await until(() => gateway.output().includes('SIGHUP reloads nothing'));
+  request.end('b');
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  t.equal(response.statusCode, 200);
+  response.resume();
+  t.equal(await gateway.exited, 0);
+});
+
 t.test('a link that is turned elsewhere, as Kubernetes does, is noticed', { buffered: true }, async (t) => {
   const upstream = await startUpstream(t);
   const folder = temporaryFolder(t);
