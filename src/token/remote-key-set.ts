@@ -228,7 +228,8 @@ export class RemoteKeySet implements RefreshedKeySet {
       return true;
     } catch (error) {
       this.#failures++;
-      observer.failed(error);
+      // One that was cut off because the gateway ends says nothing about the authorization server.
+      if (!this.#stopped) observer.failed(error);
       const restored = number === 1 ? await this.#restore() : undefined;
       await this.#options.told?.({ fetch: number, set: restored });
       this.#waiters.failed();

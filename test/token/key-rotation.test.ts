@@ -190,3 +190,23 @@ t.test(`K0 no token of a published key is called bad (SEED=${seed})`, async (t) 
   t.equal(seen.wrong, 0, JSON.stringify(seen));
   t.ok(seen.passed >= RUNS && seen.refused >= RUNS && seen.unavailable >= RUNS, JSON.stringify(seen));
 });
+
+t.test('a fetch that the end of the gateway cuts off is not told as a failure of the server', async (t) => {
+  const { promise, reject } = Promise.withResolvers<unknown>();
+  let failures = 0;
+  const keys = new RemoteKeySet({
+    fetchDocument: () => promise,
+    algorithms: ['EdDSA'],
+    refreshMs: 60_000,
+    maxStaleMs: 3_600_000,
+    refetchIntervalMs: REFETCH_INTERVAL_MS,
+    storage: undefined,
+    clock: new SteppedClock(),
+    observer: { refreshed: () => undefined, restored: () => undefined, failed: () => failures++ },
+  });
+  const started = keys.start();
+  keys.stop();
+  reject(new Error('cut off'));
+  await started;
+  t.equal(failures, 0);
+});
