@@ -10,6 +10,9 @@ export interface ParsedYaml {
   readonly at: (offset: number) => string;
 }
 
+const SECOND_DOCUMENT =
+  'a second YAML document begins here; keep one document in the file, and remove this "---" or what comes after it';
+
 /**
  * @param file what problems are reported under
  * @throws ConfigurationError with the first problem: what follows a syntax error is mostly its echo
@@ -29,6 +32,8 @@ export function parseYaml(source: string, file: string): ParsedYaml {
   const [syntaxError] = document.errors;
   if (syntaxError) {
     const [offset] = syntaxError.pos;
+    if (syntaxError.code === 'MULTIPLE_DOCS')
+      throw new ConfigurationError([`${at(offset)}: ${SECOND_DOCUMENT}`]);
     throw new ConfigurationError([`${at(offset)}: ${syntaxProblem(syntaxError.message, source, offset)}`]);
   }
   if (!isMap(document.contents)) {

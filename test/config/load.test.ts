@@ -119,6 +119,10 @@ const invalid: Record<string, [string, RegExp]> = {
   ],
   'a duplicate key': [`name: a\nname: b\n${minimal}`, /f\.yaml:2:1/],
   'no mapping': ['- a', /sallyport init/],
+  'a second document': [
+    `${minimal}\n---\na: 1`,
+    /f\.yaml:\d+:1: a second YAML document .* keep one document/,
+  ],
   'a wildcard without quotes': [
     `routes: [{ name: a, match: { hosts: [*.test] }, upstream: u, auth: { mode: none } }]\n${UPSTREAMS}`,
     /f\.yaml:1:38: .*put quotes around it: "\*\.test"$/,
