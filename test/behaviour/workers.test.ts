@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap';
 import { createServer, type Server } from 'node:net';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { send } from '../support/client.ts';
 import { proofKeys, ProofSigner } from '../../src/identity/proof-jws.ts';
@@ -115,8 +115,11 @@ t.test('V7, K5: two workers are one gateway', async (t) => {
   const gateway = await startGatewayProcess(t, configuration, folder);
   const file = join(folder, 'sallyport.json');
   const written = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-  const write = (changes: Record<string, unknown>): void =>
-    writeFileSync(file, JSON.stringify({ ...written, ...changes }));
+  // The gateway would find the file empty between its two steps on a busy machine.
+  const write = (changes: Record<string, unknown>): void => {
+    writeFileSync(`${file}.new`, JSON.stringify({ ...written, ...changes }));
+    renameSync(`${file}.new`, file);
+  };
 
   await t.test('requests reach both, by one port, with the address of the client', async (t) => {
     t.strictSame(await many(gateway, mint(key)), [200]);
