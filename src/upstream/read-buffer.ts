@@ -13,7 +13,7 @@ const LARGE_BYTES = 256 * 1024;
 /** In the whole process: 16 MiB. */
 const MOST_LARGE = 64;
 /** So many that are not in use are kept for the next response. */
-const MOST_FREE = 4;
+const MOST_FREE = 16;
 
 interface LargeBuffer {
   readonly bytes: Buffer;
@@ -90,13 +90,18 @@ function taken(): LargeBuffer | undefined {
   }
   if (large >= MOST_LARGE) return undefined;
   large++;
-  const bytes = Buffer.allocUnsafeSlow(LARGE_BYTES);
-  vanished.register(bytes.buffer, undefined);
-  return { bytes, holds: 0, isRead: true };
+  const buffer = { bytes: Buffer.allocUnsafeSlow(LARGE_BYTES), holds: 0, isRead: true };
+  vanished.register(buffer.bytes.buffer, undefined, buffer);
+  return buffer;
 }
 
 function giveBack(buffer: LargeBuffer): void {
   if (buffer.isRead || buffer.holds > 0) return;
-  if (free.length < MOST_FREE) free.push(buffer);
-  else collectAfterBody(LARGE_BYTES);
+  if (free.length < MOST_FREE) {
+    free.push(buffer);
+    return;
+  }
+  vanished.unregister(buffer);
+  large--;
+  collectAfterBody(LARGE_BYTES);
 }
