@@ -88,7 +88,7 @@ function ofBase64(base64: string): ClientCertificate {
   const read = readBase64(base64);
   if (typeof read !== 'string') return read;
   // Only what is well-formed is kept.
-  recentCertificates.set(base64, read);
+  recentCertificates.add(base64, read);
   return read;
 }
 

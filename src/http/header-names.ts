@@ -105,7 +105,7 @@ export class HeaderTable {
     const known = this.#spellings.get(name);
     if (known !== undefined) return known;
     const kind = this.#classify(name);
-    this.#spellings.set(name, kind);
+    this.#spellings.add(name, kind);
     return kind;
   }
 

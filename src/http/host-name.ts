@@ -50,7 +50,7 @@ export function readHost(text: string, scheme: 'http' | 'https'): HostReading | 
   const known = recent[scheme].get(text);
   if (known) return known;
   const reading = readClosely(text, scheme);
-  if (reading) recent[scheme].set(text, reading);
+  if (reading) recent[scheme].add(text, reading);
   return reading;
 }
 

@@ -1,8 +1,8 @@
 /**
- * What was read from texts that come again and again: hosts, names of headers, certificates. Bounded, whatever a client or an
- * upstream sends. Two tables take turns: where the young one is full, it becomes the old one, whose place is given up. A text that
- * comes again moves to the young one. So what is in use stays, and a flood of odd texts costs one more reading of each now and then;
- * a table that takes nothing more once it is full would read each later text again every time. Pure.
+ * What was read from texts that come again and again: hosts, names of headers, certificates, headers of proofs. Bounded, whatever
+ * a client or an upstream sends. Two tables take turns: where the young one is full, it becomes the old one, whose place is given
+ * up. A text that comes again moves to the young one. So what is in use stays, and a flood of odd texts costs one more reading of
+ * each now and then; a table that takes nothing more once it is full would read each later text again every time. Pure.
  */
 
 /** In each of the two tables. */
@@ -27,11 +27,11 @@ export class RecentReadings<R> {
     const reading = this.#young.get(text);
     if (reading !== undefined) return reading;
     const older = this.#old.get(text);
-    if (older !== undefined) this.set(text, older);
+    if (older !== undefined) this.add(text, older);
     return older;
   }
 
-  set(text: string, reading: R): void {
+  add(text: string, reading: R): void {
     if (text.length > this.#mostCharacters) return;
     if (this.#young.size >= this.#most) {
       this.#old = this.#young;

@@ -70,7 +70,7 @@ function kindOf(name: string): FieldKind {
   if (known !== undefined) return known;
   if (!TOKEN.test(name)) throw new BrokenResponse('a field name is not a token');
   const kind = KINDS.get(name.toLowerCase()) ?? FieldKind.forward;
-  spellings.set(name, kind);
+  spellings.add(name, kind);
   return kind;
 }
 

@@ -3,6 +3,7 @@
  * the same one into all proofs of a key, so what was made of it once is kept. Rules D4 to D7.
  */
 import type { KeyObject } from 'node:crypto';
+import { RecentReadings } from '../http/recent-readings.ts';
 import type { ProofAlgorithm } from './algorithms.ts';
 import { isJsonObject, stringClaim, type JsonObject } from './claims.ts';
 import { keyThumbprint } from './key-thumbprint.ts';
@@ -84,25 +85,9 @@ const MAX_RECENT = 2_000;
 /** That of a key of 4096 bits has some 1,100. */
 const MAX_SEGMENT_CHARACTERS = 2_048;
 
-/** The headers that were used last, by their spelling: at least MAX_RECENT of them, and at most twice as many. */
-export class RecentProofHeaders {
-  #recent = new Map<string, KnownProofHeader>();
-  #older = new Map<string, KnownProofHeader>();
-
-  get(segment: string): KnownProofHeader | undefined {
-    const known = this.#recent.get(segment);
-    if (known !== undefined) return known;
-    const older = this.#older.get(segment);
-    if (older !== undefined) this.add(segment, older);
-    return older;
-  }
-
-  add(segment: string, header: KnownProofHeader): void {
-    if (segment.length > MAX_SEGMENT_CHARACTERS) return;
-    if (this.#recent.size >= MAX_RECENT) {
-      this.#older = this.#recent;
-      this.#recent = new Map();
-    }
-    this.#recent.set(segment, header);
+/** The headers that were used last, by their spelling. */
+export class RecentProofHeaders extends RecentReadings<KnownProofHeader> {
+  constructor() {
+    super({ most: MAX_RECENT, mostCharacters: MAX_SEGMENT_CHARACTERS });
   }
 }

@@ -138,3 +138,10 @@ t.test('a flood of names is read as well as the first ones', async (t) => {
   t.equal(read('H1.example.'), 'h1.example');
   t.equal(read('H1.example.:443', 'http'), 'h1.example:443', 'each scheme has its own default port');
 });
+
+t.test('C12 a host that comes again is not read again, however many others came before', async (t) => {
+  for (let index = 0; index < 3_000; index++) readHost(`odd-${index}.example.com`, 'https');
+  const reading = readHost('later.example.com', 'https');
+  t.equal(readHost('later.example.com', 'https'), reading, 'the very reading');
+  t.not(readHost('odd-0.example.com', 'https'), undefined, 'and one that was given up is read');
+});
