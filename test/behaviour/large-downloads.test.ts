@@ -3,10 +3,9 @@
  * that leave, ones of TLS and of HTTP/2, and responses that break off. Rules H9, H11, H15.
  */
 import { once } from 'node:events';
-import { createServer, get, type IncomingMessage } from 'node:http';
+import { get, type IncomingMessage } from 'node:http';
 import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { get as getByTls } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -14,6 +13,7 @@ import { certificateAuthority, noOpenssl } from '../support/certificates.ts';
 import { OPEN } from '../support/forwarding.ts';
 import { startGateway } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
+import { startServer } from '../support/upstream.ts';
 
 const MIB = 1024 * 1024;
 /** Of each response. */
@@ -38,22 +38,14 @@ function firstWrong(seed: number, parts: readonly Buffer[]): number {
 }
 
 /** The path says whose bytes, and how they come. */
-async function startLargeUpstream(t: Test): Promise<string> {
-  const server = createServer((request, response) => {
+const startLargeUpstream = (t: Test): Promise<string> =>
+  startServer(t, (request, response) => {
     const [, , seed, how] = (request.url ?? '').split('/');
     const body = bodyOf(Number(seed));
     if (how === 'length') response.setHeader('content-length', body.length);
     if (how === 'breaks') response.write(body.subarray(0, BYTES / 2), () => response.destroy());
     else response.end(body);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 interface Manner {
   /** How the upstream sends. */
