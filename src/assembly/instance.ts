@@ -271,6 +271,7 @@ export class Instance {
     });
   }
 
+  /** As in `readiness`, without the report. */
   get isReady(): boolean {
     return isReady(this.#readinessFacts);
   }
