@@ -30,10 +30,8 @@ export function problemsOf(issue: z.core.$ZodIssue): Problem[] {
     return [{ path, message: generic ? 'is missing; add it' : `is missing (${own}); add it` }];
   if (issue.code === 'too_small' && Array.isArray(issue.input))
     return [{ path, message: 'is empty; put something into it' }];
-  const message =
-    issue.code === 'invalid_type' && generic
-      ? `must be ${TYPE_WORDS[issue.expected] ?? issue.expected}, and is ${typeWord(issue.input)}`
-      : own;
+  const types = generic || own === 'Invalid input' ? expectedTypes(issue) : [];
+  const message = types.length > 0 ? `must be ${types.join(' or ')}, and is ${typeWord(issue.input)}` : own;
   return [{ path, message: message.includes(';') ? message : `${message}; ${meantInstead(issue)}` }];
 }
 
@@ -56,6 +54,14 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
   object: 'a mapping of keys to values',
   record: 'a mapping of names to values',
 };
+
+/** What a value may be, where its type is wrong; of a union, what each of its forms may be. */
+function expectedTypes(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === 'invalid_type') return [TYPE_WORDS[issue.expected] ?? issue.expected];
+  if (issue.code !== 'invalid_union') return [];
+  const ofForms = issue.errors.flat().filter(({ path }) => path.length === 0);
+  return [...new Set(ofForms.flatMap(expectedTypes))];
+}
 
 function typeWord(value: unknown): string {
   if (value === null) return 'empty';
