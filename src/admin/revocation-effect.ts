@@ -26,7 +26,7 @@ const EFFECTS: Readonly<Record<TargetKind, Effect>> = {
   subject: {
     ends: 'Every token of this subject, and every token with which it acts for another (act), whose login (auth_time, else iat) was up to issued_before. A later login works.',
     also_end:
-      'The SSO sessions of this subject, at the authorization server. A user who logs in again within the same SSO session keeps its auth_time and stays out, until that session is ended there or this entry is undone. Where tokens carry no auth_time, end the refresh tokens: the tokens that they bring are issued later, and pass.',
+      'The SSO sessions of this subject, at the authorization server. A user who logs in again within the same SSO session keeps its auth_time and stays out, until that session is ended there or this entry is undone. Where tokens carry no time of login, end its SSO sessions and refresh tokens at once: the tokens that they bring are issued later, and pass.',
   },
   client: {
     ends: 'Every token of this client, and every token through it (act), that was issued (iat) up to issued_before. Later ones pass.',

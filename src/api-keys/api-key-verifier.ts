@@ -33,6 +33,7 @@ export class ApiKeyVerifier {
       scopes: [['scope']],
       session: [],
       tenant: policy.tenant,
+      loginTime: [['auth_time']],
     };
   }
 

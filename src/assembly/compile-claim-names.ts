@@ -11,6 +11,7 @@ export function compileClaimNames(names: ClaimNamesConfiguration): ClaimNames {
     scopes: pathsOf(names.scopes),
     session: pathsOf(names.session),
     tenant: pathsOf(names.tenant),
+    loginTime: pathsOf(names.login_time),
   };
 }
 

@@ -14,7 +14,7 @@ const onePath = (why: string) =>
     .refine(isClaimPath, NO_PATH)
     .nullable();
 const paths = z
-  .union([path, z.array(path).min(1, 'must name a claim; null says that there is none')])
+  .union([path, z.array(path).min(1)])
   .nullable();
 
 export const claimNames = z
@@ -40,10 +40,16 @@ export const claimNames = z
     tenant: onePath('so that a tenant has one name')
       .prefault(null)
       .describe('Claim with the tenant (organization, directory): $tenant. One path.'),
+    login_time: z
+      .union([path, z.array(path).min(1)])
+      .prefault('auth_time')
+      .describe(
+        'Claim with the time of login, a NumericDate: auth.max_auth_age compares it, and so does the revocation of a subject, for which auth_time counts as well. A path, or a list of paths, of which each that is present counts.',
+      ),
   })
   .prefault({})
   .describe(
-    'Where the tokens of this issuer keep the facts about the caller. Of several paths the first that is present counts; for revocation, each of them. null: its tokens do not say, and a revocation of that kind is refused. Missing, null and "" are absent; a claim of another type than text makes the token invalid (401).',
+    'Where the tokens of this issuer keep the facts about the caller. Of several paths the first that is present counts; for revocation, each of them. null: its tokens do not say, and a revocation of that kind is refused. Missing, null and "" are absent; a claim of another type than text makes the token invalid (401), except for login_time.',
   );
 
 export type ClaimNamesConfiguration = z.output<typeof claimNames>;

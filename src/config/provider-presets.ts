@@ -199,11 +199,12 @@ const PRESETS: Readonly<Record<Provider, (issuer: Raw) => Preset>> = {
     token_type: 'any',
     required_claims: ['client_id', 'jti'],
     claims: { nonce: ABSENT },
-    // Its access tokens have the session that its logout tokens name only where the consent application adds it.
+    // Its access tokens name the session and the time of login only where the consent application adds them.
     claim_names: {
       client: ['client_id'],
       scopes: ['scp', 'scope'],
       session: ['ext.sid', 'sid'],
+      login_time: ['ext.auth_time', 'auth_time'],
       ...noSession(issuer),
     },
   }),

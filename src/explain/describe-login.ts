@@ -1,6 +1,6 @@
 /** What a route asks of the login behind a token, and what the login lacks, in words. Pure. RFC 9470. */
 import { stepUpTexts } from '../config/describe-route.ts';
-import { loginFault, loginTime, type LoginFault, type StepUpRule } from '../token/login.ts';
+import { loginFault, loginTime, loginTimes, type LoginFault, type StepUpRule } from '../token/login.ts';
 import { toJson } from '../token/strict-json.ts';
 import type { AuthenticToken } from '../token/token-verifier.ts';
 import { textOf } from './describe-token.ts';
@@ -9,15 +9,15 @@ import { durationText } from '../clock.ts';
 /** Of a login that is recent and strong enough. */
 export function goodLoginTexts(
   rule: StepUpRule | undefined,
-  { claims }: AuthenticToken,
+  { claims, loginTimeClaims }: AuthenticToken,
   nowMs: number,
 ): string[] {
   if (!rule) return [];
-  const loggedInAt = loginTime(claims['auth_time'], Infinity);
+  const logins = loginTimes(claims, loginTimeClaims);
   return [
     ...(rule.acr.length > 0 ? [`acr ${toJson(claims['acr'] ?? null)}`] : []),
-    ...(rule.maxAuthAgeSeconds !== undefined && loggedInAt !== undefined
-      ? [`a login ${agoText(loggedInAt, nowMs)} (${partsOf(rule).age})`]
+    ...(rule.maxAuthAgeSeconds !== undefined && logins.length > 0
+      ? [`a login ${agoText(Math.min(...logins), nowMs)} (${partsOf(rule).age})`]
       : []),
   ];
 }

@@ -42,7 +42,7 @@ export const STAND_IN_KEY = 'key-of-the-token';
 export const STAND_IN_CERTIFICATE = 'certificate-of-the-token';
 
 const HOLDS = 'holds';
-const NO_NAMES = { subject: [], client: [], scopes: [], session: [], tenant: [] };
+const NO_NAMES = { subject: [], client: [], scopes: [], session: [], tenant: [], loginTime: [['auth_time']] };
 const PEER = '127.0.0.1';
 
 /** A proof that was right then is right now: what it must say is compared elsewhere. */

@@ -74,7 +74,7 @@ function checkLogin(token: AuthenticToken, rule: StepUpRule, nowSeconds: number)
       ...(acr.length > 0 && { acrValues: acr.join(' ') }),
       ...(maxAuthAgeSeconds !== undefined && { maxAge: String(maxAuthAgeSeconds) }),
     },
-    fault.claim === 'acr' ? 'its acr is none of those of the route' : LOGIN_TOO_OLD,
+    fault.lacks === 'strength' ? 'its acr is none of those of the route' : LOGIN_TOO_OLD,
   );
 }
 

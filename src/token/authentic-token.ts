@@ -7,6 +7,7 @@ import { actorsOf } from './actors.ts';
 import { callerFacts, revocableNames, type ClaimNames, type RevocableNames } from './claim-names.ts';
 import { claimAt, numberOf, parseClaimPath, textClaim, type ClaimPath, type JsonObject } from './claims.ts';
 import { claimTexts } from './claim-texts.ts';
+import { loginTimes } from './login.ts';
 import { bindingOf, type TokenBinding } from './token-binding.ts';
 import type { AuthenticToken } from './token-verifier.ts';
 
@@ -46,12 +47,6 @@ export interface TokenFacts {
   readonly hasEnded?: (() => boolean) | undefined;
 }
 
-/** `auth_time` (OpenID Connect Core section 2); what is no date since 1970 says nothing. */
-function loginOf(claims: JsonObject): number | undefined {
-  const seconds = numberOf(claims['auth_time']);
-  return seconds !== undefined && seconds > 0 ? seconds : undefined;
-}
-
 /**
  * @throws GatewayError 401 `claim` where a claim by which tokens are revoked is too long to be looked through, or it is unclear who acts
  *         for its subject; `binding` where it is bound to something that cannot be checked
@@ -65,6 +60,7 @@ export function authenticToken(facts: TokenFacts): AuthenticToken {
     claims,
     otherClaims: ownClaims,
     ...callerFacts(claims, facts.names),
+    loginTimeClaims: facts.names.loginTime,
     expiresAt: earlier(numberOf(claims['exp']), numberOf(ownClaims?.['exp'])),
     notBefore: later(numberOf(claims['nbf']), numberOf(ownClaims?.['nbf'])),
     issuedAt: earlier(numberOf(claims['iat']), numberOf(ownClaims?.['iat'])),
@@ -126,6 +122,7 @@ class ClaimedFacts implements RevocableFacts {
   readonly #claims: JsonObject;
   readonly #claimNames: ClaimNames;
   #found: RevocableNames | undefined;
+  #loggedInAt: number | undefined | typeof NOT_LOOKED = NOT_LOOKED;
 
   /** @throws GatewayError 401 `claim` */
   constructor(facts: TokenFacts, { issuer, names }: IssuerNames, claims: JsonObject) {
@@ -159,8 +156,8 @@ class ClaimedFacts implements RevocableFacts {
   }
 
   get loggedInAt(): number | undefined {
-    const { claims, ownClaims } = this.#facts;
-    return earlier(loginOf(claims), ownClaims && loginOf(ownClaims));
+    if (this.#loggedInAt === NOT_LOOKED) this.#loggedInAt = earliestLogin(this.#facts);
+    return this.#loggedInAt;
   }
 
   get endsAt(): number | undefined {
@@ -173,6 +170,18 @@ class ClaimedFacts implements RevocableFacts {
     return (this.#found ??= revocableNames(this.#claims, this.#claimNames));
   }
 }
+
+const NOT_LOOKED = Symbol('not looked at yet');
+
+/** By every claim that says so: those of its issuers, and `auth_time` (OpenID Connect Core section 2). */
+function earliestLogin({ claims, ownClaims, names, owners = [] }: TokenFacts): number | undefined {
+  const paths = [names, ...owners.map((owner) => owner.names)].flatMap((by) => by.loginTime);
+  return [claims, ownClaims ?? {}]
+    .flatMap((reading) => loginTimes(reading, [...paths, AUTH_TIME]))
+    .reduce<number | undefined>(earlier, undefined);
+}
+
+const AUTH_TIME: ClaimPath = ['auth_time'];
 
 const NO_CLAIMS: RevocableFacts['claims'] = [];
 

@@ -21,6 +21,8 @@ export interface ClaimNames {
   readonly scopes: readonly ClaimPath[];
   readonly session: readonly ClaimPath[];
   readonly tenant: readonly ClaimPath[];
+  /** When the holder logged in; never none. Each that is present counts. */
+  readonly loginTime: readonly ClaimPath[];
 }
 
 /** The facts of one token; undefined where it does not say. */

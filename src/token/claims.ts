@@ -29,6 +29,11 @@ export function parseClaimPath(path: string): ClaimPath {
   return names;
 }
 
+/** As the configuration writes it: what parseClaimPath() reads. */
+export function claimPathText(path: ClaimPath): string {
+  return path.map((name) => name.replaceAll(/[.\\]/g, '\\$&')).join('.');
+}
+
 export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
   return (
     typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof RawNumber)

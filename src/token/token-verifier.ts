@@ -7,7 +7,7 @@ import type { MaybePromise } from '../maybe-promise.ts';
 import type { RevocableToken } from '../revocation/revocation-target.ts';
 import type { RevocableClaim } from './authentic-token.ts';
 import type { CallerFacts } from './claim-names.ts';
-import type { JsonObject } from './claims.ts';
+import type { ClaimPath, JsonObject } from './claims.ts';
 import type { TokenBinding } from './token-binding.ts';
 import type { KeptValues } from './token-memo.ts';
 
@@ -30,6 +30,8 @@ export interface AuthenticToken extends CallerFacts {
   readonly expiresAt: number | undefined;
   readonly notBefore: number | undefined;
   readonly issuedAt: number | undefined;
+  /** Where its issuer writes when the holder logged in: `auth_time`, or other claims. */
+  readonly loginTimeClaims: readonly ClaimPath[];
   readonly clockSkewSeconds: number;
   /** How far ahead of the gateway's clock its issuer's may be. */
   readonly futureIatSeconds: number;

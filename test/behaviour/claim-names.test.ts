@@ -124,6 +124,25 @@ t.test('V12 each claim of a kind ends the token: its own, and sub and sid of log
   }
 });
 
+t.test('V14 a subject stays out until a new login, wherever its tokens keep the time of it', async (t) => {
+  const names = { ...NAMES, login_time: 'ext.auth_time' };
+  const other = { ...loginIssuer(key), issuer: OTHER, token_type: 'any', claim_names: names };
+  const gateway = await startGateway(t, { ...configuration(), issuers: { other } });
+  const cutoff = Math.floor(Date.now() / 1000) - 60;
+  const body = { issuer: 'other', subject: 'u-1', issued_before: cutoff };
+  t.equal((await gateway.admin('POST', '/v1/revocations', body)).status, 201);
+  const logins: [claims: object, expected: number, name: string][] = [
+    [{ ext: { auth_time: cutoff } }, 401, 'issued again for the same login'],
+    [{ ext: { auth_time: cutoff + 1 } }, 200, 'of a later login'],
+    [{ ext: { auth_time: cutoff + 1 }, auth_time: cutoff }, 401, 'auth_time counts as well'],
+    [{ auth_time: cutoff }, 401, 'auth_time alone'],
+    [{ ext: { auth_time: String(cutoff) } }, 200, 'no number: iat counts'],
+    [{}, 200, 'none: iat counts'],
+  ];
+  for (const [claims, expected, name] of logins)
+    t.equal(await statusOf(gateway, mint(key, plain(claims))), expected, name);
+});
+
 t.test('V13 what no token of the issuer names cannot be revoked, and is not stored', async (t) => {
   const gateway = await startGateway(t, {
     ...configuration(),
@@ -208,7 +227,13 @@ t.test('check says what is wrong with claim_names, and what is risky', async (t)
   t.match(await check({ claim_names: { tenant: ['a', 'b'] } }), /claim_names\.tenant: takes one/);
   t.match(await check({ claim_names: { subject: 7 } }), /claim_names\.subject: must be a text/);
   t.match(await check({ claim_names: { subject: 'a..b' } }), /claim_names\.subject: is no claim path/);
-  t.match(await check({ claim_names: { client: [] } }), /claim_names\.client: /);
+  t.match(await check({ claim_names: { client: [] } }), /claim_names\.client: is empty/);
+  t.match(
+    await check({ claim_names: { client: 7 } }),
+    /claim_names\.client: must be a text or a list, and is a number/,
+  );
+  t.match(await check({ claim_names: { login_time: null } }), /login_time: must be a text or a list, and is empty/);
+  t.match(await check({ claim_names: { login_time: [] } }), /claim_names\.login_time: is empty/);
   t.match(await check({ claim_names: { user: 'sub' } }), /claim_names.*user/);
   const logout = { host: 'api.example.com', path: '/logout', client_ids: ['web'] };
   t.match(

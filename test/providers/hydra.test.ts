@@ -206,6 +206,33 @@ function logouts(scene: { gateway: { metric(series: string): Promise<number> } }
 }
 
 function revocationPlays(shop: Shop): void {
+  t.test(
+    'V14 P3 the time of login outlives refreshes and silent logins, in JWTs and responses',
+    async (t) => {
+      const configuration = configurationOf(shop);
+      const recent = { auth: { issuers: ['login'], max_auth_age: '1h' } };
+      const route = { name: 'recent', match: { path_prefix: '/recent' }, upstream: 'orders', ...recent };
+      const routes = [...(configuration['routes'] as object[]), route];
+      for (const [client, path, issuer] of [
+        [WEB, '/orders', 'login'],
+        [OPAQUE, '/opaque', 'opaque'],
+      ] as const) {
+        const scene = await startScene(t, { ...configuration, routes });
+        const browser = new Browser();
+        const tokens = await shop.login(client, browser);
+        await scene.passes(t, tokens.access_token, client === WEB ? '/recent' : path);
+        await scene.revokes(t, { issuer, subject: 'alice' });
+        const second = nowSeconds();
+        await until(() => nowSeconds() > second);
+        const refreshed = await shop.refresh(client, tokens);
+        await scene.refuses(t, refreshed.access_token, path, 'revoked', 'a refresh');
+        const silent = await shop.login(client, browser);
+        await scene.refuses(t, silent.access_token, path, 'revoked', 'in the same session of Hydra');
+        await scene.passes(t, (await shop.login(client)).access_token, path, 'a new login');
+      }
+    },
+  );
+
   t.test('revocations here by subject, client and token end JWTs and opaque tokens of Hydra', async (t) => {
     for (const [client, path, issuer] of [
       [WEB, '/orders', 'login'],

@@ -126,10 +126,10 @@ const stepUpOf = (acr: boolean, age: boolean): StepUpRule => ({
   acr: acr ? ['silver', 'gold'] : [],
   maxAuthAgeSeconds: age ? OLDEST : undefined,
 });
-const loginVerdict = (rule: StepUpRule, claims: string, other?: string, now = NOW): string => {
+const loginVerdict = (rule: StepUpRule, claims: string, other?: string, names?: object): string => {
   const otherClaims = other === undefined ? undefined : tokenOf(other).claims;
-  const token = { ...tokenOf(claims), otherClaims };
-  return outcome(() => authorize(routeOf({ stepUp: rule }), unrevoked(token), '/', now) && 'pass');
+  const token = { ...tokenOf(claims, names), otherClaims };
+  return outcome(() => authorize(routeOf({ stepUp: rule }), unrevoked(token), '/', NOW) && 'pass');
 };
 
 const levels: [name: string, claims: string, expected: string][] = [
@@ -175,6 +175,25 @@ t.test('P3 P4 a login must be recent', async (t) => {
   const long = { acr: [], maxAuthAgeSeconds: 2 * NOW };
   t.equal(loginVerdict(long, '{"auth_time":0}'), LOGIN, 'P4 zero is no date, however long the time');
   t.equal(loginVerdict(long, '{"auth_time":1}'), 'pass');
+});
+
+const OLD = NOW - OLDEST - 1;
+const elsewhere: [name: string, claims: string, other: string | undefined, expected: string][] = [
+  ['P3 in the first claim', `{"ext":{"auth_time":${NOW}}}`, undefined, 'pass'],
+  ['P3 in the second claim', `{"login.at":${NOW}}`, undefined, 'pass'],
+  ['P3 each that is present counts', `{"ext":{"auth_time":${NOW}},"login.at":${OLD}}`, undefined, LOGIN],
+  ['P3 too old', `{"ext":{"auth_time":${OLD}}}`, undefined, LOGIN],
+  ['P3 another claim is none', `{"auth_time":${NOW}}`, undefined, LOGIN],
+  ['P4 no number', `{"ext":{"auth_time":"${NOW}"}}`, undefined, LOGIN],
+  ['P4 null is none', `{"ext":{"auth_time":null},"login.at":${NOW}}`, undefined, 'pass'],
+  ['P4 the claim above it is no object', `{"ext":${NOW}}`, undefined, LOGIN],
+  ['P3 said by the response alone', '{}', `{"login.at":${NOW}}`, LOGIN],
+  ['P3 older by the response', `{"login.at":${NOW}}`, `{"ext":{"auth_time":${OLD}}}`, LOGIN],
+];
+t.test('P3 P4 the time of login is where claim_names.login_time says', async (t) => {
+  const names = { login_time: ['ext.auth_time', 'login\\.at'] };
+  for (const [name, claims, other, expected] of elsewhere)
+    t.equal(loginVerdict(stepUpOf(false, true), claims, other, names), expected, name);
 });
 
 t.test('P3 where both are asked for, each is needed', async (t) => {

@@ -63,6 +63,7 @@ export function tokenOf(claims: Record<string, unknown> | string, names?: unknow
     claims: parsed,
     otherClaims: undefined,
     ...callerFacts(parsed, claimNamesOf(names)),
+    loginTimeClaims: claimNamesOf(names).loginTime,
     futureIatSeconds: 5,
     binding: undefined,
     kept: new Map(),

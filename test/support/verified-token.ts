@@ -14,6 +14,7 @@ export function verifiedToken(claims: object, issuer = 'https://login.example.co
       scopes: [['scope']],
       session: [['sid']],
       tenant: [],
+      loginTime: [['auth_time']],
     },
     digest: () => 'digest',
     clockSkewSeconds: 0,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { temporaryFolder } from '../../support/process.ts';
 import { freePort } from '../../support/redis.ts';
+import { nowSeconds } from '../../support/tokens.ts';
 import { startServer } from '../../support/upstream.ts';
 import { installed, run, sourceOf } from '../support/installed.ts';
 import { startServerProcess } from '../support/server-process.ts';
@@ -89,17 +90,25 @@ function startLoginApplication(t: Test, admin: Hydra['admin']): Promise<string> 
     const path = `/oauth2/auth/requests/${kind}/accept?${kind}_challenge=${challenge}`;
     return (await admin<{ redirect_to: string }>('PUT', path, body)).redirect_to;
   };
+  const loginTimes = new Map<string, number>();
+  /** The session stays where the server remembers the user and asks for no new login. */
+  const loginTime = (session: string): number => {
+    const time = loginTimes.get(session) ?? nowSeconds();
+    loginTimes.set(session, time);
+    return time;
+  };
   const pages: Record<string, (challenge: string) => Promise<string>> = {
     login: (challenge) =>
       accept('login', challenge, { subject: SUBJECT, remember: true, remember_for: 3_600 }),
     consent: async (challenge) => {
       const path = `/oauth2/auth/requests/consent?consent_challenge=${challenge}`;
       const request = await admin<ConsentRequest>('GET', path);
+      const sid = request.login_session_id;
       return accept('consent', challenge, {
         grant_scope: request.requested_scope,
         grant_access_token_audience: [API],
-        // Hydra puts no session into access tokens by itself, and names nothing else in its logout tokens.
-        session: { access_token: { roles: ['manager'], sid: request.login_session_id } },
+        // Hydra puts neither into access tokens by itself, and names only the session in its logout tokens.
+        session: { access_token: { roles: ['manager'], sid, auth_time: loginTime(sid) } },
       });
     },
     logout: (challenge) => accept('logout', challenge),
