@@ -20,7 +20,9 @@ if (SUPPORTED.some((version) => version.major === major && minor >= version.mino
   process.on('exit', () => process.exit());
   keepCompiled();
   // A service manager may send SIGHUP as soon as the process exists. Until `run` answers it, nothing was read that could be old.
-  if (['run', 'worker'].includes(process.argv[2] ?? '')) process.on('SIGHUP', () => undefined);
+  // SIGUSR1 would open Node's debugger, in which every user of the machine can run code; SIGUSR2 would end the process.
+  if (['run', 'worker'].includes(process.argv[2] ?? ''))
+    for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => undefined);
   try {
     const { main } = await import('./cli/main.ts');
     process.exitCode = await main(process.argv.slice(2));

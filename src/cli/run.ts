@@ -16,6 +16,7 @@ import { npmParentEnded } from './npm-parent.ts';
 import { watchProcess } from './process-log.ts';
 import { routeRows, routeTable } from './routes.ts';
 import { awaitTermination } from './termination.ts';
+import { explainUnusedSignals } from './unused-signals.ts';
 import { startWorkerProcess } from './worker-process.ts';
 
 export const run: Command = {
@@ -34,6 +35,7 @@ export const run: Command = {
     const { log, flush, settled, isTerminal } = output;
     const { logger } = log;
     watchProcess(logger, flush);
+    explainUnusedSignals(logger);
     const loaded = configurationOf(args);
     const gateway = await gatewayOf(loaded, output);
     await offerMetrics(gateway.metrics);

@@ -380,6 +380,22 @@ t.test('SIGHUP does not end a process that is only starting', { buffered: true }
   t.equal(await gateway.exited, 0);
 });
 
+t.test(
+  'SIGUSR1 and SIGUSR2, which other servers know, open no debugger and end nothing',
+  { buffered: true },
+  async (t) => {
+    const { gateway } = await startProcess(t);
+    for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) {
+      gateway.kill(signal);
+      await until(() => gateway.output().includes(`"signal":"${signal}","msg":"this signal does nothing`));
+    }
+    t.equal((await send(gateway.url, '/a', { token: mint(key) })).status, 200);
+    t.notMatch(gateway.output(), /[Dd]ebugger/);
+    gateway.kill('SIGTERM');
+    t.equal(await gateway.exited, 0);
+  },
+);
+
 t.test('SIGHUP while the gateway drains cuts nothing off', { buffered: true }, async (t) => {
   const { gateway } = await startProcess(t);
   const request = httpRequest(`${gateway.url}/a`, {
