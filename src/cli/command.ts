@@ -121,11 +121,17 @@ export function readFile(file: string): string {
 
 /** A time as people write it: RFC 3339, or seconds since 1970. In seconds. */
 export function timeOf(value: string): number {
-  const seconds = /^\d{1,12}(\.\d+)?$/.test(value) ? Number(value) : Date.parse(value) / 1000;
+  const isSeconds = /^\d{1,12}(\.\d+)?$/.test(value) && !LOOKS_LIKE_A_DATE.test(value);
+  const seconds = isSeconds ? Number(value) : ISO_DATE.test(value) ? Date.parse(value) / 1000 : NaN;
   if (Number.isNaN(seconds))
     throw new UsageError(`"${value}" is no time; write 2026-01-31T12:00:00Z, or seconds since 1970`);
   return seconds;
 }
+
+/** A year, or 20260131: as seconds both are a time of 1970. */
+const LOOKS_LIKE_A_DATE = /^(?:19|20)\d{2}(?:\d{4})?$/;
+/** Of other forms, such as 1/2/2026, Date.parse guesses which is the month. */
+const ISO_DATE = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?$/i;
 
 /** Tokens, paths and names are untrusted text: control characters other than line ends are escaped. */
 export function print(text: string): void {

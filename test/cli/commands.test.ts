@@ -246,6 +246,13 @@ t.test('revoke, revocations, unrevoke: the whole life of an entry', async (t) =>
     ]),
     { code: 0, out: /2026-01-01T00:00:00Z/ },
   );
+  // As seconds since 1970 a year would end nothing, and of 1/2/2026 the month is unclear.
+  for (const time of ['2026', '20260131', '1/2/2026', '2026-13-01', 'Feb 2026', ''])
+    t.match(
+      await sallyport(['revoke', '--issuer', ISSUER, '--subject', 'x', '--issued-before', time, ...admin]),
+      { code: 2, err: /is no time; write 2026-01-31T12:00:00Z/ },
+      time,
+    );
   t.match(await sallyport(['revoke', '--issuer', ISSUER, '--subject', 'alice', ...admin]), { code: 0 });
   t.equal(await statusOf(), 401);
   t.match(await sallyport(['revocations', '--subject', 'alice', ...admin]), {
