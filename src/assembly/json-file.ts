@@ -16,7 +16,8 @@ export function parseJson(file: string, wanted: string): unknown {
     );
   }
   try {
-    return JSON.parse(text) as unknown;
+    // Some editors begin a file with a byte order mark (RFC 8259 section 8.1).
+    return JSON.parse(text.replace(/^\ufeff/, '')) as unknown;
   } catch {
     throw new TypeError(`${file} is no JSON; put ${wanted} there`);
   }

@@ -77,6 +77,17 @@ export function parseStrictJson(bytes: Uint8Array): JsonValue {
   return parseCompact(text) ?? new Parser(text).parse();
 }
 
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
+
+/**
+ * As parseStrictJson, for what a server says that the configuration names: a byte order mark before it counts for nothing
+ * (RFC 8259 section 8.1). Some servers put it before files that an editor has saved so.
+ */
+export function parseResponseJson(bytes: Buffer): JsonValue {
+  const { length } = BYTE_ORDER_MARK;
+  return parseStrictJson(bytes.subarray(0, length).equals(BYTE_ORDER_MARK) ? bytes.subarray(length) : bytes);
+}
+
 class Parser {
   readonly #text: string;
   #at = 0;

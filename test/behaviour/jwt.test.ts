@@ -390,9 +390,11 @@ t.test('the key file may hold several keys; those that cannot be used are left o
   const weak = { kty: 'RSA', n: 'AQAB', e: 'AQAB', kid: 'weak' };
   writeFileSync(
     join(folder, 'jwks.json'),
-    JSON.stringify({
-      keys: [weak, { kty: 'oct', k: 'AAAA' }, ed.jwk, ec.privateKey.export({ format: 'jwk' })],
-    }),
+    // As some editors write files.
+    '\ufeff' +
+      JSON.stringify({
+        keys: [weak, { kty: 'oct', k: 'AAAA' }, ed.jwk, ec.privateKey.export({ format: 'jwk' })],
+      }),
   );
   const own = await startGateway(
     t,

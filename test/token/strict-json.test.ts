@@ -2,7 +2,13 @@
 import t from 'tap';
 import fc from 'fast-check';
 import { claimAt, isJsonObject } from '../../src/token/claims.ts';
-import { parseStrictJson, RawNumber, toJson, type JsonValue } from '../../src/token/strict-json.ts';
+import {
+  parseResponseJson,
+  parseStrictJson,
+  RawNumber,
+  toJson,
+  type JsonValue,
+} from '../../src/token/strict-json.ts';
 
 const parse = (text: string | Buffer): JsonValue => parseStrictJson(Buffer.from(text as string));
 const accepts = (text: string | Buffer): boolean => {
@@ -105,6 +111,18 @@ t.test('C15 a million levels are refused at once', async (t) => {
   t.notOk(accepts('['.repeat(1_000_000)));
   t.notOk(accepts('{"a":'.repeat(200_000)));
 });
+
+t.test(
+  'a byte order mark counts for nothing before what a server says, and for everything in a token',
+  async (t) => {
+    const marked = Buffer.from('\ufeff{"keys":[]}');
+    t.strictSame(parseResponseJson(marked), { keys: [] });
+    t.strictSame(parseResponseJson(Buffer.from('{"keys":[]}')), { keys: [] });
+    t.notOk(accepts(marked));
+    for (const text of ['\ufeff\ufeff{}', '{\ufeff}', '\ufeff', ''])
+      t.throws(() => parseResponseJson(Buffer.from(text)), SyntaxError);
+  },
+);
 
 t.test('numbers keep what was written', async (t) => {
   t.equal(parse('7'), 7);
