@@ -166,7 +166,7 @@ export const route = z.strictObject({
       idle: positiveDuration
         .prefault('60s')
         .describe(
-          'How long a response may pause, and how long a client may: it must send at least 1 KiB of its upload in this time (of gRPC: any part of a message), and read what it was sent. Raise it for event streams and gRPC streams that pause longer.',
+          'How long a response may pause, and how long a client may: it must send at least 1 KiB of its upload in this time (of gRPC: any part of a message), and read what it was sent. Raise it for event streams and gRPC streams that pause longer. A WebSocket may be silent; it ends where the other side does not respond to TCP keepalive, about a minute after the last byte.',
         ),
     })
     .prefault({})

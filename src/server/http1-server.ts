@@ -18,6 +18,7 @@ import {
   URI_TOO_LONG,
   type GatewayError,
 } from '../errors.ts';
+import { TCP_KEEPALIVE } from '../http/tcp-keepalive.ts';
 import { isWebSocketHandshake } from '../http/websocket-protocol.ts';
 import { handshakeFailure } from '../tls/handshake-failure.ts';
 import type { ListenerCertificates } from '../tls/server-certificates.ts';
@@ -280,6 +281,7 @@ function nodeOptions(tunnels: boolean): ServerOptions<typeof Http1Request, typeo
     requireHostHeader: false,
     shouldUpgradeCallback: tunnels ? isWebSocketHandshake : () => false,
     noDelay: true,
+    ...TCP_KEEPALIVE,
     IncomingMessage: Http1Request,
     ServerResponse: Http1Response,
   };

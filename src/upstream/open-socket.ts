@@ -1,6 +1,7 @@
 /** Opens a connection to a target: TCP, or TLS with an application protocol (ALPN, RFC 7301). */
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { TCP_KEEPALIVE } from '../http/tcp-keepalive.ts';
 import type { TlsClient } from '../tls/client-options.ts';
 
 /** Where a connection goes. */
@@ -29,6 +30,7 @@ export function openSocket(
     host: address ?? host,
     port: port ?? (origin.port === '' ? (isTls ? 443 : 80) : Number(origin.port)),
     noDelay: true,
+    ...TCP_KEEPALIVE,
     ...(onread && { onread }),
   };
   if (!isTls) return connectTcp(options);

@@ -1,5 +1,6 @@
 /** What is in flight when its token is revoked or expires. Rule V10. */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
@@ -21,6 +22,23 @@ interface Stage {
   readonly clock: ManualClock;
   readonly upstreamSockets: Set<Socket>;
   readonly received: string[];
+  /** Of the WebSockets. */
+  readonly echoPort: number;
+}
+
+/** Whether the system looks after silence on each connection of this process at a port (Linux). */
+function keepsAlive(port: number): boolean[] {
+  const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return (
+    readFileSync('/proc/self/net/tcp', 'latin1')
+      .split('\n')
+      .map((line) => line.trim().split(/ +/))
+      .filter(
+        ([, local, remote, state]) => state === '01' && [local, remote].some((end) => end?.endsWith(hex)),
+      )
+      // The timer that is set: 02 is that of keepalive.
+      .map(([, , , , , timer = '']) => timer.startsWith('02:'))
+  );
 }
 
 /** An upstream with a WebSocket that echoes, an event stream, and a download that never ends by itself. */
@@ -49,6 +67,7 @@ async function setStage(t: Test): Promise<Stage> {
     });
     socket.on('error', () => undefined);
   });
+  const echoPort = (echo.address() as AddressInfo).port;
   const clock = new ManualClock();
   const gateway = await startGateway(
     t,
@@ -70,12 +89,12 @@ async function setStage(t: Test): Promise<Stage> {
       ],
       upstreams: {
         http: { targets: [url] },
-        ws: { targets: [`http://127.0.0.1:${(echo.address() as AddressInfo).port}`] },
+        ws: { targets: [`http://127.0.0.1:${echoPort}`] },
       },
     },
     { clock },
   );
-  return { gateway, clock, upstreamSockets, received };
+  return { gateway, clock, upstreamSockets, received, echoPort };
 }
 
 /** A response that goes on; `ended` resolves with how it ended. */
@@ -108,6 +127,25 @@ async function connect(gateway: TestGateway, token: string): Promise<WebSocket> 
 
 const revokeSubject = (gateway: TestGateway, subject: string): Promise<Response> =>
   gateway.admin('POST', '/v1/revocations', { issuer: ISSUER, subject });
+
+t.test(
+  'a WebSocket whose client or service is gone without a word is noticed by the system',
+  { skip: process.platform !== 'linux' && 'reads /proc/net/tcp' },
+  async (t) => {
+    const { gateway, echoPort } = await setStage(t);
+    const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/ws`, {
+      headers: { authorization: `Bearer ${mint(key)}` },
+    });
+    t.teardown(() => socket.terminate());
+    await once(socket, 'open');
+    for (const port of [Number(new URL(gateway.url).port), echoPort]) {
+      // Both ends are in this process; the gateway's is the one with the timer.
+      const ends = keepsAlive(port);
+      t.equal(ends.length, 2);
+      t.equal(ends.filter(Boolean).length, 1);
+    }
+  },
+);
 
 t.test('V10 a revoked token ends its WebSocket with 1008, its event stream and its download', async (t) => {
   const { gateway, upstreamSockets, received } = await setStage(t);
