@@ -20,8 +20,9 @@ const EFFECTS: Readonly<Record<TargetKind, Effect>> = {
       'Its refresh token or session, at the authorization server: a refresh brings another token, which passes.',
   },
   session: {
-    ends: 'Every token of this session, for good: also those that a refresh brings. A new login has another session, and works.',
-    also_end: 'The session, at the authorization server, so that its refresh tokens end, too.',
+    ends: 'Every token of this session, for good: also those that a refresh brings. A login with another session works.',
+    also_end:
+      'The session and its refresh tokens, at the authorization server. A token that a refresh brings without naming the session passes.',
   },
   subject: {
     ends: 'Every token of this subject, and every token with which it acts for another (act), whose login (auth_time, else iat) was up to issued_before. A later login works.',
