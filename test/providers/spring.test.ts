@@ -180,9 +180,11 @@ function plays(shop: Shop): void {
     await scene.passes(t, job, '/orders', 'another subject');
     await until(() => nowSeconds() > second);
     // Spring’s access tokens do not say when the user logged in: end the refresh token there.
-    const query = { token: tokens.refresh_token ?? '' };
+    const refreshed = await shop.refresh(WEB, tokens);
+    await scene.passes(t, refreshed.access_token, '/orders', 'a refresh');
+    const query = { token: refreshed.refresh_token ?? '' };
     t.equal((await postAs(WEB, shop.endpoint('/oauth2/revoke'), query)).status, 200);
-    await t.rejects(shop.refresh(WEB, tokens));
+    await t.rejects(shop.refresh(WEB, refreshed));
     await scene.passes(t, (await shop.login(WEB)).access_token, '/orders', 'a new login');
   });
 

@@ -99,6 +99,45 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>;
 const identityOf = (headers: Headers): Record<string, unknown> =>
   Object.fromEntries(IDENTITY.filter((name) => name in headers).map((name) => [name, headers[name]]));
 
+/** What the index says of a provider: which claim is a session, and what a refresh brings after its user was revoked. */
+function promisedEnd(provider: string): { readonly session: string; readonly refreshed: string } {
+  const row = new RegExp(
+    `^\\| \`${provider}\` \\| (nothing|\`([a-z_]+)\`)[^|]* \\| (passes|is refused)`,
+    'm',
+  );
+  const [, , session = '', refreshed = ''] =
+    row.exec(textOfPage('providers/README.md').split('## What a revocation ends')[1] ?? '') ?? [];
+  return { session, refreshed };
+}
+
+/** V4 V14: with tokens of this shape the index holds. */
+async function revocationEnds(t: Test, gateway: TestGateway, shape: Shape): Promise<void> {
+  const { session, refreshed } = promisedEnd(shape.provider);
+  const issuer = Object.keys(gateway.loaded.configuration.issuers)[0];
+  const revoke = (target: object): Promise<Response> =>
+    gateway.admin('POST', '/v1/revocations', { issuer, ...target });
+  const sid = session === '' ? {} : { [session]: shape.claims[session] ?? 'a session' };
+  const issued = (by: number): string => {
+    const dates = { iat: ISSUED_AT + by, exp: Number(shape.claims['exp']) + by };
+    return tokenOf(shape, { ...shape.claims, ...sid, ...dates, jti: `issued ${by}` });
+  };
+  const statusOf = async (token: string): Promise<number> =>
+    (await send(gateway.url, '/orders', { token })).status;
+
+  const ended = await revoke({ session: Object.values(sid)[0] ?? 'a session' });
+  t.equal(ended.status, session === '' ? 400 : 201, 'its tokens name a session, or none');
+  if (session !== '') {
+    t.equal(await statusOf(issued(2)), 401, 'a refresh within the session');
+    const { id } = (await ended.json()) as { id: string };
+    t.equal((await gateway.admin('DELETE', `/v1/revocations/${id}`)).status, 204);
+  }
+  const before = issued(-5);
+  t.equal(await statusOf(before), 200);
+  t.equal((await revoke({ subject: shape.upstream['x-user-id'] })).status, 201);
+  t.equal(await statusOf(before), 401, 'what the user has');
+  t.equal(await statusOf(issued(2)), refreshed === 'passes' ? 200 : 401, `a refresh ${refreshed}`);
+}
+
 for (const shape of SHAPES) {
   t.test(`J18 J19 ${nameOf(shape)} passes, and the server's other tokens do not`, async (t) => {
     const upstream = await startUpstream(t);
@@ -135,6 +174,7 @@ for (const shape of SHAPES) {
       );
     }
     t.equal(upstream.seen.length, 1, 'the upstream saw nothing of them');
+    await revocationEnds(t, gateway, shape);
   });
 }
 
@@ -177,6 +217,11 @@ t.test('the example of the index is what check --expand prints', async (t) => {
     (page) => !textOfPage('providers/README.md').includes(page.replace('providers/', '](')),
   );
   t.strictSame(linked, [], 'and it links every page');
+});
+
+t.test('the index says of every provider what a revocation ends', async (t) => {
+  for (const provider of PROVIDERS)
+    t.match(promisedEnd(provider).refreshed, /^(?:passes|is refused)$/, provider);
 });
 
 for (const page of pages) {

@@ -78,10 +78,16 @@ export function logoutPlays(t: Test, shop: Shop): void {
 
   t.test('V4 a user that is revoked here comes back by a new login only', async (t) => {
     const scene = await startScene(t, configurationOf(shop));
-    const tokens = await shop.loginInBrowser();
+    const browser = new Browser();
+    const tokens = await shop.loginInBrowser(realm.WEB, realm.ALICE, browser);
+    const direct = await shop.login();
+    const light = await shop.login(realm.LIGHT);
     const bob = await shop.login(realm.WEB, realm.BOB);
+    await scene.passes(t, light.access_token, '/light');
     await scene.revokes(t, { issuer: 'login', subject: claimsIn(tokens.access_token)['sub'] });
     const second = nowSeconds();
+    await scene.refuses(t, direct.access_token, '/orders', 'revoked');
+    await scene.refuses(t, light.access_token, '/light', 'revoked', 'introspection says whose it is');
     await scene.refuses(t, tokens.access_token, '/orders', 'revoked');
     await scene.passes(t, bob.access_token, '/orders', 'another user');
     await until(() => nowSeconds() > second);
@@ -93,6 +99,12 @@ export function logoutPlays(t: Test, shop: Shop): void {
       'revoked',
       'a refresh is no new login: auth_time',
     );
+    const silent = await shop.loginInBrowser(realm.WEB, realm.ALICE, browser);
+    await scene.refuses(t, silent.access_token, '/orders', 'revoked', 'nor one within the SSO session');
+    t.equal(claimsIn(direct.access_token)['auth_time'], undefined, 'the password grant has none');
+    await scene.passes(t, (await shop.refresh(realm.WEB, direct)).access_token, '/orders');
+    await scene.revokes(t, { issuer: 'login', session: sessionOf(direct) });
+    await scene.refuses(t, (await shop.refresh(realm.WEB, direct)).access_token, '/orders', 'revoked');
     await scene.passes(t, (await shop.loginInBrowser()).access_token, '/orders', 'a new login');
   });
 

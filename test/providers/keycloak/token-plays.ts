@@ -68,7 +68,9 @@ export function tokenPlays(t: Test, shop: Shop): void {
   t.test('a lightweight token passes by introspection, with all that Keycloak knows', async (t) => {
     const scene = await startScene(t, configurationOf(shop));
     const { access_token } = await shop.login(realm.LIGHT);
-    t.strictSame([claimsIn(access_token)['sub'], claimsIn(access_token)['aud']], [undefined, undefined]);
+    const said = claimsIn(access_token);
+    t.strictSame([said['sub'], said['auth_time'], said['aud']], [undefined, undefined, undefined]);
+    t.type(said['sid'], 'string');
     const seen = await scene.passes(t, access_token, '/light');
     t.equal(seen['x-client-id'], realm.LIGHT.id);
     t.ok(seen['x-roles']?.split(',').includes('manager'), String(seen['x-roles']));
