@@ -87,6 +87,15 @@ const REASONS: Readonly<Record<string, readonly string[]>> = {
   'refresh token': ['wrong_type', 'malformed', 'unknown_issuer'],
 };
 
+/** Does the page say of this reason that an ID token was sent, if it says of any? Hydra's row is about a grant, too. */
+function explained(page: string, reason: string): boolean {
+  if (page === 'providers/hydra.md') return true;
+  const rows = [...textOfPage(page).matchAll(/^\| (401 [^|]*)\|[^|]* ID token/gm)].map(
+    ([, seen = '']) => seen,
+  );
+  return rows.length === 0 || rows.some((seen) => seen.includes(`\`${reason}\``));
+}
+
 /** The reason of the last of so many requests, once its line is written. */
 async function reasonOf({ log }: TestGateway, requests: number): Promise<string> {
   const reasons = (): unknown[] => log.flatMap(({ auth }) => rawOf(auth)['reason'] ?? []);
@@ -157,6 +166,7 @@ for (const shape of SHAPES) {
       requests++;
       const reason = await reasonOf(gateway, requests);
       t.ok(REASONS[what]?.includes(reason), `${what}: ${reason}`);
+      if (what === 'ID token') t.ok(explained(shape.page, reason), `the page explains ${reason}`);
     }
     // Whatever audience an ID token may get, and without the hash by which every issuer knows it.
     const idToken = shape.refused['ID token'];
