@@ -63,6 +63,33 @@ export function logoutPlays(t: Test, shop: Shop): void {
       await t.rejects(shop.refresh(realm.WEB, tokens), 'Keycloak refreshes no session that ended');
     });
 
+  t.test('V1 of what Keycloak sends no logout lives on, until it is revoked here', async (t) => {
+    const { scene, logoutTokens } = await listening(t, shop);
+    const user = await realm.idOfUser(admin, realm.BOB);
+    const enable = (enabled: boolean): Promise<unknown> =>
+      admin('PUT', `/${realm.REALM}/users/${user}`, { enabled });
+    const offline = await shop.login(realm.WEB, realm.BOB, 'openid offline_access orders:read');
+    const revoked = await shop.login(realm.WEB, realm.BOB);
+    const disabled = await shop.login(realm.WEB, realm.BOB);
+    t.equal(
+      (await postAs(realm.WEB, shop.endpoint('revoke'), { token: revoked.refresh_token ?? '' })).status,
+      200,
+    );
+    await enable(false);
+    await t.rejects(shop.refresh(realm.WEB, disabled), 'Keycloak refreshes nothing of a disabled user');
+    for (const { access_token } of [revoked, disabled]) await scene.passes(t, access_token, '/orders');
+    t.strictSame(logoutTokens, []);
+
+    await admin('POST', `/${realm.REALM}/users/${user}/logout`);
+    await scene.refuses(t, disabled.access_token, '/orders', 'revoked', 'its session is told of');
+    t.ok(logoutTokens.every((token) => claimsIn(token)['sid'] !== sessionOf(offline)));
+    await scene.passes(t, offline.access_token, '/orders', 'an offline session is not');
+    await scene.revokes(t, { issuer: 'login', subject: user });
+    for (const { access_token } of [offline, revoked])
+      await scene.refuses(t, access_token, '/orders', 'revoked');
+    await enable(true);
+  });
+
   t.test('V14 a session that is revoked here stays out, though Keycloak refreshes it', async (t) => {
     const scene = await startScene(t, configurationOf(shop));
     const tokens = await shop.login();
