@@ -234,6 +234,17 @@ t.test('the index says of every provider what a revocation ends', async (t) => {
     t.match(promisedEnd(provider).refreshed, /^(?:passes|is refused)$/, provider);
 });
 
+/** As docs/how-to/everything-of-this-issuer.md closes an issuer that has claims already. */
+function closed(text: string): string {
+  const document = rawOf(parse(text));
+  const issuers = Object.entries(rawOf(document['issuers'])).map(([name, issuer]) => {
+    const { claims, provider } = rawOf(issuer);
+    const rule = { iss: ['closed'], ...(provider === 'workos' && { client_id: ['closed'] }) };
+    return [name, { ...rawOf(issuer), claims: { ...rawOf(claims), ...rule } }] as const;
+  });
+  return JSON.stringify({ ...document, issuers: Object.fromEntries(issuers) });
+}
+
 for (const page of pages) {
   t.test(`docs/${page}: every configuration loads without a warning about its issuers`, async (t) => {
     const texts = blocksOf(page, 'yaml');
@@ -247,6 +258,7 @@ for (const page of pages) {
         writeFileSync(file, content, { mode: 0o600 });
       }
       const configuration = parseConfiguration(text, page, folder, {});
+      t.ok(parseConfiguration(closed(text), page, folder, {}), 'and can be closed in an emergency');
       const warnings = configurationWarnings({ configuration, folder, file: join(folder, page) });
       t.strictSame(
         warnings.filter((line) => line.startsWith('issuers')),
