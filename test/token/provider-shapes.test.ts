@@ -87,9 +87,8 @@ const REASONS: Readonly<Record<string, readonly string[]>> = {
   'refresh token': ['wrong_type', 'malformed', 'unknown_issuer'],
 };
 
-/** Does the page say of this reason that an ID token was sent, if it says of any? Hydra's row is about a grant, too. */
+/** Does the page say of this reason that an ID token was sent, if it says of any? */
 function explained(page: string, reason: string): boolean {
-  if (page === 'providers/hydra.md') return true;
   const rows = [...textOfPage(page).matchAll(/^\| (401 [^|]*)\|[^|]* ID token/gm)].map(
     ([, seen = '']) => seen,
   );
