@@ -12,6 +12,7 @@ import { withCors } from '../http/cors.ts';
 import type { Forwarding, Keep, ResponseSink } from '../upstream/forwarder.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
 import type { Exchange } from '../telemetry/exchange.ts';
+import { describeError } from '../telemetry/logger.ts';
 
 /** What happens where more is to be done than to pass the upstream's response on. */
 export interface ResponseHooks {
@@ -166,6 +167,7 @@ export class ResponseWriter implements ResponseSink {
       return;
     }
     this.#exchange.failure = error.code;
+    if (error.cause !== undefined) this.#exchange.failureCause = describeError(error.cause);
     this.#hooks.upstreamEnded();
     // A clean end would make a part look whole: the client must see an incomplete message (rule H15).
     this.#release();

@@ -70,5 +70,12 @@ export function describeError(error: unknown): string {
   if (error instanceof AggregateError) return [...new Set(error.errors.map(describeError))].join(', ');
   const { code } = error as NodeJS.ErrnoException;
   const cause = error.cause === undefined ? '' : ` (${describeError(error.cause)})`;
-  return `${code !== undefined && !error.message.includes(code) ? `${code}: ` : ''}${error.message}${cause}`;
+  const message = messageOf(error);
+  return `${code !== undefined && !message.includes(code) ? `${code}: ` : ''}${message}${cause}`;
+}
+
+/** OpenSSL puts the address of a thread, a path of its source and a line end around its reason. */
+function messageOf(error: Error): string {
+  const { library, reason } = error as { library?: unknown; reason?: unknown };
+  return typeof library === 'string' && typeof reason === 'string' ? reason : error.message;
 }

@@ -4,7 +4,6 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { ResponseHead, ResponseHeaders } from '../http/response-head.ts';
-import { REQUEST_TIMEOUT, upstreamTimeout } from '../errors.ts';
 import { grpcTypeOf } from '../http/grpc-response.ts';
 import { withBearer } from '../http/websocket-protocol.ts';
 import type { OutboundRequest } from '../stages/rewrite-headers.ts';
@@ -13,7 +12,7 @@ import type { Deadlines, Deadline } from './deadlines.ts';
 import { ATTEMPT_DELAY_MS, MAX_DETOURS, retriesOf } from './retry-limits.ts';
 import { StreamRefused, TargetsChanged } from './stream-errors.ts';
 import type { Target, Upstream } from './target.ts';
-import { isConnectionError, upstreamFailure } from './upstream-errors.ts';
+import { isConnectionError, tooLate, upstreamFailure } from './upstream-errors.ts';
 import type { NoResponse } from '../telemetry/upstream-tries.ts';
 import type { LinkUser, UpstreamLink, Waiter } from './upstream-link.ts';
 
@@ -111,12 +110,13 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
       return;
     }
     const isClients = this.#isPaused || (this.#isUploading && this.#link?.congested !== true);
+    const error = tooLate(isClients, this.#link, this.#isUploading, this.#result);
     if (!isClients) {
       this.#target?.health.failed();
       this.#without('timeout');
     }
     this.#letGo();
-    this.#sink.fail(isClients ? REQUEST_TIMEOUT : upstreamTimeout());
+    this.#sink.fail(error);
   }
 
   reconsider(): void {

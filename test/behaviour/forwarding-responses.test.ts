@@ -143,6 +143,7 @@ t.test('upstreams that fail', async (t) => {
     behave = () => undefined;
     const response = await send(gateway.url, '/hasty');
     t.match(response, { status: 504, problem: { code: 'upstream_timeout' } });
+    await until(() => gateway.log.some(({ cause }) => /timeouts\.response$/.test(String(cause))));
     await until(() => raw.sockets.at(-1)?.destroyed === true || raw.sockets.at(-1)?.readableEnded === true);
   });
 
@@ -155,6 +156,8 @@ t.test('upstreams that fail', async (t) => {
     t.test(`${name}: the client sees a broken message`, async (t) => {
       behave = (socket) => socket.end(bytes, 'latin1');
       await t.rejects(send(gateway.url, '/open'), { code: 'ECONNRESET' });
+      await until(() => gateway.log.at(-1)?.['status'] === 200);
+      t.match(gateway.log.at(-1), { error: 'upstream_unreachable', cause: /the upstream closed/ });
     });
   }
 
