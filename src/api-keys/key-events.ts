@@ -6,7 +6,9 @@ export interface KeyEvents {
   ignored(issuer: string): void;
   /** The store had lost so many entries, or had them in an older state, and has them again. */
   restored(entries: number): void;
+  /** The store is unavailable: once for each loss, and `failing` for each further try. */
   lost(error: unknown): void;
+  failing(error: unknown): void;
   found(): void;
   /** Resolves when all who serve know these. An empty text: it is dropped. */
   changed(texts: readonly NamedText[], isCurrent: boolean): Promise<void>;

@@ -168,7 +168,7 @@ export class StoredKeys implements KeyHolder {
       if (this.#isLostTold) events.found();
       this.#isLostTold = false;
     } catch (error) {
-      if (!this.#isLostTold && !this.#stopping.signal.aborted) events.lost(error);
+      if (!this.#stopping.signal.aborted) events[this.#isLostTold ? 'failing' : 'lost'](error);
       this.#isLostTold = true;
       throw error;
     } finally {

@@ -1,7 +1,8 @@
 /** What happens to the stored API keys, in metrics and in the log. */
 import type { KeyEvents } from '../api-keys/key-events.ts';
 import type { StoredKeys } from '../api-keys/stored-keys.ts';
-import { describeError, type Logger } from '../telemetry/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { OutageCauses } from '../telemetry/outage-causes.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
 export function keyEvents(
@@ -9,6 +10,7 @@ export function keyEvents(
   logger: Logger,
   told: KeyEvents['changed'] | undefined,
 ): KeyEvents {
+  const causes = new OutageCauses();
   return {
     ignored: (issuer) => {
       metrics.apiKeyEntriesIgnored.child(issuer).value++;
@@ -21,9 +23,17 @@ export function keyEvents(
       logger.warn({ entries }, 'the store had lost entries for API keys, and was given them back'),
     lost: (error) =>
       logger.error(
-        { error: describeError(error) },
+        { error: causes.begin(error) },
         'the store of the API keys is unavailable; those that are known stay in use',
       ),
+    failing: (error) => {
+      const cause = causes.another(error);
+      if (cause !== undefined)
+        logger.error(
+          { error: cause },
+          'the store of the API keys is still unavailable, now for another cause',
+        );
+    },
     found: () => logger.info('the store of the API keys is available again'),
     changed: async (texts, isCurrent) => {
       await told?.(texts, isCurrent);

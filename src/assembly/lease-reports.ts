@@ -7,7 +7,8 @@ import { storeAddress } from '../config/redis-location.ts';
 import type { LeaseDesk } from '../limits/lease-desk.ts';
 import type { Policy } from '../policy.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { describeError, type Logger } from '../telemetry/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { OutageCauses } from '../telemetry/outage-causes.ts';
 
 /** @param desk undefined: no store is shared */
 export function exposeLeases(
@@ -33,13 +34,22 @@ export function reportLeases(
   logger: Logger,
   revocation: () => Configuration['revocation'],
 ): void {
+  const causes = new OutageCauses();
   desk.onLost = (error) => {
     const { gateways } = desk;
     logger.error(
-      { store: storeAddress(revocation()), error: describeError(error), gateways },
+      { store: storeAddress(revocation()), error: causes.begin(error), gateways },
       gateways === 1
         ? 'the store of rate limits is unavailable; this gateway knows no other, and gives the whole of each limit'
         : `the store of rate limits is unavailable; until it responds this process gives 1/${gateways} of each limit of the fleet`,
+    );
+  };
+  desk.onFailing = (error) => {
+    const cause = causes.another(error);
+    if (cause === undefined) return;
+    logger.error(
+      { store: storeAddress(revocation()), error: cause },
+      'the store of rate limits is still unavailable, now for another cause',
     );
   };
   desk.onBack = (lostMs) => {

@@ -1,6 +1,6 @@
 /**
  * What happens to the memory of used proofs, in the log: when it cannot say whether a proof was used, and when it can again. A line
- * for each change, none while it lasts. store-reports.ts does the same for the revocation list, which has another connection.
+ * for each change, and for each further cause; none while nothing changes. store-reports.ts does the same for the revocation list, which has another connection.
  */
 import type { Clock } from '../clock.ts';
 import type { Configuration } from '../config/schema.ts';
@@ -8,7 +8,8 @@ import { storeAddress } from '../config/redis-location.ts';
 import type { Policy } from '../policy.ts';
 import type { ReplayOutage, WatchedReplayStore } from '../replay/watched-replay-store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { describeError, type Logger } from '../telemetry/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { OutageCauses } from '../telemetry/outage-causes.ts';
 import type { Issuers } from './issuers.ts';
 import { PROOF_RESULTS } from './proofs.ts';
 import { namesText, routesWithProofs } from './unserved-routes.ts';
@@ -35,10 +36,19 @@ export function reportReplay(
 ): void {
   const { logger, clock, revocation, policy } = parts;
   const address = (): string => storeAddress(revocation());
+  const causes = new OutageCauses();
   store.onLost = (outage, error) => {
     logger.error(
-      { store: address(), error: describeError(error) },
+      { store: address(), error: causes.begin(error) },
       `the memory of used proofs is ${outageWord(outage)}; ${consequence(policy(), issuers())}`,
+    );
+  };
+  store.onFailing = (error) => {
+    const cause = causes.another(error);
+    if (cause === undefined) return;
+    logger.error(
+      { store: address(), error: cause },
+      'the memory of used proofs still does not work, now for another cause',
     );
   };
   store.onBack = ({ sinceMs }) => {

@@ -1,13 +1,14 @@
 /**
  * What happens to the revocation store, in the log: when it is lost, when the local view has become too old to decide with,
- * and when both are as they should be again. A line for each change, none while it lasts.
+ * and when both are as they should be again. A line for each change, and for each further cause; none while nothing changes.
  */
 import type { Clock } from '../clock.ts';
 import type { Configuration } from '../config/schema.ts';
 import { storeAddress } from '../config/redis-location.ts';
 import type { Policy } from '../policy.ts';
 import type { RevocationView } from '../revocation/revocation-view.ts';
-import { describeError, type Logger } from '../telemetry/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { OutageCauses } from '../telemetry/outage-causes.ts';
 import { namesText, routesThatRefuseStale } from './unserved-routes.ts';
 
 /** How often the age of the view is looked at. */
@@ -28,12 +29,14 @@ export class StoreReports {
   #lostAtMs: number | undefined;
   /** Since when the view is too old; undefined while it is not. */
   #staleAtMs: number | undefined;
+  readonly #causes = new OutageCauses();
   #cancel: () => void = () => undefined;
 
   constructor(parts: StoreReportsParts) {
     this.#parts = parts;
     parts.view.on('loaded', () => this.#loaded());
     parts.view.on('lost', (error) => this.#lost(error));
+    parts.view.on('failing', (error) => this.#failing(error));
   }
 
   start(): void {
@@ -53,10 +56,19 @@ export class StoreReports {
     const loaded = view.ageMs !== Infinity;
     const seconds = revocation().max_view_age / 1000;
     logger.error(
-      { store: this.#store, error: describeError(error), list_loaded: loaded },
+      { store: this.#store, error: this.#causes.begin(error), list_loaded: loaded },
       loaded
         ? `the revocation store is unavailable; the local view serves until it is ${seconds} s old, then ${this.#consequence}`
         : `the revocation store is unavailable and no list is loaded yet; the gateway is not ready, and until the store responds ${this.#consequence}`,
+    );
+  }
+
+  #failing(error: unknown): void {
+    const cause = this.#causes.another(error);
+    if (cause === undefined) return;
+    this.#parts.logger.error(
+      { store: this.#store, error: cause },
+      'the revocation store is still unavailable, now for another cause',
     );
   }
 

@@ -43,6 +43,8 @@ export interface LeaseDeskParts {
 export class LeaseDesk {
   /** Told once when limits are counted by each gateway alone, and once when they are counted together again. */
   onLost: (error: unknown) => void = () => undefined;
+  /** Told of each further failure in between. */
+  onFailing: (error: unknown) => void = () => undefined;
   onBack: (lostMs: number) => void = () => undefined;
   readonly #parts: LeaseDeskParts;
   readonly #open = new Set<LeaseAccount>();
@@ -216,7 +218,10 @@ export class LeaseDesk {
     this.#failedAtMs = nowMs;
     this.#isAvailable = false;
     for (const account of this.#open) account.release();
-    if (this.#lostAtMs !== undefined) return;
+    if (this.#lostAtMs !== undefined) {
+      this.onFailing(error);
+      return;
+    }
     this.#lostAtMs = nowMs;
     this.onLost(error);
     this.#probeLater();

@@ -22,6 +22,8 @@ export interface ReplayOutage {
 export class WatchedReplayStore implements ReplayStore {
   /** Told once when it fails, and once when it works again. */
   onLost: (outage: ReplayOutage, error: unknown) => void = () => undefined;
+  /** Told of each further failure in between. */
+  onFailing: (error: unknown) => void = () => undefined;
   onBack: (outage: ReplayOutage) => void = () => undefined;
   readonly #store: ReplayStore;
   readonly #clock: Clock;
@@ -79,7 +81,10 @@ export class WatchedReplayStore implements ReplayStore {
   #failed(error: unknown): void {
     if (this.#isClosed) return;
     this.#failedAtMs = this.#clock.monotonicMs();
-    if (this.#outage) return;
+    if (this.#outage) {
+      this.onFailing(error);
+      return;
+    }
     this.#outage = { sinceMs: this.#failedAtMs, isFull: error instanceof ReplayStoreFull };
     this.onLost(this.#outage, error);
     this.#probeLater();

@@ -33,8 +33,9 @@ const DIFFERENCES_ALLOWED = 1;
 interface ViewEvents {
   /** The list was loaded from the store, at start or after it had been lost. */
   loaded: [];
-  /** The store is unavailable. Once for each loss, not for each try. */
+  /** The store is unavailable: `lost` once for each loss, `failing` for each further try. */
   lost: [error: unknown];
+  failing: [error: unknown];
   /** The store had lost marks, and has them again. */
   restored: [marks: number];
   /** Marks were applied; by how much the news was late, in milliseconds of the store's clock. */
@@ -184,8 +185,7 @@ export class RevocationView extends EventEmitter<ViewEvents> {
           continue;
         }
         this.#connected = false;
-        if (signal.aborted) return;
-        if (!this.#lossTold) this.emit('lost', error);
+        if (!signal.aborted) this.emit(this.#lossTold ? 'failing' : 'lost', error);
         this.#lossTold = true;
         await pause(this.#clock, Math.min(FIRST_RETRY_MS * 2 ** failures++, MAX_RETRY_MS), signal);
       }

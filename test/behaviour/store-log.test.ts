@@ -37,7 +37,11 @@ t.test(
       { clock },
     );
     const store = `127.0.0.1:${redis.port}`;
-    const lines = (): Record<string, unknown>[] => gateway.log.filter((line) => line['store'] === store);
+    const further = / now for another cause$/;
+    const all = (): Record<string, unknown>[] => gateway.log.filter((line) => line['store'] === store);
+    const lines = (): Record<string, unknown>[] => all().filter(({ msg }) => !further.test(String(msg)));
+    const causes = (): unknown[] =>
+      all().flatMap(({ error, msg }) => (further.test(String(msg)) ? [error] : []));
     const readyz = async (): Promise<string> => {
       const response = await fetch(`${gateway.adminUrl}/readyz?verbose`);
       t.equal(response.status, 200, 'all gateways would go at once');
@@ -67,6 +71,11 @@ t.test(
       return lines().length === 4;
     });
     t.match(lines()[3], { level: 'info', entries: 0 });
+    t.ok(
+      causes().includes(`connect ECONNREFUSED ${store}`),
+      'why it cannot be reached, and not only that it has gone',
+    );
+    t.equal(new Set(causes()).size, causes().length, 'each once');
     t.ok(Number(lines()[3]?.['lost_seconds']) >= 40);
     const stale = Number(lines()[3]?.['stale_seconds']);
     t.ok(stale >= 9 && stale < 40, `${stale}`);

@@ -194,12 +194,15 @@ t.test('L4 that limits are counted by each gateway alone, and together again, is
   const told: unknown[] = [];
   desk.onLost = (error) => told.push((error as Error).message);
   desk.onBack = (lostMs) => told.push(Math.round(lostMs / 1_000));
+  const further = new Set<string>();
+  desk.onFailing = (error) => further.add((error as Error).message);
   fleet.state = 'refuses';
   for (let atMs = 0; atMs < 12_000; atMs += 5) fleet.time.at(atMs, () => fleet.send(0));
   fleet.time.at(2_000, () => (fleet.state = 'responds'));
   await fleet.time.runUntil(3_000);
   t.equal(desk.isAvailable, true, 'they count together as soon as it responds');
   t.strictSame(told, ['refused']);
+  t.strictSame([...further], ['refused']);
   await fleet.time.runUntil(12_000);
   t.strictSame(told, ['refused', 7], 'and people are told when it has failed nothing for 5 s');
   t.equal(desk.lostAtMs, undefined);

@@ -41,6 +41,8 @@ t.test(
   'D14 a loss is told once; it is over when the store has failed nothing for five seconds',
   async (t) => {
     const { store, state, asked, told, use, wait } = watched(t);
+    const further: string[] = [];
+    store.onFailing = (error) => further.push((error as Error).message);
     t.equal(store.hasResponded, false);
     await use();
     t.equal(store.hasResponded, true);
@@ -48,6 +50,7 @@ t.test(
     await use();
     await use();
     t.strictSame(told, ['lost']);
+    t.strictSame(further, ['gone']);
     await wait(4_000);
     state.error = undefined;
     await use();

@@ -42,6 +42,7 @@ export function joinKeys(
       ignored: (issuer) => void ignored.push(issuer),
       restored: (entries) => void restored.push(entries),
       lost: (error) => void lost.push(error),
+      failing: () => undefined,
       found: () => undefined,
       changed: async (texts) => void told.push([...texts]),
     },
