@@ -65,6 +65,8 @@ local size = redis.call('HLEN', texts)
 if size ~= tonumber(redis.call('HGET', counts, 'count') or '0') then
   local all, sum = redis.call('HGETALL', texts), 0
   for index = 1, #all, 2 do sum = (sum + checksum_of(all[index], all[index + 1])) % 281474976710656 end
+  -- A Redis that has reached maxmemory refuses the next line, unless something was taken away before it.
+  redis.call('HDEL', counts, 'count')
   redis.call('HSET', counts, 'count', size, 'checksum', string.format('%.0f', sum))
 end
 local last, found, read_to = last_number(), {}, ARGV[1]

@@ -11,7 +11,8 @@
  * gateway for itself (mark.ts).
  *
  * Redis 7.0 cannot expire the members of a hash, so every change trims what has expired, and so does every call for
- * the inventory.
+ * the inventory. What tidies up takes something away first: where Redis has reached maxmemory it refuses the first write of a
+ * script if that may take memory, and no write behind another. A full Redis must not keep gateways from reading the list.
  */
 export const KEY_NAMES = ['state', 'detail', 'expiry', 'clock', 'log', 'created'] as const;
 export type KeyName = (typeof KEY_NAMES)[number];
@@ -40,14 +41,14 @@ local function account(id, old, new)
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', '(' .. now_s, 'LIMIT', 0, ${TRIM_PER_CALL})) do
   local mark = redis.call('HGET', state, id)
-  if mark then
-    account(id, mark, nil)
-    redis.call('XADD', log, 'MAXLEN', '~', ${LOG_LENGTH}, '*', 'id', id, 'dropped', mark)
-  end
   redis.call('HDEL', state, id)
   redis.call('HDEL', detail, id)
   redis.call('ZREM', expiry, id)
   redis.call('ZREM', created, id)
+  if mark then
+    account(id, mark, nil)
+    redis.call('XADD', log, 'MAXLEN', '~', ${LOG_LENGTH}, '*', 'id', id, 'dropped', mark)
+  end
 end
 local function next_version()
   local last_ms = tonumber(redis.call('HGET', clock, 'time_ms') or '0')
@@ -187,6 +188,7 @@ local size = redis.call('HLEN', state)
 if size ~= tonumber(redis.call('HGET', clock, 'count') or '0') then
   local all, sum = redis.call('HGETALL', state), 0
   for index = 1, #all, 2 do sum = (sum + checksum_of(all[index], all[index + 1])) % 281474976710656 end
+  redis.call('HDEL', clock, 'count')
   redis.call('HSET', clock, 'count', size, 'checksum', string.format('%.0f', sum))
 end
 local mended_to = redis.call('HGET', clock, 'mended_to')
@@ -198,12 +200,13 @@ if not mended_to and (in_expiry ~= size or in_created ~= size) then
 end
 if mended_to then
   local page = redis.call('HSCAN', state, mended_to, 'COUNT', ${REPAIR_PER_CALL})
+  redis.call('HDEL', clock, 'mended_to')
   for index = 1, #page[2], 2 do
     local id, mark = page[2][index], parse(page[2][index + 1])
     redis.call('ZADD', expiry, mark.expires_at, id)
     redis.call('ZADD', created, 'NX', math.floor(mark.time_ms / 1000), id)
   end
-  if page[1] == '0' then redis.call('HDEL', clock, 'mended_to') else redis.call('HSET', clock, 'mended_to', page[1]) end
+  if page[1] ~= '0' then redis.call('HSET', clock, 'mended_to', page[1]) end
 end
 local last = '0-0'
 if redis.call('EXISTS', log) == 1 then

@@ -532,3 +532,33 @@ t.test('V6 redis: another replication id means that everything is to be compared
   for await (const { complete } of store.follow(position, stopping.signal)) if (complete !== undefined) break;
   t.pass('followed on');
 });
+
+t.test(
+  'V8 redis: a server that has reached maxmemory takes no change, and gateways go on to read',
+  async (t) => {
+    const redis = await startRedis(t);
+    const store = new RedisStore({ url: redis.url, keyPrefix: 'sallyport' }, systemClock);
+    t.teardown(() => store.close());
+    await store.revoke(requestFor(tokenId('kept')));
+    const expired = requestFor(tokenId('expired'), null, nowSeconds() - 10);
+    await store.revoke(expired);
+    await redis.command('CONFIG', 'SET', 'maxmemory', '1');
+    const read = async (): Promise<void> => {
+      for await (const { complete } of store.follow(await store.position(), new AbortController().signal))
+        if (complete !== undefined) return;
+    };
+    // What has expired is dropped, and an index that was lost is made again: both write.
+    await read();
+    for (const key of ['expiry', 'created']) {
+      const marks = await allMarks(store);
+      t.ok(marks.has(targetId(tokenId('kept'))));
+      t.notOk(marks.has(expired.id));
+      await redis.command('DEL', `{sallyport}:revocation:${key}`);
+      await redis.command('HSET', '{sallyport}:revocation:clock', 'count', '7');
+      await read();
+    }
+    await t.rejects(store.merge([markFor(tokenId('new'), null, Date.now())]), /OOM/);
+    await redis.command('CONFIG', 'SET', 'maxmemory', '0');
+    t.equal((await listed(store, 10)).length, 1);
+  },
+);
