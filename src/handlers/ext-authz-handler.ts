@@ -76,7 +76,9 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
 
   serve(): void {
     this.response.on('close', () => {
-      if (!this.response.writableFinished) this.exchange.clientGone();
+      const isOver = this.response.writableFinished;
+      if (!isOver && this.connection.isCutOff) this.exchange.cutOff();
+      if (!isOver) this.exchange.clientGone();
       this.requestEnded();
     });
     const { publicKeys } = this.site;

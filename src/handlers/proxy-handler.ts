@@ -204,7 +204,9 @@ class ProxyHandler extends BaseHandler<ProxySite> implements ResponseHooks {
 
   /** The response has ended, or the client has gone. */
   #closed(): void {
-    if (!this.response.writableFinished && !this.#isTunnel) {
+    const isOver = this.response.writableFinished;
+    if (this.connection.isCutOff && (!isOver || this.#isTunnel)) this.exchange.cutOff();
+    if (!isOver && !this.#isTunnel) {
       this.#writer?.clientGone();
       this.exchange.clientGone();
     }

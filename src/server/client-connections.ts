@@ -59,6 +59,11 @@ export class ClientConnections {
     return open;
   }
 
+  /** Their sockets are about to be destroyed, with what is in flight on them. */
+  cutOff(): void {
+    for (const connection of this.#known.values()) connection.isCutOff = true;
+  }
+
   /** Applies another configuration, to open connections too. */
   update(policy: ConnectionPolicy): void {
     this.#policy = policy;
@@ -97,6 +102,7 @@ export class ClientConnection implements Connection {
   readonly credentials = new LastCredentials();
   commonHeaders: readonly string[];
   closing = false;
+  isCutOff = false;
   /** Node's parser has failed: it reads no more of a request. */
   parserFailed = false;
   readonly #socket: Socket;

@@ -26,6 +26,8 @@ export interface Connection {
    * be served any more.
    */
   closing: boolean;
+  /** The gateway ends, and cuts off what is still served on it: its client has not left. */
+  readonly isCutOff: boolean;
   /** A request is served on it from now on. */
   requestStarted(): void;
   /** The response is complete and being sent to the client; or a tunnel, which is never complete, has begun. */

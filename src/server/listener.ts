@@ -123,10 +123,13 @@ export class Listener {
       const step = pause(DRAIN_STEP_MS);
       await Promise.race([step, closed.then(() => (tunnels.size === 0 ? undefined : step))]);
     }
+    this.#connections.cutOff();
     for (const socket of tunnels) socket.destroy();
     this.#http2.destroy();
     server.closeAllConnections();
     await closed;
+    // The server is closed before its last sockets tell so: what ends with them must still reach the log.
+    await pause(0);
   }
 
   /** What this listener's connections have in common, by the configuration that is now in place. */

@@ -35,6 +35,8 @@ const NO_LIMITS: readonly string[] = [];
 
 /** nginx's number for "the client has gone"; it is counted and logged, never sent. */
 const CLIENT_CLOSED_REQUEST = 499;
+/** Nor is this one sent: the gateway has failed the request. */
+const CUT_OFF = 503;
 
 /** The notes on one request. The gateway writes them as the stages go; telemetry reads them when the response has ended. */
 export class Exchange {
@@ -116,5 +118,11 @@ export class Exchange {
   /** The client has gone before its response was complete. */
   clientGone(): void {
     if (this.status === 0) this.status = CLIENT_CLOSED_REQUEST;
+  }
+
+  /** The gateway ends, and has not waited for the end of the response any longer: its client must not be blamed. */
+  cutOff(): void {
+    if (this.status === 0) this.status = CUT_OFF;
+    this.failure ??= 'cut_off';
   }
 }

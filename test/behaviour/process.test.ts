@@ -83,7 +83,9 @@ t.test(
   'SIGTERM: no new connections, requests in flight end, tunnels get until the drain ends, exit 0',
   async (t) => {
     let release: () => void = () => undefined;
-    const upstream = await startUpstream(t, (_, response) => (release = () => response.end('finished')));
+    const upstream = await startUpstream(t, (request, response) => {
+      if (request.url !== '/never') release = () => response.end('finished');
+    });
     const gateway = await startGatewayProcess(t, {
       issuers,
       timeouts: { drain: '4s' },
@@ -101,7 +103,8 @@ t.test(
     await once(socket, 'message');
     const tunnelClosed = once(socket, 'close');
     const inFlight = send(gateway.url, '/', { token: mint(key) });
-    await until(() => upstream.seen.length === 1);
+    const cutOff = t.rejects(send(gateway.url, '/never', { token: mint(key) }));
+    await until(() => upstream.seen.length === 2);
     gateway.kill('SIGTERM');
     await until(() => gateway.output().includes('"msg":"draining"'));
     await until(async () => {
@@ -116,7 +119,10 @@ t.test(
     release();
     t.match(await inFlight, { status: 200, body: 'finished' });
     t.equal(await gateway.exited, 0);
-    await Promise.all([idleClosed, tunnelClosed]);
+    await Promise.all([idleClosed, tunnelClosed, cutOff]);
+    await until(() => gateway.output().includes('"msg":"stopped"'));
+    const cut = gateway.output().match(/"status":\d+(?=,.*"error":"cut_off")/g);
+    t.strictSame(cut?.sort(), ['"status":101', '"status":503'], 'their clients are not said to have left');
   },
 );
 
