@@ -30,7 +30,9 @@ export class WorkersOverview implements Overview {
       '1 while the worker told its metrics in time; 0: its last ones stand.',
       ['worker'],
       (set) => {
-        const up = new Set(pool.links.filter(({ tellsMetrics }) => tellsMetrics).map(({ id }) => id));
+        const up = new Set(
+          pool.links.filter(({ serves, tellsMetrics }) => serves && tellsMetrics).map(({ id }) => id),
+        );
         for (let id = 1; id <= pool.count; id++) set(up.has(id) ? 1 : 0, String(id));
       },
     );

@@ -97,6 +97,8 @@ export class WorkerLink {
 
   /** What it has counted; what it told last where it does not say it in time. */
   async latestMetrics(): Promise<MetricsSnapshot> {
+    // One that does not serve yet has counted nothing, and is too busy with its start to say so.
+    if (!this.serves) return this.metrics;
     try {
       this.metrics = await this.channel.call('metrics', undefined, METRICS_MS);
       this.tellsMetrics = true;

@@ -55,11 +55,16 @@ const REPLIES: Record<string, () => unknown> = {
   sessions: () => ({ found: [], silent: [] }),
 };
 
-function playWorker(id: number, clock: ManualClock, played: Played[]): WorkerProcess {
+function playWorker(
+  id: number,
+  clock: ManualClock,
+  played: Played[],
+  also: Played['replies'],
+): WorkerProcess {
   const [ours, theirs] = pipes();
   const { promise: ended, resolve } = Promise.withResolvers<number | string>();
   const calls: string[] = [];
-  const replies: Record<string, () => unknown> = { ...REPLIES };
+  const replies: Record<string, () => unknown> = { ...REPLIES, ...also };
   const handlers = Object.fromEntries(
     [...new Set([...CALLS, ...Object.keys(REPLIES)])].map((name) => [
       name,
@@ -92,7 +97,8 @@ const configurationOf = (changes: Record<string, unknown> = {}): LoadedConfigura
     ...changes,
   });
 
-async function start(t: Test, changes: Record<string, unknown> = {}) {
+/** @param replies of every worker, also of those that take another's place */
+async function start(t: Test, changes: Record<string, unknown> = {}, replies: Played['replies'] = {}) {
   const clock = new ManualClock();
   const played: Played[] = [];
   const log: Record<string, unknown>[] = [];
@@ -100,7 +106,7 @@ async function start(t: Test, changes: Record<string, unknown> = {}) {
     log: createLog({ write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>) }),
     clock,
     count: 2,
-    startProcess: (id) => playWorker(id, clock, played),
+    startProcess: (id) => playWorker(id, clock, played, replies),
   });
   t.teardown(() => primary.stop());
   await primary.start();
@@ -322,3 +328,33 @@ t.test('D14 all workers of a primary ask one memory of used proofs', async (t) =
   t.strictSame(await worker(1).primary.call('firstUses', [use, use]), [true, false]);
   t.strictSame(await worker(2).primary.call('firstUses', [use, { ...use, id: 'b' }]), [false, true]);
 });
+
+t.test(
+  'a worker that still starts is not asked for its metrics, and no warning says that it tells none',
+  async (t) => {
+    let started = Promise.resolve();
+    const begin = (): Promise<readonly string[]> => started.then(() => []);
+    let tellsMetrics = true;
+    const metrics = (): unknown => (tellsMetrics ? [] : new Promise(() => undefined));
+    const scene = await start(t, {}, { begin, metrics });
+    const { primary, played, worker, log } = scene;
+    const up = async (): Promise<number[]> => {
+      const samples = await primary.metrics.samples();
+      return samples.flatMap(({ name, value }) => (name === 'sallyport_worker_up' ? [value] : []));
+    };
+    t.strictSame(await up(), [1, 1]);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    started = promise;
+    worker(1).end();
+    await passUntil(scene, () => played.length === 3 && worker(1).calls.includes('begin'));
+    worker(2).replies['metrics'] = () => [];
+    tellsMetrics = false;
+    t.strictSame(await up(), [0, 1], 'at once, though it does not respond');
+    t.notOk(log.some(({ level }) => level === 'warn'));
+    tellsMetrics = true;
+    resolve();
+    await worker(1).primary.call('ready', undefined);
+    await passUntil(scene, () => worker(1).calls.includes('listen'));
+    t.strictSame(await up(), [1, 1]);
+  },
+);
