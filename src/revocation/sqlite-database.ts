@@ -3,6 +3,7 @@
  *
  * The only file that imports node:sqlite: when a file is opened, so that a gateway without one never loads it.
  */
+import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type * as Sqlite from 'node:sqlite';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
@@ -20,6 +21,9 @@ export function isBusy(error: unknown): boolean {
 
 export class SqliteDatabase {
   readonly #database: DatabaseSync;
+  readonly #file: string;
+  /** Undefined for a database without a file. */
+  readonly #inode: string | undefined;
   readonly #statements = new Map<string, StatementSync>();
 
   /**
@@ -30,6 +34,18 @@ export class SqliteDatabase {
     const { DatabaseSync } = require('node:sqlite') as typeof Sqlite;
     this.#database = new DatabaseSync(file, { timeout: busyMs });
     this.#database.exec(schema);
+    this.#file = file;
+    this.#inode = inodeOf(file);
+  }
+
+  /**
+   * SQLite goes on with a file that was removed or replaced, and all that it writes there is gone with the process.
+   *
+   * @throws Error where another file, or none, has its name
+   */
+  assertInPlace(): void {
+    if (this.#inode !== undefined && inodeOf(this.#file) !== this.#inode)
+      throw new Error('the file of the store was removed or replaced while in use; restart the gateway');
   }
 
   all<T>(sql: string, ...parameters: SQLInputValue[]): T[] {
@@ -66,4 +82,9 @@ export class SqliteDatabase {
     }
     return statement;
   }
+}
+
+function inodeOf(file: string): string | undefined {
+  const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.dev} ${stats.ino}`;
 }

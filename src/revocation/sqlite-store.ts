@@ -47,6 +47,7 @@ export class SqliteStore implements RevocationStore {
   }
 
   async revoke(request: RevocationRequest): Promise<Revoked> {
+    this.#database.assertInPlace();
     return this.#database.transaction(() => {
       this.#database.run('DELETE FROM revocation WHERE expires_at < ?', this.#nowSeconds());
       const current = this.#entry(request.id);
@@ -64,6 +65,7 @@ export class SqliteStore implements RevocationStore {
   }
 
   async undo(id: string): Promise<RevocationMark | undefined> {
+    this.#database.assertInPlace();
     return this.#database.transaction(() => {
       const current = this.#live(id);
       return current && this.#put({ ...current, revoked: false });

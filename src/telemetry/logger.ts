@@ -74,8 +74,12 @@ export function describeError(error: unknown): string {
   return `${code !== undefined && !message.includes(code) ? `${code}: ` : ''}${message}${cause}`;
 }
 
+/** What Node adds where a certificate is not trusted: no remedy here, where the configuration names authorities. */
+const HINT_OF_NODE = /; if the root CA is installed locally, [^;]*$/;
+
 /** OpenSSL puts the address of a thread, a path of its source and a line end around its reason. */
 function messageOf(error: Error): string {
   const { library, reason } = error as { library?: unknown; reason?: unknown };
-  return typeof library === 'string' && typeof reason === 'string' ? reason : error.message;
+  const isOpenSsl = typeof library === 'string' && typeof reason === 'string';
+  return isOpenSsl ? reason : error.message.replace(HINT_OF_NODE, '');
 }

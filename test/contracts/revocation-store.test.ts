@@ -1,6 +1,6 @@
 /** What every revocation store promises, run over all of them, Redis for real. Rules V4 to V7, V11, V14. */
 import t, { type Test } from 'tap';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -449,6 +449,22 @@ t.test('sqlite: what was acknowledged is there after the process has ended', asy
   const second = new SqliteStore(file, systemClock);
   t.teardown(() => second.close());
   t.equal((await second.find(request.id))?.id, request.id);
+});
+
+t.test('V7 sqlite: nothing is acknowledged into a file that was removed or replaced', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-sqlite-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'list.sqlite');
+  const store = new SqliteStore(file, systemClock);
+  t.teardown(() => store.close());
+  const { entry } = await store.revoke(requestFor(tokenId('before')));
+  renameSync(file, `${file}.old`);
+  await t.rejects(store.revoke(requestFor(tokenId('after'))), /removed or replaced/);
+  writeFileSync(file, '');
+  await t.rejects(store.undo(entry.id), /removed or replaced/);
+  t.ok((await allMarks(store)).has(entry.id), 'what is known can still be read');
+  renameSync(`${file}.old`, file);
+  t.ok((await store.revoke(requestFor(tokenId('after')))).created);
 });
 
 t.test(

@@ -22,3 +22,10 @@ t.test(
     t.equal(describeError(error), 'ERR_SSL_WRONG_VERSION_NUMBER: wrong version number');
   },
 );
+
+t.test('a certificate that is not trusted comes without a remedy of another program', async (t) => {
+  const message =
+    'self-signed certificate; if the root CA is installed locally, try running Node.js with --use-system-ca';
+  const error = Object.assign(new Error(message), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  t.equal(describeError(error), 'DEPTH_ZERO_SELF_SIGNED_CERT: self-signed certificate');
+});
