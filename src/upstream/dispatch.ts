@@ -112,7 +112,7 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
     const isClients = this.#isPaused || (this.#isUploading && this.#link?.congested !== true);
     const error = tooLate(isClients, this.#link, this.#isUploading, this.#result);
     if (!isClients) {
-      this.#target?.health.failed();
+      this.#target?.health.failed(error.cause);
       this.#without('timeout');
     }
     this.#letGo();
@@ -153,7 +153,7 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
     if (error instanceof TargetsChanged) {
       this.#detour(undefined);
     } else if (this.#mayDetour()) {
-      this.#target?.health.failed();
+      this.#target?.health.failed(error);
       this.#detour('error');
     } else {
       this.failed(error, false);
@@ -215,7 +215,7 @@ export class Dispatch implements LinkUser, Waiter, Forwarding, Deadline {
       this.#again();
       return;
     }
-    this.#target?.health.failed();
+    this.#target?.health.failed(error);
     this.#without('error');
     this.#settle();
     // An upstream that has sent a byte of a response has acted on the request (rule C28).

@@ -2,6 +2,7 @@
  * Whether a target should get requests, by its health checks and by the results of the requests that it got.
  */
 import type { Clock } from '../clock.ts';
+import { describeError } from '../telemetry/logger.ts';
 
 /** Passive health check: after this many failures in a row a target gets no requests for a while. */
 export interface EjectPolicy {
@@ -20,11 +21,13 @@ export class TargetHealth {
   #passesChecks = true;
   #finding = '';
   #isEjected = false;
+  /** What the request said that ejected it. */
+  #lastFailure = '';
   /** Failed requests in a row. */
   #failures = 0;
   #cancelReadmission: () => void = () => undefined;
 
-  /** @param changed gets what the deciding check has found out, too */
+  /** @param changed gets what the deciding check, or request, has found out, too */
   constructor(
     eject: EjectPolicy | undefined,
     clock: Clock,
@@ -45,17 +48,20 @@ export class TargetHealth {
   }
 
   /** A connection error, a timeout, or a response that broke the protocol or was cut off. */
-  failed(): void {
+  failed(error: unknown): void {
     if (!this.#eject || ++this.#failures < this.#eject.errors || this.#isEjected) return;
     this.#isEjected = true;
-    this.#changed('ejected', undefined);
+    this.#lastFailure = describeError(error);
+    this.#changed('ejected', this.#lastFailure);
     this.#cancelReadmission = this.#clock.after(this.#eject.forMs, () => this.#readmit());
   }
 
   /** Why it gets no requests; undefined while it does. */
   get cause(): string | undefined {
     if (!this.#passesChecks) return `health check: ${this.#finding}`;
-    return this.#isEjected ? 'too many requests failed in a row' : undefined;
+    return this.#isEjected
+      ? `too many requests failed in a row, the last one by: ${this.#lastFailure}`
+      : undefined;
   }
 
   /**

@@ -98,3 +98,21 @@ t.test('V7 the last canary: how many gateways refuse it, and as of when', async 
   t.equal(told(null, 0, { canary: { every_seconds: null, last: null } }), 'none', 'it is off');
   t.equal(told(null, 0, { canary: undefined }), 'none', 'an older gateway');
 });
+
+t.test('a target that gets no requests says why, where the gateway knows', async (t) => {
+  const targets = [
+    { url: 'http://a', healthy: true },
+    { url: 'http://b', healthy: false, cause: 'health check: responded 503' },
+    { url: 'http://c', healthy: false },
+  ];
+  const status = {
+    ...{ name: 'g', ready: true, uptime_seconds: 1, issuers: [], certificates: [] },
+    upstreams: [{ name: 'shop', targets }],
+    revocation: {
+      ...{ entries: 0, view_age_seconds: 0, max_view_age_seconds: 30, claims: [] },
+      ...{ store: 'memory', store_connected: true },
+    },
+  };
+  const tile = tilesOf(status).find(({ title }) => title === 'Upstream shop');
+  t.match(tile, { state: '2 of 3 out', more: 'http://b (health check: responded 503), http://c' });
+});

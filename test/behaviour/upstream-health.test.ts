@@ -137,6 +137,9 @@ t.test('a target that fails requests in a row is ejected for a while, then tried
   t.equal(statuses.filter((status) => status === 502).length, 3, 'three failures, and no more');
   t.equal(b.requests, 3);
   t.equal(await healthy(gateway, b), 0);
+  const told = gateway.log.filter(({ msg, target }) => msg !== 'request' && target === b.url);
+  t.match(told, [{ level: 'warn', cause: /ECONNRESET/ }], 'the log says why');
+  t.match(await (await gateway.admin('GET', '/v1/status')).text(), /in a row, the last one by: ECONNRESET/);
   clock.advance(29_000);
   t.strictSame(await sendMany(gateway, 4), [200, 200, 200, 200]);
   clock.advance(2_000);

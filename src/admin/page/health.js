@@ -7,7 +7,7 @@ import { STORES } from './revocation-labels.js';
  *   name: string, version: string, uptime_seconds: number, ready: boolean,
  *   routes: { name: string, match: string, access: string, upstream: string }[],
  *   issuers: { name: string, issuer: string | null, keys_available?: boolean, keys_age_seconds?: number | null }[],
- *   upstreams: { name: string, targets: { url: string, healthy: boolean }[] }[],
+ *   upstreams: { name: string, targets: { url: string, healthy: boolean, cause?: string }[] }[],
  *   certificates: { key: string, state: string, expires_at: string, expires_in_seconds: number }[],
  *   revocation: {
  *     entries: number, view_age_seconds: number | null, max_view_age_seconds: number,
@@ -176,7 +176,9 @@ function upstreamTile({ name, targets }) {
     level: sick.length === 0 ? 'good' : isDown ? 'bad' : 'warn',
     state:
       sick.length === 0 ? 'Serving' : isDown ? 'All targets out' : `${sick.length} of ${targets.length} out`,
-    more: (sick.length > 0 ? sick : targets).map(({ url }) => url).join(', '),
+    more: (sick.length > 0 ? sick : targets)
+      .map(({ url, cause }) => (cause === undefined ? url : `${url} (${cause})`))
+      .join(', '),
   };
 }
 
