@@ -251,6 +251,7 @@ export abstract class BaseHandler<R extends HandlerSite = HandlerSite>
   protected requestEnded(): void {
     const { observer, limiter, clock } = this.site;
     const nowMs = clock.monotonicMs();
+    this.exchange.ended(this.connection.isCutOff);
     observer.end(this.exchange, nowMs);
     limiter.leave();
     this.connection.requestEnded(nowMs);

@@ -75,12 +75,7 @@ class ExtAuthzHandler extends BaseHandler<ExtAuthzSite> {
   #sourceCertificate = '';
 
   serve(): void {
-    this.response.on('close', () => {
-      const isOver = this.response.writableFinished;
-      if (!isOver && this.connection.isCutOff) this.exchange.cutOff();
-      if (!isOver) this.exchange.clientGone();
-      this.requestEnded();
-    });
+    this.response.on('close', () => this.requestEnded());
     const { publicKeys } = this.site;
     const { method, url, rawHeaders } = this.request;
     if (TYPES.has(grpcTypeOf(rawHeaders) ?? '') && method === 'POST' && this.connection.multiplexed) {

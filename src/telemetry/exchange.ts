@@ -115,6 +115,13 @@ export class Exchange {
     this.lastingSinceMs ??= this.#clock.monotonicMs();
   }
 
+  /** Nothing more comes. Where no response has begun, the client has gone, unless the gateway has cut it off. */
+  ended(isCutOff: boolean): void {
+    if (this.status > 0) return;
+    if (isCutOff) this.cutOff();
+    else this.clientGone();
+  }
+
   /** The client has gone before its response was complete. */
   clientGone(): void {
     if (this.status === 0) this.status = CLIENT_CLOSED_REQUEST;

@@ -1,12 +1,13 @@
 /** Decisions for other proxies, asked for in each dialect. docs/forward-auth.md. Rules C1, C3, C10, B10. */
 import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { send, sendRaw, statuses, type Response } from '../support/client.ts';
 import { loginIssuer, startGateway, until, type TestGateway } from '../support/gateway.ts';
 import { temporaryFolder } from '../support/process.ts';
 import { claimsOf, createKey, mint } from '../support/tokens.ts';
-import { startUpstream } from '../support/upstream.ts';
+import { startServer, startUpstream } from '../support/upstream.ts';
 import { HTTP_DIALECTS, type HttpDialect } from '../../src/http/original-request.ts';
 
 const key = createKey('EdDSA');
@@ -441,3 +442,23 @@ for (const dialect of HTTP_DIALECTS) {
     },
   );
 }
+
+t.test('a proxy that leaves before the decision is counted and logged with 499', async (t) => {
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  const silent = await startServer(t, () => resolve());
+  const gateway = await startGateway(t, {
+    listeners: [
+      { host: '127.0.0.1', port: 0, serve: 'decisions', dialect: 'request', trusted_peers: ['127.0.0.1/32'] },
+    ],
+    issuers: { o: { introspection: { url: silent, client_id: 'x', client_secret: 'y' }, audiences: ['a'] } },
+    routes: [{ name: 'r', match: {}, upstream: 'u', auth: { issuers: ['o'] } }],
+    upstreams: { u: { targets: [upstream.url] } },
+  });
+  const proxy = connect(gateway.port, '127.0.0.1');
+  proxy.write('GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer opaque\r\n\r\n');
+  await asked;
+  proxy.destroy();
+  await until(() => gateway.log.some(({ status }) => status === 499));
+  const labels = 'route="r",method="GET",code="499",source="gateway"';
+  t.equal(await gateway.metric(`sallyport_http_requests_total{${labels}}`), 1);
+});
