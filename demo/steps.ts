@@ -71,7 +71,7 @@ export function furtherSteps(places: DemoPlaces): readonly Step[] {
     {
       title: 'Health, metrics and what is revoked.',
       commands: [
-        `curl ${admin}/readyz?verbose`,
+        `curl '${admin}/readyz?verbose'`,
         `curl -s ${admin}/metrics | grep sallyport_auth`,
         `curl -s ${admin}/v1/revocations ${AS_ADMIN}`,
       ],

@@ -95,6 +95,14 @@ function check(t: Test, commands: readonly Command[], printed: readonly string[]
     for (const line of expected) t.match(printed[index], lineLike(line), `${command.slice(0, 60)}: ${line}`);
 }
 
+t.test(
+  'what the demo prints can be pasted into zsh, too, where ? and * outside of quotes are patterns',
+  async (t) => {
+    for (const command of storySteps(USUAL).flatMap(({ commands }) => commands))
+      t.notMatch(command.replaceAll(/'[^']*'|"(?:\\.|[^"\\])*"/g, ''), /[?*]/, command);
+  },
+);
+
 t.test('the configuration has 12 lines and is valid', async (t) => {
   const [text = ''] = blocks('yaml');
   t.equal(text.trimEnd().split('\n').length, 12);
