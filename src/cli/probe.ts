@@ -2,6 +2,8 @@
  * `check --online`: does everything that the configuration names respond?
  */
 import { randomUUID } from 'node:crypto';
+import { access, constants } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { fetchIssuerKeys } from '../assembly/issuer-key-sets.ts';
 import { algorithmsOf } from '../assembly/key-sets.ts';
 import { signersOf, tokenStatusSource } from '../assembly/opaque-issuers.ts';
@@ -24,6 +26,9 @@ import { StaticKeySet, type KeySet } from '../token/key-set.ts';
 import { OPERATOR } from '../token/token-verifier.ts';
 import { importKeySet } from '../token/verification-key.ts';
 
+const STORE = 'revocation store';
+const SQLITE = 'sqlite:';
+
 export interface Probed {
   readonly what: string;
   readonly ok: boolean;
@@ -38,6 +43,7 @@ export async function probe(
   lists: StatusLists,
 ): Promise<Probed[]> {
   const { issuers, signals, upstreams, revocation } = loaded.configuration;
+  const { store } = revocation;
   const location = redisLocation(revocation);
   const resolver = nameResolver(loaded.configuration.dns.servers, systemClock);
   return Promise.all([
@@ -60,6 +66,9 @@ export async function probe(
       return targets.map(({ url }) => probeTarget(`upstream ${name} ${url.text}`, url, options, resolver));
     }),
     ...(location ? [redis(location)] : []),
+    ...(typeof store === 'string' && store.startsWith(SQLITE)
+      ? [attempt(STORE, () => sqlite(resolve(loaded.folder, store.slice(SQLITE.length))))]
+      : []),
   ]);
 }
 
@@ -117,8 +126,20 @@ async function askInVain(authority: TokenStatusSource): Promise<string> {
   return 'responds';
 }
 
+/** Opens nothing: a file that another user had made would be in the way of the gateway's. */
+async function sqlite(path: string): Promise<string> {
+  // SQLite writes its journal beside the file.
+  await access(dirname(path), constants.R_OK | constants.W_OK | constants.X_OK);
+  const isThere = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) await access(path, constants.R_OK | constants.W_OK);
+  return `${path} can be written`;
+}
+
 async function redis(location: RedisLocation): Promise<Probed> {
-  const what = 'revocation store';
+  const what = STORE;
   try {
     const { persistent, evictionPolicy, version } = await probeRedis(location);
     const risks = [

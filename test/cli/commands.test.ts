@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ADMIN_TOKEN, loginIssuer, startGateway, until } from '../support/gateway.ts';
 import { sallyport, type Result } from '../support/command.ts';
@@ -99,6 +99,22 @@ t.test('check: valid, invalid, strict, online', async (t) => {
   });
   await redis.kill();
   t.match(await sallyport(['check', '-c', file, '--online']), { code: 1, out: /FAIL {2}revocation store/ });
+  const inFile = (store: string): void =>
+    writeFileSync(file, `revocation: { store: "sqlite:${store}" }\n${rest(upstream.url)}`);
+  inFile('r.db');
+  t.match(await sallyport(['check', '-c', file, '--online']), {
+    code: 0,
+    out: /ok {4}revocation store: .*r\.db can be written/,
+  });
+  t.notOk(existsSync(join(folder, 'r.db')), 'a check makes no file');
+  for (const store of ['none/r.db', 'c.yaml/r.db']) {
+    inFile(store);
+    t.match(
+      await sallyport(['check', '-c', file, '--online']),
+      { code: 1, out: /FAIL {2}revocation store: E[A-Z]+: / },
+      store,
+    );
+  }
   writeFileSync(file, 'routes: []\nupstreams: {}\nnonsense: 1\n');
   const invalid = await sallyport(['check', '-c', file]);
   t.equal(invalid.code, 1);
