@@ -3,12 +3,12 @@ import { z } from 'zod';
 import { adminAuth } from './admin-auth-schema.ts';
 import { DIALECTS } from '../http/original-request.ts';
 import { publicUrl } from './resource-schema.ts';
-import { name, port, text } from './scalars.ts';
+import { bindAddress, name, port, text } from './scalars.ts';
 import { tlsListener, tlsServer } from './tls-schema.ts';
 
 export const listener = z
   .strictObject({
-    host: text
+    host: bindAddress
       .prefault('0.0.0.0')
       .describe(
         'IP address that the listener binds to. 127.0.0.1: only processes on this machine can connect.',
@@ -86,7 +86,7 @@ const adminToken = z.strictObject({
 
 export const admin = z
   .strictObject({
-    host: text
+    host: bindAddress
       .prefault('127.0.0.1')
       .describe(
         'IP address that the admin listener binds to. Change it only if metrics or the API are used from another machine; then set tls, too.',

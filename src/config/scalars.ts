@@ -2,6 +2,7 @@
  * The scalar types of the configuration: durations, sizes, names, URLs and header names.
  * Each parses to the number or the text that the code works with. Pure.
  */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 const DURATION_UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -74,6 +75,17 @@ function isHttpUrl(text: string): boolean {
 }
 
 export const text = z.string().min(1, 'must not be empty');
+
+const MACHINE_NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?$/;
+
+/** What a socket binds to: an IP address without brackets and port, or a name that the system has an address for. */
+export const bindAddress = z
+  .string()
+  .min(1, { error: 'must not be empty', abort: true })
+  .refine(
+    (host) => isIP(host) !== 0 || MACHINE_NAME.test(host),
+    'must be an IP address of this machine without brackets and port, such as 127.0.0.1 or "::1" (0.0.0.0 or "::" for all of them); change it',
+  );
 
 export const routePath = z
   .string()
