@@ -57,7 +57,8 @@ function within<T>({ file }: LoadedConfiguration, key: string, use: () => T): T 
 
 function textOf(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    // Behind a byte order mark, as editors on Windows write it, OpenSSL finds no PEM.
+    return readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
     throw new TypeError(
       `${file} cannot be read (${errorCode(error)}); create it, or fix its name or permissions`,

@@ -11,6 +11,9 @@ const SHORTEST_TOKEN_CHARACTERS = 16;
 /** Shorter ones are a warning: `openssl rand -base64 32` makes 44. */
 const GOOD_TOKEN_CHARACTERS = 32;
 
+/** What a header field can carry. */
+const SENDABLE = /^[\x20-\x7e]+$/;
+
 const AT: Path = ['admin', 'auth'];
 
 export function adminAuthProblems(admin: Raw, issuers: Raw): Problem[] {
@@ -87,12 +90,17 @@ function scopeProblems(scopes: Raw): Problem[] {
 
 /** @param configuration with its secrets in place */
 export function adminTokenProblems(admin: Configuration['admin']): Problem[] {
-  return adminTokens(admin)
-    .filter(({ token }) => token.length < SHORTEST_TOKEN_CHARACTERS)
-    .map(({ path }) => ({
-      path,
-      message: `has fewer than ${SHORTEST_TOKEN_CHARACTERS} characters, and can be guessed; make another (openssl rand -base64 32)`,
-    }));
+  return adminTokens(admin).flatMap(({ path, token }) => {
+    // An empty file has its message already.
+    if (token === '') return [];
+    const fault =
+      token.length < SHORTEST_TOKEN_CHARACTERS
+        ? `has fewer than ${SHORTEST_TOKEN_CHARACTERS} characters, and can be guessed`
+        : SENDABLE.test(token)
+          ? undefined
+          : 'has a line break or a character beyond ASCII, so that no client can send it';
+    return fault === undefined ? [] : [{ path, message: `${fault}; make another (openssl rand -base64 32)` }];
+  });
 }
 
 export function shortAdminTokens({ admin }: Configuration): string[] {

@@ -36,10 +36,12 @@ const START = '[{ "id": "...", "sha256": "...", "subject": "..." }]';
  * @throws ConfigurationError with every problem
  */
 export function* readingKeys(
-  source: string,
+  text: string,
   file: string,
   nowSeconds: number,
 ): Generator<undefined, ApiKeyEntry[]> {
+  // Editors on Windows begin a file with a byte order mark.
+  const source = text.replace(/^\uFEFF/, '');
   const reading = new KeyReading(source, file, nowSeconds);
   const values = jsonList(source);
   if (values) {

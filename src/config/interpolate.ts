@@ -9,7 +9,8 @@ export interface InterpolationProblem {
   readonly message: string;
 }
 
-const REFERENCE = /\$(\$\{)|\$\{([^}]*)\}/g;
+/** One that nothing closes matches too, up to the end: it is a mistake, and no text. */
+const REFERENCE = /\$(\$\{)|\$\{([^}]*)(?:\}|$)/g;
 const NAME = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/;
 
 export interface Interpolation {
@@ -33,7 +34,7 @@ export function interpolate(
         REFERENCE,
         (whole, escaped: string | undefined, inner: string | undefined) => {
           if (escaped !== undefined) return escaped;
-          const [, variable, fallback] = NAME.exec(inner ?? '') ?? [];
+          const [, variable, fallback] = (whole.endsWith('}') && NAME.exec(inner ?? '')) || [];
           if (variable === undefined) {
             problems.push({
               offset,

@@ -69,10 +69,15 @@ class SecretFiles {
   /** Undefined where it cannot be read. */
   #read(file: string, where: Path, isNewSecret = false): string | undefined {
     try {
-      // Editors and `echo` end a file with a line end that is not part of the secret.
-      const secret = readFileSync(resolve(this.#folder, file), 'utf8').replace(/\r?\n$/, '');
+      const secret = secretText(readFileSync(resolve(this.#folder, file)));
       if (secret === '')
         this.problems.push({ path: where, message: 'the file is empty; put the secret into it' });
+      if (secret === undefined)
+        this.problems.push({
+          path: where,
+          message:
+            'the file holds something else than text in UTF-8; write a key or certificate as PEM or JWK, and any other secret as text, as openssl rand -base64 32 prints it',
+        });
       return secret;
     } catch (error) {
       const code = errorCode(error);
@@ -94,6 +99,23 @@ class SecretFiles {
     read();
     const message = this.problems.length === before ? problem() : undefined;
     if (message !== undefined) this.problems.push({ path, message });
+  }
+}
+
+/**
+ * What a file says, without what editors add and no secret has: a byte order mark, and line ends at its end.
+ *
+ * @returns undefined where it is no text: random bytes, DER, UTF-16. Read as text, such bytes become one and the same
+ *   replacement character, and the secret another and a weak one.
+ */
+function secretText(bytes: Buffer): string | undefined {
+  // A comment between certificates may have any encoding.
+  const isPem = bytes.includes('-----BEGIN ');
+  try {
+    const text = new TextDecoder('utf-8', { fatal: !isPem }).decode(bytes);
+    return text.includes('\0') ? undefined : text.replace(/(?:\r?\n)+$/, '');
+  } catch {
+    return undefined;
   }
 }
 

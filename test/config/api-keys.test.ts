@@ -222,6 +222,15 @@ t.test('YAML and JSON say the same', async (t) => {
   t.strictSame(readKeys('[]', 'f', NOW), []);
 });
 
+t.test('a byte order mark in front of a file of keys is no part of it', async (t) => {
+  const sha256 = '0'.repeat(64);
+  for (const text of [
+    `- { id: a, sha256: '${sha256}', subject: s }`,
+    JSON.stringify([{ id: 'a', sha256, subject: 's' }]),
+  ])
+    t.match(readKeys(`\uFEFF${text}\r\n`, 'f', 1_800_000_000), [{ id: 'a', subject: 's' }], text);
+});
+
 t.test('each problem of a file has its line and one remedy, in YAML and in JSON', async (t) => {
   const good = `- id: one\n  sha256: ${String(entry['sha256'])}\n  subject: team\n`;
   const other = (more: string, id = 'two'): string =>

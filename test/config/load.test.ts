@@ -2,6 +2,7 @@
 import t from 'tap';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { ConfigurationError, loadConfiguration, parseConfiguration } from '../../src/config/load.ts';
 import { configurationJsonSchema, type Configuration } from '../../src/config/schema.ts';
 import { configurationWarnings } from '../../src/config/warnings.ts';
@@ -116,6 +117,10 @@ const invalid: Record<string, [string, RegExp]> = {
   'an issuer under the name of canaries': [
     `issuers: { a: { issuer: 'sallyport:canary', hmac_secret_file: x } }\n${minimal}`,
     /f\.yaml:1:25: issuers\.a\.issuer: is reserved for canaries/,
+  ],
+  'a reference that nothing closes': [
+    `realm: "\${REALM:-api"\n${minimal}`,
+    /^f\.yaml:1:8: "\$\{REALM:-api" is no variable reference; write/,
   ],
   'a duplicate key': [`name: a\nname: b\n${minimal}`, /f\.yaml:2:1/],
   'no mapping': ['- a', /sallyport init/],
@@ -433,6 +438,96 @@ t.test('secrets come from files, without the last line end; what is wrong with o
   };
   t.match(problemOf(file), /:1:22: admin\.token_file: .*ENOENT.*openssl rand/, 'and how to make one');
   t.match(problemOf(join(folder, 'none.yaml')), /ENOENT/);
+});
+
+t.test('a secret file holds text, which editors on all systems write', async (t) => {
+  const folder = temporaryFolder(t);
+  const file = join(folder, 'c.yaml');
+  writeFileSync(file, `admin: { token_file: token }\n${minimal}`);
+  const token = 's3cret-of-the-admin';
+  const problemsWith = (content: string | Buffer): readonly string[] => {
+    writeFileSync(join(folder, 'token'), content);
+    try {
+      t.equal(loadConfiguration(file, {}).configuration.admin.token, token);
+      return [];
+    } catch (error) {
+      if (error instanceof ConfigurationError) return error.problems;
+      throw error;
+    }
+  };
+  for (const [what, content] of Object.entries({
+    'no line end': token,
+    'a line end of Windows': `${token}\r\n`,
+    'empty lines at its end': `${token}\n\r\n\n`,
+    'a byte order mark': `\uFEFF${token}\r\n`,
+  }))
+    t.same(problemsWith(content), [], what);
+  for (const [what, content, expected] of [
+    ['UTF-16, as PowerShell writes it', Buffer.from(`\uFEFF${token}\r\n`, 'utf16le'), /text in UTF-8/],
+    ['UTF-16 without its mark', Buffer.from(`${token}\n`, 'utf16le'), /text in UTF-8/],
+    ['random bytes', Buffer.alloc(32, 0xf7), /text in UTF-8/],
+    ['nothing', '', /is empty/],
+    ['line ends alone', '\n\n', /is empty/],
+    ['two lines', `${token}\n${token}\n`, /no client can send/],
+    ['letters beyond ASCII', 'ein-schönes-geheimnis', /no client can send/],
+  ] as const) {
+    const problems = problemsWith(content);
+    t.equal(problems.length, 1, `${what}: one problem, one remedy`);
+    t.match(problems[0], expected, what);
+    t.match(problems[0], /:1:22: admin\.token_file: /, what);
+  }
+});
+
+t.test('a certificate file may have comments in any encoding', async (t) => {
+  const folder = temporaryFolder(t);
+  const [cert = ''] = rootCertificates;
+  writeFileSync(
+    join(folder, 'ca.pem'),
+    Buffer.concat([Buffer.from('Zürich\n', 'latin1'), Buffer.from(cert)]),
+  );
+  const file = join(folder, 'c.yaml');
+  writeFileSync(file, `${PUBLIC}\nupstreams: { u: { targets: [https://u:1], tls: { ca_file: ca.pem } } }\n`);
+  t.match(loadConfiguration(file, {}).configuration.upstreams['u']?.tls?.ca, 'BEGIN CERTIFICATE');
+});
+
+t.test('what a listener binds to is an address or a name', async (t) => {
+  for (const host of [
+    '0.0.0.0',
+    '127.0.0.1',
+    '::',
+    '::1',
+    'fe80::1%eth0',
+    'localhost',
+    'gw_1.internal',
+    'gw.',
+  ])
+    t.same(
+      problemsOf(`listeners: [{ host: "${host}", port: 1 }]\nadmin: { host: "${host}" }\n${minimal}`),
+      [],
+      host,
+    );
+  for (const host of [
+    '*',
+    '[::1]',
+    '[::]',
+    '127.0.0.1:8080',
+    'http://127.0.0.1',
+    ':8080',
+    ' ',
+    '10.0.0.0/8',
+    'a b',
+  ]) {
+    const problems = problemsOf(
+      `listeners: [{ host: "${host}", port: 1 }]\nadmin: { host: "${host}" }\n${minimal}`,
+    );
+    t.match(
+      problems,
+      [/:1:21: listeners\[0\]\.host: .*IP address/, /:2:16: admin\.host: .*IP address/],
+      host,
+    );
+    t.equal(problems.length, 2, host);
+  }
+  t.match(problemsOf(`listeners: [{ host: "", port: 1 }]\n${minimal}`), [/must not be empty/]);
 });
 
 t.test('what is risky is said', async (t) => {
