@@ -53,11 +53,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     printError(`sallyport: there is no command "${name}"; see "sallyport --help"`);
     return 2;
   }
+  keepOnWithoutReader(command);
   if (rest.includes('--help') || rest.includes('-h')) {
     print(`sallyport ${command.name} ${command.usage}\n\n${command.summary}`);
     return 0;
   }
-  keepOnWithoutReader(command);
   try {
     return await command.run(parseArguments(command, rest));
   } catch (error) {
@@ -87,10 +87,15 @@ function failureOf(
  */
 function keepOnWithoutReader({ name }: Command): void {
   const serves = name === 'run' || name === 'worker';
-  const failed = (error: NodeJS.ErrnoException): void => {
-    if (!serves && error.code !== 'EPIPE') process.exit(1);
-  };
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', failed);
+  const isFatal = ({ code }: NodeJS.ErrnoException): boolean => !serves && code !== 'EPIPE';
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (isFatal(error)) process.exit(1);
+  });
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (!isFatal(error)) return;
+    const text = `sallyport ${name}: standard output cannot be written (${error.code}); what it printed is not whole\n`;
+    process.stderr.write(text, () => process.exit(1));
+  });
 }
 
 async function overview(): Promise<string> {

@@ -2,8 +2,9 @@
 import t, { type Test } from 'tap';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { ADMIN_TOKEN, loginIssuer, startGateway, until } from '../support/gateway.ts';
 import { sallyport, type Result } from '../support/command.ts';
 import { MAIN, sallyportProcess, temporaryFolder } from '../support/process.ts';
@@ -72,6 +73,15 @@ t.test('help and usage: every command has --help; what is wrong usage exits 2', 
     t.match(err + out, /--help/);
   }
   t.match(await sallyportProcess(['check', 'extra']), { code: 2, out: '', err: /--help/ }, 'as a process');
+});
+
+t.test('a command whose output cannot be written fails, and says so', async (t) => {
+  const full = openSync('/dev/full', 'w');
+  t.teardown(() => closeSync(full));
+  const child = spawn(process.execPath, [MAIN, 'decode', '--help'], { stdio: ['ignore', full, 'pipe'] });
+  const told = child.stderr ? text(child.stderr) : '';
+  t.strictSame(await once(child, 'close'), [1, null]);
+  t.match(await told, /^sallyport decode: standard output cannot be written \(ENOSPC\)/);
 });
 
 const rest = (url: string): string =>
