@@ -2,7 +2,7 @@ import { Instance } from '../assembly/instance.ts';
 import { systemClock } from '../clock.ts';
 import { loadTracing, offerMetrics } from '../telemetry/trace-context.ts';
 import { offerExplanations } from '../explain/explain-running.ts';
-import type { LoadedConfiguration } from '../config/load.ts';
+import { loadConfiguration, type LoadedConfiguration } from '../config/load.ts';
 import { configurationWarnings } from '../config/warnings.ts';
 import { workerCount } from '../config/worker-count.ts';
 import { Reloader, type Reloadable } from '../assembly/reloader.ts';
@@ -39,7 +39,9 @@ export const run: Command = {
     const loaded = configurationOf(args);
     const gateway = await gatewayOf(loaded, output);
     await offerMetrics(gateway.metrics);
-    const reloader = new Reloader(gateway, loaded, () => configurationOf(args), logger, systemClock);
+    // The same file: while it is away, one in another of the usual places must not count.
+    const again = (): LoadedConfiguration => loadConfiguration(loaded.file);
+    const reloader = new Reloader(gateway, loaded, again, logger, systemClock);
     if (isTerminal) introduceToPeople(loaded);
     else introduceToCollectors(loaded, logger);
     // A gateway that waits for keys or for its store must be as easy to stop as any other.

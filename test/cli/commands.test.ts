@@ -2,7 +2,16 @@
 import t, { type Test } from 'tap';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { ADMIN_TOKEN, loginIssuer, startGateway, until } from '../support/gateway.ts';
@@ -86,6 +95,27 @@ t.test('a command whose output cannot be written fails, and says so', async (t) 
 
 const rest = (url: string): string =>
   `routes: [{ name: a, match: {}, upstream: u, auth: { mode: none } }]\nupstreams: { u: { targets: ["${url}"] } }\n`;
+
+t.test('a reload reads the file that run began with, and none of another usual place', async (t) => {
+  const folder = temporaryFolder(t);
+  mkdirSync(join(folder, 'config'));
+  const configuration = `listeners: [{ host: 127.0.0.1, port: 0 }]\nadmin: { port: 0 }\n${rest('http://127.0.0.1:9')}`;
+  for (const file of ['sallyport.yaml', 'config/sallyport.yaml'])
+    writeFileSync(join(folder, file), configuration);
+  const child = spawn(process.execPath, [MAIN, 'run'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
+  t.teardown(() => child.kill('SIGKILL'));
+  let out = '';
+  child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  await until(() => out.includes('"msg":"ready"'));
+  rmSync(join(folder, 'sallyport.yaml'));
+  child.kill('SIGHUP');
+  await until(() => /is reloaded|cannot be used/.test(out));
+  t.match(out, /sallyport\.yaml: cannot be read \(ENOENT\)/);
+  t.notMatch(out, /is reloaded/);
+  child.kill('SIGTERM');
+  t.strictSame(await ended, [0, null]);
+});
 
 t.test('check: valid, invalid, strict, online', async (t) => {
   const folder = temporaryFolder(t);
