@@ -12,7 +12,7 @@ import type {
 import { isJsonObject, numberOf, stringClaim } from '../token/claims.ts';
 import { clientAuthentication, type ClientCredentials } from '../token/client-authentication.ts';
 import { sendOAuthRequest } from '../token/oauth-request.ts';
-import { parseResponseJson } from '../token/strict-json.ts';
+import { parseStrictJson } from '../token/strict-json.ts';
 import { B64TOKEN } from '../token/token-text.ts';
 
 export interface TokenEndpoint {
@@ -86,7 +86,7 @@ function tokenOf({ status, contentType, body }: AuthorizationServerResponse): {
   readonly lifeSeconds: number;
 } {
   if (status !== 200) throw new Error(`the token endpoint responded ${status}`);
-  const document = isJson(contentType) ? parseResponseJson(body) : undefined;
+  const document = isJson(contentType) ? parseStrictJson(body) : undefined;
   if (!isJsonObject(document)) throw new Error('the token endpoint responded with no JSON object');
   const token = stringClaim(document, 'access_token') ?? '';
   if (!B64TOKEN.test(token)) throw new Error('the response of the token endpoint has no access_token');

@@ -16,7 +16,7 @@ import {
 } from '../token/authorization-server-client.ts';
 import type { JsonValue } from '../token/claims.ts';
 import { TokenFileError } from '../token/server-access.ts';
-import { parseResponseJson } from '../token/strict-json.ts';
+import { parseStrictJson } from '../token/strict-json.ts';
 import type { ClientCredentialsToken } from './client-credentials.ts';
 import { TransmitterError } from './transmitter-error.ts';
 
@@ -142,7 +142,7 @@ function successOf(response: AuthorizationServerResponse, nowMs: number): Transm
   if (!isAnyJson(contentType))
     throw new TransmitterError('unreadable', 'the response of the transmitter is no JSON', { status });
   try {
-    return { status, document: parseResponseJson(body) };
+    return { status, document: parseStrictJson(body) };
   } catch (error) {
     throw new TransmitterError('unreadable', 'the response of the transmitter is no strict JSON', {
       status,

@@ -13,7 +13,7 @@ import { isJsonObject, type JsonValue } from './claims.ts';
 import { clientAuthentication, type ClientCredentials } from './client-authentication.ts';
 import { sendOAuthRequest } from './oauth-request.ts';
 import type { SignedIntrospection } from './signed-introspection.ts';
-import { parseResponseJson } from './strict-json.ts';
+import { parseStrictJson } from './strict-json.ts';
 import type { TokenCaller } from './token-verifier.ts';
 
 export interface IntrospectionEndpoint {
@@ -84,7 +84,7 @@ function refusalOf(response: AuthorizationServerResponse): Verdict | undefined {
 
 function plainDocument({ contentType, body }: AuthorizationServerResponse): JsonValue {
   if (!isJson(contentType)) throw new Error('the introspection endpoint answered no JSON');
-  return parseResponseJson(body);
+  return parseStrictJson(body);
 }
 
 /**
@@ -108,6 +108,6 @@ const INVALID_TOKEN_STATUSES: ReadonlySet<number> = new Set([400, 401, 422]);
  */
 function saysInvalidToken({ status, contentType, body }: AuthorizationServerResponse): boolean {
   if (!INVALID_TOKEN_STATUSES.has(status) || !isJson(contentType)) return false;
-  const problem = parseResponseJson(body);
+  const problem = parseStrictJson(body);
   return isJsonObject(problem) && problem['error'] === 'invalid_token';
 }

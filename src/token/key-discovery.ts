@@ -6,7 +6,7 @@ import { isJson } from '../http/media-type.ts';
 import { type AuthorizationServerClient } from './authorization-server-client.ts';
 import { issuerDifferences } from './issuer-spelling.ts';
 import { isIssuerTemplate, IssuerTemplate } from './issuer-template.ts';
-import { parseResponseJson } from './strict-json.ts';
+import { parseKeySetJson } from './strict-json.ts';
 
 /** In the place of the tenant: where Entra ID keeps the metadata of all of them. */
 const ALL_TENANTS = 'common';
@@ -121,7 +121,7 @@ function otherIssuerText(url: string, found: unknown, issuer: string): string {
 
 function parsed(url: string, body: Buffer): unknown {
   try {
-    return parseResponseJson(body);
+    return parseKeySetJson(body);
   } catch {
     throw new Error(`the response of ${shown(url)} is not strict JSON`);
   }

@@ -80,10 +80,10 @@ export function parseStrictJson(bytes: Uint8Array): JsonValue {
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
 /**
- * As parseStrictJson, for what a server says that the configuration names: a byte order mark before it counts for nothing
- * (RFC 8259 section 8.1). Some servers put it before files that an editor has saved so.
+ * As parseStrictJson, for key sets and metadata, which are often files: a byte order mark, as some editors write it, counts for
+ * nothing (RFC 8259 section 8.1). What decides about a token has no such mark.
  */
-export function parseResponseJson(bytes: Buffer): JsonValue {
+export function parseKeySetJson(bytes: Buffer): JsonValue {
   const { length } = BYTE_ORDER_MARK;
   return parseStrictJson(bytes.subarray(0, length).equals(BYTE_ORDER_MARK) ? bytes.subarray(length) : bytes);
 }

@@ -9,7 +9,7 @@ import {
 } from './authorization-server-client.ts';
 import { refuseBusy, type TokenStatusSource, type Verdict } from './authorization-server-guard.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './claims.ts';
-import { parseResponseJson } from './strict-json.ts';
+import { parseStrictJson } from './strict-json.ts';
 
 /** Which statuses: a number, or a class such as `2xx`. */
 export type StatusPattern = number | string;
@@ -89,7 +89,7 @@ export class ValidationClient implements TokenStatusSource {
     if (activePointer === undefined && claimsPointer === undefined && pointers.length === 0)
       return { active: true, claims: NO_CLAIMS };
     if (!isAnyJson(contentType)) throw new Error('the validation service answered no JSON');
-    const document = parseResponseJson(body);
+    const document = parseStrictJson(body);
     if (activePointer !== undefined) {
       const active = resolvePointer(document, activePointer);
       if (typeof active !== 'boolean')
