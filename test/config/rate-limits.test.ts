@@ -128,6 +128,7 @@ const problems: [name: string, limit: Limit, key: string, message: string][] = [
     'is how metrics name limits.failed_authentications; choose another name',
   ],
   ['a key that is none', { bursts: 1 }, '.bursts', 'unknown key; did you mean burst?'],
+  ['two letters the wrong way round', { burts: 1 }, '.burts', 'unknown key; did you mean burst?'],
 ];
 t.test('each mistake is told once, at its place, with one remedy', async (t) => {
   for (const [name, changes, key, message] of problems)
