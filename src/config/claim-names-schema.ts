@@ -13,9 +13,7 @@ const onePath = (why: string) =>
     })
     .refine(isClaimPath, NO_PATH)
     .nullable();
-const paths = z
-  .union([path, z.array(path).min(1)])
-  .nullable();
+const paths = z.union([path, z.array(path).min(1)]).nullable();
 
 export const claimNames = z
   .strictObject({

@@ -232,7 +232,10 @@ t.test('check says what is wrong with claim_names, and what is risky', async (t)
     await check({ claim_names: { client: 7 } }),
     /claim_names\.client: must be a text or a list, and is a number/,
   );
-  t.match(await check({ claim_names: { login_time: null } }), /login_time: must be a text or a list, and is empty/);
+  t.match(
+    await check({ claim_names: { login_time: null } }),
+    /login_time: must be a text or a list, and is empty/,
+  );
   t.match(await check({ claim_names: { login_time: [] } }), /claim_names\.login_time: is empty/);
   t.match(await check({ claim_names: { user: 'sub' } }), /claim_names.*user/);
   const logout = { host: 'api.example.com', path: '/logout', client_ids: ['web'] };
