@@ -122,6 +122,14 @@ const invalid: Record<string, [string, RegExp]> = {
     `realm: "\${REALM:-api"\n${minimal}`,
     /^f\.yaml:1:8: "\$\{REALM:-api" is no variable reference; write/,
   ],
+  'an admin host that no socket can be bound to': [
+    `admin: { host: '*' }\n${minimal}`,
+    /^f\.yaml:1:16: admin\.host: must be an IP address of this machine without brackets and port/,
+  ],
+  'hosts of listeners that no socket can be bound to': [
+    `listeners: [{ host: '[::1]', port: 1 }, { host: '127.0.0.1:80', port: 2 }, { host: '::1', port: 3 }]\n${minimal}`,
+    /^f\.yaml:1:21: listeners\[0\]\.host: must be [^\n]*\nf\.yaml:1:\d+: listeners\[1\]\.host: must be [^\n]*$/,
+  ],
   'a duplicate key': [`name: a\nname: b\n${minimal}`, /f\.yaml:2:1/],
   'no mapping': ['- a', /sallyport init/],
   'a second document': [
