@@ -119,7 +119,12 @@ function promisedEnd(provider: string): { readonly session: string; readonly ref
 }
 
 /** V4 V14: with tokens of this shape the index holds. */
-async function revocationEnds(t: Test, gateway: TestGateway, shape: Shape): Promise<void> {
+async function revocationEnds(
+  t: Test,
+  gateway: TestGateway,
+  upstream: HttpUpstream,
+  shape: Shape,
+): Promise<void> {
   const { session, refreshed } = promisedEnd(shape.provider);
   const issuer = Object.keys(gateway.loaded.configuration.issuers)[0];
   const revoke = (target: object): Promise<Response> =>
@@ -129,8 +134,16 @@ async function revocationEnds(t: Test, gateway: TestGateway, shape: Shape): Prom
     const dates = { iat: ISSUED_AT + by, exp: Number(shape.claims['exp']) + by };
     return tokenOf(shape, { ...shape.claims, ...sid, ...dates, jti: `issued ${by}` });
   };
-  const statusOf = async (token: string): Promise<number> =>
-    (await send(gateway.url, '/orders', { token })).status;
+  const statusOf = async (token: string): Promise<number> => {
+    const before = upstream.seen.length;
+    const { status } = await send(gateway.url, '/orders', { token });
+    t.equal(
+      upstream.seen.length - before,
+      status === 200 ? 1 : 0,
+      'the upstream sees what passes, and no more',
+    );
+    return status;
+  };
 
   const ended = await revoke({ session: Object.values(sid)[0] ?? 'a session' });
   t.equal(ended.status, session === '' ? 400 : 201, 'its tokens name a session, or none');
@@ -183,7 +196,7 @@ for (const shape of SHAPES) {
       );
     }
     t.equal(upstream.seen.length, 1, 'the upstream saw nothing of them');
-    await revocationEnds(t, gateway, shape);
+    await revocationEnds(t, gateway, upstream, shape);
   });
 }
 
